@@ -1,0 +1,52 @@
+/**
+ * A storage format of weights. One file for each format in `src/quant/`, its WGSL twin in `shaders/quant/`.
+ *
+ * In the file a row of K weights is K / blockElements blocks of blockBytes. On the GPU a row is one plane after
+ * the other (all quants of the row, then all scales …), each plane padded to 4 bytes and the row to 16, so that loads are
+ * aligned and whole; see ADR 0003. `repackRow` is the only place that knows both.
+ */
+export interface QuantFormat {
+  /** ggml's name, lower case: `q4_1`. */
+  name: string;
+  /** ggml's type number in GGUF files. */
+  ggmlType: number;
+  /** Weights a block. K must be a multiple of it. */
+  blockElements: number;
+  /** Bytes a block in the file. */
+  blockBytes: number;
+  /** Bytes that a block adds to each plane of a GPU row, in order. */
+  planeBytes: readonly number[];
+  /** File blocks of one row → GPU row (rowBytes(format, K) bytes, zeroed by the caller). */
+  repackRow(file: Uint8Array, gpu: Uint8Array): void;
+  /** File blocks → weights, exact in double precision before the final rounding of `out`. */
+  dequantize(file: Uint8Array, out: Float32Array | Float64Array): void;
+  /** Weights → file blocks, as ggml's reference quantizer does; only where models are quantized on load. */
+  quantize?(weights: Float32Array, file: Uint8Array): void;
+}
+
+/** Kernels read weights in groups of 32: a GPU row is padded with zeros to a multiple of it. */
+export const groupElements = 32;
+
+export interface RowLayout {
+  /** First byte of each plane in the row. */
+  planes: number[];
+  rowBytes: number;
+}
+
+/** GPU row of K weights. Planes are padded to 4 bytes, the row to 16. */
+export function rowLayout(format: QuantFormat, columns: number): RowLayout {
+  const padded = Math.ceil(columns / groupElements) * groupElements;
+  const blocks = Math.ceil(padded / format.blockElements);
+  const planes: number[] = [];
+  let offset = 0;
+  for (const bytes of format.planeBytes) {
+    planes.push(offset);
+    offset += Math.ceil((bytes * blocks) / 4) * 4;
+  }
+  return { planes, rowBytes: Math.ceil(offset / 16) * 16 };
+}
+
+/** Bytes of one row in the file. */
+export function fileRowBytes(format: QuantFormat, columns: number): number {
+  return (columns / format.blockElements) * format.blockBytes;
+}

@@ -1,0 +1,147 @@
+/** Types of the public API that several layers share. The contract is documented in `docs/api.d.ts`. */
+
+export type Tier = 'A' | 'B' | 'C' | 'D';
+
+/** Where a model comes from. `hf:owner/name/file.gguf` is short for `{ repo, file }`. */
+export type Source =
+  | string
+  | URL
+  | Blob
+  | ArrayBuffer
+  | { repo: string; file: string; revision?: string };
+
+export type LoadPhase = 'download' | 'verify' | 'repack' | 'upload' | 'compile';
+
+export interface LoadProgress {
+  phase: LoadPhase;
+  loadedBytes: number;
+  totalBytes: number;
+  /** True when the bytes come from this browser's own storage. */
+  cached: boolean;
+  bytesPerSecond: number;
+  etaMs: number;
+}
+
+export type KvCacheFormat = 'f32' | 'f16';
+
+export interface AttentionOptions {
+  /** Storage of keys and values. `f16` unless told; `f32` doubles the bytes and is exact. */
+  kvCache?: KvCacheFormat;
+}
+
+export interface LoadOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: LoadProgress) => void;
+  /** Tokens that the KV cache holds. Default: the model's own, at most 4,096. */
+  contextLength?: number;
+  /** Keep the weights in IndexedDB. Default true. */
+  cache?: boolean;
+  /** `sha256-` and the base64 digest of the whole file. */
+  integrity?: string;
+  /** For safetensors: the storage that floating-point matrices are quantized to on load. Left out: as stored. */
+  quantize?: 'q8_0' | 'q4_0';
+  attention?: AttentionOptions;
+}
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant' | 'tool';
+  content: string;
+}
+
+export interface GenerateOptions {
+  signal?: AbortSignal;
+  /** Default: up to the end of the context. */
+  maxTokens?: number;
+  /** 0 is greedy. Default 0.7. */
+  temperature?: number;
+  /** Keep the K most likely tokens; 0 keeps all. Default 40. */
+  topK?: number;
+  /** Keep the smallest set of tokens whose probability reaches P. Default 0.95. */
+  topP?: number;
+  /** Drop tokens less likely than this share of the likeliest. Default 0. */
+  minP?: number;
+  /** Divides positive and multiplies negative logits of tokens already seen. Default 1 (off). */
+  repetitionPenalty?: number;
+  /** Same seed, same options, same device: same text. Default: random. */
+  seed?: number;
+  /** Texts that end the generation; they are not part of the output. */
+  stop?: string[];
+  ignoreEos?: boolean;
+}
+
+export interface TextEvent {
+  type: 'text';
+  text: string;
+  tokens: number[];
+}
+
+export type FinishReason = 'stop' | 'length' | 'abort';
+
+export interface GenerationResult {
+  text: string;
+  tokens: number[];
+  finish: FinishReason;
+  usage: { promptTokens: number; cachedTokens: number; completionTokens: number };
+  timing: { ttftMs: number; prefillTokensPerSecond: number; decodeTokensPerSecond: number };
+}
+
+export interface LanguageModelInfo {
+  name: string;
+  architecture: string;
+  /** The storage format that holds most of the weights, in ggml's name: `Q4_0`. */
+  quantization: string;
+  parameters: number;
+  weightBytes: number;
+  contextLength: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocabSize: number;
+  chatTemplate: boolean;
+  /** The attention methods in use: `['flash']`. */
+  attention: string[];
+  /** What a careful reader should know: an unknown pre-tokenizer, a template that failed to parse. */
+  warnings: string[];
+}
+
+export interface RuntimeInfo {
+  tier: Tier;
+  adapter: string;
+  /** A software adapter: correct, slow. */
+  fallback: boolean;
+  features: string[];
+  limits: Record<string, number>;
+}
+
+export interface RuntimeStats {
+  gpuBytes: number;
+  buffers: number;
+  pipelines: number;
+  /** WebGPU calls since the runtime started. */
+  calls: {
+    dispatches: number;
+    submits: number;
+    passes: number;
+    writeBuffers: number;
+    bindGroups: number;
+    buffers: number;
+  };
+}
+
+export interface StoredModel {
+  id: string;
+  name: string;
+  bytes: number;
+  /** False while a download is unfinished; loading it again resumes. */
+  complete: boolean;
+  storedAt: number;
+}
+
+export interface Support {
+  ok: boolean;
+  tier: Tier | null;
+  adapter: string;
+  fallback: boolean;
+  missing: string[];
+}
