@@ -1,0 +1,114 @@
+import type {
+  GenerateOptions,
+  GenerationResult,
+  LanguageModelInfo,
+  LoadOptions,
+  Message,
+  RuntimeInfo,
+  RuntimeStats,
+  Source,
+  StoredModel,
+  TextEvent,
+} from '../types.ts';
+
+/** How the runtime in the worker is set up. Structured-cloneable. */
+export interface StartOptions {
+  powerPreference?: 'low-power' | 'high-performance';
+  maxBufferBytes?: number;
+}
+
+/** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */
+export type WireSource = Exclude<Source, URL>;
+
+/** Load options without what travels through the call's own channel. */
+export type LoadSettings = Omit<LoadOptions, 'signal' | 'onProgress'>;
+export type GenerateSettings = Omit<GenerateOptions, 'signal'>;
+
+export type DeviceEventName = 'devicelost' | 'devicerestored';
+
+export interface DeviceEvent {
+  name: DeviceEventName;
+  /** What the browser said; empty for `devicerestored`. */
+  message: string;
+}
+
+/** A loaded model as the page sees it. */
+export interface LoadedModel {
+  /** Names the model in later calls; never used again after `disposeModel`. */
+  id: number;
+  info: LanguageModelInfo;
+  /** The tokenizer definition as UTF-8 JSON: moved, not copied, and parsed only where the page wants a tokenizer. */
+  tokenizerJson: Uint8Array;
+}
+
+/**
+ * What the worker answers. Each method is one Comlink call; nothing is proxied, so nothing has to be released.
+ * Calls that stream or can be aborted take the port of a call channel (call-channel.ts).
+ */
+export interface RuntimeService {
+  /** The version of the package that the worker was built from. */
+  version(): string;
+  /** Opens the GPU. The port carries `DeviceEvent`s for as long as the runtime lives. */
+  start(options: StartOptions, deviceEvents: MessagePort): Promise<RuntimeInfo>;
+  stats(): RuntimeStats;
+  /** Streams `LoadProgress`. */
+  loadModel(source: WireSource, settings: LoadSettings, channel: MessagePort): Promise<LoadedModel>;
+  disposeModel(model: number): Promise<void>;
+  /** Streams `TextEvent`, and so does `complete`. */
+  chat(
+    model: number,
+    messages: Message[],
+    settings: GenerateSettings,
+    channel: MessagePort,
+  ): Promise<GenerationResult>;
+  complete(
+    model: number,
+    prompt: string | number[],
+    settings: GenerateSettings,
+    channel: MessagePort,
+  ): Promise<GenerationResult>;
+  embed(model: number, texts: string[], channel: MessagePort): Promise<Float32Array[]>;
+  logits(model: number, tokens: number[]): Promise<Float32Array>;
+  /** The tokenizer definition of a file, as UTF-8 JSON. */
+  loadTokenizer(source: WireSource, channel: MessagePort): Promise<Uint8Array>;
+  listStored(): Promise<StoredModel[]>;
+  deleteStored(id: string): Promise<void>;
+  verifyStored(id: string): Promise<boolean>;
+  dispose(): Promise<void>;
+}
+
+/** The part of the engine that the service serves; `Engine` of `src/runtime` has it. */
+export interface ServedEngine {
+  readonly info: RuntimeInfo;
+  stats(): RuntimeStats;
+  loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
+  on(event: DeviceEventName, listener: (message: string) => void): void;
+  dispose(): void | Promise<void>;
+}
+
+export interface ServedModel {
+  readonly info: LanguageModelInfo;
+  readonly tokenizerDefinition: object;
+  chat(messages: Message[], options: GenerateOptions, emit: Emit): Promise<GenerationResult>;
+  complete(
+    prompt: string | number[],
+    options: GenerateOptions,
+    emit: Emit,
+  ): Promise<GenerationResult>;
+  embed(texts: string[], options: { signal?: AbortSignal }): Promise<Float32Array[]>;
+  logits(tokens: number[]): Promise<Float32Array>;
+  dispose(): void | Promise<void>;
+}
+
+export type Emit = (event: TextEvent) => void;
+
+/** What the service is made of; the worker's entry wires it. */
+export interface ServiceParts {
+  createEngine(options: StartOptions): Promise<ServedEngine>;
+  loadTokenizerDefinition(source: WireSource, signal: AbortSignal): Promise<object>;
+  store: {
+    list(): Promise<StoredModel[]>;
+    delete(id: string): Promise<void>;
+    verify(id: string): Promise<boolean>;
+  };
+}

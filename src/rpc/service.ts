@@ -1,0 +1,128 @@
+import { type Endpoint, expose, transfer } from 'comlink';
+import { version } from '../../package.json';
+import { toVitrailError, VitrailError } from '../errors.ts';
+import type { LoadProgress, TextEvent } from '../types.ts';
+import { serveCallChannel } from './call-channel.ts';
+import type {
+  DeviceEvent,
+  DeviceEventName,
+  LoadedModel,
+  RuntimeService,
+  ServedEngine,
+  ServedModel,
+  ServiceParts,
+} from './contract.ts';
+import { installErrorTransfer } from './error-transfer.ts';
+
+/** Answers the calls of one page. `endpoint` is the worker's global scope. */
+export function serveRuntime(parts: ServiceParts, endpoint: Endpoint): void {
+  installErrorTransfer();
+  expose(typedErrors(createService(parts)), endpoint);
+}
+
+function createService(parts: ServiceParts): RuntimeService {
+  let engine: ServedEngine | undefined;
+  const models = new Map<number, ServedModel>();
+  let lastModelId = 0;
+
+  const started = (): ServedEngine => {
+    if (!engine) throw disposedError('The runtime');
+    return engine;
+  };
+  const model = (id: number): ServedModel => {
+    const found = models.get(id);
+    if (!found) throw disposedError('The model');
+    return found;
+  };
+
+  return {
+    version: () => version,
+    async start(options, deviceEvents) {
+      engine = await parts.createEngine(options);
+      forwardDeviceEvents(engine, deviceEvents);
+      return engine.info;
+    },
+    stats: () => started().stats(),
+    loadModel: (source, settings, channel) =>
+      serveCallChannel<LoadProgress, LoadedModel>(channel, async ({ signal, emit }) => {
+        const loaded = await started().loadModel(source, { ...settings, signal, onProgress: emit });
+        lastModelId += 1;
+        models.set(lastModelId, loaded);
+        const tokenizerJson = encodeJson(loaded.tokenizerDefinition);
+        return transfer({ id: lastModelId, info: loaded.info, tokenizerJson }, [
+          tokenizerJson.buffer,
+        ]);
+      }),
+    async disposeModel(id) {
+      const found = models.get(id);
+      models.delete(id);
+      await found?.dispose();
+    },
+    chat: (id, messages, settings, channel) =>
+      serveCallChannel<TextEvent, Awaited<ReturnType<ServedModel['chat']>>>(
+        channel,
+        async ({ signal, emit }) => model(id).chat(messages, { ...settings, signal }, emit),
+      ),
+    complete: (id, prompt, settings, channel) =>
+      serveCallChannel<TextEvent, Awaited<ReturnType<ServedModel['complete']>>>(
+        channel,
+        async ({ signal, emit }) => model(id).complete(prompt, { ...settings, signal }, emit),
+      ),
+    embed: (id, texts, channel) =>
+      serveCallChannel(channel, async ({ signal }) => {
+        const vectors = await model(id).embed(texts, { signal });
+        return transfer(vectors, [...new Set(vectors.map((vector) => vector.buffer))]);
+      }),
+    async logits(id, tokens) {
+      const logits = await model(id).logits(tokens);
+      return transfer(logits, [logits.buffer]);
+    },
+    loadTokenizer: (source, channel) =>
+      serveCallChannel(channel, async ({ signal }) => {
+        const json = encodeJson(await parts.loadTokenizerDefinition(source, signal));
+        return transfer(json, [json.buffer]);
+      }),
+    listStored: () => parts.store.list(),
+    deleteStored: (id) => parts.store.delete(id),
+    verifyStored: (id) => parts.store.verify(id),
+    async dispose() {
+      const closing = engine;
+      engine = undefined;
+      models.clear();
+      await closing?.dispose();
+    },
+  };
+}
+
+function forwardDeviceEvents(engine: ServedEngine, port: MessagePort): void {
+  const names: DeviceEventName[] = ['devicelost', 'devicerestored'];
+  for (const name of names) {
+    engine.on(name, (message) => port.postMessage({ name, message } satisfies DeviceEvent));
+  }
+}
+
+/** Whatever a method throws leaves as a `VitrailError`. */
+function typedErrors(service: RuntimeService): RuntimeService {
+  const entries = Object.entries(service).map(([name, method]) => [
+    name,
+    async (...args: unknown[]) => {
+      try {
+        return await method(...args);
+      } catch (thrown) {
+        throw toVitrailError(thrown, `service/${name}`);
+      }
+    },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function encodeJson(value: object): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+function disposedError(what: string): VitrailError {
+  return new VitrailError('invalid-argument', `${what} has been disposed.`, {
+    where: 'service/handle',
+    fix: 'Load it again, or call dispose() later.',
+  });
+}
