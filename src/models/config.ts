@@ -1,4 +1,7 @@
 import type { ModelHeader } from '../formats/header.ts';
+import type { RopeConfig } from '../kernels/rope-table.ts';
+
+export type { RopeConfig };
 
 /**
  * What the decoder needs to know about a model. Field names are Hugging Face's in camelCase.
@@ -29,18 +32,6 @@ export interface TransformerConfig {
   slidingWindow: number | null;
   /** For each layer: does it use the sliding window? */
   slidingLayers: boolean[];
-}
-
-/** Rotary position embedding (RoFormer, arXiv 2104.09864 §3.2). */
-export interface RopeConfig {
-  /** Components of a head that are rotated, at most headDim. */
-  dimensions: number;
-  /** True: pairs (2i, 2i+1), as in GGUF files of `llama`; false: pairs (i, i + dimensions/2). */
-  interleaved: boolean;
-  /** Angle for one position step of each pair, radians, scaling included; dimensions/2 values in double precision. */
-  inverseFrequencies: Float64Array;
-  /** Factor on cos and sin (LongRoPE and YaRN attention factor), else 1. */
-  magnitude: number;
 }
 
 /** The role of a weight in the decoder. `layers[i]` holds those of block i. */

@@ -1,0 +1,138 @@
+// out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
+// sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
+// division at the end (FlashAttention-2, arXiv 2307.08691, §3.1); scale · log2(e) is folded into the exponent.
+//
+// cooperative: a workgroup takes one (row, head). For a block of WORKGROUP positions each invocation makes one score;
+//              then each accumulates one vec4 of the output over its share of the block.
+// else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+//#import lib/state
+//#import lib/kv-{kv}
+
+fn first_position(position: u32) -> u32 {
+  // A window of 0 means all positions.
+  return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
+}
+
+//#if cooperative
+var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
+var<workgroup> probabilities: array<f32, WORKGROUP>;
+var<workgroup> block_max: f32;
+var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
+var<workgroup> partial_sum: array<f32, WORKGROUP>;
+
+const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let head = workgroup.x;
+  let row = workgroup.z;
+  let kv_base = head / params.group_size * params.context_length;
+  let position = state.position + row;
+  let first = first_position(position);
+  let quad = lane % HEAD_DIM_VEC4S;
+  let part = lane / HEAD_DIM_VEC4S;
+  if (lane < HEAD_DIM_VEC4S) {
+    query[lane] = queries[(row * params.heads + head) * HEAD_DIM_VEC4S + lane] * params.scale_log2e;
+  }
+  workgroupBarrier();
+
+  var running_max = -3.0e38;
+  var sum = 0.0;
+  var output = vec4<f32>();
+  for (var block = first; block <= position; block += WORKGROUP) {
+    let key = block + lane;
+    var score = -3.0e38;
+    if (key <= position) {
+      score = 0.0;
+      let at = (kv_base + key) * HEAD_DIM_VEC4S;
+      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+        score += dot(query[i], unpack_kv(k_cache[at + i]));
+      }
+    }
+    probabilities[lane] = score;
+    workgroupBarrier();
+    let in_block = min(WORKGROUP, position + 1u - block);
+    if (lane == 0u) {
+      var largest = running_max;
+      for (var j = 0u; j < in_block; j++) {
+        largest = max(largest, probabilities[j]);
+      }
+      block_max = largest;
+    }
+    let new_max = workgroupUniformLoad(&block_max);
+    let rescale = exp2(running_max - new_max);
+    let probability = select(0.0, exp2(score - new_max), key <= position);
+    probabilities[lane] = probability;
+    sum = sum * rescale + probability;
+    running_max = new_max;
+    output *= rescale;
+    workgroupBarrier();
+    if (part < PARTS) {
+      for (var j = part; j < in_block; j += PARTS) {
+        output += probabilities[j] * unpack_kv(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+      }
+    }
+    workgroupBarrier();
+  }
+
+  partial[lane] = output;
+  partial_sum[lane] = sum;
+  workgroupBarrier();
+  if (part == 0u) {
+    var total = 0.0;
+    for (var j = 0u; j < WORKGROUP; j++) {
+      total += partial_sum[j];
+    }
+    for (var p = 1u; p < PARTS; p++) {
+      output += partial[p * HEAD_DIM_VEC4S + quad];
+    }
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = output / total;
+  }
+}
+//#else
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let head = id.x;
+  let row = id.z;
+  if (head >= params.heads || row >= state.rows) {
+    return;
+  }
+  let kv_base = head / params.group_size * params.context_length;
+  let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
+  let position = state.position + row;
+  var query: array<vec4<f32>, HEAD_DIM_VEC4S>;
+  var output: array<vec4<f32>, HEAD_DIM_VEC4S>;
+  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+    query[i] = queries[at + i] * params.scale_log2e;
+  }
+  var running_max = -3.0e38;
+  var sum = 0.0;
+  for (var key = first_position(position); key <= position; key++) {
+    let base = (kv_base + key) * HEAD_DIM_VEC4S;
+    var score = 0.0;
+    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+      score += dot(query[i], unpack_kv(k_cache[base + i]));
+    }
+    // Rescaling is needed only where the maximum moved.
+    if (score > running_max) {
+      let rescale = exp2(running_max - score);
+      sum *= rescale;
+      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+        output[i] *= rescale;
+      }
+      running_max = score;
+    }
+    let probability = exp2(score - running_max);
+    sum += probability;
+    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+      output[i] += probability * unpack_kv(v_cache[base + i]);
+    }
+  }
+  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+    out[at + i] = output[i] / sum;
+  }
+}
+//#endif

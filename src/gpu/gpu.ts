@@ -1,0 +1,229 @@
+import { VitrailError } from '../errors.ts';
+import type { RuntimeStats } from '../types.ts';
+import { requestDevice, requireAdapter } from './adapter.ts';
+import { adapterName, type Capabilities, capabilitiesOf } from './capabilities.ts';
+
+/** A part of a buffer, as a bind group takes it. Offsets are multiples of 256 bytes. */
+export interface BufferRange {
+  buffer: GPUBuffer;
+  offset?: number;
+  size?: number;
+}
+
+/**
+ * The device and the account of what is on it. Every buffer, pipeline and submit goes through here, so that
+ * `stats` is exact and every failure of the GPU becomes a `VitrailError`.
+ */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly capabilities: Capabilities;
+  readonly adapterName: string;
+  /** Settles when the device is gone; the reason is `destroyed` after `dispose`. */
+  readonly lost: Promise<GPUDeviceLostInfo>;
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  readonly #calls: RuntimeStats['calls'] = {
+    dispatches: 0,
+    submits: 0,
+    passes: 0,
+    writeBuffers: 0,
+    bindGroups: 0,
+    buffers: 0,
+  };
+  #gpuBytes = 0;
+  #buffers = 0;
+  #isLost = false;
+
+  static async create(powerPreference?: GPUPowerPreference): Promise<Gpu> {
+    const adapter = await requireAdapter(powerPreference);
+    const device = await requestDevice(adapter);
+    return new Gpu(device, adapter);
+  }
+
+  constructor(device: GPUDevice, adapter: GPUAdapter) {
+    this.device = device;
+    this.capabilities = capabilitiesOf(device.features, device.limits, adapter.info);
+    this.adapterName = adapterName(adapter.info);
+    this.lost = device.lost.then((info) => {
+      this.#isLost = true;
+      return info;
+    });
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Throws `gpu-device-lost` once the device is gone. */
+  checkAlive(): void {
+    if (this.#isLost) throw deviceLostError();
+  }
+
+  /**
+   * A zeroed buffer. Throws `gpu-limit-exceeded` where the adapter cannot have one of this size; running out of
+   * memory is seen by `withMemoryCheck`.
+   */
+  createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const size = Math.max(16, Math.ceil(bytes / 16) * 16);
+    const { maxBufferBytes, maxBindingBytes } = this.capabilities;
+    const limit =
+      usage & GPUBufferUsage.STORAGE ? Math.min(maxBufferBytes, maxBindingBytes) : maxBufferBytes;
+    if (size > limit) {
+      throw new VitrailError(
+        'gpu-limit-exceeded',
+        `'${label}' needs a buffer of ${size} bytes; this GPU allows ${limit}.`,
+        {
+          where: 'gpu/buffer',
+          fix: 'Use a smaller model, a smaller contextLength, or a GPU with larger buffers.',
+          detail: { label, neededBytes: size, limitBytes: limit },
+        },
+      );
+    }
+    const buffer = this.device.createBuffer({ label, size, usage });
+    this.#gpuBytes += size;
+    this.#buffers += 1;
+    this.#calls.buffers += 1;
+    return buffer;
+  }
+
+  destroyBuffer(buffer: GPUBuffer): void {
+    this.#gpuBytes -= buffer.size;
+    this.#buffers -= 1;
+    buffer.destroy();
+  }
+
+  /** Runs `allocate`, waits for the GPU's verdict, and turns an allocation failure into `gpu-out-of-memory`. */
+  async withMemoryCheck<T>(allocate: () => T | Promise<T>): Promise<T> {
+    this.device.pushErrorScope('out-of-memory');
+    let result: T;
+    try {
+      result = await allocate();
+    } catch (thrown) {
+      await this.device.popErrorScope().catch(() => null);
+      throw thrown;
+    }
+    const error = await this.device.popErrorScope().catch(() => null);
+    this.checkAlive();
+    if (!error) return result;
+    throw new VitrailError('gpu-out-of-memory', 'The GPU has no memory left for this model.', {
+      where: 'gpu/buffer',
+      fix: 'Use a smaller model or a smaller contextLength, or close other tabs that use the GPU.',
+      detail: { gpuBytes: this.#gpuBytes },
+      cause: error.message,
+    });
+  }
+
+  write(buffer: GPUBuffer, offset: number, data: ArrayBufferView<ArrayBuffer>): void {
+    this.#calls.writeBuffers += 1;
+    this.device.queue.writeBuffer(buffer, offset, data);
+  }
+
+  /** A pipeline for linked WGSL; the text is the key. Compiles in the background. */
+  pipeline(label: string, code: string): Promise<GPUComputePipeline> {
+    let pipeline = this.#pipelines.get(code);
+    if (!pipeline) {
+      pipeline = this.#compile(label, code);
+      this.#pipelines.set(code, pipeline);
+      pipeline.catch(() => this.#pipelines.delete(code));
+    }
+    return pipeline;
+  }
+
+  async #compile(label: string, code: string): Promise<GPUComputePipeline> {
+    this.checkAlive();
+    const module = this.device.createShaderModule({ label, code });
+    try {
+      return await this.device.createComputePipelineAsync({
+        label,
+        layout: 'auto',
+        compute: { module, entryPoint: 'main' },
+      });
+    } catch (cause) {
+      if (this.#isLost) throw deviceLostError(cause);
+      const info = await module.getCompilationInfo();
+      const messages = info.messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`);
+      const reason = messages[0] ?? String(cause);
+      throw new VitrailError('shader-invalid', `The browser rejected the kernel ${label}: ${reason}`, {
+        where: label,
+        fix: 'Update the browser and the graphics driver. If it stays, report it with this message.',
+        detail: { messages },
+        cause,
+      });
+    }
+  }
+
+  createBindGroup(
+    label: string,
+    pipeline: GPUComputePipeline,
+    entries: readonly { binding: number; resource: BufferRange }[],
+  ): GPUBindGroup {
+    this.#calls.bindGroups += 1;
+    return this.device.createBindGroup({
+      label,
+      layout: pipeline.getBindGroupLayout(0),
+      entries: [...entries],
+    });
+  }
+
+  /** One encoder, one pass, one submit. `after` adds copies behind the pass. */
+  submit(
+    dispatches: readonly EncodableDispatch[],
+    rows: number,
+    after?: (encoder: GPUCommandEncoder) => void,
+  ): void {
+    this.checkAlive();
+    const encoder = this.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (const dispatch of dispatches) {
+      pass.setPipeline(dispatch.pipeline);
+      pass.setBindGroup(0, dispatch.bindGroup);
+      const [x, y, z] = dispatch.workgroups(rows);
+      pass.dispatchWorkgroups(x, y, z);
+    }
+    pass.end();
+    after?.(encoder);
+    this.device.queue.submit([encoder.finish()]);
+    this.#calls.dispatches += dispatches.length;
+    this.#calls.passes += 1;
+    this.#calls.submits += 1;
+  }
+
+  /** The bytes of a staging buffer once the GPU has written them. Throws `gpu-device-lost`. */
+  async readStaging(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, bytes);
+    } catch (cause) {
+      throw deviceLostError(cause);
+    }
+    const copy = staging.getMappedRange(0, bytes).slice(0);
+    staging.unmap();
+    return copy;
+  }
+
+  stats(): RuntimeStats {
+    return {
+      gpuBytes: this.#gpuBytes,
+      buffers: this.#buffers,
+      pipelines: this.#pipelines.size,
+      calls: { ...this.#calls },
+    };
+  }
+
+  dispose(): void {
+    this.device.destroy();
+  }
+}
+
+export interface EncodableDispatch {
+  pipeline: GPUComputePipeline;
+  bindGroup: GPUBindGroup;
+  /** Workgroup counts for this many rows (tokens). */
+  workgroups(rows: number): readonly [number, number, number];
+}
+
+export function deviceLostError(cause?: unknown): VitrailError {
+  return new VitrailError('gpu-device-lost', 'The browser lost the connection to the GPU.', {
+    where: 'gpu/device',
+    fix: 'Ask again: the runtime opens the GPU anew and reloads the model from this browser’s storage.',
+    cause,
+  });
+}

@@ -1,0 +1,135 @@
+import type { KernelCase } from '../testing/kernel-test.ts';
+import { Random } from '../testing/random.ts';
+import type { AttentionUse } from './attention.ts';
+
+interface AttentionInputs {
+  queries: Float32Array;
+  keys: Float32Array;
+  values: Float32Array;
+  position: number;
+  tokens: number;
+}
+
+/** out [tokens, heads, headDim] by a three-pass softmax in double precision. */
+export function attentionReference(use: AttentionUse, inputs: AttentionInputs): Float64Array {
+  const { heads, headDim } = use;
+  const out = new Float64Array(inputs.tokens * heads * headDim);
+  for (let token = 0; token < inputs.tokens; token += 1) {
+    for (let head = 0; head < heads; head += 1) {
+      out.set(attendHead(use, inputs, token, head), (token * heads + head) * headDim);
+    }
+  }
+  return out;
+}
+
+function attendHead(
+  use: AttentionUse,
+  inputs: AttentionInputs,
+  token: number,
+  head: number,
+): Float64Array {
+  const { heads, kvHeads, headDim, contextLength, scale, window } = use;
+  const position = inputs.position + token;
+  const first = window > 0 ? Math.max(0, position + 1 - window) : 0;
+  const kvBase = Math.floor(head / (heads / kvHeads)) * contextLength;
+  const at = (token * heads + head) * headDim;
+  const scores: number[] = [];
+  for (let key = first; key <= position; key += 1) {
+    let score = 0;
+    for (let i = 0; i < headDim; i += 1) {
+      const stored = inputs.keys[(kvBase + key) * headDim + i] ?? 0;
+      score += (inputs.queries[at + i] ?? 0) * stored * scale;
+    }
+    scores.push(score);
+  }
+  const largest = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - largest));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const out = new Float64Array(headDim);
+  weights.forEach((weight, index) => {
+    for (let i = 0; i < headDim; i += 1) {
+      const stored = inputs.values[(kvBase + first + index) * headDim + i] ?? 0;
+      out[i] = (out[i] ?? 0) + (weight / total) * stored;
+    }
+  });
+  return out;
+}
+
+/** Rounds to half precision, so that the reference sees what the cache holds. */
+function toHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
+  return Uint16Array.from(values, (value) => {
+    const sign = value < 0 ? 0x8000 : 0;
+    const magnitude = Math.abs(value);
+    if (magnitude < 2 ** -14) return sign | Math.round(magnitude * 2 ** 24);
+    const exponent = Math.floor(Math.log2(magnitude));
+    const fraction = Math.round((magnitude / 2 ** exponent - 1) * 1024);
+    return sign + ((exponent + 15) << 10) + fraction;
+  });
+}
+
+function halfValue(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const magnitude = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+  return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+function toCase(
+  name: string,
+  change: Partial<AttentionUse>,
+  position: number,
+  tokens: number,
+  spread = 1,
+): KernelCase<AttentionUse> {
+  const use: AttentionUse = {
+    heads: 4,
+    kvHeads: 2,
+    headDim: 16,
+    contextLength: position + tokens + 3,
+    scale: 0.25,
+    window: 0,
+    kv: 'f32',
+    ...change,
+  };
+  const random = new Random(700 + position + tokens);
+  const cache = use.kvHeads * use.contextLength * use.headDim;
+  const scaled = (count: number) => random.activations(count).map((value) => value * spread);
+  const keys = scaled(cache);
+  const values = random.activations(cache, 3);
+  const halfKeys = toHalf(keys);
+  const halfValues = toHalf(values);
+  const f16 = use.kv === 'f16';
+  const inputs: AttentionInputs = {
+    queries: scaled(tokens * use.heads * use.headDim),
+    keys: f16 ? Float32Array.from(halfKeys, halfValue) : keys,
+    values: f16 ? Float32Array.from(halfValues, halfValue) : values,
+    position,
+    tokens,
+  };
+  const bytes = (half: Uint16Array<ArrayBuffer>) => new Uint8Array(half.buffer);
+  return {
+    name,
+    use,
+    rows: tokens,
+    inputs: () => ({
+      state: Uint32Array.of(position, tokens, 0, 0, 0),
+      queries: Float32Array.from(inputs.queries),
+      k_cache: f16 ? bytes(halfKeys) : keys,
+      v_cache: f16 ? bytes(halfValues) : values,
+    }),
+    outputs: () => ({ out: { values: attentionReference(use, inputs) } }),
+  };
+}
+
+export const attentionCases: readonly KernelCase<AttentionUse>[] = [
+  toCase('the first token', {}, 0, 1),
+  toCase('decode, one KV head', { kvHeads: 1 }, 130, 1),
+  toCase('prefill, three KV heads', { heads: 9, kvHeads: 3, headDim: 64, scale: 0.125 }, 0, 37),
+  toCase('prefill behind a cache, no groups', { heads: 2, kvHeads: 2, headDim: 80 }, 127, 5),
+  toCase('block + 1 positions', { headDim: 32 }, 128, 1),
+  toCase('sliding window', { window: 7, headDim: 96 }, 20, 9),
+  toCase('window longer than the past', { window: 512 }, 3, 4),
+  toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 61, 3),
+  toCase('scores far apart', {}, 150, 4, 8),
+  toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
+];

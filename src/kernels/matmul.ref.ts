@@ -1,0 +1,102 @@
+import { quantFormat } from '../quant/registry.ts';
+import type { KernelCase } from '../testing/kernel-test.ts';
+import { Random } from '../testing/random.ts';
+import { padded, randomMatrix } from '../testing/weights.ts';
+import type { MatmulUse } from './matmul.ts';
+import { dotRow } from './reference.ts';
+
+/** y[tokens, rows] in double precision; NaN where the kernel must not write. */
+export function matmulReference(
+  use: MatmulUse,
+  weights: Float64Array,
+  x: Float32Array,
+  tokens: number,
+  extra: { bias?: Float32Array; y?: Float32Array } = {},
+): Float64Array {
+  const { rows, columns, yStride, yOffset = 0 } = use;
+  const y = new Float64Array(tokens * yStride).fill(Number.NaN);
+  for (let token = 0; token < tokens; token += 1) {
+    const input = x.subarray(token * columns, (token + 1) * columns);
+    for (let row = 0; row < rows; row += 1) {
+      const at = token * yStride + yOffset + row;
+      const added = (extra.bias?.[row] ?? 0) + (extra.y?.[at] ?? 0);
+      y[at] = dotRow(weights, row, input, columns) + added;
+    }
+  }
+  return y;
+}
+
+interface Shape {
+  name: string;
+  format: string;
+  tokens: number;
+  rows: number;
+  columns: number;
+  yStride?: number;
+  yOffset?: number;
+  bias?: boolean;
+  residual?: boolean;
+}
+
+const shapes: readonly Shape[] = [
+  { name: 'one token', format: 'f32', tokens: 1, rows: 5, columns: 32 },
+  { name: 'tile − 1', format: 'q4_0', tokens: 63, rows: 63, columns: 96 },
+  { name: 'tile', format: 'q8_0', tokens: 64, rows: 64, columns: 64 },
+  { name: 'tile + 1', format: 'q4_1', tokens: 65, rows: 65, columns: 64 },
+  { name: 'primes, padded columns', format: 'f32', tokens: 13, rows: 101, columns: 172 },
+  { name: 'super-blocks', format: 'q6_k', tokens: 9, rows: 40, columns: 256 },
+  {
+    name: 'into a part of a wider row, with bias',
+    format: 'q4_0',
+    tokens: 11,
+    rows: 48,
+    columns: 128,
+    yStride: 96,
+    yOffset: 32,
+    bias: true,
+  },
+  { name: 'residual', format: 'f16', tokens: 17, rows: 64, columns: 64, residual: true },
+];
+
+function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
+  const { tokens, rows, columns } = shape;
+  const format = quantFormat(shape.format);
+  const random = new Random(seed);
+  const use: MatmulUse = {
+    format,
+    rows,
+    columns,
+    yStride: shape.yStride ?? rows,
+    ...(shape.yOffset ? { yOffset: shape.yOffset } : {}),
+    ...(shape.bias ? { bias: true } : {}),
+    ...(shape.residual ? { residual: true } : {}),
+  };
+  const matrix = randomMatrix(format, rows, columns, seed);
+  const x = random.activations(tokens * columns, 3);
+  const bias = random.activations(rows);
+  const y = random.activations(tokens * use.yStride);
+  return {
+    name: shape.name,
+    use,
+    rows: tokens,
+    inputs: () => ({
+      state: Uint32Array.of(7, tokens, 0, 0, 0),
+      weights: matrix.gpu,
+      x: padded(x, tokens),
+      ...(use.bias ? { bias } : {}),
+      ...(use.residual ? { y } : {}),
+    }),
+    outputs: () => ({
+      y: {
+        values: matmulReference(use, matrix.values, x, tokens, {
+          ...(use.bias ? { bias } : {}),
+          ...(use.residual ? { y } : {}),
+        }),
+      },
+    }),
+  };
+}
+
+export const matmulCases: readonly KernelCase<MatmulUse>[] = shapes.map((shape, index) =>
+  toCase(shape, 200 + index),
+);

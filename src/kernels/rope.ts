@@ -1,0 +1,74 @@
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import type { KvCacheFormat } from '../types.ts';
+
+/** One use of `rope`: qkv [tokens, heads + 2·kvHeads, headDim] → queries, K cache, V cache [kvHeads, contextLength, headDim]. */
+export interface RopeUse {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  contextLength: number;
+  ropeDimensions: number;
+  interleaved: boolean;
+  kv: KvCacheFormat;
+  /** RMSNorm of each query and key head before the rotation, with this epsilon. */
+  headNormEpsilon?: number;
+}
+
+const workgroup = 32;
+
+/** Rotates queries and keys and fills the KV cache. */
+export const rope: Kernel<RopeUse> = defineKernel<RopeUse>({
+  name: 'rope',
+  shader: 'attention/rope',
+  params: {
+    heads: 'u32',
+    kv_heads: 'u32',
+    context_length: 'u32',
+    rope_dimensions: 'u32',
+    epsilon: 'f32',
+  },
+  paramValues: (use) => ({
+    heads: use.heads,
+    kv_heads: use.kvHeads,
+    context_length: use.contextLength,
+    rope_dimensions: use.ropeDimensions,
+    epsilon: use.headNormEpsilon ?? 0,
+  }),
+  bindings: [
+    { name: 'state', type: 'State', access: 'read' },
+    { name: 'qkv', type: 'array<f32>', access: 'read' },
+    { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'k_cache', type: 'array<KvVec>', access: 'read_write' },
+    { name: 'v_cache', type: 'array<KvVec>', access: 'read_write' },
+    { name: 'q_norm', type: 'array<f32>', access: 'read', when: hasHeadNorm },
+    { name: 'k_norm', type: 'array<f32>', access: 'read', when: hasHeadNorm },
+  ],
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        choices: { kv: use.kv },
+        flags: [
+          ...(use.interleaved ? ['interleaved'] : []),
+          ...(hasHeadNorm(use) ? ['head_norm'] : []),
+        ],
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_DIM: use.headDim,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+        },
+      }),
+      workgroups: (use, tokens) => {
+        const quads = (use.heads + 2 * use.kvHeads) * (use.headDim / 4);
+        return [Math.ceil(quads / workgroup), 1, tokens];
+      },
+    },
+  ],
+  preferred: () => ['plain'],
+});
+
+function hasHeadNorm(use: RopeUse): boolean {
+  return use.headNormEpsilon !== undefined;
+}
