@@ -1,0 +1,96 @@
+import type {
+  GenerateOptions,
+  GenerationResult,
+  LanguageModelInfo,
+  LoadOptions,
+  Message,
+  RuntimeInfo,
+  RuntimeStats,
+  Source,
+  StoredModel,
+  TextEvent,
+} from '../types.ts';
+
+export interface RuntimeOptions {
+  /**
+   * Where `vitrail.worker.js` is served, on the page's own origin. Needed only where a strict Content-Security-Policy
+   * forbids `blob:` workers; left out, the worker comes inside this script.
+   */
+  workerUrl?: string | URL;
+  /** Which GPU to ask for where there are several. Default `high-performance`. */
+  powerPreference?: 'low-power' | 'high-performance';
+  /** The largest GPU buffer to make, in bytes. Default: what the adapter allows. */
+  maxBufferBytes?: number;
+  /** The folder that holds the embedded models. Default: `models/` beside this script. */
+  modelsUrl?: string | URL;
+}
+
+export type DeviceListener = (event: { message: string }) => void;
+
+/** A GPU device in a worker of its own, and the models on it. */
+export interface Runtime extends AsyncDisposable {
+  readonly info: RuntimeInfo;
+  readonly store: ModelStore;
+  /** Loads a model and readies it on the GPU. A source that is left out means the embedded model. */
+  loadModel(source?: Source, options?: LoadOptions): Promise<LanguageModel>;
+  /** The tokenizer of a GGUF file (one without weights will do) or of a `tokenizer.json`. */
+  loadTokenizer(source: Source, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
+  /** Not there yet: rejects with `model-unsupported`. */
+  loadDetector(source?: Source): Promise<never>;
+  /** Not there yet: rejects with `model-unsupported`. */
+  loadAvatar(source?: Source): Promise<never>;
+  stats(): Promise<RuntimeStats>;
+  /**
+   * `devicelost`: the browser lost the GPU; what was running ends with `gpu-device-lost`. `devicerestored`: the runtime
+   * has opened it anew and reloaded the models. Returns a function that removes the listener.
+   */
+  on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void;
+  /** Frees the GPU and ends the worker. Calls that are under way reject with `aborted`. */
+  dispose(): Promise<void>;
+}
+
+/** The models that this browser keeps. */
+export interface ModelStore {
+  list(): Promise<StoredModel[]>;
+  delete(id: string): Promise<void>;
+  /** Reads the stored bytes and compares them with their digests. */
+  verify(id: string): Promise<boolean>;
+  /** Asks the browser not to clear the storage on its own; true when it agreed. */
+  persist(): Promise<boolean>;
+  estimate(): Promise<{ usageBytes: number; quotaBytes: number }>;
+}
+
+export interface Tokenizer {
+  readonly vocabSize: number;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  /** Token ids. With `special`, texts such as `<|im_end|>` become their control token; else they stay text. */
+  encode(text: string, options?: { special?: boolean; addBos?: boolean }): number[];
+  decode(tokens: readonly number[]): string;
+  /** The number of tokens of a text. */
+  count(text: string): number;
+}
+
+export interface LanguageModel extends AsyncDisposable {
+  readonly info: LanguageModelInfo;
+  /** Works on the page, without a round trip; built on first use. */
+  readonly tokenizer: Tokenizer;
+  /** Answers a conversation, in the model's own chat template. Generation starts at once. */
+  chat(messages: readonly Message[], options?: GenerateOptions): Generation;
+  /** Continues a text, or tokens. */
+  complete(prompt: string | readonly number[], options?: GenerateOptions): Generation;
+  /** One vector of hidden size for each text: the mean of the last hidden states, normalized. */
+  embed(texts: readonly string[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
+  /** [tokens × vocabSize] next-token logits, for evaluation. */
+  logits(tokens: readonly number[]): Promise<Float32Array>;
+  /** Frees the model's GPU memory. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * A running generation. Iterate it for the text as it comes, await `result` for the end, or do both; leaving the loop
+ * early aborts. Several loops each see all events. An abort ends the loop and gives `finish: 'abort'`.
+ */
+export interface Generation extends AsyncIterable<TextEvent> {
+  readonly result: Promise<GenerationResult>;
+}

@@ -1,0 +1,141 @@
+import { embeddedModel, embeddedModelsUrl } from 'virtual:vitrail-embedded';
+import { abortedError, invalidArgument, VitrailError } from '../errors.ts';
+import { WorkerConnection } from '../rpc/connection.ts';
+import type { DeviceEvent, LoadedModel } from '../rpc/contract.ts';
+import type { LoadOptions, LoadProgress, RuntimeInfo, RuntimeStats, Source } from '../types.ts';
+import type {
+  DeviceListener,
+  LanguageModel,
+  ModelStore,
+  Runtime,
+  RuntimeOptions,
+  Tokenizer,
+} from './api.ts';
+import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
+import { createModelStore } from './model-store.ts';
+import { wireSource } from './source.ts';
+import { createWorker, workerStartError } from './worker.ts';
+
+/**
+ * Starts a worker and opens the GPU in it. Throws `gpu-unavailable` where there is none (`checkSupport` tells
+ * beforehand), `network` or `invalid-argument` where the worker cannot be started.
+ */
+export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
+  const { workerUrl, modelsUrl, ...startOptions } = options;
+  const connection = new WorkerConnection(createWorker(workerUrl));
+  const devices = new DeviceEvents();
+  const info = await connection.start(
+    startOptions,
+    (event) => devices.fire(event),
+    (cause) => workerStartError(workerUrl, cause),
+  );
+  return new WorkerRuntime(connection, info, devices, modelsUrl);
+}
+
+class DeviceEvents {
+  readonly #listeners = new Set<{ name: DeviceEvent['name']; listener: DeviceListener }>();
+
+  add(name: DeviceEvent['name'], listener: DeviceListener): () => void {
+    const entry = { name, listener };
+    this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
+  }
+
+  fire({ name, message }: DeviceEvent): void {
+    for (const entry of this.#listeners) if (entry.name === name) entry.listener({ message });
+  }
+}
+
+class WorkerRuntime implements Runtime {
+  readonly info: RuntimeInfo;
+  readonly store: ModelStore;
+  readonly #connection: WorkerConnection;
+  readonly #devices: DeviceEvents;
+  readonly #modelsUrl: string | URL | undefined;
+
+  constructor(
+    connection: WorkerConnection,
+    info: RuntimeInfo,
+    devices: DeviceEvents,
+    modelsUrl: string | URL | undefined,
+  ) {
+    this.#connection = connection;
+    this.#devices = devices;
+    this.#modelsUrl = modelsUrl;
+    this.info = info;
+    this.store = createModelStore(connection);
+  }
+
+  async loadModel(
+    source: Source = embeddedSource(this.#modelsUrl),
+    options: LoadOptions = {},
+  ): Promise<LanguageModel> {
+    const { signal, onProgress, ...settings } = options;
+    const sent = wireSource(source, pageUrl());
+    const loaded = await this.#connection.stream<LoadProgress, LoadedModel>(
+      (service, port) => service.loadModel(sent, settings, port),
+      signal,
+      onProgress,
+    );
+    return new WorkerLanguageModel(this.#connection, loaded);
+  }
+
+  async loadTokenizer(source: Source, options: { signal?: AbortSignal } = {}): Promise<Tokenizer> {
+    const sent = wireSource(source, pageUrl());
+    const json = await this.#connection.stream(
+      (service, port) => service.loadTokenizer(sent, port),
+      options.signal,
+    );
+    return tokenizerOfJson(json);
+  }
+
+  async loadDetector(_source?: Source): Promise<never> {
+    throw notThereYet('Detectors');
+  }
+
+  async loadAvatar(_source?: Source): Promise<never> {
+    throw notThereYet('Avatars');
+  }
+
+  stats(): Promise<RuntimeStats> {
+    return this.#connection.call((service) => service.stats());
+  }
+
+  on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void {
+    return this.#devices.add(event, listener);
+  }
+
+  async dispose(): Promise<void> {
+    if (!this.#connection.isOpen) return;
+    await this.#connection.call((service) => service.dispose()).catch(() => {});
+    this.#connection.close(abortedError('client/dispose'));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+function embeddedSource(modelsUrl: string | URL | undefined): Source {
+  const folder = modelsUrl === undefined ? embeddedModelsUrl : new URL(modelsUrl, pageUrl()).href;
+  if (embeddedModel && folder) {
+    return new URL(embeddedModel.file, folder.endsWith('/') ? folder : `${folder}/`);
+  }
+  throw invalidArgument(
+    'client/source',
+    'This build has no embedded model.',
+    'Pass a source to loadModel: a URL, a File, or "hf:owner/name/file.gguf".',
+  );
+}
+
+function notThereYet(what: string): VitrailError {
+  return new VitrailError('model-unsupported', `${what} are not part of this version.`, {
+    where: 'client/runtime',
+    fix: 'Use loadModel for language models, or a later version of Vitrail.',
+  });
+}
+
+/** The base of relative URLs; undefined outside a page. */
+function pageUrl(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
+}
