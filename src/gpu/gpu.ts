@@ -10,6 +10,12 @@ export interface BufferRange {
   size?: number;
 }
 
+export interface GpuOptions {
+  powerPreference?: GPUPowerPreference;
+  /** No buffer becomes larger than this, whatever the adapter allows. */
+  maxBufferBytes?: number;
+}
+
 /**
  * The device and the account of what is on it. Every buffer, pipeline and submit goes through here, so that
  * `stats` is exact and every failure of the GPU becomes a `VitrailError`.
@@ -33,15 +39,20 @@ export class Gpu {
   #buffers = 0;
   #isLost = false;
 
-  static async create(powerPreference?: GPUPowerPreference): Promise<Gpu> {
-    const adapter = await requireAdapter(powerPreference);
+  static async create(options: GpuOptions = {}): Promise<Gpu> {
+    const adapter = await requireAdapter(options.powerPreference);
     const device = await requestDevice(adapter);
-    return new Gpu(device, adapter);
+    return new Gpu(device, adapter, options);
   }
 
-  constructor(device: GPUDevice, adapter: GPUAdapter) {
+  private constructor(device: GPUDevice, adapter: GPUAdapter, options: GpuOptions) {
     this.device = device;
-    this.capabilities = capabilitiesOf(device.features, device.limits, adapter.info);
+    const capabilities = capabilitiesOf(device.features, device.limits, adapter.info);
+    const maxBufferBytes = Math.min(
+      capabilities.maxBufferBytes,
+      options.maxBufferBytes ?? Number.POSITIVE_INFINITY,
+    );
+    this.capabilities = { ...capabilities, maxBufferBytes };
     this.adapterName = adapterName(adapter.info);
     this.lost = device.lost.then((info) => {
       this.#isLost = true;
@@ -142,12 +153,16 @@ export class Gpu {
       const info = await module.getCompilationInfo();
       const messages = info.messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`);
       const reason = messages[0] ?? String(cause);
-      throw new VitrailError('shader-invalid', `The browser rejected the kernel ${label}: ${reason}`, {
-        where: label,
-        fix: 'Update the browser and the graphics driver. If it stays, report it with this message.',
-        detail: { messages },
-        cause,
-      });
+      throw new VitrailError(
+        'shader-invalid',
+        `The browser rejected the kernel ${label}: ${reason}`,
+        {
+          where: label,
+          fix: 'Update the browser and the graphics driver. If it stays, report it with this message.',
+          detail: { messages },
+          cause,
+        },
+      );
     }
   }
 

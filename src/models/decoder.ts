@@ -1,0 +1,554 @@
+import type { Gpu } from '../gpu/gpu.ts';
+import {
+  DispatchPlan,
+  type Kernel,
+  type PreparedDispatch,
+  prepareDispatch,
+} from '../gpu/kernel.ts';
+import { attention } from '../kernels/attention.ts';
+import { embedding } from '../kernels/embedding.ts';
+import { gatedActivation } from '../kernels/gated-activation.ts';
+import { matmul } from '../kernels/matmul.ts';
+import { matvec } from '../kernels/matvec.ts';
+import { rmsNorm } from '../kernels/rms-norm.ts';
+import { rope } from '../kernels/rope.ts';
+import { ropeTable } from '../kernels/rope-table.ts';
+import { packSampler, type SamplerSettings, sample, samplerBytes } from '../kernels/sample.ts';
+import { groupElements } from '../quant/format.ts';
+import type { KvCacheFormat } from '../types.ts';
+import type { TransformerConfig } from './config.ts';
+import type { DecoderWeights, LayerWeights, Linear } from './decoder-weights.ts';
+
+export interface DecoderOptions {
+  /** Tokens that the KV cache holds. */
+  contextLength: number;
+  kvCache: KvCacheFormat;
+}
+
+/** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
+const passRows = { hardware: 256, software: 32 } as const;
+/** Rows of logits that are made and read at once. */
+const logitsRows = 32;
+/** Bytes of `struct State` before its tokens. */
+const stateHeaderBytes = 16;
+
+type Dispatches = DispatchPlan['dispatches'];
+
+type Buffers = Record<
+  | 'state'
+  | 'x'
+  | 'normed'
+  | 'qkv'
+  | 'queries'
+  | 'attended'
+  | 'gateUp'
+  | 'activated'
+  | 'projected'
+  | 'logits'
+  | 'seen'
+  | 'sampler'
+  | 'ropeFull'
+  | 'ropeSliding',
+  GPUBuffer
+>;
+
+/**
+ * A decoder-only transformer on the GPU. Everything is allocated and compiled in `create`; a pass only records
+ * dispatches. Two forms of each layer exist: for one token (matrix · vector, six dispatches) and for many.
+ *
+ * The position and the sampled token stay on the GPU: `step` needs nothing from the host, so several steps can be queued.
+ */
+export class Decoder {
+  readonly config: TransformerConfig;
+  readonly contextLength: number;
+  /** Tokens of one pass at most. */
+  readonly passRows: number;
+  readonly #gpu: Gpu;
+  readonly #weights: DecoderWeights;
+  readonly #kvCache: KvCacheFormat;
+  readonly #buffers: Buffers;
+  readonly #caches: { keys: GPUBuffer; values: GPUBuffer }[] = [];
+  readonly #owned: GPUBuffer[] = [];
+  readonly #plans: DispatchPlan[] = [];
+  #one!: Dispatches;
+  #many!: Dispatches;
+  /** The passes that end in a sampled token, by rows and sampler: put together once, so that a step allocates nothing. */
+  #sampled!: Record<'one' | 'many', Record<'greedy' | 'random', Dispatches>>;
+  #allLogits: Promise<{ plan: DispatchPlan; logits: GPUBuffer }> | null = null;
+
+  /** Allocates and compiles. The weights may still be on their way. */
+  static async create(
+    gpu: Gpu,
+    config: TransformerConfig,
+    weights: DecoderWeights,
+    options: DecoderOptions,
+  ): Promise<Decoder> {
+    const decoder = await gpu.withMemoryCheck(() => new Decoder(gpu, config, weights, options));
+    try {
+      await decoder.#compile();
+    } catch (thrown) {
+      decoder.dispose();
+      throw thrown;
+    }
+    return decoder;
+  }
+
+  private constructor(
+    gpu: Gpu,
+    config: TransformerConfig,
+    weights: DecoderWeights,
+    options: DecoderOptions,
+  ) {
+    this.#gpu = gpu;
+    this.config = config;
+    this.#weights = weights;
+    this.contextLength = options.contextLength;
+    this.#kvCache = options.kvCache;
+    this.passRows = gpu.capabilities.software ? passRows.software : passRows.hardware;
+    try {
+      this.#buffers = this.#allocate();
+    } catch (thrown) {
+      this.dispose();
+      throw thrown;
+    }
+  }
+
+  /** Bytes that hold the keys and values of the whole context. */
+  get kvCacheBytes(): number {
+    return this.#caches.reduce((sum, { keys, values }) => sum + keys.size + values.size, 0);
+  }
+
+  /** Starts a generation: the settings of the sampler and the tokens that the repetition penalty knows. */
+  beginSampling(settings: SamplerSettings, seen: Iterable<number>): void {
+    const bits = new Uint32Array(this.#buffers.seen.size / 4);
+    for (const token of seen) bits[token >> 5] = (bits[token >> 5] ?? 0) | (1 << (token & 31));
+    this.#gpu.write(this.#buffers.seen, 0, bits);
+    this.#gpu.write(this.#buffers.sampler, 0, packSampler(settings));
+  }
+
+  /** Computes tokens at `position` and puts them into the KV cache. At most `passRows` of them. */
+  pass(tokens: readonly number[], position: number): void {
+    this.#writeState(tokens, position);
+    this.#gpu.submit(tokens.length === 1 ? this.#one : this.#many, tokens.length);
+  }
+
+  /** `pass`, then samples the token that follows; it lands in `staging` (4 bytes) and becomes the next step's input. */
+  passAndSample(
+    tokens: readonly number[],
+    position: number,
+    greedy: boolean,
+    staging: GPUBuffer,
+  ): void {
+    this.#writeState(tokens, position);
+    this.#submitSampled(tokens.length, greedy, staging);
+  }
+
+  /** One decode step from what the last one left on the GPU: one encoder, one pass, one submit, nothing written. */
+  step(greedy: boolean, staging: GPUBuffer): void {
+    this.#submitSampled(1, greedy, staging);
+  }
+
+  /** Logits [tokens, vocabSize] of a text from position 0. Overwrites the KV cache. */
+  async logits(tokens: readonly number[]): Promise<Float32Array> {
+    const { vocabSize } = this.config;
+    const { plan, logits } = await this.#prepareAllLogits();
+    const rows = Math.min(this.passRows, logitsRows);
+    return this.#readPasses(tokens, rows, plan, logits, vocabSize);
+  }
+
+  /** Final hidden states [tokens, hiddenSize] of a text from position 0, normalized. Overwrites the KV cache. */
+  async hiddenStates(tokens: readonly number[]): Promise<Float32Array> {
+    const { hiddenSize } = this.config;
+    const plan = await this.#finalNormPlan();
+    const { normed } = this.#buffers;
+    const wide = await this.#readPasses(tokens, this.passRows, plan, normed, pad(hiddenSize));
+    plan.dispose();
+    this.#plans.splice(this.#plans.indexOf(plan), 1);
+    if (pad(hiddenSize) === hiddenSize) return wide;
+    const rows = Array.from(tokens, (_, i) =>
+      wide.subarray(i * pad(hiddenSize), i * pad(hiddenSize) + hiddenSize),
+    );
+    return Float32Array.from(rows.flatMap((row) => [...row]));
+  }
+
+  dispose(): void {
+    for (const plan of this.#plans.splice(0)) plan.dispose();
+    for (const buffer of this.#owned.splice(0)) this.#gpu.destroyBuffer(buffer);
+  }
+
+  #writeState(tokens: readonly number[], position: number): void {
+    const contents = Uint32Array.of(position, tokens.length, 0, 0, ...tokens);
+    this.#gpu.write(this.#buffers.state, 0, contents);
+  }
+
+  #submitSampled(rows: number, greedy: boolean, staging: GPUBuffer): void {
+    const dispatches = this.#sampled[rows === 1 ? 'one' : 'many'][greedy ? 'greedy' : 'random'];
+    this.#gpu.submit(dispatches, rows, (encoder) =>
+      encoder.copyBufferToBuffer(this.#buffers.state, stateHeaderBytes, staging, 0, 4),
+    );
+  }
+
+  async #readPasses(
+    tokens: readonly number[],
+    rows: number,
+    tail: DispatchPlan,
+    source: GPUBuffer,
+    width: number,
+  ): Promise<Float32Array> {
+    const out = new Float32Array(tokens.length * width);
+    const staging = this.#gpu.createBuffer(
+      'rows readback',
+      rows * width * 4,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    );
+    try {
+      for (let first = 0; first < tokens.length; first += rows) {
+        const part = tokens.slice(first, first + rows);
+        this.#writeState(part, first);
+        const bytes = part.length * width * 4;
+        this.#gpu.submit([...this.#many, ...tail.dispatches], part.length, (encoder) =>
+          encoder.copyBufferToBuffer(source, 0, staging, 0, bytes),
+        );
+        out.set(new Float32Array(await this.#gpu.readStaging(staging, bytes)), first * width);
+      }
+    } finally {
+      this.#gpu.destroyBuffer(staging);
+    }
+    return out;
+  }
+
+  #allocate(): Buffers {
+    const { config, passRows: rows } = this;
+    const heads = config.numAttentionHeads;
+    const kvHeads = config.numKeyValueHeads;
+    const { headDim } = config;
+    const floats = (label: string, count: number) => this.#storage(label, count * 4);
+    const kvBytes = this.#kvCache === 'f16' ? 2 : 4;
+    for (let layer = 0; layer < config.numHiddenLayers; layer += 1) {
+      const bytes = kvHeads * this.contextLength * headDim * kvBytes;
+      this.#caches.push({
+        keys: this.#storage(`keys ${layer}`, bytes),
+        values: this.#storage(`values ${layer}`, bytes),
+      });
+    }
+    const { full, sliding } = config.rope;
+    const ropeFull = this.#ropeBuffer(full);
+    return {
+      state: this.#storage('state', stateHeaderBytes + rows * 4, GPUBufferUsage.COPY_SRC),
+      x: floats('residual', rows * pad(config.hiddenSize)),
+      normed: floats('normed', rows * pad(config.hiddenSize)),
+      qkv: floats('qkv', rows * (heads + 2 * kvHeads) * headDim),
+      queries: floats('queries', rows * heads * headDim),
+      attended: floats('attended', rows * heads * headDim),
+      gateUp: floats('gate and up', rows * 2 * config.intermediateSize),
+      activated: floats('activated', rows * pad(config.intermediateSize)),
+      projected: floats('projected', rows * pad(config.hiddenSize)),
+      logits: floats('logits', config.vocabSize),
+      seen: this.#storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
+      sampler: this.#own('sampler', samplerBytes, GPUBufferUsage.UNIFORM),
+      ropeFull,
+      ropeSliding: sliding === full ? ropeFull : this.#ropeBuffer(sliding),
+    };
+  }
+
+  #ropeBuffer(config: TransformerConfig['rope']['full']): GPUBuffer {
+    const table = ropeTable(config, this.contextLength);
+    const buffer = this.#storage('rope', table.byteLength);
+    this.#gpu.write(buffer, 0, table);
+    return buffer;
+  }
+
+  #storage(label: string, bytes: number, usage = 0): GPUBuffer {
+    return this.#own(label, bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | usage);
+  }
+
+  #own(label: string, bytes: number, usage: number): GPUBuffer {
+    const buffer = this.#gpu.createBuffer(label, bytes, usage | GPUBufferUsage.COPY_DST);
+    this.#owned.push(buffer);
+    return buffer;
+  }
+
+  async #compile(): Promise<void> {
+    const { layers } = this.#weights;
+    const plan = async (label: string, work: Promise<PreparedDispatch>[]) =>
+      this.#plan(label, await Promise.all(work)).dispatches;
+    const each = (build: (layer: LayerWeights, index: number) => Promise<PreparedDispatch>[]) =>
+      layers.flatMap((layer, index) => build(layer, index));
+    const vocabulary = this.config.vocabSize;
+    const [one, many, head, greedy, random] = await Promise.all([
+      plan('decode', [this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i))]),
+      plan('prefill', [this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
+      plan('head', [this.#lmHead()]),
+      plan('greedy', [this.#sample({ vocabulary, greedy: true })]),
+      plan('random', [this.#sample({ vocabulary, greedy: false })]),
+    ]);
+    const withSampler = (body: Dispatches) => ({
+      greedy: [...body, ...head, ...greedy],
+      random: [...body, ...head, ...random],
+    });
+    this.#one = one;
+    this.#many = many;
+    this.#sampled = { one: withSampler(one), many: withSampler(many) };
+  }
+
+  #plan(label: string, prepared: readonly PreparedDispatch[]): DispatchPlan {
+    const plan = new DispatchPlan(this.#gpu, label, prepared);
+    this.#plans.push(plan);
+    return plan;
+  }
+
+  #prepare<Use>(
+    kernel: Kernel<Use>,
+    use: Use,
+    buffers: Readonly<Record<string, GPUBuffer | null>>,
+  ): Promise<PreparedDispatch> {
+    const given = Object.entries(buffers).filter(
+      (entry): entry is [string, GPUBuffer] => !!entry[1],
+    );
+    return prepareDispatch(this.#gpu, kernel, use, Object.fromEntries(given));
+  }
+
+  #embed(): Promise<PreparedDispatch> {
+    const { embedding: matrix } = this.#weights;
+    const { state, x } = this.#buffers;
+    return this.#prepare(
+      embedding,
+      {
+        format: matrix.format,
+        vocabulary: matrix.rows,
+        columns: matrix.columns,
+        scale: this.config.embeddingScale,
+      },
+      { state, weights: matrix.buffer, y: x },
+    );
+  }
+
+  #layerForOne(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] {
+    const { x, qkv, attended, activated } = this.#buffers;
+    return [
+      ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
+      ...this.#attend(layer, index),
+      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector'),
+      ...this.#gateUpForOne(layer),
+      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
+    ];
+  }
+
+  #gateUpForOne(layer: LayerWeights): Promise<PreparedDispatch>[] {
+    const { x, gateUp, activated } = this.#buffers;
+    const [both, second] = layer.gateUp.parts;
+    const norm = layer.feedForwardNorm;
+    if (!both || second) {
+      // Gate and up in different formats: two products, then the activation.
+      return [...this.#vector(layer.gateUp, x, gateUp, { norm }), this.#activate()];
+    }
+    const use = {
+      format: both.matrix.format,
+      rows: both.matrix.rows / 2,
+      columns: both.matrix.columns,
+      normEpsilon: this.config.rmsNormEps,
+      gated: this.config.hiddenAct,
+    };
+    const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm };
+    return [this.#prepare(matvec, use, buffers)];
+  }
+
+  #layerForMany(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] {
+    const { x, normed, qkv, attended, gateUp, activated } = this.#buffers;
+    return [
+      this.#norm(x, layer.attentionNorm, normed),
+      ...this.#matrix(layer.qkv, normed, qkv),
+      ...this.#attend(layer, index),
+      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'matrix'),
+      this.#norm(x, layer.feedForwardNorm, normed),
+      ...this.#matrix(layer.gateUp, normed, gateUp),
+      this.#activate(),
+      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'matrix'),
+    ];
+  }
+
+  /** Rotates, fills the cache and attends: the same for one token and for many. */
+  #attend(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] {
+    const { config } = this;
+    const { state, qkv, queries, attended, ropeFull, ropeSliding } = this.#buffers;
+    const caches = this.#caches[index];
+    if (!caches) throw new Error(`layer ${index} has no cache`);
+    const sliding = config.slidingLayers[index] === true && config.slidingWindow !== null;
+    const angles = sliding ? config.rope.sliding : config.rope.full;
+    const shape = {
+      heads: config.numAttentionHeads,
+      kvHeads: config.numKeyValueHeads,
+      headDim: config.headDim,
+      contextLength: this.contextLength,
+      kv: this.#kvCache,
+    };
+    const cached = { k_cache: caches.keys, v_cache: caches.values };
+    return [
+      this.#prepare(
+        rope,
+        {
+          ...shape,
+          ropeDimensions: angles.dimensions,
+          interleaved: angles.interleaved,
+          ...(layer.qNorm && layer.kNorm ? { headNormEpsilon: config.rmsNormEps } : {}),
+        },
+        {
+          state,
+          qkv,
+          queries,
+          ...cached,
+          rope: sliding ? ropeSliding : ropeFull,
+          q_norm: layer.qNorm,
+          k_norm: layer.kNorm,
+        },
+      ),
+      this.#prepare(
+        attention,
+        {
+          ...shape,
+          scale: config.attentionScale,
+          window: sliding ? (config.slidingWindow ?? 0) : 0,
+        },
+        { state, queries, ...cached, out: attended },
+      ),
+    ];
+  }
+
+  /** x += linear(input), or x += norm(linear(input)) where the architecture has a norm there. */
+  #addProjected(
+    linear: Linear,
+    input: GPUBuffer,
+    postNorm: GPUBuffer | null,
+    form: 'vector' | 'matrix',
+  ): Promise<PreparedDispatch>[] {
+    const { x, projected } = this.#buffers;
+    const multiply = (y: GPUBuffer, residual: boolean) =>
+      form === 'vector'
+        ? this.#vector(linear, input, y, { residual })
+        : this.#matrix(linear, input, y, residual);
+    if (!postNorm) return multiply(x, true);
+    return [...multiply(projected, false), this.#norm(projected, postNorm, x, true)];
+  }
+
+  #vector(
+    linear: Linear,
+    x: GPUBuffer,
+    y: GPUBuffer,
+    { norm, residual = false }: { norm?: GPUBuffer; residual?: boolean },
+  ): Promise<PreparedDispatch>[] {
+    return linear.parts.map(({ matrix, yOffset, bias }) =>
+      this.#prepare(
+        matvec,
+        {
+          format: matrix.format,
+          rows: matrix.rows,
+          columns: matrix.columns,
+          yOffset,
+          residual,
+          bias: bias !== null,
+          ...(norm ? { normEpsilon: this.config.rmsNormEps } : {}),
+        },
+        { weights: matrix.buffer, x, y, bias, norm_weight: norm ?? null },
+      ),
+    );
+  }
+
+  #matrix(
+    linear: Linear,
+    x: GPUBuffer,
+    y: GPUBuffer,
+    residual = false,
+  ): Promise<PreparedDispatch>[] {
+    // Rows of the residual are padded to whole groups, rows of other outputs are not.
+    const { x: stream, projected } = this.#buffers;
+    const yStride = y === stream || y === projected ? pad(linear.rows) : linear.rows;
+    return linear.parts.map(({ matrix, yOffset, bias }) =>
+      this.#prepare(
+        matmul,
+        {
+          format: matrix.format,
+          rows: matrix.rows,
+          columns: matrix.columns,
+          yStride,
+          yOffset,
+          residual,
+          bias: bias !== null,
+        },
+        { state: this.#buffers.state, weights: matrix.buffer, x, y, bias },
+      ),
+    );
+  }
+
+  #norm(
+    x: GPUBuffer,
+    weight: GPUBuffer,
+    y: GPUBuffer,
+    residual = false,
+  ): Promise<PreparedDispatch> {
+    const { hiddenSize, rmsNormEps } = this.config;
+    const use = { columns: hiddenSize, epsilon: rmsNormEps, residual };
+    return this.#prepare(rmsNorm, use, { state: this.#buffers.state, x, norm_weight: weight, y });
+  }
+
+  #activate(): Promise<PreparedDispatch> {
+    const { state, gateUp, activated } = this.#buffers;
+    const { hiddenAct, intermediateSize } = this.config;
+    const use = {
+      activation: hiddenAct,
+      columns: intermediateSize,
+      yStride: pad(intermediateSize),
+    };
+    return this.#prepare(gatedActivation, use, { state, x: gateUp, y: activated });
+  }
+
+  #lmHead(): Promise<PreparedDispatch> {
+    const { lmHead, finalNorm } = this.#weights;
+    const { state, x, logits } = this.#buffers;
+    return this.#prepare(
+      matvec,
+      {
+        format: lmHead.format,
+        rows: lmHead.rows,
+        columns: lmHead.columns,
+        normEpsilon: this.config.rmsNormEps,
+        lastRow: true,
+      },
+      { weights: lmHead.buffer, x, y: logits, norm_weight: finalNorm, state },
+    );
+  }
+
+  #sample(use: { vocabulary: number; greedy: boolean }): Promise<PreparedDispatch> {
+    const { logits, state, seen, sampler } = this.#buffers;
+    return this.#prepare(sample, use, { logits, state, seen, sampler });
+  }
+
+  async #finalNormPlan(): Promise<DispatchPlan> {
+    const { x, normed } = this.#buffers;
+    return this.#plan('final norm', [await this.#norm(x, this.#weights.finalNorm, normed)]);
+  }
+
+  /** Logits of every row: made on first use, since only evaluation needs them. */
+  #prepareAllLogits(): Promise<{ plan: DispatchPlan; logits: GPUBuffer }> {
+    this.#allLogits ??= this.#createAllLogits();
+    return this.#allLogits;
+  }
+
+  async #createAllLogits(): Promise<{ plan: DispatchPlan; logits: GPUBuffer }> {
+    const { vocabSize } = this.config;
+    const { x, normed } = this.#buffers;
+    const logits = this.#storage('all logits', logitsRows * vocabSize * 4);
+    const { lmHead, finalNorm } = this.#weights;
+    const linear: Linear = {
+      parts: [{ matrix: lmHead, yOffset: 0, bias: null }],
+      rows: lmHead.rows,
+      columns: lmHead.columns,
+    };
+    const prepared = [this.#norm(x, finalNorm, normed), ...this.#matrix(linear, normed, logits)];
+    return { plan: this.#plan('all logits', await Promise.all(prepared)), logits };
+  }
+}
+
+/** Elements of a row that kernels read in whole groups. */
+function pad(columns: number): number {
+  return Math.ceil(columns / groupElements) * groupElements;
+}

@@ -1,0 +1,67 @@
+import { invalidArgument } from '../errors.ts';
+import type { SamplerSettings } from '../kernels/sample.ts';
+import type { GenerateOptions } from '../types.ts';
+
+/** `GenerateOptions` with every default filled in. */
+export interface GenerationSettings {
+  sampler: SamplerSettings;
+  greedy: boolean;
+  maxTokens: number;
+  stop: readonly string[];
+  ignoreEos: boolean;
+}
+
+const where = 'generate/options';
+
+/** Checks the options and fills in the defaults. Throws `invalid-argument` that names the option. */
+export function generationSettings(options: GenerateOptions): GenerationSettings {
+  const temperature = inRange('temperature', options.temperature ?? 0.7, 0, 100);
+  const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY;
+  if (maxTokens !== Number.POSITIVE_INFINITY) wholeNumber('maxTokens', maxTokens, 1);
+  return {
+    sampler: {
+      temperature,
+      topK: wholeNumber('topK', options.topK ?? 40, 0),
+      topP: inRange('topP', options.topP ?? 0.95, 0, 1),
+      minP: inRange('minP', options.minP ?? 0, 0, 1),
+      repetitionPenalty: positive('repetitionPenalty', options.repetitionPenalty ?? 1),
+      seed: wholeNumber('seed', options.seed ?? randomSeed(), 0),
+    },
+    greedy: temperature === 0,
+    maxTokens,
+    stop: texts('stop', options.stop ?? []),
+    ignoreEos: options.ignoreEos ?? false,
+  };
+}
+
+function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
+function inRange(name: string, value: number, from: number, to: number): number {
+  if (typeof value === 'number' && value >= from && value <= to) return value;
+  throw invalidArgument(
+    where,
+    `${name} is ${String(value)}.`,
+    `Give ${name} a number from ${from} to ${to}.`,
+  );
+}
+
+function positive(name: string, value: number): number {
+  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
+  throw invalidArgument(where, `${name} is ${String(value)}.`, `Give ${name} a number above 0.`);
+}
+
+function wholeNumber(name: string, value: number, from: number): number {
+  if (Number.isSafeInteger(value) && value >= from) return value;
+  throw invalidArgument(
+    where,
+    `${name} is ${String(value)}.`,
+    `Give ${name} a whole number of at least ${from}.`,
+  );
+}
+
+function texts(name: string, value: readonly string[]): readonly string[] {
+  if (Array.isArray(value) && value.every((text) => typeof text === 'string')) return value;
+  throw invalidArgument(where, `${name} is no list of texts.`, `Give ${name} an array of strings.`);
+}

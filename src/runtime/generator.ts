@@ -1,0 +1,341 @@
+import { toVitrailError, VitrailError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Decoder } from '../models/decoder.ts';
+import type { FinishReason, GenerationResult, TextEvent } from '../types.ts';
+import type { GenerationSettings } from './generate-options.ts';
+import { StopRules } from './stop-rules.ts';
+
+/** What the generator needs of a tokenizer. */
+export interface GeneratorTokenizer {
+  endIds: ReadonlySet<number>;
+  createDetokenizer(): { push(id: number): string; flush(): string };
+}
+
+export type Emit = (event: TextEvent) => void;
+
+/**
+ * Decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,
+ * since a step takes long there and an abort should not wait for a second.
+ */
+const stepsInFlight = { hardware: 4, software: 1 } as const;
+
+/**
+ * The life of a request on one model: prefill in chunks, then decode steps queued ahead of the readback. Generations on
+ * one model run one after the other, in the order of their calls.
+ */
+export class Generator {
+  readonly #gpu: Gpu;
+  readonly #decoder: Decoder;
+  readonly #tokenizer: GeneratorTokenizer;
+  readonly #staging: GPUBuffer[] = [];
+  readonly #depth: number;
+  /** Tokens whose keys and values are in the cache, from position 0. */
+  #cached: number[] = [];
+  /** Settles when the last queued piece of work is over. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(gpu: Gpu, decoder: Decoder, tokenizer: GeneratorTokenizer) {
+    this.#gpu = gpu;
+    this.#decoder = decoder;
+    this.#tokenizer = tokenizer;
+    this.#depth = gpu.capabilities.software ? stepsInFlight.software : stepsInFlight.hardware;
+    for (let i = 0; i < this.#depth; i += 1) {
+      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+      this.#staging.push(gpu.createBuffer('sampled token', 4, usage));
+    }
+  }
+
+  /**
+   * Generates what follows `prompt`. An abort ends it with `finish: 'abort'` and what there is so far.
+   * Throws `invalid-argument` for an empty prompt, `context-full`, `gpu-device-lost`.
+   */
+  generate(
+    prompt: readonly number[],
+    settings: GenerationSettings,
+    signal: AbortSignal | undefined,
+    emit: Emit,
+  ): Promise<GenerationResult> {
+    this.#checkPrompt(prompt);
+    return new Promise((resolve, reject) => {
+      const waiting = new AbortController();
+      // An abort while others are ahead is answered at once; from its turn on the run answers itself.
+      signal?.addEventListener('abort', () => resolve(abortedInQueue(prompt)), {
+        once: true,
+        signal: waiting.signal,
+      });
+      this.exclusive(() => {
+        waiting.abort();
+        return new Run(this.#parts(), prompt, settings, signal, emit).finish();
+      }).then(resolve, reject);
+    });
+  }
+
+  /** Runs work on the decoder when all earlier work is over. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Work that writes over the KV cache. */
+  overwriting<T>(work: (decoder: Decoder) => Promise<T>): Promise<T> {
+    return this.exclusive(() => {
+      this.#cached = [];
+      return work(this.#decoder);
+    });
+  }
+
+  /** Frees the staging buffers once the queue is empty. */
+  async dispose(): Promise<void> {
+    await this.#queue;
+    for (const buffer of this.#staging.splice(0)) this.#gpu.destroyBuffer(buffer);
+  }
+
+  #parts(): RunParts {
+    return {
+      gpu: this.#gpu,
+      decoder: this.#decoder,
+      tokenizer: this.#tokenizer,
+      staging: this.#staging,
+      cached: this.#cached,
+      setCached: (tokens) => {
+        this.#cached = tokens;
+      },
+    };
+  }
+
+  #checkPrompt(prompt: readonly number[]): void {
+    const { contextLength, config } = this.#decoder;
+    if (prompt.length === 0) {
+      throw new VitrailError('invalid-argument', 'The prompt is empty.', {
+        where: 'generate/prompt',
+        fix: 'Give at least one token of text.',
+      });
+    }
+    const bad = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocabSize);
+    if (bad !== undefined) {
+      throw new VitrailError('invalid-argument', `${bad} is no token of this model.`, {
+        where: 'generate/prompt',
+        fix: `Token ids are whole numbers from 0 to ${config.vocabSize - 1}.`,
+        detail: { token: bad, vocabSize: config.vocabSize },
+      });
+    }
+    if (prompt.length >= contextLength) {
+      throw new VitrailError(
+        'context-full',
+        `The prompt has ${prompt.length} tokens; the context holds ${contextLength}.`,
+        {
+          where: 'generate/prompt',
+          fix: 'Shorten the prompt, drop old messages, or load the model with a larger contextLength.',
+          detail: { promptTokens: prompt.length, contextLength },
+        },
+      );
+    }
+  }
+}
+
+interface RunParts {
+  gpu: Gpu;
+  decoder: Decoder;
+  tokenizer: GeneratorTokenizer;
+  staging: readonly GPUBuffer[];
+  cached: readonly number[];
+  setCached(tokens: number[]): void;
+}
+
+/** One generation, from the first chunk of its prompt to its result. */
+class Run {
+  readonly #parts: RunParts;
+  readonly #prompt: readonly number[];
+  readonly #settings: GenerationSettings;
+  readonly #emit: Emit;
+  readonly #signal: AbortSignal | undefined;
+  readonly #aborted: Promise<'aborted'>;
+  readonly #stopListening = new AbortController();
+  readonly #detokenizer: { push(id: number): string; flush(): string };
+  readonly #stopRules: StopRules;
+  readonly #tokens: number[] = [];
+  readonly #free: GPUBuffer[];
+  /** Sampled tokens on their way back, oldest first. */
+  readonly #pending: Promise<number>[] = [];
+  readonly #limit: number;
+  #text = '';
+  #unsent: number[] = [];
+  #submitted = 0;
+  /** A stop text has come: nothing behind it is shown. */
+  #stopped = false;
+
+  constructor(
+    parts: RunParts,
+    prompt: readonly number[],
+    settings: GenerationSettings,
+    signal: AbortSignal | undefined,
+    emit: Emit,
+  ) {
+    this.#parts = parts;
+    this.#prompt = prompt;
+    this.#settings = settings;
+    this.#emit = emit;
+    this.#signal = signal;
+    this.#aborted = new Promise((resolve) => {
+      const options = { once: true, signal: this.#stopListening.signal };
+      if (signal?.aborted) resolve('aborted');
+      signal?.addEventListener('abort', () => resolve('aborted'), options);
+    });
+    this.#detokenizer = parts.tokenizer.createDetokenizer();
+    this.#stopRules = new StopRules(settings.stop);
+    this.#free = [...parts.staging];
+    this.#limit = Math.min(settings.maxTokens, parts.decoder.contextLength - prompt.length);
+  }
+
+  async finish(): Promise<GenerationResult> {
+    try {
+      return await this.#generate();
+    } catch (thrown) {
+      this.#parts.setCached([]);
+      throw toVitrailError(thrown, 'generate');
+    } finally {
+      this.#stopListening.abort();
+      // Steps past the stop still run: their results are thrown away, but their buffers must come back first.
+      await Promise.allSettled(this.#pending);
+    }
+  }
+
+  async #generate(): Promise<GenerationResult> {
+    const begun = performance.now();
+    const reused = commonPrefix(this.#parts.cached, this.#prompt);
+    let finish = await this.#prefill(reused);
+    let firstTokenAt = begun;
+    while (!finish) {
+      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitStep();
+      const token = await Promise.race([this.#pending[0], this.#aborted]);
+      if (typeof token !== 'number') {
+        finish = 'abort';
+        break;
+      }
+      this.#pending.shift();
+      if (this.#tokens.length === 0) firstTokenAt = performance.now();
+      finish = this.#accept(token);
+    }
+    this.#send(this.#rest());
+    return this.#result(finish, reused, begun, firstTokenAt);
+  }
+
+  /** Computes the prompt from `reused` on; the last chunk also samples the first token. */
+  async #prefill(reused: number): Promise<FinishReason | null> {
+    const { decoder, gpu } = this.#parts;
+    const { sampler, greedy } = this.#settings;
+    decoder.beginSampling(sampler, sampler.repetitionPenalty === 1 ? [] : this.#prompt);
+    for (let first = reused; first < this.#prompt.length; first += decoder.passRows) {
+      if (this.#signal?.aborted) return this.#abortPrefill(first);
+      const chunk = this.#prompt.slice(first, first + decoder.passRows);
+      if (first + chunk.length < this.#prompt.length) {
+        decoder.pass(chunk, first);
+        await Promise.race([gpu.device.queue.onSubmittedWorkDone(), this.#aborted]);
+        continue;
+      }
+      this.#read((staging) => decoder.passAndSample(chunk, first, greedy, staging));
+    }
+    this.#parts.setCached([...this.#prompt]);
+    return null;
+  }
+
+  #abortPrefill(computed: number): FinishReason {
+    this.#parts.setCached(this.#prompt.slice(0, computed));
+    return 'abort';
+  }
+
+  #submitStep(): void {
+    this.#read((staging) => this.#parts.decoder.step(this.#settings.greedy, staging));
+  }
+
+  #read(submit: (staging: GPUBuffer) => void): void {
+    const staging = this.#free.pop();
+    if (!staging) throw new Error('no staging buffer is free');
+    submit(staging);
+    this.#submitted += 1;
+    const token = this.#parts.gpu.readStaging(staging, 4).then((bytes) => {
+      this.#free.push(staging);
+      return new Uint32Array(bytes)[0] ?? 0;
+    });
+    // A loss of the device rejects all of them; the loop sees the first.
+    token.catch(() => undefined);
+    this.#pending.push(token);
+  }
+
+  /** Takes a token in. Says why the generation ends, if it does. */
+  #accept(token: number): FinishReason | null {
+    this.#tokens.push(token);
+    this.#unsent.push(token);
+    if (this.#parts.tokenizer.endIds.has(token) && !this.#settings.ignoreEos) return 'stop';
+    const { text, stopped } = this.#stopRules.push(this.#detokenizer.push(token));
+    this.#send(text);
+    this.#stopped = stopped;
+    if (stopped) return 'stop';
+    return this.#tokens.length >= this.#limit ? 'length' : null;
+  }
+
+  /** What detokenizer and stop rules still hold back at the end. */
+  #rest(): string {
+    if (this.#stopped) return '';
+    const { text, stopped } = this.#stopRules.push(this.#detokenizer.flush());
+    return stopped ? text : text + this.#stopRules.flush();
+  }
+
+  #send(text: string): void {
+    if (text.length === 0) return;
+    this.#text += text;
+    this.#emit({ type: 'text', text, tokens: this.#unsent });
+    this.#unsent = [];
+  }
+
+  #result(
+    finish: FinishReason,
+    reused: number,
+    begun: number,
+    firstTokenAt: number,
+  ): GenerationResult {
+    const tokens = this.#tokens;
+    // The last token's keys and values may not be computed yet.
+    if (tokens.length > 0) this.#parts.setCached([...this.#prompt, ...tokens.slice(0, -1)]);
+    const ttftMs = tokens.length > 0 ? firstTokenAt - begun : 0;
+    const decodeMs = performance.now() - firstTokenAt;
+    const prefilled = this.#prompt.length - reused;
+    return {
+      text: this.#text,
+      tokens,
+      finish,
+      usage: {
+        promptTokens: this.#prompt.length,
+        cachedTokens: reused,
+        completionTokens: tokens.length,
+      },
+      timing: {
+        ttftMs,
+        prefillTokensPerSecond: perSecond(prefilled, ttftMs),
+        decodeTokensPerSecond: perSecond(tokens.length - 1, decodeMs),
+      },
+    };
+  }
+}
+
+function abortedInQueue(prompt: readonly number[]): GenerationResult {
+  return {
+    text: '',
+    tokens: [],
+    finish: 'abort',
+    usage: { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 },
+    timing: { ttftMs: 0, prefillTokensPerSecond: 0, decodeTokensPerSecond: 0 },
+  };
+}
+
+function perSecond(count: number, ms: number): number {
+  return count > 0 && ms > 0 ? (count * 1000) / ms : 0;
+}
+
+/** Tokens at the start that are computed already. The last one of the prompt is always computed anew: it gives the logits. */
+function commonPrefix(cached: readonly number[], prompt: readonly number[]): number {
+  let length = 0;
+  while (length < prompt.length - 1 && cached[length] === prompt[length]) length += 1;
+  return length;
+}
