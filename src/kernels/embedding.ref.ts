@@ -1,4 +1,4 @@
-import { quantFormat } from '../quant/registry.ts';
+import { quantFormat, quantFormats } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-test.ts';
 import { Random } from '../testing/random.ts';
 import { randomMatrix } from '../testing/weights.ts';
@@ -49,5 +49,6 @@ export const embeddingCases: readonly KernelCase<EmbeddingUse>[] = [
   toCase('one token', 'f32', 32, 1, 1),
   toCase('padded columns', 'f32', 172, 7, 1),
   toCase('8-bit blocks, scaled', 'q8_0', 576, 19, 24),
-  toCase('super-blocks', 'q6_k', 512, 5, 1),
+  // Looking rows up shows each format's decoding by itself.
+  ...quantFormats.map(({ name }) => toCase(`rows of ${name}`, name, 512, 5, 1)),
 ];

@@ -37,13 +37,20 @@ export interface RowLayout {
 export function rowLayout(format: QuantFormat, columns: number): RowLayout {
   const padded = Math.ceil(columns / groupElements) * groupElements;
   const blocks = Math.ceil(padded / format.blockElements);
-  const planes: number[] = [];
+  const planes = planeOffsets(format.planeBytes, blocks);
+  const last = planes.length - 1;
+  const end = (planes[last] ?? 0) + (format.planeBytes[last] ?? 0) * blocks;
+  return { planes, rowBytes: Math.ceil(end / 16) * 16 };
+}
+
+/** Byte offsets of the planes in a GPU row of this many blocks. */
+export function planeOffsets(planeBytes: readonly number[], blocks: number): number[] {
   let offset = 0;
-  for (const bytes of format.planeBytes) {
-    planes.push(offset);
+  return planeBytes.map((bytes) => {
+    const own = offset;
     offset += Math.ceil((bytes * blocks) / 4) * 4;
-  }
-  return { planes, rowBytes: Math.ceil(offset / 16) * 16 };
+    return own;
+  });
 }
 
 /** Bytes of one row in the file. */

@@ -1,0 +1,36 @@
+// Numbers out of the words that src/quant/pack.ts makes.
+
+// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+fn low_nibbles(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+}
+
+fn high_nibbles(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+}
+
+// Four neighbouring 2-bit numbers from element `first` of a word on.
+fn pairs_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+}
+
+// Four neighbouring bits from element `first` of a word on.
+fn bits_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+}
+
+// The n-th byte of a word, signed.
+fn signed_byte(word: u32, n: u32) -> f32 {
+  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
+}
+
+// The word at this index of the row's words.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}

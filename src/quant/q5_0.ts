@@ -1,0 +1,11 @@
+import { nibbleFormat } from './blocks-of-32.ts';
+import type { QuantFormat } from './format.ts';
+
+/** weight = scale · (q − 16), 32 weights a block. */
+export const q5_0: QuantFormat = nibbleFormat({
+  name: 'q5_0',
+  ggmlType: 6,
+  fifthBit: true,
+  minimum: false,
+  value: (q) => q - 16,
+});

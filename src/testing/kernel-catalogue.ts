@@ -1,0 +1,38 @@
+import type { Kernel } from '../gpu/kernel.ts';
+import { attentionCases } from '../kernels/attention.ref.ts';
+import { attention } from '../kernels/attention.ts';
+import { embeddingCases } from '../kernels/embedding.ref.ts';
+import { embedding } from '../kernels/embedding.ts';
+import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
+import { gatedActivation } from '../kernels/gated-activation.ts';
+import { matmulCases } from '../kernels/matmul.ref.ts';
+import { matmul } from '../kernels/matmul.ts';
+import { matvecCases } from '../kernels/matvec.ref.ts';
+import { matvec } from '../kernels/matvec.ts';
+import { rmsNormCases } from '../kernels/rms-norm.ref.ts';
+import { rmsNorm } from '../kernels/rms-norm.ts';
+import { ropeCases } from '../kernels/rope.ref.ts';
+import { rope } from '../kernels/rope.ts';
+import { sampleCases } from '../kernels/sample.ref.ts';
+import { sample } from '../kernels/sample.ts';
+import type { KernelCase } from './kernel-test.ts';
+
+interface Entry {
+  // Kernels of different uses stand in one list; each goes with cases of its own use.
+  // biome-ignore lint/suspicious/noExplicitAny: a list of existential types
+  kernel: Kernel<any>;
+  // biome-ignore lint/suspicious/noExplicitAny: a list of existential types
+  cases: readonly KernelCase<any>[];
+}
+
+/** Every kernel with its cases: what the snapshots, the compile check and the support table go through. */
+export const kernelCatalogue: readonly Entry[] = [
+  { kernel: attention, cases: attentionCases },
+  { kernel: embedding, cases: embeddingCases },
+  { kernel: gatedActivation, cases: gatedActivationCases },
+  { kernel: matmul, cases: matmulCases },
+  { kernel: matvec, cases: matvecCases },
+  { kernel: rmsNorm, cases: rmsNormCases },
+  { kernel: rope, cases: ropeCases },
+  { kernel: sample, cases: sampleCases },
+];
