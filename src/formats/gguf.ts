@@ -129,15 +129,20 @@ type NumericArray = Exclude<MetadataArray, readonly unknown[]>;
 const numericArrays: Readonly<
   Record<number, { bytes: number; of(bytes: Uint8Array, count: number): NumericArray }>
 > = {
-  [type.u8]: { bytes: 1, of: (bytes) => bytes.slice() },
-  [type.i8]: { bytes: 1, of: (bytes) => new Int8Array(bytes.slice().buffer) },
-  [type.u16]: { bytes: 2, of: (bytes) => new Uint16Array(bytes.slice().buffer) },
-  [type.i16]: { bytes: 2, of: (bytes) => new Int16Array(bytes.slice().buffer) },
-  [type.u32]: { bytes: 4, of: (bytes) => new Uint32Array(bytes.slice().buffer) },
-  [type.i32]: { bytes: 4, of: (bytes) => new Int32Array(bytes.slice().buffer) },
-  [type.f32]: { bytes: 4, of: (bytes) => new Float32Array(bytes.slice().buffer) },
-  [type.f64]: { bytes: 8, of: (bytes) => new Float64Array(bytes.slice().buffer) },
+  [type.u8]: { bytes: 1, of: (bytes) => new Uint8Array(bytes) },
+  [type.i8]: { bytes: 1, of: (bytes) => new Int8Array(copyOf(bytes)) },
+  [type.u16]: { bytes: 2, of: (bytes) => new Uint16Array(copyOf(bytes)) },
+  [type.i16]: { bytes: 2, of: (bytes) => new Int16Array(copyOf(bytes)) },
+  [type.u32]: { bytes: 4, of: (bytes) => new Uint32Array(copyOf(bytes)) },
+  [type.i32]: { bytes: 4, of: (bytes) => new Int32Array(copyOf(bytes)) },
+  [type.f32]: { bytes: 4, of: (bytes) => new Float32Array(copyOf(bytes)) },
+  [type.f64]: { bytes: 8, of: (bytes) => new Float64Array(copyOf(bytes)) },
 };
+
+/** `slice` of a Node buffer would be a view: this is always a copy, and aligned. */
+function copyOf(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer;
+}
 
 interface TensorEntry {
   name: string;
