@@ -1,4 +1,4 @@
-/** What the build fills in (vite.config.ts). */
+/** What the build fills in (scripts/build/build-values.ts). */
 declare module 'virtual:vitrail-worker' {
   /** The bundled text of workers/runtime.worker.ts: a classic script. */
   const source: string;
@@ -6,8 +6,8 @@ declare module 'virtual:vitrail-worker' {
 }
 
 declare module 'virtual:vitrail-embedded' {
-  /** The first entry of models/index.json, or null where there is none. */
-  export const embeddedModel: { name: string; file: string; bytes: number } | null;
-  /** The folder that holds it, beside the script that runs; undefined where no script has an address (SSR). */
-  export const embeddedModelsUrl: string | undefined;
+  /** File name of the first entry of models/index.json, or null where there is none. */
+  export const embeddedModelFile: string | null;
+  /** Its address: beside the script that runs. Undefined where no script has an address (SSR). */
+  export const embeddedModelUrl: string | undefined;
 }

@@ -1,4 +1,4 @@
-import { embeddedModel, embeddedModelsUrl } from 'virtual:vitrail-embedded';
+import { embeddedModelFile, embeddedModelUrl } from 'virtual:vitrail-embedded';
 import { abortedError, invalidArgument, VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
 import type { DeviceEvent, LoadedModel } from '../rpc/contract.ts';
@@ -117,10 +117,11 @@ class WorkerRuntime implements Runtime {
 }
 
 function embeddedSource(modelsUrl: string | URL | undefined): Source {
-  const folder = modelsUrl === undefined ? embeddedModelsUrl : new URL(modelsUrl, pageUrl()).href;
-  if (embeddedModel && folder) {
-    return new URL(embeddedModel.file, folder.endsWith('/') ? folder : `${folder}/`);
+  if (embeddedModelFile && modelsUrl !== undefined) {
+    const folder = new URL(modelsUrl, pageUrl()).href;
+    return new URL(embeddedModelFile, folder.endsWith('/') ? folder : `${folder}/`);
   }
+  if (embeddedModelUrl) return embeddedModelUrl;
   throw invalidArgument(
     'client/source',
     'This build has no embedded model.',

@@ -77,6 +77,11 @@ export class WorkerConnection {
     }
   }
 
+  /** False once the worker has failed or was closed. */
+  get isOpen(): boolean {
+    return this.#failure === undefined;
+  }
+
   /** One call without a stream. */
   call<Result>(invoke: (service: Service) => Promise<Result>): Promise<Result> {
     if (this.#failure) return Promise.reject(this.#failure);

@@ -1,0 +1,22 @@
+export type {
+  DeviceListener,
+  Generation,
+  LanguageModel,
+  ModelStore,
+  Runtime,
+  RuntimeOptions,
+  Tokenizer,
+} from './client/api.ts';
+export {
+  type Chat,
+  type ChatMessage,
+  type ChatOptions,
+  type ChatState,
+  type ChatStatus,
+  createChat,
+  messageText,
+} from './client/chat.ts';
+export { checkSupport } from './client/check-support.ts';
+export { createRuntime } from './client/runtime.ts';
+export { VitrailError, type VitrailErrorCode } from './errors.ts';
+export type * from './types.ts';
