@@ -32,6 +32,10 @@ export class Loader {
     byId('load-cancel').addEventListener('click', () => this.#running?.abort());
   }
 
+  get isLoading(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** The runtime; a failed start is tried again by the next call. */
   runtime(): Promise<Runtime> {
     this.#runtime ??= createRuntime();

@@ -3,94 +3,97 @@ import {
   checkSupport,
   createChat,
   type LanguageModel,
-  VitrailError,
+  type ModelStore,
 } from 'vitrail';
+import { Composer } from './composer.ts';
 import { ConversationView } from './conversation-view.ts';
 import { announce, byId, make } from './dom.ts';
-import { formatDuration, formatRate } from './format.ts';
+import { hideError, setUpErrorBar, showError } from './error-bar.ts';
 import { Loader } from './loader.ts';
 import { type ChosenSource, nameOfUrl, setUpModelPicker } from './model-picker.ts';
 import { embeddedModels } from './models.ts';
 import { readSavedState, type Settings, saveState } from './saved-state.ts';
 import { setUpSettings } from './settings-panel.ts';
+import { showSpeedOf } from './speed-line.ts';
 import { setUpStorage } from './storage-panel.ts';
 import { setUpTheme } from './theme.ts';
 
 const suggestions = [
-  'Tell me a short story about a lighthouse.',
-  'Explain why the sky is blue.',
+  'Tell a story about a lighthouse.',
+  'Why is the sky blue?',
   'Write a haiku about glass.',
 ];
 
 const saved = readSavedState();
 let settings: Settings = saved.settings;
+/** What was tried last, for the error's "Try again". */
+let lastLoad: { source: ChosenSource; name: string } | undefined;
+let lastStatus: ChatState['status'] = 'ready';
+
 const loader = new Loader();
 const chat = createChat({ onSentence: announce }, saved.messages);
 const view = new ConversationView(chat);
-/** What was tried last, for the error's "Try again". */
-let lastLoad: { source: ChosenSource; name: string } | undefined;
-
-let lastStatus: ChatState['status'] = 'ready';
-/** For the live figures: when the question was sent, when the first piece came, and how many came since. */
-let startedAt = 0;
-let firstAt = 0;
-let pieces = 0;
+const composer = new Composer(chat, ask);
+const store = async (): Promise<ModelStore> => (await loader.runtime()).store;
 
 setUpTheme(saved.theme);
-setUpModelPicker((source, name) => void load(source, name));
-setUpStorage(async () => (await loader.runtime()).store);
+setUpModelPicker(
+  (source, name) => void load(source, name),
+  async () => (await store()).list(),
+);
+setUpStorage(store);
 setUpSettings(settings, (changed) => {
   settings = changed;
   saveState({ settings });
   applySettings();
 });
-setUpComposer();
-setUpErrors();
-setUpSuggestions();
+setUpErrorBar({ retry, dismiss: () => chat.clearError() });
+setUpConversationButtons();
+showSpeedOf(chat);
 chat.subscribe(showChat);
-addEventListener('pagehide', () => saveState({ messages: [...chat.getState().messages] }));
+addEventListener('pagehide', keepConversation);
 applySettings();
 showChat();
 void start();
 
-/** Opens what the address names, else what was open last if that needs no download, else the embedded model. */
+/** Opens what the address names, else what was open last if it is still stored, else the embedded model. */
 async function start(): Promise<void> {
-  const support = await checkSupport();
-  if (!support.ok) {
-    await loader.runtime().catch(showError);
-    return;
+  try {
+    const support = await checkSupport();
+    const asked = new URLSearchParams(location.search).get('model');
+    const last = saved.model;
+    if (!support.ok) await loader.runtime();
+    else if (asked) await load(asked, nameOfUrl(asked));
+    else if (last && (await isStored(last.id))) await load(`store:${last.id}`, last.name);
+    else if (embeddedModels[0]) await load(null, embeddedModels[0].name);
+    else await showAdapter();
+  } catch (thrown) {
+    showError(thrown);
   }
-  const asked = new URLSearchParams(location.search).get('model');
-  if (asked) await load(asked, nameOfUrl(asked));
-  else if (saved.model !== null && (await isStored(saved.model)))
-    await load(saved.model, nameOfUrl(saved.model));
-  else if (embeddedModels[0]) await load(null, embeddedModels[0].name);
-  else await showAdapter().catch(showError);
 }
 
-async function isStored(source: string): Promise<boolean> {
-  const { store } = await loader.runtime();
-  const models = await store.list().catch(() => []);
-  return models.some((model) => model.complete && source.endsWith(nameOfUrl(model.name)));
+async function isStored(id: string): Promise<boolean> {
+  const models = await (await store()).list().catch(() => []);
+  return models.some((model) => model.complete && model.id === id);
 }
 
 async function load(source: ChosenSource, name: string): Promise<void> {
   lastLoad = { source, name };
-  showError(null);
+  hideError();
   await chat.stop();
   chat.options = { ...chat.options, model: null };
   byId('model-name').textContent = name;
   byId('welcome').hidden = false;
-  showComposer();
+  composer.show();
+  void showAdapter().catch(() => {});
   try {
     const { cache, contextLength } = settings;
     const model = await loader.load(source, {
       cache,
       ...(contextLength === null ? {} : { contextLength }),
     });
-    await showAdapter();
-    if (model) showModel(model, source);
-    else byId('model-name').textContent = 'No model';
+    if (model) await showModel(model, source);
+    else if (!loader.isLoading) byId('model-name').textContent = 'No model';
   } catch (thrown) {
     byId('model-name').textContent = 'No model';
     showError(thrown);
@@ -98,11 +101,26 @@ async function load(source: ChosenSource, name: string): Promise<void> {
   showChat();
 }
 
-function showModel(model: LanguageModel, source: ChosenSource): void {
+async function showModel(model: LanguageModel, source: ChosenSource): Promise<void> {
+  const name = `${model.info.name} ${model.info.quantization}`;
   chat.options = { ...chat.options, model };
-  byId('model-name').textContent = `${model.info.name} ${model.info.quantization}`;
-  if (!(source instanceof File)) saveState({ model: source });
-  byId('prompt').focus({ preventScroll: true });
+  byId('model-name').textContent = name;
+  composer.focus();
+  saveState({ model: source === null ? null : await storedEntry(source, name) });
+}
+
+/** Where the store has what was just loaded, so that the next visit opens it. */
+async function storedEntry(
+  source: string | File,
+  name: string,
+): Promise<{ id: string; name: string } | null> {
+  if (typeof source === 'string' && source.startsWith('store:')) {
+    return { id: source.slice('store:'.length), name };
+  }
+  const fileName = source instanceof File ? source.name : nameOfUrl(source);
+  const models = await (await store()).list().catch(() => []);
+  const found = models.find((model) => model.complete && nameOfUrl(model.name) === fileName);
+  return found ? { id: found.id, name } : null;
 }
 
 async function showAdapter(): Promise<void> {
@@ -119,42 +137,23 @@ function applySettings(): void {
   chat.options = { ...chat.options, system: settings.system, generate: settings.generate };
 }
 
-function setUpComposer(): void {
-  const form = byId<HTMLFormElement>('composer');
-  const prompt = byId<HTMLTextAreaElement>('prompt');
-  prompt.addEventListener('input', showComposer);
-  prompt.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
-  form.addEventListener('submit', (event) => {
-    event.preventDefault();
-    if (byId<HTMLButtonElement>('send').disabled) return;
-    const text = prompt.value.trim();
-    prompt.value = '';
-    ask(text);
-  });
-  byId('stop').addEventListener('click', () => void chat.stop());
-  addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !document.querySelector('dialog[open]')) void chat.stop();
-  });
-  byId('new-chat').addEventListener('click', () => {
-    chat.setMessages([]);
-    saveState({ messages: [] });
-    prompt.focus();
-  });
-}
-
 function ask(text: string): void {
   view.followAgain();
-  startedAt = performance.now();
-  firstAt = 0;
-  pieces = 0;
   void chat.sendMessage(text);
 }
 
-function setUpSuggestions(): void {
+function retry(): void {
+  if (chat.options.model) void chat.regenerate();
+  else if (lastLoad) void load(lastLoad.source, lastLoad.name);
+  else void start();
+}
+
+function setUpConversationButtons(): void {
+  byId('new-chat').addEventListener('click', () => {
+    chat.setMessages([]);
+    keepConversation();
+    composer.focus();
+  });
   byId('suggestions').replaceChildren(
     ...suggestions.map((text) => {
       const button = make('button', { type: 'button', textContent: text });
@@ -164,66 +163,20 @@ function setUpSuggestions(): void {
   );
 }
 
-function setUpErrors(): void {
-  byId('error-dismiss').addEventListener('click', () => {
-    chat.clearError();
-    showError(null);
-  });
-  byId('error-retry').addEventListener('click', () => {
-    showError(null);
-    if (chat.options.model) void chat.regenerate();
-    else if (lastLoad) void load(lastLoad.source, lastLoad.name);
-    else void start();
-  });
-}
-
-function showError(thrown: unknown): void {
-  byId('error').hidden = thrown === null;
-  if (thrown === null) return;
-  const error = thrown as Partial<VitrailError>;
-  byId('error-message').textContent = error.message ?? String(thrown);
-  byId('error-fix').textContent = error.fix ?? '';
-  byId('error-code').textContent = thrown instanceof VitrailError ? thrown.code : '';
-}
-
 function showChat(): void {
   const { messages, status, error } = chat.getState();
   const loaded = Boolean(chat.options.model);
-  const loading = !byId('loading').hidden;
-  byId('welcome').hidden = messages.length > 0 && !loading;
-  byId('welcome-models').hidden = loaded || loading;
+  byId('welcome').hidden = messages.length > 0 && !loader.isLoading;
+  byId('welcome-models').hidden = loaded || loader.isLoading;
   byId('suggestions').hidden = !loaded || messages.length > 0;
   byId('new-chat').toggleAttribute('disabled', messages.length === 0);
-  showComposer();
-  showSpeed(status);
+  composer.show();
   if (error) showError(error);
-  else if (status === 'submitted') showError(null);
-  if (status !== lastStatus && (status === 'ready' || status === 'error')) {
-    saveState({ messages: [...messages] });
-  }
+  else if (status === 'submitted') hideError();
+  if (status !== lastStatus && (status === 'ready' || status === 'error')) keepConversation();
   lastStatus = status;
 }
 
-function showComposer(): void {
-  const { status } = chat.getState();
-  const running = status === 'submitted' || status === 'streaming';
-  const prompt = byId<HTMLTextAreaElement>('prompt');
-  byId('send').hidden = running;
-  byId('stop').hidden = !running;
-  byId<HTMLButtonElement>('send').disabled = !chat.options.model || prompt.value.trim() === '';
-}
-
-/** While an answer streams; afterwards the figures stand below it. */
-function showSpeed(status: ChatState['status']): void {
-  const line = byId('speed-line');
-  if (status !== 'streaming') {
-    line.textContent = '';
-    return;
-  }
-  const now = performance.now();
-  firstAt ||= now;
-  pieces += 1;
-  if (pieces < 3) return;
-  const rate = formatRate(((pieces - 1) * 1000) / (now - firstAt));
-  line.textContent = `${rate}, first token after ${formatDuration(firstAt - startedAt)}`;
+function keepConversation(): void {
+  saveState({ messages: [...chat.getState().messages] });
 }

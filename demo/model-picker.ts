@@ -1,3 +1,4 @@
+import type { StoredModel } from 'vitrail';
 import { byId, make } from './dom.ts';
 import { formatBytes } from './format.ts';
 import { embeddedModels, hubModels, type ModelChoice } from './models.ts';
@@ -6,14 +7,17 @@ import { embeddedModels, hubModels, type ModelChoice } from './models.ts';
 export type ChosenSource = string | File | null;
 
 /** Wires every way to choose a model: the dialog, the cards of the start page, the file input, and dropping a file. */
-export function setUpModelPicker(choose: (source: ChosenSource, name: string) => void): void {
+export function setUpModelPicker(choose: Choose, listStored: () => Promise<StoredModel[]>): void {
   const dialog = byId<HTMLDialogElement>('model-dialog');
   const chosen = (source: ChosenSource, name: string): void => {
     dialog.close();
     choose(source, name);
   };
-  byId('model-button').addEventListener('click', () => dialog.showModal());
-  fillModelList(chosen);
+  byId('model-button').addEventListener('click', async () => {
+    fillModelList([], chosen);
+    dialog.showModal();
+    fillModelList(await listStored().catch(() => []), chosen);
+  });
   byId('welcome-models').replaceChildren(
     ...[...embeddedModels, ...hubModels].slice(0, 3).map((model) => modelButton(model, chosen)),
   );
@@ -39,8 +43,12 @@ export function nameOfUrl(url: string): string {
 
 type Choose = (source: ChosenSource, name: string) => void;
 
-function fillModelList(chosen: Choose): void {
+function fillModelList(stored: StoredModel[], chosen: Choose): void {
   const sections: (Node | string)[] = [];
+  const kept = stored.filter((model) => model.complete).map(storedChoice);
+  if (kept.length > 0) {
+    sections.push(make('h3', { textContent: 'In this browser' }), rows(kept, chosen));
+  }
   if (embeddedModels.length > 0) {
     sections.push(
       make('h3', { textContent: 'Comes with this page' }),
@@ -49,6 +57,10 @@ function fillModelList(chosen: Choose): void {
   }
   sections.push(make('h3', { textContent: 'From Hugging Face' }), rows(hubModels, chosen));
   byId('model-list').replaceChildren(...sections);
+}
+
+function storedChoice({ id, name, bytes }: StoredModel): ModelChoice {
+  return { name, bytes, description: 'Opens without the network.', source: `store:${id}` };
 }
 
 function rows(models: ModelChoice[], chosen: Choose): HTMLElement {

@@ -15,8 +15,8 @@ export interface SavedState {
   messages: ChatMessage[];
   settings: Settings;
   theme: Theme;
-  /** The address of the model used last, to open it again; null: the embedded one. */
-  model: string | null;
+  /** The stored model that was open last; null: the embedded one. */
+  model: { id: string; name: string } | null;
 }
 
 export const defaultSettings: Settings = {

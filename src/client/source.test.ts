@@ -16,6 +16,7 @@ describe('a source on its way to the worker', () => {
 
   it('stays what it is where it is no address', () => {
     expect(wireSource('hf:owner/name/file.gguf', page)).toBe('hf:owner/name/file.gguf');
+    expect(wireSource('store:1a2B', page)).toBe('store:1a2B');
     const file = new Blob(['GGUF']);
     expect(wireSource(file, page)).toBe(file);
     expect(wireSource({ repo: 'owner/name', file: 'f.gguf' }, page)).toEqual({

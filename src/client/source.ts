@@ -22,7 +22,7 @@ export function wireSource(source: Source, baseUrl: string | undefined): WireSou
 }
 
 function resolveUrl(source: string, baseUrl: string | undefined): string {
-  if (source.startsWith('hf:')) return source;
+  if (/^(hf|store):/.test(source)) return source;
   try {
     return new URL(source, baseUrl).href;
   } catch {
