@@ -1,16 +1,31 @@
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 /** Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter. */
 const gpuTests = ['src/**/*.gpu.test.ts', 'src/kernels/*.test.ts'];
-const chromium = [process.env.CHROME_PATH, '/usr/bin/chromium'].find((path) => path && existsSync(path));
+const chromium = [process.env.CHROME_PATH, '/usr/bin/chromium'].find(
+  (path) => path && existsSync(path),
+);
 
-export default defineConfig({
+/** Real models and reference answers; tests that need them skip where the folder is missing. */
+const data = fileURLToPath(new URL('../shared/data', import.meta.url));
+const define = { __VITRAIL_DATA__: JSON.stringify(existsSync(data) ? data : null) };
+
+const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
-      { test: { name: 'node', include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'], exclude: gpuTests } },
       {
+        test: {
+          name: 'node',
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts'],
+          exclude: gpuTests,
+        },
+      },
+      {
+        define,
+        server: { fs: { allow: ['.', data] } },
         test: {
           name: 'gpu',
           include: gpuTests,
@@ -41,3 +56,5 @@ export default defineConfig({
     ],
   },
 });
+
+export default config;

@@ -4,6 +4,8 @@ export interface RopeConfig {
   dimensions: number;
   /** True: pairs (2i, 2i+1), as in GGUF files of `llama`; false: pairs (i, i + dimensions/2). */
   interleaved: boolean;
+  /** Tensor of the file whose values divide the angles, one a pair; null where there is none. */
+  factorsTensor: string | null;
   /** Angle for one position step of each pair, radians, scaling included; dimensions/2 values in double precision. */
   inverseFrequencies: Float64Array;
   /** Factor on cos and sin (LongRoPE and YaRN attention factor), else 1. */
@@ -18,7 +20,11 @@ const finePositions = 256;
  * for every 256th position. The shader adds the two angles. The magnitude sits in the coarse part.
  * Shape [256 + ⌈contextLength / 256⌉, dimensions / 2, 2].
  */
-export function ropeTable(config: RopeConfig, contextLength: number): Float32Array<ArrayBuffer> {
+export function ropeTable(
+  config: RopeConfig,
+  contextLength: number,
+  factors?: ArrayLike<number>,
+): Float32Array<ArrayBuffer> {
   const pairs = config.dimensions / 2;
   const coarseRows = Math.ceil(contextLength / finePositions);
   const table = new Float32Array((finePositions + coarseRows) * pairs * 2);
@@ -27,7 +33,7 @@ export function ropeTable(config: RopeConfig, contextLength: number): Float32Arr
     const position = coarse ? (row - finePositions) * finePositions : row;
     const magnitude = coarse ? config.magnitude : 1;
     for (let pair = 0; pair < pairs; pair += 1) {
-      const angle = position * (config.inverseFrequencies[pair] ?? 0);
+      const angle = (position * (config.inverseFrequencies[pair] ?? 0)) / (factors?.[pair] ?? 1);
       table[(row * pairs + pair) * 2] = Math.cos(angle) * magnitude;
       table[(row * pairs + pair) * 2 + 1] = Math.sin(angle) * magnitude;
     }

@@ -95,6 +95,7 @@ function toCase(
     {
       dimensions: ropeDimensions,
       interleaved: use.interleaved,
+      factorsTensor: null,
       inverseFrequencies: inputs.inverseFrequencies,
       magnitude,
     },

@@ -26,6 +26,8 @@ export interface TransformerConfig {
   attentionScale: number;
   /** Factor on the embedding rows: √hiddenSize in Gemma, else 1. */
   embeddingScale: number;
+  /** Added to the weights of every RMSNorm: 1 where the file stores them as offsets from 1. */
+  normWeightOffset: number;
   /** RoPE of each layer's kind: `full` for global layers, `sliding` for sliding-window layers (equal to `full` unless the model says so). */
   rope: { full: RopeConfig; sliding: RopeConfig };
   /** A sliding-window layer attends to this many last positions, its own included. */

@@ -51,6 +51,8 @@ interface Placement {
   to: number;
   at: number;
   rowBytes: number;
+  /** Added to every value: for norms that are stored as offsets from 1. */
+  add?: number;
 }
 
 /** Rows of one tensor in the GPU layout, as they come from storage. */
@@ -70,6 +72,10 @@ export class DecoderWeights {
   readonly #gpu: Gpu;
   readonly #tensors: ReadonlyMap<string, TensorInfo>;
   readonly #formatOf: (tensor: TensorInfo) => QuantFormat;
+  /** Values of the vectors that set RoPE's frequencies, by name, once they have come. */
+  readonly vectors: Map<string, Float32Array> = new Map();
+  readonly #vectorNames: ReadonlySet<string>;
+  readonly #normWeightOffset: number;
   readonly #placements = new Map<string, Placement[]>();
   readonly #buffers: GPUBuffer[] = [];
 
@@ -83,6 +89,9 @@ export class DecoderWeights {
     this.#gpu = gpu;
     this.#tensors = tensors;
     this.#formatOf = formatOf;
+    this.#normWeightOffset = config.normWeightOffset;
+    const factors = [config.rope.full.factorsTensor, config.rope.sliding.factorsTensor];
+    this.#vectorNames = new Set(factors.filter((name) => name !== null));
     try {
       this.embedding = this.#matrix([{ name: names.embedding }]);
       this.finalNorm = this.#vector(names.finalNorm);
@@ -97,12 +106,17 @@ export class DecoderWeights {
 
   /** Writes rows to every place that wants them; tensors that the decoder has no use for are passed over. */
   upload({ tensor, firstRow, rows, bytes }: TensorRows): void {
-    for (const { buffer, from, to, at, rowBytes } of this.#placements.get(tensor.name) ?? []) {
+    if (this.#vectorNames.has(tensor.name)) {
+      this.vectors.set(tensor.name, floatsOf(bytes, tensor.shape[0] ?? 0));
+    }
+    for (const placement of this.#placements.get(tensor.name) ?? []) {
+      const { buffer, from, to, at, rowBytes, add } = placement;
       const first = Math.max(from, firstRow);
       const last = Math.min(to, firstRow + rows);
       if (first >= last) continue;
       const source = bytes.subarray((first - firstRow) * rowBytes, (last - firstRow) * rowBytes);
-      this.#gpu.write(buffer, at + (first - from) * rowBytes, source);
+      const contents = add ? floatsOf(source, rowBytes / 4).map((value) => value + add) : source;
+      this.#gpu.write(buffer, at + (first - from) * rowBytes, contents);
     }
   }
 
@@ -164,10 +178,12 @@ export class DecoderWeights {
     return { buffer, format, rows, columns };
   }
 
+  /** The weight of a norm. */
   #vector(name: string): GPUBuffer {
     const { rowBytes } = rowLayout(this.#formatOf(this.#tensor(name)), this.#length(name));
     const buffer = this.#buffer(name, rowBytes);
-    this.#place(name, { buffer, from: 0, to: 1, at: 0, rowBytes });
+    const add = this.#normWeightOffset;
+    this.#place(name, { buffer, from: 0, to: 1, at: 0, rowBytes, add });
     return buffer;
   }
 
@@ -215,6 +231,10 @@ export class DecoderWeights {
       detail: { tensor: name },
     });
   }
+}
+
+function floatsOf(bytes: Uint8Array, count: number): Float32Array<ArrayBuffer> {
+  return new Float32Array(bytes.slice(0, count * 4).buffer);
 }
 
 /** Kernels read rows of attention outputs without padding in between. */

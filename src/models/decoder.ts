@@ -16,7 +16,7 @@ import { ropeTable } from '../kernels/rope-table.ts';
 import { packSampler, type SamplerSettings, sample, samplerBytes } from '../kernels/sample.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
-import type { TransformerConfig } from './config.ts';
+import type { RopeConfig, TransformerConfig } from './config.ts';
 import type { DecoderWeights, LayerWeights, Linear } from './decoder-weights.ts';
 
 export interface DecoderOptions {
@@ -116,6 +116,18 @@ export class Decoder {
   /** Bytes that hold the keys and values of the whole context. */
   get kvCacheBytes(): number {
     return this.#caches.reduce((sum, { keys, values }) => sum + keys.size + values.size, 0);
+  }
+
+  /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
+  writeRopeTables(factors: ReadonlyMap<string, Float32Array>): void {
+    const { rope } = this.config;
+    const { ropeFull, ropeSliding } = this.#buffers;
+    const write = (buffer: GPUBuffer, config: RopeConfig) => {
+      const given = config.factorsTensor === null ? undefined : factors.get(config.factorsTensor);
+      this.#gpu.write(buffer, 0, ropeTable(config, this.contextLength, given));
+    };
+    write(ropeFull, rope.full);
+    if (ropeSliding !== ropeFull) write(ropeSliding, rope.sliding);
   }
 
   /** Starts a generation: the settings of the sampler and the tokens that the repetition penalty knows. */
@@ -251,11 +263,8 @@ export class Decoder {
     };
   }
 
-  #ropeBuffer(config: TransformerConfig['rope']['full']): GPUBuffer {
-    const table = ropeTable(config, this.contextLength);
-    const buffer = this.#storage('rope', table.byteLength);
-    this.#gpu.write(buffer, 0, table);
-    return buffer;
+  #ropeBuffer(config: RopeConfig): GPUBuffer {
+    return this.#storage('rope', ropeTable(config, this.contextLength).byteLength);
   }
 
   #storage(label: string, bytes: number, usage = 0): GPUBuffer {

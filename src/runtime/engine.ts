@@ -128,4 +128,3 @@ function limitsOf(limits: GPUSupportedLimits): Record<string, number> {
     maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
   };
 }
-

@@ -1,0 +1,348 @@
+import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
+import type { TensorInfo } from '../formats/header.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { Architecture, TransformerConfig } from '../models/config.ts';
+import { Decoder } from '../models/decoder.ts';
+import { DecoderWeights } from '../models/decoder-weights.ts';
+import { architectureOf } from '../models/registry.ts';
+import { gpuFormat, type OpenModel, openModel } from '../storage/weight-store.ts';
+import {
+  createDetokenizer,
+  createTokenizer,
+  encodeChat,
+  hasChatTemplate,
+  type Tokenizer,
+  type TokenizerDefinition,
+  tokenizerFromGguf,
+  tokenizerFromJson,
+} from '../tokenizer/tokenizer.ts';
+import type {
+  GenerateOptions,
+  GenerationResult,
+  LanguageModelInfo,
+  LoadOptions,
+  LoadProgress,
+  Message,
+  Source,
+} from '../types.ts';
+import { generationSettings } from './generate-options.ts';
+import { type Emit, Generator } from './generator.ts';
+
+/** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */
+const defaultContextLength = 4096;
+
+/** What is on the GPU of one model; replaced as a whole when the device is lost. */
+interface Loaded {
+  weights: DecoderWeights;
+  decoder: Decoder;
+  generator: Generator;
+}
+
+/** A loaded language model. Its requests run one after the other. */
+export class EngineModel {
+  readonly info: LanguageModelInfo;
+  readonly tokenizerDefinition: TokenizerDefinition;
+  readonly #tokenizer: Tokenizer;
+  readonly #source: Source;
+  readonly #options: LoadOptions;
+  readonly #ready: () => Promise<void>;
+  readonly #disposeListeners: (() => void)[] = [];
+  #loaded: Loaded | null;
+
+  /**
+   * Reads the header, allocates, compiles while the weights stream in. `ready` settles when the device can be used.
+   * Throws what storage, parsers and the GPU throw; nothing stays on the GPU then.
+   */
+  static async load(
+    gpu: Gpu,
+    source: Source,
+    options: LoadOptions,
+    ready: () => Promise<void>,
+  ): Promise<EngineModel> {
+    const file = await openModel(source, options);
+    const { definition, warnings } = tokenizerOf(file);
+    const { architecture, config } = describe(file, options);
+    const tokenizer = createTokenizer(definition);
+    const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
+    const info = describeModel(file, config, options, hasChatTemplate(definition), warnings);
+    // The store has the weights from now on: the source itself need not be kept in memory.
+    const reloadFrom = options.cache === false ? source : `store:${file.id}`;
+    return new EngineModel(info, definition, tokenizer, reloadFrom, options, ready, loaded);
+  }
+
+  private constructor(
+    info: LanguageModelInfo,
+    definition: TokenizerDefinition,
+    tokenizer: Tokenizer,
+    source: Source,
+    options: LoadOptions,
+    ready: () => Promise<void>,
+    loaded: Loaded,
+  ) {
+    this.info = info;
+    this.tokenizerDefinition = definition;
+    this.#tokenizer = tokenizer;
+    this.#source = source;
+    this.#ready = ready;
+    this.#loaded = loaded;
+    // What belongs to the first load only does not come along to a reload.
+    const { signal: _, onProgress: __, ...kept } = options;
+    this.#options = kept;
+  }
+
+  /** Answers a conversation with the model's own chat template. */
+  async chat(
+    messages: readonly Message[],
+    options: GenerateOptions,
+    emit: Emit,
+  ): Promise<GenerationResult> {
+    checkMessages(messages);
+    const prompt = encodeChat(this.#tokenizer, this.tokenizerDefinition, messages);
+    return this.#generate(prompt, options, emit);
+  }
+
+  /** Continues a text or a list of tokens. */
+  async complete(
+    prompt: string | readonly number[],
+    options: GenerateOptions,
+    emit: Emit,
+  ): Promise<GenerationResult> {
+    const tokens =
+      typeof prompt === 'string'
+        ? this.#tokenizer.encode(prompt, { special: true, addBos: true })
+        : prompt;
+    return this.#generate(tokens, options, emit);
+  }
+
+  /** The mean of the final hidden states of each text, scaled to length 1; hiddenSize numbers a text. */
+  async embed(
+    texts: readonly string[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Float32Array[]> {
+    const embeddings: Float32Array[] = [];
+    for (const text of texts) {
+      throwIfAborted(options.signal, 'model/embed');
+      const tokens = this.#tokenizer.encode(text, { addBos: true });
+      const { generator, decoder } = await this.#use();
+      checkLength(tokens, decoder.contextLength);
+      const states = await generator.overwriting((d) => d.hiddenStates(tokens));
+      embeddings.push(meanDirection(states, tokens.length));
+    }
+    return embeddings;
+  }
+
+  /** Logits of every position, [tokens × vocabSize]. */
+  async logits(tokens: readonly number[]): Promise<Float32Array> {
+    const { generator, decoder } = await this.#use();
+    checkLength(tokens, decoder.contextLength);
+    return generator.overwriting((d) => d.logits(tokens));
+  }
+
+  /** Loads the weights again onto a new device. */
+  async restore(gpu: Gpu): Promise<void> {
+    if (!this.#loaded) return;
+    const file = await openModel(this.#source, this.#options);
+    const { architecture, config } = describe(file, this.#options);
+    this.#loaded = await upload(gpu, file, architecture, config, this.#tokenizer, this.#options);
+  }
+
+  onDispose(listener: () => void): void {
+    this.#disposeListeners.push(listener);
+  }
+
+  /** Waits for the requests that run, then frees the GPU's memory. */
+  async dispose(): Promise<void> {
+    const loaded = this.#loaded;
+    this.#loaded = null;
+    for (const listener of this.#disposeListeners.splice(0)) listener();
+    if (loaded) await unload(loaded);
+  }
+
+  async #generate(
+    prompt: readonly number[],
+    options: GenerateOptions,
+    emit: Emit,
+  ): Promise<GenerationResult> {
+    const settings = generationSettings(options);
+    const { generator } = await this.#use();
+    return generator.generate(prompt, settings, options.signal, emit);
+  }
+
+  async #use(): Promise<Loaded> {
+    await this.#ready();
+    if (this.#loaded) return this.#loaded;
+    throw invalidArgument(
+      'model',
+      'The model is disposed.',
+      'Load it again with runtime.loadModel().',
+    );
+  }
+}
+
+function tokenizerOf(file: OpenModel): { definition: TokenizerDefinition; warnings: string[] } {
+  const { tokenizerJson, tokenizerConfig } = file.extra;
+  if (tokenizerJson !== undefined) return tokenizerFromJson(tokenizerJson, tokenizerConfig);
+  return tokenizerFromGguf(file.header.metadata);
+}
+
+function describe(
+  file: OpenModel,
+  options: LoadOptions,
+): { architecture: Architecture; config: TransformerConfig } {
+  const architecture = architectureOf(file.header);
+  const wanted = options.contextLength;
+  if (wanted !== undefined && !(Number.isSafeInteger(wanted) && wanted > 0)) {
+    throw invalidArgument(
+      'model/load',
+      `contextLength is ${String(wanted)}.`,
+      'Give contextLength a whole number of at least 1.',
+    );
+  }
+  const trained = architecture.config(file.header, { contextLength: wanted ?? 1 });
+  const contextLength = wanted ?? Math.min(trained.maxPositionEmbeddings, defaultContextLength);
+  return { architecture, config: architecture.config(file.header, { contextLength }) };
+}
+
+/** Compiles and uploads side by side. What is allocated is freed again when anything fails. */
+async function upload(
+  gpu: Gpu,
+  file: OpenModel,
+  architecture: Architecture,
+  config: TransformerConfig,
+  tokenizer: Tokenizer,
+  options: LoadOptions,
+): Promise<Loaded> {
+  const names = architecture.weights(file.header, config);
+  const formatOf = (tensor: TensorInfo) => gpuFormat(tensor, options);
+  const weights = await gpu.withMemoryCheck(
+    () => new DecoderWeights(gpu, config, names, file.header.tensors, formatOf),
+  );
+  const compiling = Decoder.create(gpu, config, weights, {
+    contextLength: contextLengthOf(config, options),
+    kvCache: options.attention?.kvCache ?? 'f16',
+  });
+  compiling.catch(() => undefined);
+  try {
+    await uploadChunks(gpu, file, weights, options);
+    const decoder = await compiling;
+    decoder.writeRopeTables(weights.vectors);
+    throwIfAborted(options.signal, 'model/load');
+    const generator = new Generator(gpu, decoder, {
+      endIds: tokenizer.endIds,
+      createDetokenizer: () => createDetokenizer(tokenizer),
+    });
+    return { weights, decoder, generator };
+  } catch (thrown) {
+    await compiling.then((decoder) => decoder.dispose()).catch(() => undefined);
+    weights.dispose();
+    throw toVitrailError(thrown, 'model/load');
+  }
+}
+
+/** Bytes that may wait for the GPU at once: `writeBuffer` copies, and unbounded copies would pile up in memory. */
+const uploadWindowBytes = 64 * 2 ** 20;
+
+async function uploadChunks(
+  gpu: Gpu,
+  file: OpenModel,
+  weights: DecoderWeights,
+  options: LoadOptions,
+): Promise<void> {
+  let waiting = 0;
+  for await (const chunk of file.chunks()) {
+    throwIfAborted(options.signal, 'model/upload');
+    gpu.checkAlive();
+    weights.upload(chunk);
+    waiting += chunk.bytes.byteLength;
+    if (waiting < uploadWindowBytes) continue;
+    await gpu.device.queue.onSubmittedWorkDone();
+    waiting = 0;
+  }
+}
+
+async function unload({ weights, decoder, generator }: Loaded): Promise<void> {
+  await generator.dispose();
+  decoder.dispose();
+  weights.dispose();
+}
+
+function contextLengthOf(config: TransformerConfig, options: LoadOptions): number {
+  return options.contextLength ?? Math.min(config.maxPositionEmbeddings, defaultContextLength);
+}
+
+function describeModel(
+  file: OpenModel,
+  config: TransformerConfig,
+  options: LoadOptions,
+  chatTemplate: boolean,
+  warnings: string[],
+): LanguageModelInfo {
+  const tensors = [...file.header.tensors.values()];
+  return {
+    name: config.name || file.name,
+    architecture: config.architecture,
+    quantization: mainFormat(tensors, options).toUpperCase(),
+    parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    weightBytes: file.gpuBytes,
+    contextLength: contextLengthOf(config, options),
+    layers: config.numHiddenLayers,
+    heads: config.numAttentionHeads,
+    kvHeads: config.numKeyValueHeads,
+    headDim: config.headDim,
+    vocabSize: config.vocabSize,
+    chatTemplate,
+    attention: ['flash'],
+    warnings,
+  };
+}
+
+/** The storage format that holds most of the weights. */
+function mainFormat(tensors: readonly TensorInfo[], options: LoadOptions): string {
+  const elements = new Map<string, number>();
+  for (const tensor of tensors) {
+    const { name } = gpuFormat(tensor, options);
+    const count = tensor.shape.reduce((a, b) => a * b, 1);
+    elements.set(name, (elements.get(name) ?? 0) + count);
+  }
+  const [first] = [...elements].sort((a, b) => b[1] - a[1]);
+  return first?.[0] ?? '';
+}
+
+function checkMessages(messages: readonly Message[]): void {
+  const valid =
+    Array.isArray(messages) &&
+    messages.length > 0 &&
+    messages.every(({ role, content }) => typeof role === 'string' && typeof content === 'string');
+  if (valid) return;
+  throw invalidArgument(
+    'generate/messages',
+    'A chat needs at least one message with a role and a content.',
+    "Give messages like [{ role: 'user', content: 'Hello' }].",
+  );
+}
+
+function checkLength(tokens: readonly number[], contextLength: number): void {
+  if (tokens.length === 0) {
+    throw invalidArgument('model/tokens', 'There are no tokens.', 'Give at least one token.');
+  }
+  if (tokens.length <= contextLength) return;
+  throw new VitrailError(
+    'context-full',
+    `The text has ${tokens.length} tokens; the context holds ${contextLength}.`,
+    {
+      where: 'model/tokens',
+      fix: 'Shorten the text, or load the model with a larger contextLength.',
+      detail: { tokens: tokens.length, contextLength },
+    },
+  );
+}
+
+function meanDirection(states: Float32Array, rows: number): Float32Array {
+  const width = states.length / rows;
+  const mean = new Float64Array(width);
+  states.forEach((value, i) => {
+    mean[i % width] = (mean[i % width] ?? 0) + value / rows;
+  });
+  const length = Math.hypot(...mean) || 1;
+  return Float32Array.from(mean, (value) => value / length);
+}
