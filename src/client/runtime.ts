@@ -52,6 +52,7 @@ class WorkerRuntime implements Runtime {
   readonly #connection: WorkerConnection;
   readonly #devices: DeviceEvents;
   readonly #modelsUrl: string | URL | undefined;
+  #askedToPersist = false;
 
   constructor(
     connection: WorkerConnection,
@@ -75,9 +76,21 @@ class WorkerRuntime implements Runtime {
     const loaded = await this.#connection.stream<LoadProgress, LoadedModel>(
       (service, port) => service.loadModel(sent, settings, port),
       signal,
-      onProgress,
+      (progress) => {
+        if (settings.cache !== false) this.#keepDownload(progress);
+        onProgress?.(progress);
+      },
     );
     return new WorkerLanguageModel(this.#connection, loaded);
+  }
+
+  /** Asks, once, that the browser keep what takes long to download. Nobody waits for the answer. */
+  #keepDownload({ phase, cached, totalBytes }: LoadProgress): void {
+    if (this.#askedToPersist || phase !== 'download' || cached || totalBytes < worthKeepingBytes) {
+      return;
+    }
+    this.#askedToPersist = true;
+    void this.store.persist();
   }
 
   async loadTokenizer(source: Source, options: { signal?: AbortSignal } = {}): Promise<Tokenizer> {
@@ -115,6 +128,9 @@ class WorkerRuntime implements Runtime {
     return this.dispose();
   }
 }
+
+/** Browsers may ask the visitor before they agree to persist: not for a small file. */
+const worthKeepingBytes = 32e6;
 
 function embeddedSource(modelsUrl: string | URL | undefined): Source {
   if (embeddedModelFile && modelsUrl !== undefined) {
