@@ -21,7 +21,6 @@ import type {
   GenerationResult,
   LanguageModelInfo,
   LoadOptions,
-  LoadProgress,
   Message,
   Source,
 } from '../types.ts';
