@@ -16,6 +16,11 @@ describe('sentences of streamed text', () => {
   });
 
   it('takes a line as a sentence, and knows full-width marks', () => {
+    expect(split(['1. One. 2', '. Two.\n', '3.', ' Three.'])).toEqual([
+      '1. One.',
+      '2. Two.',
+      '3. Three.',
+    ]);
     expect(split(['- one\n- tw', 'o\n', 'こんにちは。元', '気'])).toEqual([
       '- one',
       '- two',

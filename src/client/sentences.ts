@@ -1,5 +1,8 @@
-/** The end of a sentence or line: closing quotes and brackets belong to it, and what follows shows that it is over. */
-const sentenceEnd = /(?:[.!?…]["'”’)\]*_]*\s|[。！？]|\n)/g;
+/**
+ * The end of a sentence or line: closing quotes and brackets belong to it, and what follows shows that it is over. The
+ * number of a list item is no sentence.
+ */
+const sentenceEnd = /(?:(?<!(?:^|\n)\s*\d{1,3})[.!?…]["'”’)\]*_]*\s|[。！？]|\n)/g;
 
 /**
  * Cuts streamed text into whole sentences, so that a screen reader hears sentences and not tokens.

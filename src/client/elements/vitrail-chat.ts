@@ -39,7 +39,7 @@ export class VitrailChatElement extends ElementBase {
     this.#view ??= new View(this.attachShadow({ mode: 'open' }), {
       load: () => void this.load(),
       cancel: () => this.#loading?.abort(),
-      send: (text) => void this.#send(text),
+      send: (text) => this.#send(text),
       stop: () => void this.chat.stop(),
       retry: () => void this.#retry(),
     });
@@ -96,9 +96,10 @@ export class VitrailChatElement extends ElementBase {
     this.#fire('vitrail-error', error);
   }
 
-  async #send(text: string): Promise<void> {
+  /** False when there is no model to answer: it could not be loaded. */
+  async #send(text: string): Promise<boolean> {
     if (!this.chat.options.model) await this.load();
-    if (!this.chat.options.model) return;
+    if (!this.chat.options.model) return false;
     const generate: Omit<GenerateOptions, 'signal'> = {};
     const maxTokens = this.#number('max-tokens');
     const temperature = this.#number('temperature');
@@ -106,7 +107,8 @@ export class VitrailChatElement extends ElementBase {
     if (temperature !== undefined) generate.temperature = temperature;
     const system = this.getAttribute('system') ?? undefined;
     this.chat.options = { ...this.chat.options, generate, system };
-    await this.chat.sendMessage(text);
+    void this.chat.sendMessage(text);
+    return true;
   }
 
   async #retry(): Promise<void> {
@@ -135,7 +137,8 @@ export class VitrailChatElement extends ElementBase {
 interface ViewActions {
   load(): void;
   cancel(): void;
-  send(text: string): void;
+  /** False: nothing came of it, and the text should stay. */
+  send(text: string): Promise<boolean>;
   stop(): void;
   retry(): void;
 }
@@ -181,12 +184,12 @@ class View {
   #listenToForm(actions: ViewActions): void {
     const form = this.#get<HTMLFormElement>('.form');
     const input = this.#get<HTMLTextAreaElement>('textarea');
-    form.addEventListener('submit', (event) => {
+    form.addEventListener('submit', async (event) => {
       event.preventDefault();
       const text = input.value.trim();
       if (!text || this.#get('.send').hidden) return;
       input.value = '';
-      actions.send(text);
+      if (!(await actions.send(text))) input.value ||= text;
     });
     input.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
@@ -235,14 +238,15 @@ class View {
     const running = status === 'submitted' || status === 'streaming';
     this.#get('.send').hidden = running;
     this.#get('.stop').hidden = !running;
+    const list = this.#get('.messages');
+    const follow = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
     this.#showMessages(messages);
-    this.#get('.messages').classList.toggle('pending', status === 'submitted');
+    list.classList.toggle('pending', status === 'submitted');
     this.showError(error);
+    if (follow || status === 'submitted') list.scrollTop = list.scrollHeight;
   }
 
   #showMessages(messages: readonly ChatMessage[]): void {
-    const list = this.#get('.messages');
-    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
     const kept = new Set(messages.map((message) => message.id));
     for (const [id, item] of this.#items) {
       if (!kept.has(id)) {
@@ -255,7 +259,6 @@ class View {
       const text = messageText(message);
       if (item.textContent !== text) item.textContent = text;
     }
-    if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
   #addItem(message: ChatMessage): HTMLLIElement {
