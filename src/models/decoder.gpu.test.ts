@@ -1,7 +1,93 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
-import { fetchData, hasData } from '../testing/data.ts';
+import { fetchData, fetchFile, hasData } from '../testing/data.ts';
 import { indexOfLargest, logProbabilities, ModelFile } from '../testing/model-file.ts';
+import type { Decoder } from './decoder.ts';
+
+interface Fixture {
+  name: string;
+  file: string;
+  tokens: number[];
+  contextLength: number;
+}
+
+const fixtureFolder = '/e2e/fixtures/models';
+const fixtures: Fixture[] = JSON.parse(
+  new TextDecoder().decode(await fetchFile(`${fixtureFolder}/models.json`)),
+);
+
+const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
+
+/** The largest difference of two lists of logits. */
+function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let largest = 0;
+  for (let i = 0; i < expected.length; i += 1) {
+    const error = Math.abs((actual[i] ?? Number.NaN) - (expected[i] ?? Number.NaN));
+    largest = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(largest, error);
+  }
+  return largest;
+}
+
+/** What a decoder samples greedily: the prompt in passes of these sizes, then `count` tokens. */
+async function greedyTokens(
+  gpu: Gpu,
+  decoder: Decoder,
+  prompt: readonly number[],
+  passes: readonly number[],
+  count: number,
+): Promise<number[]> {
+  const staging = gpu.createBuffer('token', 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+  decoder.beginSampling(greedy, []);
+  let first = 0;
+  for (const rows of passes) {
+    const part = prompt.slice(first, first + rows);
+    if (first + rows < prompt.length) decoder.pass(part, first);
+    else decoder.passAndSample(part, first, true, staging);
+    first += rows;
+  }
+  const tokens: number[] = [];
+  for (;;) {
+    tokens.push(new Uint32Array(await gpu.readStaging(staging, 4))[0] ?? 0);
+    if (tokens.length === count) break;
+    decoder.step(true, staging);
+  }
+  gpu.destroyBuffer(staging);
+  return tokens;
+}
+
+describe('tiny models on the GPU against Hugging Face transformers', () => {
+  let gpu: Gpu;
+  beforeAll(async () => {
+    gpu = await Gpu.create();
+  });
+  afterAll(() => {
+    expect(gpu.stats().gpuBytes).toBe(0);
+    gpu.dispose();
+  });
+
+  describe.each(fixtures)('$name', ({ name, file, tokens, contextLength }) => {
+    it('gives the same logits', async () => {
+      const model = new ModelFile(await fetchFile(`${fixtureFolder}/${file}`));
+      const stored = await fetchFile(`${fixtureFolder}/${name}.logits.bin`);
+      const { decoder, dispose } = await model.decoder(gpu, { contextLength, kvCache: 'f32' });
+      const error = largestError(await decoder.logits(tokens), new Float32Array(stored.buffer));
+      dispose();
+      expect(error).toBeLessThan(1e-4);
+    });
+
+    it('prefills in any passes as it decodes token by token', async () => {
+      const model = new ModelFile(await fetchFile(`${fixtureFolder}/${file}`));
+      const { decoder, dispose } = await model.decoder(gpu, { contextLength, kvCache: 'f32' });
+      const prompt = tokens.slice(0, 20);
+      const whole = await greedyTokens(gpu, decoder, prompt, [20], 10);
+      const chunked = await greedyTokens(gpu, decoder, prompt, [7, 1, 12], 10);
+      const oneByOne = await greedyTokens(gpu, decoder, prompt, Array(20).fill(1), 10);
+      dispose();
+      expect(chunked).toEqual(whole);
+      expect(oneByOne).toEqual(whole);
+    });
+  });
+});
 
 const prompt = [1, 403, 407, 261, 378];
 
@@ -74,21 +160,10 @@ describe.runIf(hasData())('SmolLM2-135M on the GPU', () => {
     expect(error).toBeLessThan(1e-3);
     expect(agree).toBe(count);
 
-    const off = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
-    decoder.beginSampling(off, []);
-    const staging = gpu.createBuffer('token', 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
-    const ids: number[] = [];
     const { tokens, ids: expected } = chat as Chat;
-    for (let first = 0; first < tokens.length; first += decoder.passRows) {
-      decoder.passAndSample(tokens.slice(first, first + decoder.passRows), first, true, staging);
-    }
-    while (ids.length < expected.length) {
-      ids.push(new Uint32Array(await gpu.readStaging(staging, 4))[0] ?? 0);
-      decoder.step(true, staging);
-      await gpu.device.queue.onSubmittedWorkDone();
-    }
+    const passes = [decoder.passRows, tokens.length - decoder.passRows];
+    const ids = await greedyTokens(gpu, decoder, tokens, passes, expected.length);
     expect(ids).toEqual(expected);
-    gpu.destroyBuffer(staging);
     dispose();
   }, 120_000);
 });

@@ -1,8 +1,8 @@
 import type { ModelHeader } from '../formats/header.ts';
 import { baseConfig, baseWeights, weightName } from './base.ts';
 import type { Architecture, ArchitectureOptions, TransformerConfig } from './config.ts';
-import { hyperParameters } from './header-reader.ts';
-import { plainRope } from './rope-scaling.ts';
+import { type HyperParameters, hyperParameters, isRecord } from './header-reader.ts';
+import { plainRope, ropeConfig } from './rope-scaling.ts';
 
 /** One layer in six sees the whole context; the others slide. */
 const defaultPattern = 6;
@@ -34,16 +34,7 @@ function gemma3Config(header: ModelHeader, options: ArchitectureOptions): Transf
   const parameters = hyperParameters(header);
   const config = baseConfig(header, 'gemma3', options);
   const scale = parameters.config('query_pre_attn_scalar');
-  const localTheta =
-    parameters.metadata('rope.freq_base_swa') ?? parameters.config('rope_local_base_freq');
-  const full =
-    parameters.numberOr('ropeTheta', null) === null
-      ? { ...config.rope.full, ...plainRope(defaultTheta, config.rope.full.dimensions) }
-      : config.rope.full;
-  const sliding = plainRope(
-    typeof localTheta === 'number' ? localTheta : defaultLocalTheta,
-    config.rope.full.dimensions,
-  );
+  const { full, sliding } = gemma3Rope(header, parameters, config, options);
   return {
     ...config,
     hiddenAct: 'gelu_tanh',
@@ -60,6 +51,27 @@ function gemma3Config(header: ModelHeader, options: ArchitectureOptions): Transf
   };
 }
 
+/** Two bases: the files of both containers may leave out either, or both. */
+function gemma3Rope(
+  header: ModelHeader,
+  parameters: HyperParameters,
+  config: TransformerConfig,
+  options: ArchitectureOptions,
+): TransformerConfig['rope'] {
+  const { dimensions } = config.rope.full;
+  if (isRecord(parameters.config('rope_parameters'))) {
+    const sliding = ropeConfig(header, parameters, config.headDim, options, 'sliding_attention');
+    return { full: config.rope.full, sliding };
+  }
+  const local =
+    parameters.metadata('rope.freq_base_swa') ?? parameters.config('rope_local_base_freq');
+  const theta = parameters.numberOr('ropeTheta', null);
+  return {
+    full: theta === null ? plainRope(defaultTheta, dimensions) : config.rope.full,
+    sliding: plainRope(typeof local === 'number' ? local : defaultLocalTheta, dimensions),
+  };
+}
+
 /** The 27B model scales by hiddenSize / heads instead of the head dimension; GGUF does not say so. */
 function ggufScale(config: TransformerConfig): number | null {
   const is27B = config.numHiddenLayers === 62;
@@ -69,7 +81,7 @@ function ggufScale(config: TransformerConfig): number | null {
 function slidingLayers(
   config: TransformerConfig,
   layerTypes: unknown,
-  parameters: ReturnType<typeof hyperParameters>,
+  parameters: HyperParameters,
 ): boolean[] {
   if (Array.isArray(layerTypes)) return layerTypes.map((type) => type === 'sliding_attention');
   const stored =

@@ -15,6 +15,7 @@ export function ropeConfig(
   parameters: HyperParameters,
   headDim: number,
   options: ArchitectureOptions,
+  layerType = 'full_attention',
 ): RopeConfig {
   const partial = parameters.config('partial_rotary_factor');
   const dimensions = checkWhole(
@@ -28,7 +29,7 @@ export function ropeConfig(
   const base = plainRope(parameters.numberOr('ropeTheta', 10_000), dimensions);
   return parameters.container === 'gguf'
     ? scaledByMetadata(header, parameters, base, options)
-    : scaledByConfig(parameters, base, options);
+    : scaledByConfig(parameters, base, options, layerType);
 }
 
 /** θ^(−2i / dimensions) for each pair i, in halves. */
@@ -79,9 +80,13 @@ function scaledByConfig(
   parameters: HyperParameters,
   rope: RopeConfig,
   options: ArchitectureOptions,
+  layerType: string,
 ): RopeConfig {
-  const scaling = parameters.config('rope_scaling') ?? parameters.config('rope_parameters');
-  if (!isRecord(scaling)) return rope;
+  const given = parameters.config('rope_scaling') ?? parameters.config('rope_parameters');
+  if (!isRecord(given)) return rope;
+  // Models with two kinds of layers have an entry for each.
+  const own = given[layerType];
+  const scaling = isRecord(own) ? own : given;
   const theta = scaling.rope_theta;
   const base = typeof theta === 'number' ? plainRope(theta, rope.dimensions) : rope;
   const kind = scaling.rope_type ?? scaling.type;

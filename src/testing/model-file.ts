@@ -1,25 +1,31 @@
 import { parseGguf } from '../formats/gguf.ts';
 import type { ModelHeader, TensorInfo } from '../formats/header.ts';
+import { parseSafetensorsHeader } from '../formats/safetensors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ArchitectureOptions } from '../models/config.ts';
 import { ReferenceDecoder } from '../models/decoder.ref.ts';
 import { Decoder, type DecoderOptions } from '../models/decoder.ts';
 import { DecoderWeights } from '../models/decoder-weights.ts';
+import { configKey } from '../models/header-reader.ts';
 import { architectureOf } from '../models/registry.ts';
 import { fileRowBytes } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
 import { packRows } from './weights.ts';
 
-/** A whole GGUF file in memory: for tests of small models, without storage. */
+/** A whole model file in memory: for tests of small models, without storage. */
 export class ModelFile {
   readonly header: ModelHeader;
   readonly #bytes: Uint8Array;
   readonly #dequantized = new Map<string, Float64Array>();
 
-  constructor(bytes: Uint8Array) {
-    const parsed = parseGguf(bytes, bytes.byteLength);
+  /** A GGUF file, or a safetensors file with the text of its config.json. */
+  constructor(bytes: Uint8Array, configJson?: string) {
+    const parse = configJson === undefined ? parseGguf : parseSafetensorsHeader;
+    const parsed = parse(bytes, bytes.byteLength);
     if ('needBytes' in parsed) throw new Error('the file is not whole');
-    this.header = parsed.header;
+    const { metadata, tensors } = parsed.header;
+    const config = configJson === undefined ? [] : [[configKey, configJson] as const];
+    this.header = { metadata: new Map([...metadata, ...config]), tensors };
     this.#bytes = bytes;
   }
 
