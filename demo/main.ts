@@ -11,18 +11,12 @@ import { announce, byId, make } from './dom.ts';
 import { hideError, setUpErrorBar, showError } from './error-bar.ts';
 import { Loader } from './loader.ts';
 import { type ChosenSource, nameOfUrl, setUpModelPicker } from './model-picker.ts';
-import { embeddedModels } from './models.ts';
+import { embeddedModels, promptsFor } from './models.ts';
 import { readSavedState, type Settings, saveState } from './saved-state.ts';
 import { setUpSettings } from './settings-panel.ts';
 import { showSpeedOf } from './speed-line.ts';
 import { setUpStorage } from './storage-panel.ts';
 import { setUpTheme } from './theme.ts';
-
-const suggestions = [
-  'Tell a story about a lighthouse.',
-  'Why is the sky blue?',
-  'Write a haiku about glass.',
-];
 
 const saved = readSavedState();
 let settings: Settings = saved.settings;
@@ -105,6 +99,7 @@ async function showModel(model: LanguageModel, source: ChosenSource): Promise<vo
   const name = `${model.info.name} ${model.info.quantization}`;
   chat.options = { ...chat.options, model };
   byId('model-name').textContent = name;
+  showSuggestions(promptsFor(source));
   composer.focus();
   saveState({ model: source === null ? null : await storedEntry(source, name) });
 }
@@ -154,8 +149,11 @@ function setUpConversationButtons(): void {
     keepConversation();
     composer.focus();
   });
+}
+
+function showSuggestions(prompts: string[]): void {
   byId('suggestions').replaceChildren(
-    ...suggestions.map((text) => {
+    ...prompts.map((text) => {
       const button = make('button', { type: 'button', textContent: text });
       button.addEventListener('click', () => ask(text));
       return button;

@@ -6,6 +6,8 @@ export interface ModelChoice {
   bytes: number;
   /** What `loadModel` takes; null: the embedded model. */
   source: string | null;
+  /** What to ask it first. Default: questions for an assistant. */
+  prompts?: string[];
 }
 
 /** An entry of models/index.json. */
@@ -58,3 +60,15 @@ export const hubModels: ModelChoice[] = [
     source: 'hf:bartowski/Llama-3.2-1B-Instruct-GGUF/Llama-3.2-1B-Instruct-Q4_K_M.gguf',
   },
 ];
+
+const assistantPrompts = [
+  'Tell a story about a lighthouse.',
+  'Why is the sky blue?',
+  'Write a haiku about glass.',
+];
+
+/** What to suggest to someone who has just opened a model. */
+export function promptsFor(source: unknown): string[] {
+  const choice = [...embeddedModels, ...hubModels].find((model) => model.source === source);
+  return choice?.prompts ?? assistantPrompts;
+}
