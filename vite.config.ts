@@ -107,7 +107,7 @@ function standaloneScripts(): Plugin {
 const scripts = { 'vitrail.iife.js': scriptEntry, 'vitrail.worker.js': workerEntry };
 
 /** The samples that are plain HTML: served and copied as they are, beside the scripts they load. */
-const samples = ['script-tag.html', 'element.html', 'csp.html', 'csp.js'];
+const samples = ['script-tag.html', 'element.html', 'csp.html', 'csp.js', 'icon.svg'];
 
 function plainSamples(): Plugin {
   return {

@@ -2,6 +2,8 @@ const show = (id, text) => {
   document.getElementById(id).textContent = text;
 };
 
+const showError = (error) => show('status', `${error.message} ${error.fix ?? ''}`);
+
 async function main() {
   const parameters = new URLSearchParams(location.search);
   // `?worker=inlined` shows the error that a page gets which forgets the workerUrl.
@@ -11,16 +13,20 @@ async function main() {
   show('status', `${model.info.name} is ready.`);
   document.getElementById('send').disabled = false;
 
-  document.getElementById('form').addEventListener('submit', async (event) => {
+  document.getElementById('form').addEventListener('submit', (event) => {
     event.preventDefault();
-    const content = document.getElementById('message').value;
-    let answer = '';
-    for await (const { text } of model.chat([{ role: 'user', content }], { maxTokens: 200 })) {
-      answer += text;
-      show('answer', answer);
-    }
-    show('status', 'Done.');
+    answer(model, document.getElementById('message').value).catch(showError);
   });
 }
 
-main().catch((error) => show('status', `${error.message} ${error.fix ?? ''}`));
+async function answer(model, content) {
+  show('status', 'Answering …');
+  let answer = '';
+  for await (const { text } of model.chat([{ role: 'user', content }], { maxTokens: 200 })) {
+    answer += text;
+    show('answer', answer);
+  }
+  show('status', 'Done.');
+}
+
+main().catch(showError);
