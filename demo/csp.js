@@ -15,11 +15,11 @@ async function main() {
 
   document.getElementById('form').addEventListener('submit', (event) => {
     event.preventDefault();
-    answer(model, document.getElementById('message').value).catch(showError);
+    ask(model, document.getElementById('message').value).catch(showError);
   });
 }
 
-async function answer(model, content) {
+async function ask(model, content) {
   show('status', 'Answering …');
   let answer = '';
   for await (const { text } of model.chat([{ role: 'user', content }], { maxTokens: 200 })) {
