@@ -54,6 +54,7 @@ function site(location: ModelLocation): UserConfig {
   const minify = location !== 'server-root';
   return {
     root: 'demo',
+    appType: 'mpa',
     base: './',
     resolve: { alias },
     plugins: [
