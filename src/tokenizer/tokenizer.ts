@@ -1,0 +1,118 @@
+import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
+import type { TokenizerDefinition } from './definition.ts';
+import { SpecialTokenSplitter } from './special-tokens.ts';
+import { TokenText } from './token-text.ts';
+
+export { encodeChat, hasChatTemplate, type RenderOptions, renderChat } from './chat-template.ts';
+export type { TokenizerDefinition } from './definition.ts';
+export { tokenizerFromGguf } from './gguf-tokenizer.ts';
+export { tokenizerFromJson } from './json-tokenizer.ts';
+
+export interface EncodeOptions {
+  /** Recognise control tokens in the text. Default false: text from outside must not be able to give orders. */
+  special?: boolean;
+  /** Begin with BOS and end with EOS where the model is trained so. Default false. */
+  addBos?: boolean;
+}
+
+export interface Tokenizer {
+  readonly vocabSize: number;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  /** Tokens that end an answer. */
+  readonly endIds: ReadonlySet<number>;
+  encode(text: string, options?: EncodeOptions): number[];
+  /** The text of tokens; control tokens have none. */
+  decode(ids: readonly number[]): string;
+  /** Number of tokens of a text. */
+  count(text: string): number;
+}
+
+/** Builds the tokenizer that a definition describes. */
+export function createTokenizer(definition: TokenizerDefinition): Tokenizer {
+  return new DefinedTokenizer(definition);
+}
+
+/** Puts streamed tokens together to text, never half a UTF-8 sequence. */
+export function createDetokenizer(tokenizer: Tokenizer): Detokenizer {
+  if (!(tokenizer instanceof DefinedTokenizer)) throw new Error('a tokenizer of createTokenizer');
+  return new StreamedText(tokenizer.text);
+}
+
+export interface Detokenizer {
+  /** The text that is complete with this token. */
+  push(id: number): string;
+  /** What is left: an incomplete sequence becomes U+FFFD. */
+  flush(): string;
+}
+
+class DefinedTokenizer implements Tokenizer {
+  readonly vocabSize: number;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly endIds: ReadonlySet<number>;
+  readonly text: TokenText;
+  readonly #library: LibraryTokenizer;
+  readonly #plain: SpecialTokenSplitter;
+  readonly #special: SpecialTokenSplitter;
+  readonly #addBos: boolean;
+  readonly #addEos: boolean;
+
+  constructor(definition: TokenizerDefinition) {
+    this.vocabSize = definition.tokens.length;
+    this.bosId = definition.bosId;
+    this.eosId = definition.eosId;
+    this.endIds = new Set(definition.endIds);
+    this.text = new TokenText(definition);
+    this.#library = new LibraryTokenizer(definition.json, {});
+    this.#plain = new SpecialTokenSplitter(definition.userDefined);
+    this.#special = new SpecialTokenSplitter([...definition.userDefined, ...definition.control]);
+    this.#addBos = definition.addBos;
+    this.#addEos = definition.addEos;
+  }
+
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    const splitter = options.special ? this.#special : this.#plain;
+    const ids = splitter
+      .split(text)
+      .flatMap((part) => (typeof part === 'number' ? [part] : this.#encodePlain(part)));
+    if (!options.addBos) return ids;
+    const begin = this.#addBos && this.bosId !== null ? [this.bosId] : [];
+    const end = this.#addEos && this.eosId !== null ? [this.eosId] : [];
+    return [...begin, ...ids, ...end];
+  }
+
+  decode(ids: readonly number[]): string {
+    const stream = new StreamedText(this.text);
+    return ids.map((id) => stream.push(id)).join('') + stream.flush();
+  }
+
+  count(text: string): number {
+    return this.encode(text).length;
+  }
+
+  #encodePlain(text: string): number[] {
+    return this.#library.encode(text, { add_special_tokens: false }).ids;
+  }
+}
+
+class StreamedText implements Detokenizer {
+  readonly #text: TokenText;
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  #isFirst = true;
+
+  constructor(text: TokenText) {
+    this.#text = text;
+  }
+
+  push(id: number): string {
+    const bytes = this.#text.bytes(id, this.#isFirst);
+    if (!this.#text.isControl(id)) this.#isFirst = false;
+    return this.#decoder.decode(bytes, { stream: true });
+  }
+
+  flush(): string {
+    this.#isFirst = true;
+    return this.#decoder.decode();
+  }
+}
