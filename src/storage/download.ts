@@ -29,9 +29,15 @@ const defaultRetryPolicy: RetryPolicy = {
 const maxDelayMs = 8_000;
 const transientStatuses: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 
-/** The file on the server is not the one that was begun: what came of it is worthless. Never leaves this folder. */
-export class FileChanged extends Error {
-  override readonly name = 'FileChanged';
+/** The file on the server is not the one that was begun: what came of it is worthless. */
+export class FileChanged extends VitrailError {
+  constructor(url: string) {
+    super('network', `${url} changed while it was being read.`, {
+      where: 'download/version',
+      fix: 'Load the model again: it is then read from the beginning.',
+      detail: { url },
+    });
+  }
 }
 
 /** One attempt that failed. */

@@ -1,6 +1,7 @@
 import { VitrailError } from '../errors.ts';
 import { type GgufParse, parseGguf } from '../formats/gguf.ts';
 import type { MetadataValue, ModelHeader, TensorInfo } from '../formats/header.ts';
+import { parseSafetensorsHeader, parseSafetensorsIndex } from '../formats/safetensors.ts';
 import { type ByteSource, PrefixedSource } from './byte-source.ts';
 import { type FileValidator, RemoteFile, type RetryPolicy } from './download.ts';
 import type { LocalLocation, RemoteLocation } from './source.ts';
@@ -141,7 +142,7 @@ function merge(
   const tensors = new Map(headers.flatMap((header) => [...header.tensors]));
   const text = (name: string): string | undefined => {
     const bytes = texts.get(name);
-    return bytes && new TextDecoder().decode(bytes);
+    return bytes && decodeText(bytes);
   };
   const config = text('config.json');
   if (config !== undefined) metadata.set(configKey, config);
@@ -212,7 +213,9 @@ async function readHead(file: ByteSource, options: ReadOptions): Promise<WeightF
 }
 
 function parseHead(prefix: Uint8Array, fileBytes: number | null): GgufParse {
-  return parseGguf(prefix, fileBytes);
+  return looksLikeSafetensors(prefix)
+    ? parseSafetensorsHeader(prefix, fileBytes)
+    : parseGguf(prefix, fileBytes);
 }
 
 function isGguf(prefix: Uint8Array): boolean {
@@ -290,18 +293,12 @@ class Siblings {
 }
 
 /** The files that `model.safetensors.index.json` names, each once. */
-function weightFileNames(index: HeaderPart): string[] {
-  const parsed = parseJson(index.name, new TextDecoder().decode(index.bytes));
-  const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
-  const names = typeof map === 'object' && map !== null ? Object.values(map) : [];
-  const isFileName = (name: unknown): boolean => typeof name === 'string' && /^[^/:]+$/.test(name);
-  if (names.length > 0 && names.every(isFileName)) {
-    return [...new Set(names)].sort();
-  }
-  throw new VitrailError('model-corrupt', `${index.name} has no weight_map.`, {
-    where: 'model-files/index',
-    fix: 'Load the index.json of a safetensors model, or its single .safetensors file.',
-  });
+function weightFileNames({ bytes }: HeaderPart): string[] {
+  return [...new Set(parseSafetensorsIndex(decodeText(bytes)).values())].sort();
+}
+
+function decodeText(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 function textTooLong(name: string): VitrailError {

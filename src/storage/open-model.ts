@@ -2,13 +2,14 @@ import { invalidArgument, type VitrailError } from '../errors.ts';
 import type { LoadOptions, Source } from '../types.ts';
 import type { ByteSource } from './byte-source.ts';
 import { parseIntegrity } from './digest.ts';
-import { FileChanged, RemoteFile, type RetryPolicy } from './download.ts';
+import { FileChanged, RemoteFile } from './download.ts';
 import { takeLock } from './lock.ts';
 import { describeParts, type FileOrigin } from './model-files.ts';
 import {
   beginStored,
   lockName,
   type Opening,
+  type OpenSettings,
   readFiles,
   showProgress,
   sourceGone,
@@ -39,12 +40,12 @@ export async function openModelFrom(
   source: Source,
   options: OpenOptions,
   shards: ShardStore,
-  retryPolicy: Partial<RetryPolicy>,
+  settings: OpenSettings,
 ): Promise<StreamedModel> {
   const { signal, integrity, quantize } = options;
   checkQuantize(quantize);
   const common = {
-    retryPolicy,
+    ...settings,
     signal,
     fileDigest: integrity === undefined ? null : parseIntegrity(integrity),
     meter: new ProgressMeter(options.onProgress),
@@ -70,16 +71,16 @@ type Located = Opening & { location: NonNullable<Opening['location']> };
 
 /** From the store where the model is there whole; else one tab at a time takes up, or begins, what is missing. */
 async function openThrough(opening: Located, store: ShardStore): Promise<StreamedModel> {
-  const { id, location, signal, fileDigest } = opening;
+  const { id, location, signal } = opening;
   const whole = await store.manifest(id);
-  if (whole && isComplete(whole) && isUsable(whole, fileDigest)) {
+  if (whole && isComplete(whole) && isUsable(whole, opening)) {
     const model = await kept(opening, store, whole);
     if (model) return model;
   }
   const unlock = await takeLock(lockName(id), signal, () => showProgress(opening, store));
   try {
     const manifest = await store.manifest(id);
-    if (manifest && isUsable(manifest, fileDigest) && (await isUnchanged(manifest, opening))) {
+    if (manifest && isUsable(manifest, opening) && (await isUnchanged(manifest, opening))) {
       const model = await kept(opening, store, manifest);
       if (model) return model;
     }
@@ -93,7 +94,7 @@ async function openThrough(opening: Located, store: ShardStore): Promise<Streame
 async function openStored(
   id: string,
   store: ShardStore,
-  common: Pick<Opening, 'retryPolicy' | 'signal' | 'fileDigest' | 'meter'>,
+  common: OpenSettings & Pick<Opening, 'signal' | 'fileDigest' | 'meter'>,
 ): Promise<StreamedModel> {
   const manifest = (await store.isAvailable()) ? await store.manifest(id) : undefined;
   if (!manifest) throw unknownModel(id);
@@ -104,15 +105,16 @@ async function openStored(
     return openThrough({ ...common, id, location, store, quantize }, store);
   }
   const opening: Opening = { ...common, id, location: null, store, quantize };
-  const isWhole = isComplete(manifest) && isUsable(manifest, common.fileDigest);
+  const isWhole = isComplete(manifest) && isUsable(manifest, opening);
   const model = isWhole ? await kept(opening, store, manifest) : undefined;
   if (!model) throw sourceGone(name);
   return model;
 }
 
-/** A copy in an older layout is of no use, nor is one whose integrity cannot be told. */
-function isUsable(manifest: Manifest, fileDigest: string | null): boolean {
+/** A copy in another layout is of no use, nor is one whose integrity cannot be told. */
+function isUsable(manifest: Manifest, { fileDigest, maxShardBytes }: Opening): boolean {
   if (manifest.layoutVersion !== layoutVersion) return false;
+  if (manifest.maxShardBytes !== maxShardBytes) return false;
   return fileDigest === null || (isComplete(manifest) && manifest.fileDigest === fileDigest);
 }
 
@@ -140,7 +142,7 @@ async function kept(
 function sourceOf(
   file: FileOrigin,
   location: Opening['location'],
-  retryPolicy: Partial<RetryPolicy>,
+  retryPolicy: Opening['retryPolicy'],
 ): ByteSource | null {
   if (file.url !== null) return new RemoteFile(file.url, file, retryPolicy);
   return location?.kind === 'local' ? location.source : null;

@@ -3,19 +3,24 @@ import type { LoadOptions, LoadPhase } from '../types.ts';
 import { FileChanged, type RetryPolicy } from './download.ts';
 import { type ModelFiles, readModelFiles } from './model-files.ts';
 import type { ProgressMeter } from './progress.ts';
-import { checkRoom, persistStorage, quotaErrorNow } from './quota.ts';
+import { checkRoom, quotaErrorNow } from './quota.ts';
 import { gpuBytesOf, planShards } from './shard-plan.ts';
 import { layoutVersion, type Manifest, QuotaExceeded, type ShardStore } from './shard-store.ts';
 import type { LocalLocation, RemoteLocation } from './source.ts';
 
+/** How the store was set up. */
+export interface OpenSettings {
+  retryPolicy: Partial<RetryPolicy>;
+  maxShardBytes: number;
+}
+
 /** What the steps of one opening have in common. */
-export interface Opening {
+export interface Opening extends OpenSettings {
   id: string;
   /** Where the weights can be had; null: only in the store. */
   location: RemoteLocation | LocalLocation | null;
   /** Null: nothing is kept. */
   store: ShardStore | null;
-  retryPolicy: Partial<RetryPolicy>;
   signal: AbortSignal | undefined;
   quantize: LoadOptions['quantize'];
   /** Expected SHA-256 of the file, hexadecimal. */
@@ -23,24 +28,8 @@ export interface Opening {
   meter: ProgressMeter;
 }
 
-/** Reads the header from the source, with progress. Throws `network` when the file changes twice meanwhile. */
+/** Reads the header from the source, with progress; once more where the file changes meanwhile. */
 export async function readFiles(
-  location: RemoteLocation | LocalLocation,
-  opening: Opening,
-): Promise<ModelFiles> {
-  try {
-    return await readFilesOnce(location, opening);
-  } catch (thrown) {
-    if (!(thrown instanceof FileChanged)) throw thrown;
-  }
-  try {
-    return await readFilesOnce(location, opening);
-  } catch (thrown) {
-    throw thrown instanceof FileChanged ? changedError(location.name, thrown) : thrown;
-  }
-}
-
-function readFilesOnce(
   location: RemoteLocation | LocalLocation,
   { retryPolicy, signal, meter }: Opening,
 ): Promise<ModelFiles> {
@@ -48,7 +37,14 @@ function readFilesOnce(
     meter.stage({ phase: phaseOf(location), totalBytes: fileBytes ?? 0, cached: false });
     meter.add(bytes);
   };
-  return readModelFiles(location, { retryPolicy, signal, onBytes });
+  const read = (): Promise<ModelFiles> =>
+    readModelFiles(location, { retryPolicy, signal, onBytes });
+  try {
+    return await read();
+  } catch (thrown) {
+    if (thrown instanceof FileChanged) return read();
+    throw thrown;
+  }
 }
 
 /** What a load from there is busy with. */
@@ -56,17 +52,19 @@ export function phaseOf(location: Opening['location']): LoadPhase {
   return location?.kind === 'local' ? 'repack' : 'download';
 }
 
-/** Throws `storage-quota` before anything is fetched that would not fit. */
+/** Makes a model's place in the store. Throws `storage-quota` before anything is fetched that would not fit. */
 export async function beginStored(
-  { id, location, quantize }: Opening,
+  opening: Opening,
   { parts, description, origins }: ModelFiles,
   digest: string,
   store: ShardStore,
-): Promise<Manifest> {
-  const plan = planShards(description.tensors, { quantize });
+): Promise<Manifest | null> {
+  const { id, location, quantize, maxShardBytes } = opening;
+  const plan = planShards(description.tensors, opening);
   const headerBytes = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   const manifest: Manifest = {
     layoutVersion,
+    maxShardBytes,
     id,
     name: location?.name ?? id,
     url: location?.kind === 'remote' ? location.url : null,
@@ -79,14 +77,14 @@ export async function beginStored(
   };
   const neededBytes = headerBytes + gpuBytesOf(plan);
   await checkRoom(neededBytes);
-  await persistStorage();
   try {
     await store.begin(manifest, parts);
+    return manifest;
   } catch (thrown) {
     if (thrown instanceof QuotaExceeded) throw await quotaErrorNow(neededBytes, thrown);
-    throw thrown;
+    // Whatever else ails the browser's storage, the model can be used without it.
+    return null;
   }
-  return manifest;
 }
 
 /** While another tab loads the same model: how far it is. */
@@ -124,18 +122,9 @@ export function sourceGone(name: string, cause?: unknown): VitrailError {
     `The stored copy of '${name}' is damaged or unfinished, and its file is not at hand.`,
     {
       where: 'weight-store/repair',
-      fix: 'Load the model from its file or address again: only what is missing is read anew.',
+      fix: 'Check the connection, or choose the file again: only what is missing is then read anew.',
       detail: { name },
       cause,
     },
   );
-}
-
-export function changedError(name: string, cause: unknown): VitrailError {
-  return new VitrailError('network', `'${name}' changed on the server while it was being read.`, {
-    where: 'weight-store/restart',
-    fix: 'Load the model again: it is then read from the beginning.',
-    detail: { name },
-    cause,
-  });
 }

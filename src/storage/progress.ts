@@ -40,7 +40,12 @@ export class ProgressMeter {
     if (performance.now() - this.#reportedAt >= reportIntervalMs) this.#emit();
   }
 
-  /** Sets the count without a bearing on the rate: what was there already, or is done elsewhere. */
+  /** The same for bytes that were there already: they have no bearing on the rate. */
+  skip(bytes: number): void {
+    this.jumpTo(this.#loadedBytes + bytes);
+  }
+
+  /** Sets the count to what was done before, or elsewhere. */
   jumpTo(loadedBytes: number): void {
     this.#loadedBytes = loadedBytes;
     if (performance.now() - this.#reportedAt >= reportIntervalMs) this.#emit();

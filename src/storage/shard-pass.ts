@@ -75,8 +75,14 @@ export class ShardPass {
     this.#ahead.delete(index);
     const shard = await reading;
     const plan = this.#plan[index];
-    if (shard && plan) this.#opening.meter.add(plan.to - plan.from);
+    if (shard && plan) this.#countStored(plan.to - plan.from);
     return shard;
+  }
+
+  #countStored(bytes: number): void {
+    const { meter } = this.#opening;
+    if (this.#cached) meter.add(bytes);
+    else meter.skip(bytes);
   }
 
   #readAhead(index: number): void {
@@ -97,8 +103,9 @@ export class ShardPass {
       if (this.#store) await this.#keep(this.#store, index, shard, known);
       return shard;
     } catch (thrown) {
-      const isUnreachable = thrown instanceof VitrailError && thrown.code === 'network';
-      throw known !== null && isUnreachable ? sourceGone(this.#name, thrown) : thrown;
+      if (known === null || !isUnreachable(thrown)) throw thrown;
+      await this.#store?.dropShard(this.#opening.id, index);
+      throw sourceGone(this.#name, thrown);
     }
   }
 
@@ -173,6 +180,12 @@ export class ShardPass {
     await this.#store?.delete(id);
     throw integrityError(this.#name, fileDigest, found);
   }
+}
+
+/** The network failed, or there is no source at all. */
+function isUnreachable(thrown: unknown): boolean {
+  if (!(thrown instanceof VitrailError) || thrown instanceof FileChanged) return false;
+  return thrown.code === 'network' || thrown.code === 'storage-corrupt';
 }
 
 const emptyPlan: ShardPlan = { pieces: [], bytes: 0, file: 0, from: 0, to: 0 };

@@ -3,10 +3,12 @@ import type { TensorInfo } from '../formats/header.ts';
 import { type QuantFormat, rowLayout } from '../quant/format.ts';
 import { columnsOf, type GpuFormatOptions, gpuFormat, rowsOf } from './gpu-format.ts';
 
-/** No shard is larger, unless a single row is. */
-export const maxShardBytes: number = 16 * 2 ** 20;
+export const defaultShardBytes: number = 16 * 2 ** 20;
 /** The longest row that is read into memory: a million weights in single precision are 4 MiB. */
 const maxRowBytes = 32 * 2 ** 20;
+
+/** A file whose length nobody said may claim any size: this much is more than any browser can hold. */
+const maxModelBytes = 2 ** 37;
 
 /** Rows of one tensor inside a shard, in the GPU layout. */
 export interface Piece {
@@ -31,14 +33,21 @@ export interface ShardPlan {
   to: number;
 }
 
+export interface PlanOptions extends GpuFormatOptions {
+  /** No shard is larger, unless a single row is. */
+  maxShardBytes: number;
+}
+
 /**
  * Divides the tensors of each file, in file order, into shards. The same tensors and options always give the same shards.
  * Throws `model-corrupt` for tensors that overlap and `model-unsupported` for rows that do not fit in memory.
  */
 export function planShards(
   files: readonly (readonly TensorInfo[])[],
-  options: GpuFormatOptions,
+  options: PlanOptions,
 ): ShardPlan[] {
+  const bytes = files.flat().reduce((sum, tensor) => sum + tensor.bytes, 0);
+  if (bytes > maxModelBytes) throw modelTooLarge(bytes);
   return files.flatMap((tensors, file) => planFile(tensors, file, options));
 }
 
@@ -47,11 +56,7 @@ export function gpuBytesOf(plan: readonly ShardPlan[]): number {
   return plan.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function planFile(
-  tensors: readonly TensorInfo[],
-  file: number,
-  options: GpuFormatOptions,
-): ShardPlan[] {
+function planFile(tensors: readonly TensorInfo[], file: number, options: PlanOptions): ShardPlan[] {
   const shards: ShardPlan[] = [];
   let shard: ShardPlan | undefined;
   for (const tensor of inFileOrder(tensors)) {
@@ -62,12 +67,12 @@ function planFile(
     if (Math.max(rowBytes, fileRow) > maxRowBytes) throw rowTooLong(tensor);
     let firstRow = 0;
     while (firstRow < rows) {
-      const fitting = Math.floor((maxShardBytes - (shard?.bytes ?? 0)) / rowBytes);
-      if (!shard || fitting < 1) {
+      if (!shard || shard.bytes + rowBytes > options.maxShardBytes) {
         const from = tensor.offset + firstRow * fileRow;
         shard = { pieces: [], bytes: 0, file, from, to: from };
         shards.push(shard);
       }
+      const fitting = Math.floor((options.maxShardBytes - shard.bytes) / rowBytes);
       const taken = Math.min(rows - firstRow, Math.max(1, fitting));
       const at = shard.bytes;
       shard.pieces.push({ tensor, format, firstRow, rows: taken, rowBytes, at });
@@ -100,6 +105,14 @@ function overlap(tensor: TensorInfo, next: TensorInfo): VitrailError {
       detail: { tensors: [tensor.name, next.name] },
     },
   );
+}
+
+function modelTooLarge(bytes: number): VitrailError {
+  return new VitrailError('model-unsupported', `The file claims ${bytes} bytes of weights.`, {
+    where: 'shard-plan/size',
+    fix: 'Use a smaller model; if the file is small, it is damaged: download it again.',
+    detail: { bytes },
+  });
 }
 
 function rowTooLong({ name, shape }: TensorInfo): VitrailError {

@@ -10,6 +10,7 @@ export const layoutVersion = 1;
 /** One model of the store. Its shards and header parts stand beside it under keys of their own. */
 export interface Manifest {
   layoutVersion: number;
+  maxShardBytes: number;
   id: string;
   name: string;
   /** The address that the model was loaded by; null for a local file. */

@@ -6,14 +6,7 @@ import type { ByteSource } from './byte-source.ts';
 import { FileChanged } from './download.ts';
 import { takeLock } from './lock.ts';
 import type { ModelDescription, ModelExtra } from './model-files.ts';
-import {
-  beginStored,
-  changedError,
-  lockName,
-  type Opening,
-  readFiles,
-  showProgress,
-} from './opening.ts';
+import { beginStored, lockName, type Opening, readFiles, showProgress } from './opening.ts';
 import { ShardPass } from './shard-pass.ts';
 import { gpuBytesOf, planShards, type ShardPlan } from './shard-plan.ts';
 import { headerDigest, isComplete, type Manifest } from './shard-store.ts';
@@ -101,11 +94,9 @@ export class StreamedModel implements OpenModel {
           return;
         } catch (thrown) {
           if (!(thrown instanceof FileChanged) || restarts === maxRestarts) throw thrown;
-          await this.#startOver();
+          await this.#startOver(thrown);
         }
       }
-    } catch (thrown) {
-      throw thrown instanceof FileChanged ? changedError(this.name, thrown) : thrown;
     } finally {
       endTurn();
     }
@@ -135,13 +126,13 @@ export class StreamedModel implements OpenModel {
   }
 
   /** Reads the file's new version, which must have the same header. */
-  async #startOver(): Promise<void> {
+  async #startOver(change: FileChanged): Promise<void> {
     const { location, store, id } = this.#opening;
     await store?.delete(id);
-    if (!location) throw new FileChanged(this.name);
+    if (!location) throw change;
     const files = await readFiles(location, this.#opening);
     const digest = await headerDigest(files.parts);
-    if (digest !== this.#state.headerDigest) throw new FileChanged(this.name);
+    if (digest !== this.#state.headerDigest) throw change;
     const manifest = store ? await beginStored(this.#opening, files, digest, store) : null;
     this.#state = { ...this.#state, sources: files.sources, manifest };
   }

@@ -3,7 +3,8 @@ import type { Source, StoredModel } from '../types.ts';
 import { abortable } from './abort.ts';
 import type { RetryPolicy } from './download.ts';
 import { type OpenOptions, openModelFrom } from './open-model.ts';
-import { estimateStorage, persistStorage, type StorageEstimate } from './quota.ts';
+import type { OpenSettings } from './opening.ts';
+import { defaultShardBytes } from './shard-plan.ts';
 import { isComplete, ShardStore, storedBytes, unknownModel } from './shard-store.ts';
 import type { OpenModel } from './streamed-model.ts';
 
@@ -14,16 +15,19 @@ export type { OpenModel, WeightChunk } from './streamed-model.ts';
 export interface WeightStoreSettings {
   databaseName?: string;
   retryPolicy?: Partial<RetryPolicy>;
+  /** Default 16 MiB. Part of the layout: copies with shards of another size are read anew. */
+  maxShardBytes?: number;
 }
 
 /** The models that this origin keeps, and the way to open one from anywhere. Nothing is touched before the first call. */
 export class WeightStore {
   readonly #shards: ShardStore;
-  readonly #retryPolicy: Partial<RetryPolicy>;
+  readonly #settings: OpenSettings;
 
-  constructor({ databaseName, retryPolicy = {} }: WeightStoreSettings = {}) {
+  constructor(settings: WeightStoreSettings = {}) {
+    const { databaseName, retryPolicy = {}, maxShardBytes = defaultShardBytes } = settings;
     this.#shards = new ShardStore(databaseName);
-    this.#retryPolicy = retryPolicy;
+    this.#settings = { retryPolicy, maxShardBytes };
   }
 
   /**
@@ -33,7 +37,7 @@ export class WeightStore {
    */
   async open(source: Source, options: OpenOptions = {}): Promise<OpenModel> {
     try {
-      const opened = openModelFrom(source, options, this.#shards, this.#retryPolicy);
+      const opened = openModelFrom(source, options, this.#shards, this.#settings);
       return await abortable(opened, options.signal, 'weight-store/open');
     } catch (thrown) {
       throw toVitrailError(thrown, 'weight-store/open');
@@ -75,14 +79,6 @@ export class WeightStore {
       await this.#shards.dropShard(id, index);
     }
     return intact;
-  }
-
-  persist(): Promise<boolean> {
-    return persistStorage();
-  }
-
-  estimate(): Promise<StorageEstimate> {
-    return estimateStorage();
   }
 }
 
