@@ -5,8 +5,7 @@ import {
   buildValues,
   bundleScript,
   type ModelLocation,
-  scriptEntry,
-  workerEntry,
+  standaloneScripts,
 } from './scripts/build/build-values.ts';
 
 /**
@@ -24,7 +23,7 @@ const root = import.meta.dirname;
 
 const library: UserConfig = {
   publicDir: false,
-  plugins: [...buildValues('beside-module', { minify: true }), standaloneScripts(), modelFiles()],
+  plugins: [...buildValues('beside-module', { minify: true }), standaloneFiles(), modelFiles()],
   build: {
     outDir: 'dist',
     emptyOutDir: true,
@@ -59,7 +58,7 @@ function site(location: ModelLocation): UserConfig {
     resolve: { alias },
     plugins: [
       ...buildValues(location, { minify }),
-      standaloneScripts(),
+      standaloneFiles(),
       plainSamples(),
       modelFiles(),
     ],
@@ -79,11 +78,11 @@ const server: UserConfig = {
 };
 
 /** dist/vitrail.iife.js and dist/vitrail.worker.js: the files that pages use without a bundler. */
-function standaloneScripts(): Plugin {
+function standaloneFiles(): Plugin {
   return {
-    name: 'vitrail:standalone-scripts',
+    name: 'vitrail:standalone-files',
     async generateBundle() {
-      for (const [fileName, entry] of Object.entries(scripts)) {
+      for (const [fileName, entry] of Object.entries(standaloneScripts)) {
         const { code } = await bundleScript(entry, { minify: true });
         this.emitFile({ type: 'asset', fileName, source: code });
       }
@@ -91,7 +90,7 @@ function standaloneScripts(): Plugin {
     configureServer(server) {
       server.middlewares.use(async (request, response, next) => {
         const name = request.url?.split('?')[0]?.slice(1) ?? '';
-        const entry = scripts[name as keyof typeof scripts];
+        const entry = standaloneScripts[name];
         if (!entry) return next();
         try {
           const { code } = await bundleScript(entry, { minify: false });
@@ -104,8 +103,6 @@ function standaloneScripts(): Plugin {
     },
   };
 }
-
-const scripts = { 'vitrail.iife.js': scriptEntry, 'vitrail.worker.js': workerEntry };
 
 /** The samples that are plain HTML: served and copied as they are, beside the scripts they load. */
 const samples = ['script-tag.html', 'element.html', 'csp.html', 'csp.js', 'icon.svg'];

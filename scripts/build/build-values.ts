@@ -6,19 +6,25 @@ import { minifyWgslImports } from './minify-wgsl.ts';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** How a script finds the embedded models: beside itself, or where the site keeps them. */
-export type ModelLocation = 'beside-module' | 'beside-script' | 'above-module' | 'server-root';
+/** How a module finds the embedded models: beside itself, above it, or on the development server. */
+export type ModelLocation = 'beside-module' | 'above-module' | 'server-root';
 
-/** The plugins that every build of `src/` needs: the values of src/client/build-values.d.ts. */
+/** The plugins that every build of `src/` as modules needs: the values of src/client/build-values.d.ts. */
 export function buildValues(location: ModelLocation, options: { minify: boolean }): Plugin[] {
   return [
     inlinedWorker(options),
-    embeddedModel(location),
+    embeddedModel(urlExpressions[location]),
     ...(options.minify ? [minifyWgslImports()] : []),
   ];
 }
 
-/** Bundles an entry into one classic script, worker and all. */
+/** The scripts for pages without a bundler, by their file names in dist/. */
+export const standaloneScripts: Readonly<Record<string, string>> = {
+  'vitrail.iife.js': 'src/client/script-tag.ts',
+  'vitrail.worker.js': 'workers/runtime.worker.ts',
+};
+
+/** Bundles an entry into one classic script. */
 export async function bundleScript(
   entry: string,
   options: { minify: boolean },
@@ -28,14 +34,18 @@ export async function bundleScript(
     root,
     publicDir: false,
     logLevel: 'warn',
-    plugins: buildValues('beside-script', options),
+    plugins: [
+      workerOfOwnText(),
+      embeddedModel(urlBesideScript),
+      ...(options.minify ? [minifyWgslImports()] : []),
+    ],
     build: {
       write: false,
       target: 'es2022',
       minify: options.minify,
       lib: {
         entry: resolve(root, entry),
-        name: 'vitrail',
+        name: globalName,
         formats: ['iife'],
         fileName: () => 'out.js',
       },
@@ -48,19 +58,39 @@ export async function bundleScript(
   return { code: chunk.code, files: chunk.moduleIds.filter((id) => existsSync(id)) };
 }
 
-export const workerEntry = 'workers/runtime.worker.ts';
-export const scriptEntry = 'src/client/script-tag.ts';
+const globalName = 'vitrail';
+const workerModule = 'virtual:vitrail-worker';
 
+/** For modules: the worker is a text inside. Bundlers may do to modules what they like without breaking it. */
 function inlinedWorker(options: { minify: boolean }): Plugin {
-  const id = '\0virtual:vitrail-worker';
   return {
     name: 'vitrail:inlined-worker',
-    resolveId: (source) => (source === id.slice(1) ? id : null),
-    async load(requested) {
-      if (requested !== id) return null;
-      const { code, files } = await bundleScript(workerEntry, options);
+    resolveId: (source) => (source === workerModule ? `\0${workerModule}` : null),
+    async load(id) {
+      if (id !== `\0${workerModule}`) return null;
+      const entry = standaloneScripts['vitrail.worker.js'] as string;
+      const { code, files } = await bundleScript(entry, options);
       for (const file of files) this.addWatchFile(file);
-      return `export default ${JSON.stringify(code)}`;
+      return `export const workerSource = () => ${JSON.stringify(code)};`;
+    },
+  };
+}
+
+/** For the script tag: all of the script is one function, and its own text is the worker's, which saves a fifth of the file. */
+function workerOfOwnText(): Plugin {
+  const script = 'vitrailScript';
+  return {
+    name: 'vitrail:worker-of-own-text',
+    resolveId: (source) => (source === workerModule ? `\0${workerModule}` : null),
+    load: (id) =>
+      id === `\0${workerModule}`
+        ? `export const workerSource = () => \`self.vitrailWorker=true;(\${${script}})()\`;`
+        : null,
+    generateBundle(_options, bundle) {
+      for (const chunk of Object.values(bundle)) {
+        if (chunk.type !== 'chunk' || !chunk.code.includes(script)) continue;
+        chunk.code = `function ${script}(){${chunk.code}\nreturn ${globalName}}var ${globalName}=${script}();\n`;
+      }
     },
   };
 }
@@ -81,29 +111,32 @@ export function embeddedModels(): EmbeddedModel[] {
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
 const urlPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
 
-function embeddedModel(location: ModelLocation): Plugin {
+function embeddedModel(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
   const model = embeddedModels()[0];
-  const urlExpression = model ? urlExpressions[location](model.file) : 'undefined';
+  const url = model ? urlOf(model.file) : 'undefined';
   return {
     name: 'vitrail:embedded-model',
     resolveId: (source) => (source === id.slice(1) ? id : null),
     load(requested) {
       if (requested !== id) return null;
-      const url = location === 'server-root' ? urlExpression : urlPlaceholder;
       return `export const embeddedModelFile = ${JSON.stringify(model?.file ?? null)};
-export const embeddedModelUrl = ${url};`;
+export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};`;
     },
     renderChunk: (code) =>
-      code.includes(urlPlaceholder) ? code.replaceAll(urlPlaceholder, urlExpression) : null,
+      code.includes(urlPlaceholder) ? code.replaceAll(urlPlaceholder, url) : null,
   };
 }
 
-const urlExpressions: Record<ModelLocation, (file: string) => string> = {
+/** The code that gives the address of an embedded model. */
+type UrlExpression = (file: string) => string;
+
+const urlExpressions: Record<ModelLocation, UrlExpression> = {
   'beside-module': (file) => `new URL("./models/${file}", import.meta.url).href`,
   'above-module': (file) => `new URL("../models/${file}", import.meta.url).href`,
-  'beside-script': (file) =>
-    `(globalThis.document?.currentScript?.src ? new URL("models/${file}", document.currentScript.src).href : undefined)`,
   'server-root': (file) =>
     `(globalThis.location ? new URL("/models/${file}", location.href).href : undefined)`,
 };
+
+const urlBesideScript: UrlExpression = (file) =>
+  `(globalThis.document?.currentScript?.src ? new URL("models/${file}", document.currentScript.src).href : undefined)`;

@@ -1,8 +1,7 @@
 /** What the build fills in (scripts/build/build-values.ts). */
 declare module 'virtual:vitrail-worker' {
-  /** The bundled text of workers/runtime.worker.ts: a classic script. */
-  const source: string;
-  export default source;
+  /** The text of a classic script that runs workers/runtime.worker.ts. */
+  export function workerSource(): string;
 }
 
 declare module 'virtual:vitrail-embedded' {

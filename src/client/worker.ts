@@ -1,4 +1,4 @@
-import workerSource from 'virtual:vitrail-worker';
+import { workerSource } from 'virtual:vitrail-worker';
 import { invalidArgument, VitrailError } from '../errors.ts';
 
 /** Starts the worker: the inlined one, or the file at `workerUrl`. Throws `invalid-argument` where the browser refuses. */
@@ -20,7 +20,7 @@ export function createWorker(workerUrl: string | URL | undefined): Worker {
 const workerOptions: WorkerOptions = { name: 'vitrail' };
 
 function inlinedWorker(): Worker {
-  const url = URL.createObjectURL(new Blob([workerSource], { type: 'text/javascript' }));
+  const url = URL.createObjectURL(new Blob([workerSource()], { type: 'text/javascript' }));
   const worker = new Worker(url, workerOptions);
   const revoke = (): void => URL.revokeObjectURL(url);
   // The script is fetched after the constructor returns: the address must live until the worker has spoken or failed.
