@@ -1,0 +1,63 @@
+/** Finds a Chromium for tests and for `npm run ask`, or installs one. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chromium as playwrightChromium } from 'playwright';
+
+/** Flags that make a Chromium without a GPU run WebGPU on its software adapter, and keep it quiet without a network. */
+export const softwareAdapterFlags = [
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+const systemPaths = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/bin/google-chrome-stable',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** The path of an installed Chromium: CHROME_PATH, Playwright's own, the system's; null where there is none. */
+export function findChromium() {
+  const given = process.env.CHROME_PATH;
+  if (given) {
+    if (existsSync(given)) return given;
+    throw new Error(`CHROME_PATH is '${given}', where no file is.`);
+  }
+  return (
+    [playwrightChromium.executablePath(), ...systemPaths].find((path) => existsSync(path)) ?? null
+  );
+}
+
+/** Finds a Chromium; installs Playwright's where there is none, and Debian's where that cannot be had. */
+export function ensureChromium() {
+  const found = findChromium();
+  if (found) return found;
+  console.error('No Chromium found: installing one (set CHROME_PATH to use your own).');
+  run('npx', ['playwright', 'install', '--with-deps', 'chromium-headless-shell', 'chromium']);
+  if (!findChromium()) {
+    run('apt-get', ['update']);
+    run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium']);
+  }
+  const installed = findChromium();
+  if (installed) return installed;
+  throw new Error('No Chromium could be installed. Install one, and set CHROME_PATH to its path.');
+}
+
+/** Runs an installer with its output on stderr; a failure only means that the next way is tried. */
+function run(command, args) {
+  const options = { stdio: ['ignore', process.stderr, process.stderr], timeout: 600_000 };
+  const { error, status } = spawnSync(command, args, options);
+  if (error || status !== 0) console.error(`${command} did not install it.`);
+}
+
+if (import.meta.url === `file://${process.argv[1]}`) {
+  const path = ensureChromium();
+  console.log(path, execFileSync(path, ['--version']).toString().trim());
+}
