@@ -1,0 +1,19 @@
+import { defineConfig, type PlaywrightTestConfig } from '@playwright/test';
+import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
+
+/** End-to-end tests run on the built dist/, in Chromium with its software adapter, one after the other: it has no more than two cores. */
+const config: PlaywrightTestConfig = defineConfig({
+  testDir: 'e2e',
+  testMatch: '*.spec.ts',
+  workers: 1,
+  timeout: 90_000,
+  retries: process.env.CI ? 1 : 0,
+  forbidOnly: Boolean(process.env.CI),
+  use: {
+    browserName: 'chromium',
+    launchOptions: { executablePath: ensureChromium(), args: softwareAdapterFlags },
+    viewport: { width: 1280, height: 800 },
+  },
+});
+
+export default config;

@@ -1,0 +1,6 @@
+/** Flags that make a Chromium without a GPU run WebGPU on its software adapter, and keep it quiet without a network. */
+export const softwareAdapterFlags: string[];
+/** The path of an installed Chromium; null where there is none. */
+export function findChromium(): string | null;
+/** Finds a Chromium, or installs one. */
+export function ensureChromium(): string;

@@ -1,0 +1,70 @@
+/**
+ * `npm test`: builds, runs the unit and kernel tests (Vitest) and the end-to-end tests (Playwright), and ends with one line
+ * `N passed, N failed, N skipped`. Exits with 1 when anything failed or no test ran.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureChromium } from './chromium.mjs';
+
+const chromium = ensureChromium();
+const folder = mkdtempSync(join(tmpdir(), 'vitrail-test-'));
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+run('npm', ['run', '--silent', 'build']) || stop('The build failed.');
+const vitestReport = join(folder, 'vitest.json');
+const vitest = run('npx', [
+  'vitest',
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${vitestReport}`,
+]);
+count(vitest, () => countVitest(JSON.parse(readFileSync(vitestReport, 'utf8'))));
+const playwrightReport = join(folder, 'playwright.json');
+const playwright = run('npx', ['playwright', 'test', '--reporter=list,json'], {
+  PLAYWRIGHT_JSON_OUTPUT_NAME: playwrightReport,
+});
+count(playwright, () => countPlaywright(JSON.parse(readFileSync(playwrightReport, 'utf8'))));
+rmSync(folder, { recursive: true });
+
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
+
+function run(command, args, environment = {}) {
+  const env = { ...process.env, CHROME_PATH: chromium, ...environment };
+  return spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
+}
+
+/** Adds what a runner reports. A runner that fails without a failed test has failed as a whole. */
+function count(succeeded, read) {
+  const before = total.failed;
+  try {
+    const { passed, failed, skipped } = read();
+    total.passed += passed;
+    total.failed += failed;
+    total.skipped += skipped;
+  } catch (thrown) {
+    console.error(`No report: ${thrown.message}`);
+  }
+  if (!succeeded && total.failed === before) total.failed += 1;
+}
+
+function countVitest({ numPassedTests, numFailedTests, numPendingTests, numTodoTests }) {
+  return {
+    passed: numPassedTests,
+    failed: numFailedTests,
+    skipped: numPendingTests + numTodoTests,
+  };
+}
+
+/** A test that failed first and passed then counts as passed. */
+function countPlaywright({ stats }) {
+  return { passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped };
+}
+
+function stop(reason) {
+  console.error(reason);
+  process.exit(1);
+}
