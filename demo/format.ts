@@ -28,3 +28,9 @@ export function formatDuration(ms: number): string {
 export function formatRate(tokensPerSecond: number): string {
   return `${tokensPerSecond.toFixed(tokensPerSecond < 20 ? 1 : 0)} tok/s`;
 }
+
+/** `135 million`, `1.2 billion`. */
+export function formatCount(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} billion`;
+  return count >= 1e6 ? `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} million` : String(count);
+}

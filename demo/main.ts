@@ -9,6 +9,7 @@ import { Composer } from './composer.ts';
 import { ConversationView } from './conversation-view.ts';
 import { announce, byId, make } from './dom.ts';
 import { hideError, setUpErrorBar, showError } from './error-bar.ts';
+import { formatCount } from './format.ts';
 import { Loader } from './loader.ts';
 import { type ChosenSource, nameOfUrl, setUpModelPicker } from './model-picker.ts';
 import { embeddedModels, promptsFor } from './models.ts';
@@ -86,7 +87,7 @@ async function load(source: ChosenSource, name: string): Promise<void> {
       cache,
       ...(contextLength === null ? {} : { contextLength }),
     });
-    if (model) await showModel(model, source);
+    if (model) await showModel(model, source, name);
     else if (!loader.isLoading) byId('model-name').textContent = 'No model';
   } catch (thrown) {
     byId('model-name').textContent = 'No model';
@@ -95,13 +96,22 @@ async function load(source: ChosenSource, name: string): Promise<void> {
   showChat();
 }
 
-async function showModel(model: LanguageModel, source: ChosenSource): Promise<void> {
-  const name = `${model.info.name} ${model.info.quantization}`;
+async function showModel(model: LanguageModel, source: ChosenSource, name: string): Promise<void> {
+  const { info } = model;
+  const title = titleOf(name, info.quantization);
   chat.options = { ...chat.options, model };
-  byId('model-name').textContent = name;
+  byId('model-name').textContent = title;
+  byId('model-button').title =
+    `${info.name}: ${info.architecture}, ${formatCount(info.parameters)} parameters, context of ${info.contextLength} tokens`;
   showSuggestions(promptsFor(source));
   composer.focus();
-  saveState({ model: source === null ? null : await storedEntry(source, name) });
+  saveState({ model: source === null ? null : await storedEntry(source, title) });
+}
+
+/** `SmolLM2 135M Q4_K`: what the visitor chose, and how its weights are stored. */
+function titleOf(name: string, quantization: string): string {
+  const title = name.replace(/\.(gguf|safetensors)$/i, '');
+  return title.toUpperCase().includes(quantization) ? title : `${title} ${quantization}`;
 }
 
 /** Where the store has what was just loaded, so that the next visit opens it. */

@@ -26,7 +26,7 @@ export const defaultSettings: Settings = {
     topK: 40,
     topP: 0.95,
     minP: 0,
-    repetitionPenalty: 1.1,
+    repetitionPenalty: 1,
     maxTokens: 512,
   },
   contextLength: null,

@@ -103,7 +103,7 @@ interface EmbeddedModel {
 }
 
 /** The models of models/index.json; the first is the default. */
-export function embeddedModels(): EmbeddedModel[] {
+function embeddedModels(): EmbeddedModel[] {
   const manifest = resolve(root, 'models/index.json');
   return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).models : [];
 }
