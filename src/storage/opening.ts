@@ -3,7 +3,7 @@ import type { LoadOptions, LoadPhase } from '../types.ts';
 import { FileChanged, type RetryPolicy } from './download.ts';
 import { type ModelFiles, readModelFiles } from './model-files.ts';
 import type { ProgressMeter } from './progress.ts';
-import { checkRoom, quotaErrorNow } from './quota.ts';
+import { checkRoom, quotaError } from './quota.ts';
 import { gpuBytesOf, planShards } from './shard-plan.ts';
 import { layoutVersion, type Manifest, QuotaExceeded, type ShardStore } from './shard-store.ts';
 import type { LocalLocation, RemoteLocation } from './source.ts';
@@ -81,7 +81,7 @@ export async function beginStored(
     await store.begin(manifest, parts);
     return manifest;
   } catch (thrown) {
-    if (thrown instanceof QuotaExceeded) throw await quotaErrorNow(neededBytes, thrown);
+    if (thrown instanceof QuotaExceeded) throw quotaError(neededBytes, 0, thrown);
     // Whatever else ails the browser's storage, the model can be used without it.
     return null;
   }

@@ -27,7 +27,10 @@ export async function persistStorage(): Promise<boolean> {
   }
 }
 
-/** Throws `storage-quota` where the browser says that so many more bytes do not fit. */
+/**
+ * Throws `storage-quota` where the browser says that so many more bytes do not fit. Some say 10 GiB whatever the disk holds,
+ * to tell nothing about the visitor: there the limit shows only when a write fails.
+ */
 export async function checkRoom(neededBytes: number): Promise<void> {
   const { usageBytes, quotaBytes } = await estimateStorage();
   if (quotaBytes === 0) return;
@@ -35,18 +38,17 @@ export async function checkRoom(neededBytes: number): Promise<void> {
   if (neededBytes > availableBytes) throw quotaError(neededBytes, availableBytes);
 }
 
-/** For a write that the browser refused although there seemed to be room. */
-export async function quotaErrorNow(neededBytes: number, cause: unknown): Promise<VitrailError> {
-  const { usageBytes, quotaBytes } = await estimateStorage();
-  return quotaError(neededBytes, Math.max(0, quotaBytes - usageBytes), cause);
-}
-
-function quotaError(neededBytes: number, availableBytes: number, cause?: unknown): VitrailError {
+/** `availableBytes` is what the browser says, or, where it refused a write all the same, what it had taken until then. */
+export function quotaError(
+  neededBytes: number,
+  availableBytes: number,
+  cause?: unknown,
+): VitrailError {
   const needed = inMebibytes(neededBytes);
   const available = inMebibytes(availableBytes);
   return new VitrailError(
     'storage-quota',
-    `The model needs ${needed} of storage, the browser allows ${available} more.`,
+    `The model needs ${needed} of storage, the browser gives it ${available}.`,
     {
       where: 'weight-store/quota',
       fix: 'Delete stored models (store.delete), free space on the disk, or load with cache: false, which keeps nothing.',

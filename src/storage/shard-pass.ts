@@ -3,10 +3,16 @@ import { ByteReader } from './byte-reader.ts';
 import { createStreamDigest, type StreamDigest, sha256Hex } from './digest.ts';
 import { FileChanged } from './download.ts';
 import { fileExtent, type Opening, phaseOf, sourceGone } from './opening.ts';
-import { quotaErrorNow } from './quota.ts';
+import { quotaError } from './quota.ts';
 import { repackShard } from './repack.ts';
 import { gpuBytesOf, type ShardPlan } from './shard-plan.ts';
-import { isComplete, type Manifest, QuotaExceeded, type ShardStore } from './shard-store.ts';
+import {
+  isComplete,
+  type Manifest,
+  QuotaExceeded,
+  type ShardStore,
+  storedBytes,
+} from './shard-store.ts';
 import type { ModelState } from './streamed-model.ts';
 
 type Shard = Uint8Array<ArrayBuffer>;
@@ -43,12 +49,15 @@ export class ShardPass {
     this.#cached = state.manifest !== null && isComplete(state.manifest);
   }
 
-  /** Every shard with its plan, in order. Throws `FileChanged` besides what an opening throws. */
+  /** Every shard with its plan, in order; each is valid until the next is asked for. Throws `FileChanged` besides what an opening throws. */
   async *shards(): AsyncGenerator<[ShardPlan, Shard]> {
     await this.#start();
     try {
       for (const [index, plan] of this.#plan.entries()) {
-        yield [plan, (await this.#stored(index)) ?? (await this.#fetch(index, plan))];
+        const shard = (await this.#stored(index)) ?? (await this.#fetch(index, plan));
+        yield [plan, shard];
+        // The consumer is back for more; a write of this shard may still be under way.
+        void this.#writing.then(() => release(shard)).catch(() => undefined);
       }
       await this.#checkWholeFile();
       await this.#writing;
@@ -158,8 +167,9 @@ export class ShardPass {
       // Whatever else ails the browser's storage, the model can be used without it.
       this.#store = null;
       if (!(thrown instanceof QuotaExceeded)) return;
+      const manifest = await store.manifest(id);
       await store.delete(id);
-      throw await quotaErrorNow(gpuBytesOf(this.#plan), thrown);
+      throw quotaError(gpuBytesOf(this.#plan), manifest ? storedBytes(manifest) : 0, thrown);
     }
   }
 
@@ -180,6 +190,14 @@ export class ShardPass {
     await this.#store?.delete(id);
     throw integrityError(this.#name, fileDigest, found);
   }
+}
+
+/**
+ * Gives the memory back at once. Left to the garbage collector, shards pile up: it sees small objects and is in no hurry.
+ * Browsers that lack `transfer` wait for the collector.
+ */
+function release({ buffer }: Shard): void {
+  (buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer }).transfer?.(0);
 }
 
 /** The network failed, or there is no source at all. */

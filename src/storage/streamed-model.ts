@@ -18,7 +18,7 @@ export interface WeightChunk {
   format: QuantFormat;
   firstRow: number;
   rows: number;
-  /** rows × rowBytes. A view that several chunks share: neither change nor transfer it. */
+  /** rows × rowBytes. Valid until the next chunk is asked for; neither to be changed nor transferred. */
   bytes: Uint8Array<ArrayBuffer>;
 }
 
