@@ -37,7 +37,8 @@ export class SpecialTokenSplitter {
     const texts = tokens.map(({ text }) => text).filter((text) => text.length > 0);
     texts.sort((a, b) => b.length - a.length);
     this.#ids = new Map(tokens.map(({ id, text }) => [text, id]));
-    this.#pattern = texts.length > 0 ? new RegExp(`(${texts.map(escape).join('|')})`, 'u') : null;
+    this.#pattern =
+      texts.length > 0 ? new RegExp(`(${texts.map(escapePattern).join('|')})`, 'u') : null;
   }
 
   split(text: string): (string | number)[] {
@@ -50,6 +51,13 @@ export class SpecialTokenSplitter {
   }
 }
 
-function escape(text: string): string {
+function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+}
+
+/** Matches any of the texts, the longest that fits, as the one group of the pattern. */
+export function anyOf(texts: readonly string[]): RegExp {
+  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
+  const escaped = longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
+  return new RegExp(`(${escaped.join('|')})`, 'u');
 }
