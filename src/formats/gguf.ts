@@ -1,7 +1,14 @@
 import { VitrailError } from '../errors.ts';
 import { fileRowBytes } from '../quant/format.ts';
 import { quantFormatByGgmlType, supportedFormats } from '../quant/registry.ts';
-import type { Metadata, MetadataArray, MetadataValue, ModelHeader, TensorInfo } from './header.ts';
+import {
+  type Metadata,
+  type MetadataArray,
+  type MetadataValue,
+  type ModelHeader,
+  overlappingTensors,
+  type TensorInfo,
+} from './header.ts';
 
 /**
  * GGUF, versions 2 and 3, little endian: magic, version, tensor count, metadata count, metadata, tensor infos, padding, data.
@@ -42,9 +49,10 @@ function parseHeader(reader: Reader, fileBytes: number | null): GgufParse {
   const metadata = new Map<string, MetadataValue>();
   for (let i = 0; i < metadataCount; i += 1) {
     const key = reader.string();
+    if (metadata.has(key)) throw corrupt(`the metadata key '${key}' stands there twice`);
     metadata.set(key, readValue(reader, reader.u32(), 0));
   }
-  const entries = Array.from({ length: tensorCount }, () => readTensorEntry(reader));
+  const entries = readMany(tensorCount, () => readTensorEntry(reader));
   const alignment = alignmentOf(metadata);
   const dataOffset = Math.ceil(reader.position / alignment) * alignment;
   const tensors = new Map<string, TensorInfo>();
@@ -53,7 +61,16 @@ function parseHeader(reader: Reader, fileBytes: number | null): GgufParse {
     if (tensors.has(tensor.name)) throw corrupt(`the tensor '${tensor.name}' stands there twice`);
     tensors.set(tensor.name, tensor);
   }
+  const pair = overlappingTensors(tensors.values());
+  if (pair) throw corrupt(`the tensors '${pair[0].name}' and '${pair[1].name}' overlap`);
   return { header: { metadata, tensors }, dataOffset };
+}
+
+/** `count` things, one after the other: the list grows with what was read, never by what the file claims. */
+function readMany<T>(count: number, read: () => T): T[] {
+  const things: T[] = [];
+  for (let i = 0; i < count; i += 1) things.push(read());
+  return things;
 }
 
 function checkMagic(reader: Reader): void {
@@ -119,8 +136,8 @@ function readArray(reader: Reader, depth: number): MetadataArray {
   }
   const smallest = elementType === type.bool ? 1 : elementType === type.array ? 12 : 8;
   const count = reader.count('array elements', smallest);
-  const read = () => readValue(reader, elementType, depth + 1);
-  return Array.from({ length: count }, read) as unknown as MetadataArray;
+  // Every element has the same type, which the compiler cannot know.
+  return readMany(count, () => readValue(reader, elementType, depth + 1)) as MetadataArray;
 }
 
 type NumericArray = Exclude<MetadataArray, readonly unknown[]>;
@@ -159,7 +176,7 @@ function readTensorEntry(reader: Reader): TensorEntry {
   if (dimensions < 1 || dimensions > maxDimensions) {
     throw corrupt(`the tensor '${name}' has ${dimensions} dimensions`);
   }
-  const shape = Array.from({ length: dimensions }, () => reader.size(`a dimension of '${name}'`));
+  const shape = readMany(dimensions, () => reader.size(`a dimension of '${name}'`));
   const ggmlType = reader.u32();
   return { name, shape: shape.reverse(), ggmlType, offset: reader.size(`the offset of '${name}'`) };
 }
@@ -205,7 +222,8 @@ class NeedMoreBytes {
   }
 }
 
-const utf8 = new TextDecoder();
+/** A byte order mark is text like any other: vocabularies have a token for it. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 class Reader {
   position = 0;
@@ -280,9 +298,10 @@ function corrupt(reason: string): VitrailError {
 }
 
 function unsupportedType(tensor: string, ggmlType: number): VitrailError {
+  const stored = otherTypes[ggmlType] ?? `the unknown type ${ggmlType}`;
   return new VitrailError(
     'model-unsupported',
-    `The tensor '${tensor}' is stored in a format that is not supported (type ${ggmlType}).`,
+    `The tensor '${tensor}' is stored in ${stored}, which is not supported.`,
     {
       where: 'gguf/tensors',
       fix: `Use a file in one of: ${supportedFormats()}.`,
@@ -290,3 +309,25 @@ function unsupportedType(tensor: string, ggmlType: number): VitrailError {
     },
   );
 }
+
+/** ggml's names of the types that have no entry in the registry, for messages. */
+const otherTypes: Readonly<Record<number, string>> = {
+  9: 'Q8_1',
+  15: 'Q8_K',
+  16: 'IQ2_XXS',
+  17: 'IQ2_XS',
+  18: 'IQ3_XXS',
+  19: 'IQ1_S',
+  21: 'IQ3_S',
+  22: 'IQ2_S',
+  23: 'IQ4_XS',
+  24: 'I8',
+  25: 'I16',
+  26: 'I32',
+  27: 'I64',
+  28: 'F64',
+  29: 'IQ1_M',
+  34: 'TQ1_0',
+  35: 'TQ2_0',
+  39: 'MXFP4',
+};

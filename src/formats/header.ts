@@ -31,3 +31,15 @@ export interface TensorInfo {
   offset: number;
   bytes: number;
 }
+
+/** Two tensors that share bytes of the file, if any do. */
+export function overlappingTensors(
+  tensors: Iterable<TensorInfo>,
+): [TensorInfo, TensorInfo] | undefined {
+  const inFileOrder = [...tensors].sort((a, b) => a.offset - b.offset);
+  for (const [i, tensor] of inFileOrder.entries()) {
+    const next = inFileOrder[i + 1];
+    if (next && tensor.offset + tensor.bytes > next.offset) return [tensor, next];
+  }
+  return undefined;
+}

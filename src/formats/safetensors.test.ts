@@ -56,7 +56,12 @@ describe('parseSafetensorsHeader', () => {
     expect(codeOf(tensor({ dtype: 'F8_E4M3' }))).toBe('model-unsupported');
     expect(codeOf(tensor({ shape: [2, 5] }))).toBe('model-corrupt');
     expect(codeOf(tensor({ shape: [-2, -4] }))).toBe('model-corrupt');
+    expect(codeOf(tensor({ dtype: 'constructor' }))).toBe('model-unsupported');
+    expect(codeOf(tensor({ dtype: { toString: 1 } }))).toBe('model-unsupported');
+    expect(codeOf(tensor({ shape: [2 ** 52, 2 ** 52] }))).toBe('model-corrupt');
     expect(codeOf(tensor({ data_offsets: [64, 96] }))).toBe('model-corrupt');
+    expect(codeOf(fileOf({ ...header, c: header.b }))).toBe('model-corrupt');
+    expect(codeOf(fileOf({ ...header, __metadata__: { format: 1 } }))).toBe('model-corrupt');
     expect(codeOf(fileOf('{"a": '))).toBe('model-corrupt');
     expect(codeOf(fileOf('[]'))).toBe('model-corrupt');
     expect(codeOf(new Uint8Array(4))).toBe('model-corrupt');
@@ -82,6 +87,7 @@ describe('parseSafetensorsIndex', () => {
     const text = JSON.stringify({ weight_map: { a: 'model-00001-of-00002.safetensors' } });
     expect(parseSafetensorsIndex(text).get('a')).toBe('model-00001-of-00002.safetensors');
     expect(() => parseSafetensorsIndex('{"weight_map": {"a": "../secret"}}')).toThrow(VitrailError);
+    expect(() => parseSafetensorsIndex('{"weight_map": {"a": ".."}}')).toThrow(VitrailError);
     expect(() => parseSafetensorsIndex('{}')).toThrow(VitrailError);
   });
 });

@@ -1,7 +1,7 @@
 import { VitrailError } from '../errors.ts';
 import { fileRowBytes } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
-import type { ModelHeader, TensorInfo } from './header.ts';
+import { type ModelHeader, overlappingTensors, type TensorInfo } from './header.ts';
 
 /** Safetensors: the header's length (8 bytes), the header (JSON), the data. Offsets in the header count from the data. */
 export type SafetensorsParse = { header: ModelHeader; dataOffset: number } | { needBytes: number };
@@ -11,7 +11,11 @@ const lengthBytes = 8;
 const maxHeaderBytes = 100_000_000;
 
 /** The storage types that are read, by their names in the header. */
-const formats: Readonly<Record<string, string>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+const formats: ReadonlyMap<unknown, string> = new Map([
+  ['F32', 'f32'],
+  ['F16', 'f16'],
+  ['BF16', 'bf16'],
+]);
 
 /**
  * Parses the header in `prefix`, the first bytes of a file of `fileBytes` (null where it is not known); asks for more bytes
@@ -29,28 +33,33 @@ export function parseSafetensorsHeader(
   if (prefix.byteLength < dataOffset) return more(dataOffset, prefix, fileBytes);
   const entries = parseJson(prefix.subarray(lengthBytes, dataOffset));
   const tensors = new Map<string, TensorInfo>();
-  const metadata = new Map<string, string>();
-  for (const [name, entry] of Object.entries(entries)) {
-    if (name === '__metadata__') {
-      for (const [key, value] of Object.entries(entry ?? {})) metadata.set(key, String(value));
-    } else {
-      tensors.set(name, tensorOf(name, entry, dataOffset, fileBytes));
-    }
+  const { __metadata__: texts = {}, ...described } = entries;
+  for (const [name, entry] of Object.entries(described)) {
+    tensors.set(name, tensorOf(name, entry, dataOffset, fileBytes));
   }
+  const metadata = textsOf('__metadata__', texts);
+  const pair = overlappingTensors(tensors.values());
+  if (pair) throw corrupt(`the tensors '${pair[0].name}' and '${pair[1].name}' overlap`);
   return { header: { metadata, tensors }, dataOffset };
 }
 
 /** The file of each tensor, as `model.safetensors.index.json` says. Throws `model-corrupt`. */
 export function parseSafetensorsIndex(text: string): Map<string, string> {
   const index = parseJson(new TextEncoder().encode(text));
-  const map = index.weight_map;
-  if (!isRecord(map)) throw corrupt('its index has no weight_map');
+  const files = textsOf('weight_map', index.weight_map);
+  for (const file of files.values()) {
+    if (!/^\w[\w.-]*$/.test(file)) throw corrupt(`its index names the file '${file}'`);
+  }
+  return files;
+}
+
+/** A JSON object that has texts alone. */
+function textsOf(what: string, value: unknown): Map<string, string> {
+  if (!isRecord(value)) throw corrupt(`${what} is no JSON object`);
   return new Map(
-    Object.entries(map).map(([tensor, file]) => {
-      if (typeof file !== 'string' || !/^[\w.-]+$/.test(file)) {
-        throw corrupt(`its index names the file '${String(file)}'`);
-      }
-      return [tensor, file];
+    Object.entries(value).map(([key, text]) => {
+      if (typeof text !== 'string') throw corrupt(`${what} has no text for '${key}'`);
+      return [key, text];
     }),
   );
 }
@@ -80,8 +89,8 @@ function tensorOf(
 ): TensorInfo {
   if (!isRecord(entry)) throw corrupt(`the tensor '${name}' is not described`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  const format = formats[String(dtype)];
-  if (format === undefined) throw unsupportedType(name, String(dtype));
+  const format = formats.get(dtype);
+  if (format === undefined) throw unsupportedType(name, JSON.stringify(dtype));
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
     throw corrupt(`the tensor '${name}' has no valid shape or offsets`);
   }
@@ -113,13 +122,13 @@ function corrupt(reason: string): VitrailError {
   });
 }
 
-function unsupportedType(tensor: string, dtype: string): VitrailError {
+function unsupportedType(tensor: string, dtype: string | undefined): VitrailError {
   return new VitrailError(
     'model-unsupported',
-    `The tensor '${tensor}' is stored as ${dtype}, which is not supported.`,
+    `The tensor '${tensor}' is stored as ${dtype ?? 'nothing'}, which is not supported.`,
     {
       where: 'safetensors/tensors',
-      fix: `Use a file in one of: ${Object.keys(formats).join(', ')}. Quantized models come as GGUF.`,
+      fix: `Use a file in one of: ${[...formats.keys()].join(', ')}. Quantized models come as GGUF.`,
       detail: { tensor, dtype },
     },
   );
