@@ -1,11 +1,11 @@
 /**
- * Checks what a linter cannot: every kernel has its four files, formats are named in one place, imports point down the layers
- * and make no cycle. Prints what is wrong, a line each.
+ * Checks what the linter cannot: every kernel has its four files, and storage formats are named in one place. (Layers and import
+ * cycles: biome.json.) Prints what is wrong, a line each.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, normalize } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
-const problems = [...kernelProblems(), ...formatProblems(), ...layerProblems(), ...cycleProblems()];
+const problems = [...kernelProblems(), ...formatProblems()];
 for (const problem of problems) console.error(problem);
 console.log(problems.length === 0 ? 'structure: fine' : `structure: ${problems.length} problems`);
 process.exit(problems.length === 0 ? 0 : 1);
@@ -59,77 +59,4 @@ function formatProblems() {
 /** A file without its comments. */
 function codeOf(path) {
   return readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
-}
-
-/** From the bottom to the top; folders in one row may not import each other. */
-function layerProblems() {
-  const rows = [
-    ['errors.ts', 'types.ts'],
-    ['gpu'],
-    ['quant'],
-    ['kernels'],
-    ['formats'],
-    ['attention', 'tokenizer', 'storage'],
-    ['models'],
-    ['runtime'],
-    ['rpc'],
-    ['client'],
-    ['index.ts'],
-  ];
-  const rankOf = new Map(rows.flatMap((row, rank) => row.map((name) => [name, rank])));
-  const layerOf = (path) => path.split('/')[1];
-  return importsOf('src').flatMap(({ from, to }) => {
-    const [lower, upper] = [layerOf(to), layerOf(from)];
-    if (lower === upper || upper === 'testing' || isTest(from) || isEntry(from)) return [];
-    if (lower === 'testing') return [`${from} imports ${to}: product code must not import testing`];
-    const allowed = (rankOf.get(lower) ?? -1) < (rankOf.get(upper) ?? -1);
-    return allowed ? [] : [`${from} imports ${to}: layers point down only`];
-  });
-}
-
-/** The script tag's entry puts everything together, the public entry included. */
-function isEntry(path) {
-  return path === 'src/client/script-tag.ts';
-}
-
-function isTest(path) {
-  return /\.(test|ref)\.ts$|\/test-[\w-]+\.ts$/.test(path);
-}
-
-function cycleProblems() {
-  const edges = new Map();
-  for (const { from, to, isType } of importsOf('src')) {
-    if (!isType) edges.set(from, [...(edges.get(from) ?? []), to]);
-  }
-  const state = new Map();
-  const found = [];
-  const visit = (path, trail) => {
-    if (state.get(path) === 'done') return;
-    if (state.get(path) === 'open') {
-      found.push(`import cycle: ${[...trail.slice(trail.indexOf(path)), path].join(' → ')}`);
-      return;
-    }
-    state.set(path, 'open');
-    for (const next of edges.get(path) ?? []) visit(next, [...trail, path]);
-    state.set(path, 'done');
-  };
-  for (const path of edges.keys()) visit(path, []);
-  return found;
-}
-
-/** Relative imports of TypeScript files; an import of types alone makes no cycle at run time. */
-function importsOf(folder) {
-  return filesBelow(folder)
-    .filter((path) => /\.tsx?$/.test(path))
-    .flatMap((from) =>
-      [
-        ...readFileSync(from, 'utf8').matchAll(
-          /^(?:import|export)\s+(type\s)?[^'"]*?from '(\.[^']+)'/gms,
-        ),
-      ].map(([, isType, to]) => ({
-        from,
-        to: normalize(join(dirname(from), to)),
-        isType: Boolean(isType),
-      })),
-    );
 }

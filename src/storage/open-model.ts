@@ -1,4 +1,5 @@
 import { invalidArgument, type VitrailError } from '../errors.ts';
+import { quantFormats } from '../quant/registry.ts';
 import type { LoadOptions, Source } from '../types.ts';
 import type { ByteSource } from './byte-source.ts';
 import { parseIntegrity } from './digest.ts';
@@ -6,7 +7,7 @@ import { FileChanged, RemoteFile } from './download.ts';
 import { takeLock } from './lock.ts';
 import { describeParts, type FileOrigin } from './model-files.ts';
 import {
-  beginStored,
+  draftManifest,
   lockName,
   type Opening,
   type OpenSettings,
@@ -59,11 +60,12 @@ export async function openModelFrom(
 }
 
 function checkQuantize(quantize: OpenOptions['quantize']): void {
-  if (quantize === undefined || quantize === 'q8_0' || quantize === 'q4_0') return;
+  const possible = quantFormats.filter((format) => format.quantize).map(({ name }) => name);
+  if (quantize === undefined || possible.includes(quantize)) return;
   throw invalidArgument(
     'open-model/quantize',
     `Models cannot be quantized to '${quantize}' on load.`,
-    "Pass quantize: 'q8_0' or 'q4_0', or leave it out.",
+    `Pass one of ${possible.join(', ')} as quantize, or leave it out.`,
   );
 }
 
@@ -136,6 +138,7 @@ async function kept(
     sources: manifest.files.map((file) => sourceOf(file, location, retryPolicy)),
     headerDigest: manifest.header.digest,
     manifest,
+    draft: null,
   });
 }
 
@@ -163,19 +166,18 @@ async function isUnchanged(manifest: Manifest, { retryPolicy, signal }: Opening)
   }
 }
 
-/** The model from its source; its place in the store is made where it is to be kept. */
+/** The model from its source. Throws `storage-quota` where it is to be kept and does not fit. */
 async function fresh(opening: Opening, location: Located['location']): Promise<StreamedModel> {
   const { store, fileDigest } = opening;
   const files = await readFiles(location, opening);
   if (fileDigest !== null && files.sources.length > 1) throw severalFiles(location.name);
-  const digest = await headerDigest(files.parts);
-  const manifest = store ? await beginStored(opening, files, digest, store) : null;
   return new StreamedModel(opening, {
     name: location.name,
     description: files.description,
     sources: files.sources,
-    headerDigest: digest,
-    manifest,
+    headerDigest: await headerDigest(files.parts),
+    manifest: null,
+    draft: store ? await draftManifest(opening, files) : null,
   });
 }
 
