@@ -3,8 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { ensureChromium, softwareAdapterFlags } from './chromium.mjs';
+import { launchBrowser } from './browser.mjs';
 import { startServer } from './static-server.mjs';
 
 const usage = `Usage: npm run ask -- [options] "prompt"
@@ -41,13 +40,7 @@ server = await startServer({
     '/': resolve(root, 'dist'),
   },
 });
-browser = await chromium.launch({
-  executablePath: ensureChromium(),
-  args: options.gpu
-    ? ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan']
-    : softwareAdapterFlags,
-  handleSIGINT: false,
-});
+browser = await launchBrowser({ gpu: options.gpu });
 process.on('SIGINT', () => finish(130));
 
 try {

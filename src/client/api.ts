@@ -9,6 +9,7 @@ import type {
   Source,
   StoredModel,
   TextEvent,
+  Tier,
 } from '../types.ts';
 
 export interface RuntimeOptions {
@@ -21,6 +22,8 @@ export interface RuntimeOptions {
   powerPreference?: 'low-power' | 'high-performance';
   /** The largest GPU buffer to make, in bytes. Default: what the adapter allows. */
   maxBufferBytes?: number;
+  /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
+  maxTier?: Tier;
   /** The folder that holds the embedded models. Default: `models/` beside this script. */
   modelsUrl?: string | URL;
 }

@@ -1,6 +1,6 @@
 import { VitrailError } from '../errors.ts';
-import type { Support } from '../types.ts';
-import { supportOf, wantedFeatures } from './capabilities.ts';
+import type { Support, Tier } from '../types.ts';
+import { featuresOfTier, supportOf } from './capabilities.ts';
 
 /** The first request after a browser starts is answered with null now and then. */
 const retryMs = 300;
@@ -50,9 +50,9 @@ const fixes: Record<string, string> = {
     'Update the graphics driver and switch on hardware acceleration in the browser settings; chrome://gpu names the reason.',
 };
 
-/** A device with every wanted feature and the largest limits that the adapter has. */
-export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
-  const features = wantedFeatures.filter((name) => adapter.features.has(name));
+/** A device with every wanted feature of the tier and the largest limits that the adapter has. */
+export async function requestDevice(adapter: GPUAdapter, maxTier: Tier = 'A'): Promise<GPUDevice> {
+  const features = featuresOfTier(maxTier).filter((name) => adapter.features.has(name));
   const { limits } = adapter;
   try {
     return await adapter.requestDevice({

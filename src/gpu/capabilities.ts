@@ -29,6 +29,17 @@ export const wantedFeatures: readonly string[] = [
   'timestamp-query',
 ];
 
+/** The wanted features that a device of this tier may have. */
+export function featuresOfTier(tier: Tier): readonly string[] {
+  const beyond: Record<Tier, string[]> = {
+    A: [],
+    B: [subgroupMatrixFeature],
+    C: [subgroupMatrixFeature, 'shader-f16'],
+    D: [subgroupMatrixFeature, 'shader-f16', 'subgroups'],
+  };
+  return wantedFeatures.filter((name) => !beyond[tier].includes(name));
+}
+
 /** A: shader-f16 and subgroup matrix. B: f16 and subgroups. C: subgroups. D: none of them. */
 export function tierOf(features: ReadonlySet<string>): Tier {
   const f16 = features.has('shader-f16');

@@ -1,5 +1,5 @@
 import { VitrailError } from '../errors.ts';
-import type { RuntimeStats } from '../types.ts';
+import type { RuntimeStats, Tier } from '../types.ts';
 import { requestDevice, requireAdapter } from './adapter.ts';
 import { adapterName, type Capabilities, capabilitiesOf } from './capabilities.ts';
 
@@ -14,6 +14,8 @@ export interface GpuOptions {
   powerPreference?: GPUPowerPreference;
   /** No buffer becomes larger than this, whatever the adapter allows. */
   maxBufferBytes?: number;
+  /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
+  maxTier?: Tier;
 }
 
 /**
@@ -41,7 +43,7 @@ export class Gpu {
 
   static async create(options: GpuOptions = {}): Promise<Gpu> {
     const adapter = await requireAdapter(options.powerPreference);
-    const device = await requestDevice(adapter);
+    const device = await requestDevice(adapter, options.maxTier);
     return new Gpu(device, adapter, options);
   }
 

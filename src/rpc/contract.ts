@@ -9,12 +9,15 @@ import type {
   Source,
   StoredModel,
   TextEvent,
+  Tier,
 } from '../types.ts';
 
 /** How the runtime in the worker is set up. Structured-cloneable. */
 export interface StartOptions {
   powerPreference?: 'low-power' | 'high-performance';
   maxBufferBytes?: number;
+  /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
+  maxTier?: Tier;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */

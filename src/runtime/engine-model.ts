@@ -60,7 +60,7 @@ export class EngineModel {
   ): Promise<EngineModel> {
     const file = await openModel(source, options);
     const { definition, warnings } = tokenizerOf(file);
-    const { architecture, config } = describe(file, options);
+    const { architecture, config } = configure(file, options);
     const tokenizer = createTokenizer(definition);
     const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
     const info = describeModel(file, config, options, hasChatTemplate(definition), warnings);
@@ -141,7 +141,7 @@ export class EngineModel {
   async restore(gpu: Gpu): Promise<void> {
     if (!this.#loaded) return;
     const file = await openModel(this.#source, this.#options);
-    const { architecture, config } = describe(file, this.#options);
+    const { architecture, config } = configure(file, this.#options);
     this.#loaded = await upload(gpu, file, architecture, config, this.#tokenizer, this.#options);
   }
 
@@ -184,7 +184,7 @@ function tokenizerOf(file: OpenModel): { definition: TokenizerDefinition; warnin
   return tokenizerFromGguf(file.header.metadata);
 }
 
-function describe(
+function configure(
   file: OpenModel,
   options: LoadOptions,
 ): { architecture: Architecture; config: TransformerConfig } {

@@ -2,6 +2,7 @@ import { Template } from '@huggingface/jinja';
 import { invalidArgument } from '../errors.ts';
 import type { Message } from '../types.ts';
 import type { TokenizerDefinition } from './definition.ts';
+import { anyOf } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface RenderOptions {
@@ -94,9 +95,7 @@ function defuse(content: string, control: readonly string[]): string {
 
 /** Between the template's control tokens everything is plain text, with the joiners taken out. */
 function encodeDefused(tokenizer: Tokenizer, text: string, control: readonly string[]): number[] {
-  const escaped = control.map((token) => token.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  escaped.sort((a, b) => b.length - a.length);
-  return text.split(new RegExp(`(${escaped.join('|')})`, 'u')).flatMap((part, index) => {
+  return text.split(anyOf(control)).flatMap((part, index) => {
     if (index % 2 === 1) return tokenizer.encode(part, { special: true });
     return tokenizer.encode(part.replaceAll(joiner, ''));
   });

@@ -1,0 +1,91 @@
+/**
+ * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3]`.
+ * For each prompt length: time to first token, prefill and decode speed (median of the runs, with the smallest and largest), after a
+ * warm-up run. Prints a JSON line a tier.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { launchBrowser } from './browser.mjs';
+import { startServer } from './static-server.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: 'string', default: 'models/vitrail-books.gguf' },
+    gpu: { type: 'boolean', default: false },
+    tiers: { type: 'string', default: 'A' },
+    runs: { type: 'string', default: '3' },
+    prompts: { type: 'string', default: '128,512,2048' },
+    tokens: { type: 'string', default: '128' },
+  },
+});
+const root = resolve(import.meta.dirname, '..');
+const server = await startServer({
+  roots: {
+    '/model.gguf': resolve(options.model),
+    '/page.html': resolve(root, 'scripts/ask.html'),
+    '/': resolve(root, 'dist'),
+  },
+});
+const browser = await launchBrowser({ gpu: options.gpu });
+try {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(0);
+  await page.goto(`${server.url}/page.html`);
+  for (const maxTier of options.tiers.split(',')) {
+    const report = await page.evaluate(measure, {
+      model: `${server.url}/model.gguf`,
+      maxTier,
+      runs: Number(options.runs),
+      prompts: options.prompts.split(',').map(Number),
+      maxTokens: Number(options.tokens),
+    });
+    console.log(JSON.stringify({ browser: browser.version(), ...report }));
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
+
+/** Runs in the page. */
+async function measure({ model, maxTier, runs, prompts, maxTokens }) {
+  const runtime = await window.vitrail.createRuntime({ maxTier });
+  const { tier, adapter } = runtime.info;
+  const began = performance.now();
+  const loaded = await runtime.loadModel(model, {
+    contextLength: Math.max(...prompts) + maxTokens,
+  });
+  const loadMs = performance.now() - began;
+  const results = [];
+  for (const length of prompts) {
+    const samples = [];
+    // The first run of a length is the warm-up.
+    for (let run = 0; run <= runs; run += 1) {
+      // Another first token in each run: nothing of the prompt is in the cache.
+      const tokens = Array.from({ length }, (_, i) => (i * 7919 + run * 104_729 + length) % 1000);
+      const before = (await runtime.stats()).calls;
+      const generation = loaded.complete(tokens, { temperature: 0, maxTokens, ignoreEos: true });
+      const { timing } = await generation.result;
+      const after = (await runtime.stats()).calls;
+      const dispatchesPerToken = (after.dispatches - before.dispatches) / maxTokens;
+      if (run > 0) samples.push({ ...timing, dispatchesPerToken });
+    }
+    const spread = (key) => {
+      const values = samples.map((sample) => sample[key]).sort((a, b) => a - b);
+      return [values[Math.floor(values.length / 2)], values[0], values.at(-1)].map(
+        (value) => Math.round(value * 10) / 10,
+      );
+    };
+    results.push({
+      promptTokens: length,
+      ttftMs: spread('ttftMs'),
+      prefillTokensPerSecond: spread('prefillTokensPerSecond'),
+      decodeTokensPerSecond: spread('decodeTokensPerSecond'),
+      dispatchesPerToken: spread('dispatchesPerToken')[0],
+    });
+  }
+  const { gpuBytes } = await runtime.stats();
+  const { name, weightBytes } = loaded.info;
+  await loaded.dispose();
+  await runtime.dispose();
+  return { model: name, tier, adapter, loadMs: Math.round(loadMs), weightBytes, gpuBytes, results };
+}

@@ -1,0 +1,50 @@
+/**
+ * Compiles every linked shader of `shaders/__snapshots__` with Dawn's Null backend, which has all features and no GPU: the variants
+ * of tiers A and B are type-checked on machines that cannot run them. A compile check, never a test. See ADR 0004.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { create, globals } from 'webgpu';
+
+const folder = resolve(import.meta.dirname, '../shaders/__snapshots__');
+const extensions = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
+
+Object.assign(globalThis, globals);
+const device = await openNullDevice();
+const names = readdirSync(folder).filter((name) => name.endsWith('.wgsl'));
+const problems = (await Promise.all(names.map(problemsOf))).flat();
+for (const problem of problems) console.error(problem);
+console.log(`shaders: ${names.length} compiled, ${problems.length} problems`);
+// Dawn keeps the process alive as long as there is a device.
+process.exit(problems.length === 0 && names.length > 0 ? 0 : 1);
+
+async function openNullDevice() {
+  const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
+  const adapter = await gpu.requestAdapter();
+  if (!adapter) throw new Error("Dawn's Null backend gave no adapter.");
+  const missing = extensions.filter((name) => !adapter.features.has(name));
+  if (missing.length > 0) throw new Error(`Dawn's Null backend lacks ${missing.join(', ')}.`);
+  return adapter.requestDevice({
+    requiredFeatures: extensions,
+    requiredLimits: {
+      maxStorageBuffersPerShaderStage: adapter.limits.maxStorageBuffersPerShaderStage,
+      maxComputeWorkgroupStorageSize: adapter.limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: adapter.limits.maxComputeInvocationsPerWorkgroup,
+    },
+  });
+}
+
+/** What the compiler says of a file, as `name:line:column message`. A pipeline is made too: some rules hold only there. */
+async function problemsOf(name) {
+  device.pushErrorScope('validation');
+  const module = device.createShaderModule({ code: readFileSync(resolve(folder, name), 'utf8') });
+  device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+  const [invalid, { messages }] = await Promise.all([
+    device.popErrorScope(),
+    module.getCompilationInfo(),
+  ]);
+  const said = messages
+    .filter(({ type }) => type !== 'info')
+    .map(({ lineNum, linePos, message }) => `${name}:${lineNum}:${linePos} ${message}`);
+  return said.length === 0 && invalid ? [`${name}: ${invalid.message}`] : said;
+}
