@@ -2,7 +2,7 @@
 
 export type Tier = 'A' | 'B' | 'C' | 'D';
 
-/** Where a model comes from. `hf:owner/name/file.gguf` is short for `{ repo, file }`. */
+/** Where a model comes from. `hf:owner/name/file.gguf` is short for `{ repo, file }`; `store:` and an id is a stored model. */
 export type Source =
   | string
   | URL
@@ -38,7 +38,7 @@ export interface LoadOptions {
   cache?: boolean;
   /** `sha256-` and the base64 digest of the whole file. */
   integrity?: string;
-  /** For safetensors: the storage that floating-point matrices are quantized to on load. Left out: as stored. */
+  /** The storage that floating-point matrices are quantized to on load. Left out: as stored. */
   quantize?: 'q8_0' | 'q4_0';
   attention?: AttentionOptions;
 }

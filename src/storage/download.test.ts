@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { VitrailError } from '../errors.ts';
 import { Random } from '../testing/random.ts';
 import { FileChanged, RemoteFile } from './download.ts';
@@ -129,6 +129,31 @@ describe('RemoteFile', () => {
     expectSame(await read(file, 0, null), text);
     expect(requests).toBe(2);
     await new Promise((resolve) => gzip.close(resolve));
+  });
+});
+
+describe('from another origin', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('resumes without If-Range where the server refuses the preflight for it', async () => {
+    const file = remote({ cutAfter: cutFirst(100_000) });
+    const { fetch } = globalThis;
+    vi.stubGlobal('location', { origin: 'https://page.example' });
+    vi.stubGlobal('fetch', (url: string, init: RequestInit) =>
+      new Headers(init.headers).has('if-range')
+        ? Promise.reject(new TypeError('Failed to fetch'))
+        : fetch(url, init),
+    );
+    expectSame(await read(file, 0, null), content);
+    expect(server.requests.map(({ range }) => range)).toEqual([undefined, 'bytes=100000-']);
+  });
+
+  it('names CORS where nothing can be fetched', async () => {
+    vi.stubGlobal('location', { origin: 'https://page.example' });
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')));
+    const error = await failure(read(remote(), 0, null));
+    expect(error).toMatchObject({ code: 'network', detail: { crossOrigin: true } });
+    expect(error.fix).toContain('Access-Control-Allow-Origin');
   });
 });
 

@@ -23,9 +23,18 @@ export async function takeLock(
     waiting = false;
   };
   granted.then(stopWaiting, stopWaiting);
-  while (waiting) {
-    await Promise.race([granted, delay(pollMs, signal, 'lock/wait')]);
-    if (waiting) await whileWaiting();
+  try {
+    while (waiting) {
+      await Promise.race([granted, delay(pollMs, signal, 'lock/wait')]);
+      if (waiting) await whileWaiting();
+    }
+    return await granted;
+  } catch (thrown) {
+    // It may be granted at the very moment at which the caller gives up.
+    granted.then(
+      (release) => release(),
+      () => undefined,
+    );
+    throw thrown;
   }
-  return granted;
 }

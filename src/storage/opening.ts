@@ -1,11 +1,17 @@
 import { VitrailError } from '../errors.ts';
 import type { LoadOptions, LoadPhase } from '../types.ts';
 import { FileChanged, type RetryPolicy } from './download.ts';
-import { type ModelFiles, readModelFiles } from './model-files.ts';
+import { type HeaderPart, type ModelFiles, readModelFiles } from './model-files.ts';
 import type { ProgressMeter } from './progress.ts';
 import { checkRoom, quotaError } from './quota.ts';
 import { gpuBytesOf, planShards } from './shard-plan.ts';
-import { layoutVersion, type Manifest, QuotaExceeded, type ShardStore } from './shard-store.ts';
+import {
+  headerDigest,
+  layoutVersion,
+  type Manifest,
+  QuotaExceeded,
+  type ShardStore,
+} from './shard-store.ts';
 import type { LocalLocation, RemoteLocation } from './source.ts';
 
 /** How the store was set up. */
@@ -52,16 +58,21 @@ export function phaseOf(location: Opening['location']): LoadPhase {
   return location?.kind === 'local' ? 'repack' : 'download';
 }
 
-/** Makes a model's place in the store. Throws `storage-quota` before anything is fetched that would not fit. */
-export async function beginStored(
+/** A model that is to be stored as soon as its weights come; not before, since it may turn out to be of no use. */
+export interface Draft {
+  manifest: Manifest;
+  header: HeaderPart[];
+}
+
+/** Throws `storage-quota` before anything is fetched that would not fit. */
+export async function draftManifest(
   opening: Opening,
   { parts, description, origins }: ModelFiles,
-  digest: string,
-  store: ShardStore,
-): Promise<Manifest | null> {
+): Promise<Draft> {
   const { id, location, quantize, maxShardBytes } = opening;
   const plan = planShards(description.tensors, opening);
   const headerBytes = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  await checkRoom(headerBytes + gpuBytesOf(plan));
   const manifest: Manifest = {
     layoutVersion,
     maxShardBytes,
@@ -70,20 +81,27 @@ export async function beginStored(
     url: location?.kind === 'remote' ? location.url : null,
     quantize: quantize ?? null,
     files: origins,
-    header: { bytes: headerBytes, digest },
+    header: { bytes: headerBytes, digest: await headerDigest(parts) },
     shards: plan.map(({ bytes, file, from, to }) => ({ digest: null, bytes, file, from, to })),
     fileDigest: null,
     storedAt: Date.now(),
   };
-  const neededBytes = headerBytes + gpuBytesOf(plan);
-  await checkRoom(neededBytes);
+  return { manifest, header: parts };
+}
+
+/** Makes the model's place in the store; null where that fails. Throws `storage-quota`. */
+export async function beginStored(
+  { manifest, header }: Draft,
+  store: ShardStore,
+): Promise<Manifest | null> {
   try {
-    await store.begin(manifest, parts);
+    await store.begin(manifest, header);
     return manifest;
   } catch (thrown) {
-    if (thrown instanceof QuotaExceeded) throw quotaError(neededBytes, 0, thrown);
     // Whatever else ails the browser's storage, the model can be used without it.
-    return null;
+    if (!(thrown instanceof QuotaExceeded)) return null;
+    const neededBytes = manifest.shards.reduce((sum, { bytes }) => sum + bytes, 0);
+    throw quotaError(manifest.header.bytes + neededBytes, 0, thrown);
   }
 }
 

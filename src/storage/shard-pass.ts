@@ -173,7 +173,7 @@ export class ShardPass {
     }
   }
 
-  /** Compares the digest of the whole file, where the caller gave one. A file that fails is not kept. */
+  /** Compares the digest of the whole file, where the caller gave one. */
   async #checkWholeFile(): Promise<void> {
     const { id, fileDigest } = this.#opening;
     if (!this.#wholeFile || fileDigest === null) return;
@@ -187,7 +187,6 @@ export class ShardPass {
       });
       return;
     }
-    await this.#store?.delete(id);
     throw integrityError(this.#name, fileDigest, found);
   }
 }

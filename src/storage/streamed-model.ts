@@ -1,4 +1,4 @@
-import { toVitrailError } from '../errors.ts';
+import { toVitrailError, VitrailError } from '../errors.ts';
 import type { ModelHeader, TensorInfo } from '../formats/header.ts';
 import type { QuantFormat } from '../quant/format.ts';
 import { abortableSteps } from './abort.ts';
@@ -6,10 +6,18 @@ import type { ByteSource } from './byte-source.ts';
 import { FileChanged } from './download.ts';
 import { takeLock } from './lock.ts';
 import type { ModelDescription, ModelExtra } from './model-files.ts';
-import { beginStored, lockName, type Opening, readFiles, showProgress } from './opening.ts';
+import {
+  beginStored,
+  type Draft,
+  draftManifest,
+  lockName,
+  type Opening,
+  readFiles,
+  showProgress,
+} from './opening.ts';
 import { ShardPass } from './shard-pass.ts';
 import { gpuBytesOf, planShards, type ShardPlan } from './shard-plan.ts';
-import { headerDigest, isComplete, type Manifest } from './shard-store.ts';
+import { headerDigest, isComplete, type Manifest, type ShardStore } from './shard-store.ts';
 
 /** Rows of one tensor, as the GPU wants them. */
 export interface WeightChunk {
@@ -47,8 +55,10 @@ export interface ModelState {
   /** The weight files; null where only the store has the content. */
   sources: readonly (ByteSource | null)[];
   headerDigest: string;
-  /** Null: it is not kept. */
+  /** In the store; null: not there, or not yet. */
   manifest: Manifest | null;
+  /** What is to be put into the store when the weights come. */
+  draft: Draft | null;
 }
 
 const maxRestarts = 2;
@@ -97,6 +107,9 @@ export class StreamedModel implements OpenModel {
           await this.#startOver(thrown);
         }
       }
+    } catch (thrown) {
+      await this.#dropUseless(thrown);
+      throw thrown;
     } finally {
       endTurn();
     }
@@ -105,14 +118,27 @@ export class StreamedModel implements OpenModel {
   /** One tab at a time downloads a model; the others then find it in the store. */
   async #takeTurn(): Promise<() => void> {
     const { store, id, signal } = this.#opening;
-    const { manifest } = this.#state;
-    if (!store || !manifest || isComplete(manifest)) return () => {};
+    const { manifest, draft } = this.#state;
+    if (!store || (manifest ? isComplete(manifest) : !draft)) return () => {};
     const endTurn = await takeLock(lockName(id), signal, () => showProgress(this.#opening, store));
-    const current = await store.manifest(id);
-    // Deleted or replaced meanwhile: what this tab reads is not kept.
-    const isSame = current?.header.digest === this.#state.headerDigest;
-    this.#state = { ...this.#state, manifest: isSame ? current : null };
-    return endTurn;
+    try {
+      this.#state = { ...this.#state, manifest: await this.#ownManifest(store), draft: null };
+      return endTurn;
+    } catch (thrown) {
+      endTurn();
+      throw thrown;
+    }
+  }
+
+  /** The model's place in the store; null where another version has taken it, or where it was deleted meanwhile. */
+  async #ownManifest(store: ShardStore): Promise<Manifest | null> {
+    const { id, fileDigest } = this.#opening;
+    const { headerDigest, draft } = this.#state;
+    const found = await store.manifest(id);
+    if (!found) return draft && beginStored(draft, store);
+    const isSame = found.header.digest === headerDigest;
+    const isChecked = fileDigest === null || found.fileDigest === fileDigest;
+    return isSame && isChecked ? found : null;
   }
 
   async *#pass(): AsyncGenerator<WeightChunk> {
@@ -125,15 +151,22 @@ export class StreamedModel implements OpenModel {
     }
   }
 
+  /** What was stored of a file that turned out to be broken, or another one, is not worth resuming. */
+  async #dropUseless(thrown: unknown): Promise<void> {
+    const isCorrupt = thrown instanceof VitrailError && thrown.code === 'model-corrupt';
+    if (!isCorrupt && !(thrown instanceof FileChanged)) return;
+    await this.#opening.store?.delete(this.#opening.id);
+  }
+
   /** Reads the file's new version, which must have the same header. */
   async #startOver(change: FileChanged): Promise<void> {
     const { location, store, id } = this.#opening;
     await store?.delete(id);
     if (!location) throw change;
     const files = await readFiles(location, this.#opening);
-    const digest = await headerDigest(files.parts);
-    if (digest !== this.#state.headerDigest) throw change;
-    const manifest = store ? await beginStored(this.#opening, files, digest, store) : null;
+    if ((await headerDigest(files.parts)) !== this.#state.headerDigest) throw change;
+    const draft = store ? await draftManifest(this.#opening, files) : null;
+    const manifest = store && draft ? await beginStored(draft, store) : null;
     this.#state = { ...this.#state, sources: files.sources, manifest };
   }
 }

@@ -128,6 +128,11 @@ describe('a second visit', () => {
   });
 });
 
+it('a model that is opened and never read is not stored', async () => {
+  await visit().open(serve());
+  expect(await storedKeys()).toEqual([]);
+});
+
 describe('an unfinished download', () => {
   /** Takes so many chunks, then closes the page. */
   async function leaveAfter(url: string, chunks: number): Promise<void> {
@@ -447,6 +452,13 @@ describe('integrity', () => {
     await load(url);
     expect((await load(url, { integrity: digestOf(file) })).cached).toBe(false);
     expect((await load(url, { integrity: digestOf(file) })).cached).toBe(true);
+  });
+
+  it('is checked even where another load has stored the model meanwhile', async () => {
+    const url = serve();
+    const model = await visit().open(url, { integrity: digestOf(new Uint8Array(1)) });
+    await load(url);
+    expect((await failure(collectRows(model))).where).toBe('shard-pass/integrity');
   });
 
   it('cannot cover several files', async () => {
