@@ -67,6 +67,11 @@ export class ShardPass {
     }
   }
 
+  /** After the last shard: all of them are in the store. */
+  get isStored(): boolean {
+    return this.#store !== null;
+  }
+
   async #start(): Promise<void> {
     const { meter, location, fileDigest } = this.#opening;
     const phase = this.#cached ? 'verify' : phaseOf(location);
@@ -162,7 +167,7 @@ export class ShardPass {
   async #write(store: ShardStore, index: number, digest: string, shard: Shard): Promise<void> {
     const { id } = this.#opening;
     try {
-      await store.addShard(id, index, digest, shard);
+      if (!(await store.addShard(id, index, digest, shard))) this.#store = null;
     } catch (thrown) {
       // Whatever else ails the browser's storage, the model can be used without it.
       this.#store = null;

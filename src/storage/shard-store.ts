@@ -83,7 +83,7 @@ export class ShardStore {
     );
   }
 
-  /** Begins a model. Throws `storage-quota`. */
+  /** Begins a model. Throws `QuotaExceeded`. */
   async begin(manifest: Manifest, header: readonly HeaderPart[]): Promise<void> {
     await this.#write((store) => {
       store.put(header, headerKey(manifest.id));
@@ -107,15 +107,16 @@ export class ShardStore {
   }
 
   /**
-   * Stores a shard and notes it in the manifest. Does nothing when the model has been deleted meanwhile.
-   * Throws `storage-quota`.
+   * Stores a shard and notes it in the manifest. False, and nothing stored, when the model has been deleted meanwhile.
+   * Throws `QuotaExceeded`.
    */
   async addShard(
     id: string,
     index: number,
     digest: string,
     bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    let added = false;
     await this.#write(async (store) => {
       const manifest = await promisifyRequest<Manifest | undefined>(store.get(manifestKey(id)));
       const record = manifest?.shards[index];
@@ -123,7 +124,9 @@ export class ShardStore {
       record.digest = digest;
       store.put(bytes, shardKey(layoutVersion, digest));
       store.put(manifest, manifestKey(id));
+      added = true;
     });
+    return added;
   }
 
   /** Changes a manifest, if it is still there. */

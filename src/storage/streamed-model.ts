@@ -32,14 +32,16 @@ export interface WeightChunk {
 
 /** A model whose header has been read. */
 export interface OpenModel {
-  /** `store:<id>` opens the model again once it is stored. */
+  /** `store:<id>` opens the model again where it is stored. */
   id: string;
   name: string;
   header: ModelHeader;
   /** Of all tensors together. */
   gpuBytes: number;
-  /** All of it is in this browser's storage. */
+  /** All of it was in this browser's storage when it was opened. */
   cached: boolean;
+  /** All of it is there now: true, if it is kept at all, once `chunks()` has come to its end. */
+  readonly stored: boolean;
   extra: ModelExtra;
   /**
    * All rows of all tensors once, in file order. A chunk is fetched only when it is asked for. When the file changes on the
@@ -73,6 +75,7 @@ export class StreamedModel implements OpenModel {
   readonly #opening: Opening;
   readonly #plan: readonly ShardPlan[];
   #state: ModelState;
+  #stored: boolean;
 
   constructor(opening: Opening, state: ModelState) {
     const { header, extra, tensors } = state.description;
@@ -85,6 +88,11 @@ export class StreamedModel implements OpenModel {
     this.extra = extra;
     this.gpuBytes = gpuBytesOf(this.#plan);
     this.cached = state.manifest !== null && isComplete(state.manifest);
+    this.#stored = this.cached;
+  }
+
+  get stored(): boolean {
+    return this.#stored;
   }
 
   async *chunks(): AsyncGenerator<WeightChunk> {
@@ -149,6 +157,7 @@ export class StreamedModel implements OpenModel {
         yield { tensor, format, firstRow, rows, bytes };
       }
     }
+    this.#stored = pass.isStored;
   }
 
   /** What was stored of a file that turned out to be broken, or another one, is not worth resuming. */

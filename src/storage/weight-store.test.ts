@@ -65,7 +65,7 @@ describe('a second visit', () => {
   it('needs no network', async () => {
     const url = serve();
     const first = await load(url);
-    expect(first.cached).toBe(false);
+    expect(first).toMatchObject({ cached: false, stored: true });
     server.files.clear();
     server.forget();
     const second = await load(url);
@@ -112,7 +112,7 @@ describe('a second visit', () => {
   });
 
   it('keeps nothing with cache: false', async () => {
-    await load(serve(), { cache: false });
+    expect((await load(serve(), { cache: false })).stored).toBe(false);
     expect(await visit().list()).toEqual([]);
   });
 
@@ -365,6 +365,7 @@ describe('delete', () => {
     }
     const whole = [...rows].map(([name, pieces]) => [name, Buffer.concat(pieces)] as const);
     expectSameRows(new Map(whole), expected);
+    expect(model.stored).toBe(false);
     expect(await storedKeys()).toEqual([]);
   });
 });
@@ -417,8 +418,8 @@ describe('quota', () => {
 
   it('so does a browser without IndexedDB', async () => {
     vi.stubGlobal('indexedDB', undefined);
-    const { cached, id } = await load(serve());
-    expect(cached).toBe(false);
+    const { cached, stored, id } = await load(serve());
+    expect({ cached, stored }).toEqual({ cached: false, stored: false });
     expect(await visit().list()).toEqual([]);
     await visit().delete(id);
   });
