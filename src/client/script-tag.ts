@@ -1,5 +1,5 @@
 import { startRuntimeWorker } from '../rpc/runtime-worker.ts';
-import './elements/index.ts';
+import { defineElements } from './elements/index.ts';
 
 /**
  * The entry of vitrail.iife.js: `window.vitrail` and the custom elements, in one file. Its worker runs the same text, so that
@@ -8,3 +8,4 @@ import './elements/index.ts';
 export * from '../index.ts';
 
 if ('vitrailWorker' in globalThis) startRuntimeWorker();
+else defineElements();

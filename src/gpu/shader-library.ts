@@ -1,6 +1,6 @@
 import type { ShaderLibrary } from './wgsl-linker.ts';
 
-const files = import.meta.glob<string>('../../shaders/*/*.wgsl', {
+const files = import.meta.glob<string>(['../../shaders/*/*.wgsl', '!**/__snapshots__/**'], {
   query: '?raw',
   import: 'default',
   eager: true,

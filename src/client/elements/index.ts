@@ -2,7 +2,11 @@ import { VitrailChatElement } from './vitrail-chat.ts';
 
 export { VitrailChatElement };
 
-/** Importing this module defines the elements; on a server, or the second time, it does nothing. */
-if (globalThis.customElements && !customElements.get('vitrail-chat')) {
-  customElements.define('vitrail-chat', VitrailChatElement);
+/** Defines the elements where there is a document and they are not defined yet. Importing `vitrail/elements` does it. */
+export function defineElements(): void {
+  if (globalThis.customElements && !customElements.get('vitrail-chat')) {
+    customElements.define('vitrail-chat', VitrailChatElement);
+  }
 }
+
+defineElements();
