@@ -16,9 +16,11 @@ fn first_position(position: u32) -> u32 {
 //#if cooperative
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;
-var<workgroup> block_max: f32;
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
-var<workgroup> partial_sum: array<f32, WORKGROUP>;
+
+alias Sums = array<f32, SUMS>;
+//#import lib/reduce-{reduce}
+//#import lib/max-{reduce}
 
 const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
@@ -26,7 +28,13 @@ const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
+//#if subgroups
+  @builtin(subgroup_size) subgroup_size: u32,
+//#endif
 ) {
+//#if !subgroups
+  let subgroup_size = 1u;
+//#endif
   let head = workgroup.x;
   let row = workgroup.z;
   let kv_base = head / params.group_size * params.context_length;
@@ -52,17 +60,8 @@ fn main(
         score += dot(query[i], unpack_kv(k_cache[at + i]));
       }
     }
-    probabilities[lane] = score;
-    workgroupBarrier();
     let in_block = min(WORKGROUP, position + 1u - block);
-    if (lane == 0u) {
-      var largest = running_max;
-      for (var j = 0u; j < in_block; j++) {
-        largest = max(largest, probabilities[j]);
-      }
-      block_max = largest;
-    }
-    let new_max = workgroupUniformLoad(&block_max);
+    let new_max = max(running_max, reduce_max(score, lane, subgroup_size));
     let rescale = exp2(running_max - new_max);
     let probability = select(0.0, exp2(score - new_max), key <= position);
     probabilities[lane] = probability;
@@ -79,13 +78,9 @@ fn main(
   }
 
   partial[lane] = output;
-  partial_sum[lane] = sum;
-  workgroupBarrier();
+  // Its barriers also make the partial outputs visible.
+  let total = reduce_add(Sums(sum), lane, subgroup_size)[0];
   if (part == 0u) {
-    var total = 0.0;
-    for (var j = 0u; j < WORKGROUP; j++) {
-      total += partial_sum[j];
-    }
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }

@@ -27,17 +27,21 @@ const serial: KernelVariant<AttentionUse> = {
   workgroups: (use, tokens) => [Math.ceil(use.heads / serialWorkgroup), 1, tokens],
 };
 
-const cooperative: KernelVariant<AttentionUse> = {
-  name: 'cooperative',
-  unsupported: (use) =>
-    use.headDim / 4 > cooperativeWorkgroup ? 'head dimension above 512' : null,
-  options: (use) => ({
-    choices: { kv: use.kv },
-    flags: ['cooperative'],
-    constants: { WORKGROUP: cooperativeWorkgroup, HEAD_DIM_VEC4S: use.headDim / 4 },
-  }),
-  workgroups: (use, tokens) => [use.heads, 1, tokens],
-};
+function cooperative(reduce: 'workgroup' | 'subgroup'): KernelVariant<AttentionUse> {
+  return {
+    name: `cooperative-${reduce}`,
+    unsupported: (use, { subgroups }) => {
+      if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
+      return use.headDim / 4 > cooperativeWorkgroup ? 'head dimension above 512' : null;
+    },
+    options: (use) => ({
+      choices: { kv: use.kv, reduce },
+      flags: ['cooperative', ...(reduce === 'subgroup' ? ['subgroups'] : [])],
+      constants: { WORKGROUP: cooperativeWorkgroup, HEAD_DIM_VEC4S: use.headDim / 4, SUMS: 1 },
+    }),
+    workgroups: (use, tokens) => [use.heads, 1, tokens],
+  };
+}
 
 /** Causal attention of the tokens of a pass over the cache. */
 export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
@@ -64,6 +68,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'v_cache', type: 'array<KvVec>', access: 'read' },
     { name: 'out', type: 'array<vec4<f32>>', access: 'read_write' },
   ],
-  variants: [serial, cooperative],
-  preferred: (_, { software }) => (software ? ['serial'] : ['cooperative', 'serial']),
+  variants: [serial, cooperative('workgroup'), cooperative('subgroup')],
+  preferred: (_, { software }) =>
+    software ? ['serial'] : ['cooperative-subgroup', 'cooperative-workgroup'],
 });

@@ -29,23 +29,38 @@ interface MatvecShape {
   lanes: number;
   /** Rows of an invocation. */
   rows: number;
-  reduce: 'none' | 'workgroup' | 'subgroup';
+  reduce: 'none' | 'workgroup' | 'shuffle';
 }
 
 function variant(name: string, shape: MatvecShape): KernelVariant<MatvecUse> {
   const rowsPerWorkgroup = (shape.workgroup / shape.lanes) * shape.rows;
   return {
     name,
-    unsupported: (_, capabilities) =>
-      shape.reduce === 'subgroup' && !capabilities.subgroups ? 'needs subgroups' : null,
+    unsupported: (_, { minSubgroupSize }) =>
+      shape.reduce === 'shuffle' && minSubgroupSize < shape.lanes
+        ? `needs subgroups of at least ${shape.lanes}`
+        : null,
     options: (use) => matvecOptions(use, shape),
     workgroups: (use) => spread(Math.ceil(use.rows / rowsPerWorkgroup)),
   };
 }
 
+/** Lanes that share a row within a subgroup, most first: the largest that the adapter's subgroups hold is taken. */
+const shuffleLanes = [32, 16, 8, 4] as const;
+const shuffleRows = [1, 4] as const;
+const tallRows = 8192;
+
+function shuffleName(lanes: number, rows: number): string {
+  return `shuffle-${lanes}x${rows}`;
+}
+
+function shuffle(lanes: number, rows: number): KernelVariant<MatvecUse> {
+  return variant(shuffleName(lanes, rows), { workgroup: 64, lanes, rows, reduce: 'shuffle' });
+}
+
 function matvecOptions(use: MatvecUse, shape: MatvecShape): ShaderOptions {
   const flags: string[] = [];
-  if (shape.reduce === 'subgroup') flags.push('subgroups');
+  if (shape.reduce === 'shuffle') flags.push('subgroups');
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -99,8 +114,12 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
   variants: [
     variant('serial', { workgroup: 16, lanes: 1, rows: 1, reduce: 'none' }),
     variant('workgroup', { workgroup: 64, lanes: 64, rows: 4, reduce: 'workgroup' }),
-    variant('subgroup', { workgroup: 64, lanes: 64, rows: 4, reduce: 'subgroup' }),
+    ...shuffleLanes.flatMap((lanes) => shuffleRows.map((rows) => shuffle(lanes, rows))),
   ],
-  preferred: (_, capabilities: Capabilities) =>
-    capabilities.software ? ['serial'] : ['subgroup', 'workgroup'],
+  preferred: (use, { software }: Capabilities) => {
+    if (software) return ['serial'];
+    // Short matrices need all the parallelism there is; tall ones gain more from reading x once for several rows.
+    const rows = use.rows >= tallRows ? 4 : 1;
+    return [...shuffleLanes.map((lanes) => shuffleName(lanes, rows)), 'workgroup'];
+  },
 });

@@ -40,7 +40,7 @@ export const sample: Kernel<SampleUse> = defineKernel<SampleUse>({
   params: { vocabulary: 'u32' },
   paramValues: (use) => ({ vocabulary: use.vocabulary }),
   bindings: [
-    { name: 'logits', type: 'array<f32>', access: 'read' },
+    { name: 'logits', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'state', type: 'State', access: 'read_write' },
     { name: 'seen', type: 'array<u32>', access: 'read_write' },
     { name: 'sampler', type: 'Sampler', access: 'uniform' },

@@ -65,7 +65,7 @@ export class EngineModel {
     const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
     const info = describeModel(file, config, options, hasChatTemplate(definition), warnings);
     // The store has the weights from now on: the source itself need not be kept in memory.
-    const reloadFrom = options.cache === false ? source : `store:${file.id}`;
+    const reloadFrom = file.stored ? `store:${file.id}` : source;
     return new EngineModel(info, definition, tokenizer, reloadFrom, options, ready, loaded);
   }
 

@@ -1,0 +1,54 @@
+const WORKGROUP: u32 = 16u;
+struct Params {
+  groups: u32,
+  row_vec4s: u32,
+  vocabulary: u32,
+  scale: f32,
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> state: State;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  padding: u32,
+  tokens: array<u32>,
+}
+// Group of 32: four vec4 of two upper halves of single precision a word.
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
+}
+
+fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+  let at = row_base + group * 4u;
+  let a = weights[at];
+  let b = weights[at + 1u];
+  let c = weights[at + 2u];
+  let d = weights[at + 3u];
+  return array<vec4<f32>, 8>(
+    halves(a.x, a.y), halves(a.z, a.w), halves(b.x, b.y), halves(b.z, b.w),
+    halves(c.x, c.y), halves(c.z, c.w), halves(d.x, d.y), halves(d.z, d.w),
+  );
+}
+// y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let group = id.x;
+  let row = id.z;
+  if (group >= params.groups || row >= state.rows) {
+    return;
+  }
+  let token = min(state.tokens[row], params.vocabulary - 1u);
+  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let at = (row * params.groups + group) * 8u;
+  for (var i = 0u; i < 8u; i++) {
+    y[at + i] = values[i] * params.scale;
+  }
+}
