@@ -78,7 +78,7 @@ async function load(source: ChosenSource, name: string): Promise<void> {
   await chat.stop();
   chat.options = { ...chat.options, model: null };
   byId('model-name').textContent = name;
-  byId('welcome').hidden = false;
+  placeLoading();
   composer.show();
   void showAdapter().catch(() => {});
   try {
@@ -94,6 +94,13 @@ async function load(source: ChosenSource, name: string): Promise<void> {
     showError(thrown);
   }
   showChat();
+}
+
+/** In the middle of an empty page, above the input line of a conversation. */
+function placeLoading(): void {
+  const hasConversation = chat.getState().messages.length > 0;
+  if (hasConversation) byId('dock').prepend(byId('loading'));
+  else byId('welcome-text').after(byId('loading'));
 }
 
 async function showModel(model: LanguageModel, source: ChosenSource, name: string): Promise<void> {
@@ -174,7 +181,7 @@ function showSuggestions(prompts: string[]): void {
 function showChat(): void {
   const { messages, status, error } = chat.getState();
   const loaded = Boolean(chat.options.model);
-  byId('welcome').hidden = messages.length > 0 && !loader.isLoading;
+  byId('welcome').hidden = messages.length > 0;
   byId('welcome-models').hidden = loaded || loader.isLoading;
   byId('suggestions').hidden = !loaded || messages.length > 0;
   byId('new-chat').toggleAttribute('disabled', messages.length === 0);

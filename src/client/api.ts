@@ -48,7 +48,7 @@ export interface Runtime extends AsyncDisposable {
    * has opened it anew and reloaded the models. Returns a function that removes the listener.
    */
   on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void;
-  /** Frees the GPU and ends the worker. Calls that are under way reject with `aborted`. */
+  /** Frees the GPU and ends the worker. What is under way ends as if aborted. */
   dispose(): Promise<void>;
 }
 
@@ -86,7 +86,7 @@ export interface LanguageModel extends AsyncDisposable {
   embed(texts: readonly string[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
   /** [tokens × vocabSize] next-token logits, for evaluation. */
   logits(tokens: readonly number[]): Promise<Float32Array>;
-  /** Frees the model's GPU memory. */
+  /** Ends what the model is doing, as an abort does, and frees its GPU memory. */
   dispose(): Promise<void>;
 }
 

@@ -195,6 +195,24 @@ describe('calls', () => {
     expect((await late).finish).toBe('abort');
   });
 
+  it('disposing of the model, or of everything, ends what is running', async () => {
+    const untilAborted: ServedModel['chat'] = (_messages, { signal }) =>
+      new Promise((resolve) => {
+        signal?.addEventListener('abort', () => resolve({ ...result, finish: 'abort' }));
+      });
+    const { connection } = await connect(partsWith(modelWith(untilAborted)));
+    for (const end of ['disposeModel', 'dispose'] as const) {
+      const model = await loadTiny(connection);
+      const running = connection.stream((service, port) =>
+        service.chat(model, [message], {}, port),
+      );
+      await connection.call<void>((service) =>
+        end === 'dispose' ? service.dispose() : service.disposeModel(model),
+      );
+      expect((await running).finish).toBe('abort');
+    }
+  });
+
   it('moves vectors that share one buffer', async () => {
     const { connection } = await connect(partsWith(modelWith(async () => result)));
     const model = await loadTiny(connection);

@@ -20,16 +20,23 @@ export function serveRuntime(parts: ServiceParts, endpoint: Endpoint): void {
   expose(typedErrors(createService(parts)), endpoint);
 }
 
+/** A model, and the way to end what it is doing when it is disposed. */
+interface OpenedModel {
+  model: ServedModel;
+  closing: AbortController;
+}
+
 function createService(parts: ServiceParts): RuntimeService {
   let engine: ServedEngine | undefined;
-  const models = new Map<number, ServedModel>();
+  const models = new Map<number, OpenedModel>();
+  const closing = new AbortController();
   let lastModelId = 0;
 
   const started = (): ServedEngine => {
     if (!engine) throw disposedError('The runtime');
     return engine;
   };
-  const model = (id: number): ServedModel => {
+  const opened = (id: number): OpenedModel => {
     const found = models.get(id);
     if (!found) throw disposedError('The model');
     return found;
@@ -45,9 +52,13 @@ function createService(parts: ServiceParts): RuntimeService {
     stats: () => started().stats(),
     loadModel: (source, settings, channel) =>
       serveCallChannel<LoadProgress, LoadedModel>(channel, async ({ signal, emit }) => {
-        const loaded = await started().loadModel(source, { ...settings, signal, onProgress: emit });
+        const loaded = await started().loadModel(source, {
+          ...settings,
+          signal: AbortSignal.any([signal, closing.signal]),
+          onProgress: emit,
+        });
         lastModelId += 1;
-        models.set(lastModelId, loaded);
+        models.set(lastModelId, { model: loaded, closing: new AbortController() });
         const tokenizerJson = encodeJson(loaded.tokenizerDefinition);
         return transfer({ id: lastModelId, info: loaded.info, tokenizerJson }, [
           tokenizerJson.buffer,
@@ -56,25 +67,36 @@ function createService(parts: ServiceParts): RuntimeService {
     async disposeModel(id) {
       const found = models.get(id);
       models.delete(id);
-      await found?.dispose();
+      found?.closing.abort();
+      await found?.model.dispose();
     },
     chat: (id, messages, settings, channel) =>
       serveCallChannel<TextEvent, Awaited<ReturnType<ServedModel['chat']>>>(
         channel,
-        async ({ signal, emit }) => model(id).chat(messages, { ...settings, signal }, emit),
+        async ({ signal, emit }) => {
+          const { model, closing } = opened(id);
+          const either = AbortSignal.any([signal, closing.signal]);
+          return model.chat(messages, { ...settings, signal: either }, emit);
+        },
       ),
     complete: (id, prompt, settings, channel) =>
       serveCallChannel<TextEvent, Awaited<ReturnType<ServedModel['complete']>>>(
         channel,
-        async ({ signal, emit }) => model(id).complete(prompt, { ...settings, signal }, emit),
+        async ({ signal, emit }) => {
+          const { model, closing } = opened(id);
+          const either = AbortSignal.any([signal, closing.signal]);
+          return model.complete(prompt, { ...settings, signal: either }, emit);
+        },
       ),
     embed: (id, texts, channel) =>
       serveCallChannel(channel, async ({ signal }) => {
-        const vectors = await model(id).embed(texts, { signal });
+        const { model, closing } = opened(id);
+        const either = AbortSignal.any([signal, closing.signal]);
+        const vectors = await model.embed(texts, { signal: either });
         return transfer(vectors, [...new Set(vectors.map((vector) => vector.buffer))]);
       }),
     async logits(id, tokens) {
-      const logits = await model(id).logits(tokens);
+      const logits = await opened(id).model.logits(tokens);
       return transfer(logits, [logits.buffer]);
     },
     loadTokenizer: (source, channel) =>
@@ -86,10 +108,12 @@ function createService(parts: ServiceParts): RuntimeService {
     deleteStored: (id) => parts.store.delete(id),
     verifyStored: (id) => parts.store.verify(id),
     async dispose() {
-      const closing = engine;
+      const last = engine;
       engine = undefined;
+      closing.abort();
+      for (const model of models.values()) model.closing.abort();
       models.clear();
-      await closing?.dispose();
+      await last?.dispose();
     },
   };
 }

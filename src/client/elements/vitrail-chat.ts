@@ -22,7 +22,7 @@ export class VitrailChatElement extends ElementBase {
   readonly chat: Chat;
   #view: View | undefined;
   #runtime: Runtime | undefined;
-  #loading: AbortController | undefined;
+  #loading: { abort: AbortController; done: Promise<void> } | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor() {
@@ -38,14 +38,14 @@ export class VitrailChatElement extends ElementBase {
   connectedCallback(): void {
     this.#view ??= new View(this.attachShadow({ mode: 'open' }), {
       load: () => void this.load(),
-      cancel: () => this.#loading?.abort(),
+      cancel: () => this.#loading?.abort.abort(),
       send: (text) => this.#send(text),
       stop: () => void this.chat.stop(),
       retry: () => void this.#retry(),
     });
     this.#view.label(this.getAttribute('label') ?? 'Chat', this.getAttribute('placeholder'));
     this.#unsubscribe = this.chat.subscribe(() => this.#view?.showChat(this.chat));
-    this.#view.showSetup('idle');
+    this.#view.showSetup(this.#setupState());
     if (this.hasAttribute('autoload')) void this.load();
   }
 
@@ -57,24 +57,35 @@ export class VitrailChatElement extends ElementBase {
     this.#unsubscribe?.();
   }
 
-  /** Loads the model; resolves when it is ready or the failure is shown. */
-  async load(): Promise<void> {
-    if (this.#loading || this.chat.options.model) return;
-    const loading = new AbortController();
+  #setupState(): 'idle' | 'loading' | 'ready' {
+    if (this.chat.options.model) return 'ready';
+    return this.#loading ? 'loading' : 'idle';
+  }
+
+  /** Loads the model; resolves when it is ready or the failure is shown. Calls during a load wait for that load. */
+  load(): Promise<void> {
+    if (this.chat.options.model) return Promise.resolve();
+    if (this.#loading) return this.#loading.done;
+    const abort = new AbortController();
+    const loading = { abort, done: this.#load(abort.signal) };
     this.#loading = loading;
+    return loading.done.finally(() => {
+      if (this.#loading === loading) this.#loading = undefined;
+    });
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
     this.#view?.showError(null);
     this.#view?.showSetup('loading');
     try {
-      const model = await this.#open(loading.signal);
-      if (loading.signal.aborted) return await model.dispose();
+      const model = await this.#open(signal);
+      if (signal.aborted) return await model.dispose();
       this.chat.options = { ...this.chat.options, model };
       this.#view?.showSetup('ready');
       this.#view?.announce(`${model.info.name} is ready.`);
       this.#fire('vitrail-ready', model.info);
     } catch (thrown) {
       this.#showLoadError(toVitrailError(thrown, 'vitrail-chat/load'));
-    } finally {
-      if (this.#loading === loading) this.#loading = undefined;
     }
   }
 
@@ -117,7 +128,8 @@ export class VitrailChatElement extends ElementBase {
   }
 
   async #close(): Promise<void> {
-    this.#loading?.abort();
+    this.#loading?.abort.abort();
+    await this.chat.stop();
     this.chat.options = { ...this.chat.options, model: null };
     const runtime = this.#runtime;
     this.#runtime = undefined;
