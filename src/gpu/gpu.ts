@@ -104,24 +104,28 @@ export class Gpu {
     buffer.destroy();
   }
 
-  /** Runs `allocate`, waits for the GPU's verdict, and turns an allocation failure into `gpu-out-of-memory`. */
-  async withMemoryCheck<T>(allocate: () => T | Promise<T>): Promise<T> {
+  /**
+   * Runs `allocate`, waits for the GPU's verdict, and turns an allocation failure into `gpu-out-of-memory`, after what
+   * was allocated is disposed.
+   */
+  async withMemoryCheck<T extends { dispose(): void }>(allocate: () => T): Promise<T> {
     this.device.pushErrorScope('out-of-memory');
     let result: T;
     try {
-      result = await allocate();
+      result = allocate();
     } catch (thrown) {
       await this.device.popErrorScope().catch(() => null);
       throw thrown;
     }
     const error = await this.device.popErrorScope().catch(() => null);
+    if (!error && !this.#isLost) return result;
+    result.dispose();
     this.checkAlive();
-    if (!error) return result;
     throw new VitrailError('gpu-out-of-memory', 'The GPU has no memory left for this model.', {
       where: 'gpu/buffer',
       fix: 'Use a smaller model or a smaller contextLength, or close other tabs that use the GPU.',
       detail: { gpuBytes: this.#gpuBytes },
-      cause: error.message,
+      cause: error?.message,
     });
   }
 

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { VitrailError } from '../errors.ts';
 import type { ModelHeader } from '../formats/header.ts';
-import { ModelFile } from '../testing/model-file.ts';
+import { indexOfLargest, ModelFile } from '../testing/model-file.ts';
 import { architectureOf } from './registry.ts';
 
 interface Fixture {
@@ -33,6 +33,24 @@ describe('the reference decoder against Hugging Face transformers', () => {
     );
     expect(Math.max(...errors)).toBeLessThan(1e-4);
   });
+});
+
+const stories = new URL('../../../shared/data/lm/stories260K.gguf', import.meta.url);
+if (!existsSync(stories)) console.info('skipped stories260K: ../shared/data is missing');
+
+describe.runIf(existsSync(stories))('the reference decoder against llama.cpp', () => {
+  it('continues stories260K with the same 200 tokens', () => {
+    const { prompt, ids } = JSON.parse(read('stories260K.greedy.json').toString());
+    const decoder = new ModelFile(readFileSync(stories)).referenceDecoder({ contextLength: 256 });
+    let logits = decoder.forward(prompt, 0).at(-1);
+    const tokens: number[] = [];
+    while (tokens.length < ids.length) {
+      const token = indexOfLargest(logits ?? []);
+      tokens.push(token);
+      [logits] = decoder.forward([token], prompt.length + tokens.length - 1);
+    }
+    expect(tokens).toEqual(ids);
+  }, 60_000);
 });
 
 describe('safetensors give the logits of the same model in GGUF', () => {

@@ -33,6 +33,8 @@ export class Generator {
   #cached: number[] = [];
   /** Settles when the last queued piece of work is over. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** Settles when steps past the end of the last generation have left the GPU, and their buffers are free again. */
+  #drained: Promise<unknown> = Promise.resolve();
 
   constructor(gpu: Gpu, decoder: Decoder, tokenizer: GeneratorTokenizer) {
     this.#gpu = gpu;
@@ -73,7 +75,7 @@ export class Generator {
   /** Runs work on the decoder when all earlier work is over. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work);
-    this.#queue = result.catch(() => undefined);
+    this.#queue = result.catch(() => undefined).then(() => this.#drained);
     return result;
   }
 
@@ -100,6 +102,9 @@ export class Generator {
       cached: this.#cached,
       setCached: (tokens) => {
         this.#cached = tokens;
+      },
+      setDrained: (drained) => {
+        this.#drained = drained;
       },
     };
   }
@@ -141,6 +146,7 @@ interface RunParts {
   staging: readonly GPUBuffer[];
   cached: readonly number[];
   setCached(tokens: number[]): void;
+  setDrained(drained: Promise<unknown>): void;
 }
 
 /** One generation, from the first chunk of its prompt to its result. */
@@ -196,9 +202,14 @@ class Run {
       throw toVitrailError(thrown, 'generate');
     } finally {
       this.#stopListening.abort();
-      // Steps past the stop still run: their results are thrown away, but their buffers must come back first.
-      await Promise.allSettled(this.#pending);
+      // Steps past the end still run. The answer need not wait for them, the next generation must.
+      this.#parts.setDrained(this.#drain());
     }
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    await this.#parts.gpu.device.queue.onSubmittedWorkDone().catch(() => undefined);
   }
 
   async #generate(): Promise<GenerationResult> {

@@ -1,0 +1,292 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { VitrailError } from '../errors.ts';
+import { fetchFile } from '../testing/data.ts';
+import type { GenerateOptions, Message, TextEvent } from '../types.ts';
+import { Engine } from './engine.ts';
+import type { EngineModel } from './engine-model.ts';
+
+const greedy: GenerateOptions = { temperature: 0, ignoreEos: true, maxTokens: 12 };
+const hello: Message[] = [{ role: 'user', content: 'Hello there' }];
+const load = { contextLength: 128, cache: false } as const;
+
+async function fixture(name: string): Promise<ArrayBuffer> {
+  return (await fetchFile(`/e2e/fixtures/models/${name}.gguf`)).buffer;
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  return work.then(
+    () => 'fine',
+    (thrown: VitrailError) => thrown.code,
+  );
+}
+
+const ignore = (): void => undefined;
+
+describe('a model of the engine', () => {
+  let engine: Engine;
+  let model: EngineModel;
+  beforeAll(async () => {
+    engine = await Engine.create();
+    model = await engine.loadModel(await fixture('qwen3'), load);
+  });
+  afterAll(() => engine.dispose());
+
+  it('describes itself', () => {
+    expect(model.info).toMatchObject({
+      architecture: 'qwen3',
+      quantization: 'F32',
+      layers: 3,
+      heads: 4,
+      kvHeads: 2,
+      headDim: 16,
+      vocabSize: 260,
+      contextLength: 128,
+      chatTemplate: false,
+    });
+  });
+
+  it('streams what it answers, and counts', async () => {
+    const events: TextEvent[] = [];
+    const result = await model.chat(hello, greedy, (event) => events.push(event));
+    expect(events.map(({ text }) => text).join('')).toBe(result.text);
+    expect(result.finish).toBe('length');
+    expect(result.usage.completionTokens).toBe(12);
+    expect(result.tokens).toHaveLength(12);
+    expect(result.timing.ttftMs).toBeGreaterThan(0);
+    expect(result.timing.decodeTokensPerSecond).toBeGreaterThan(0);
+  });
+
+  it('does not compute an unchanged prefix again, and answers alike', async () => {
+    const first = await model.chat(hello, greedy, ignore);
+    const longer: Message[] = [...hello, { role: 'assistant', content: 'Hi' }, ...hello];
+    const second = await model.chat(longer, greedy, ignore);
+    expect(second.usage.cachedTokens).toBeGreaterThan(20);
+    expect(second.usage.cachedTokens).toBeLessThan(second.usage.promptTokens);
+    const again = await model.chat(hello, greedy, ignore);
+    expect(again.usage.cachedTokens).toBe(again.usage.promptTokens - 1);
+    expect(again.tokens).toEqual(first.tokens);
+  });
+
+  it('repeats a seed exactly', async () => {
+    const sampled = { ...greedy, temperature: 1.5, topK: 0, topP: 1 };
+    const [a, b, c] = [
+      await model.chat(hello, { ...sampled, seed: 1 }, ignore),
+      await model.chat(hello, { ...sampled, seed: 1 }, ignore),
+      await model.chat(hello, { ...sampled, seed: 2 }, ignore),
+    ];
+    expect(b.tokens).toEqual(a.tokens);
+    expect(c.tokens).not.toEqual(a.tokens);
+  });
+
+  it('finishes two generations at once, one after the other', async () => {
+    const other: Message[] = [{ role: 'user', content: 'Something else' }];
+    const alone = [
+      await model.chat(hello, greedy, ignore),
+      await model.chat(other, greedy, ignore),
+    ];
+    const together = await Promise.all([
+      model.chat(hello, greedy, ignore),
+      model.chat(other, greedy, ignore),
+    ]);
+    expect(together.map(({ tokens }) => tokens)).toEqual(alone.map(({ tokens }) => tokens));
+  });
+
+  it('stops at a stop text', async () => {
+    const whole = await model.chat(hello, { ...greedy, maxTokens: 40 }, ignore);
+    const stop = whole.text.slice(6, 9);
+    const cut = await model.chat(hello, { ...greedy, maxTokens: 40, stop: [stop] }, ignore);
+    expect(cut.finish).toBe('stop');
+    expect(cut.text).toBe(whole.text.slice(0, whole.text.indexOf(stop)));
+  });
+
+  it('ends with the context', async () => {
+    const prompt = Array.from({ length: 120 }, (_, i) => i);
+    const result = await model.complete(prompt, { ...greedy, maxTokens: 99 }, ignore);
+    expect(result.finish).toBe('length');
+    expect(result.usage.completionTokens).toBe(8);
+  });
+
+  it('aborts a running and a waiting generation at once, and stays usable', async () => {
+    const controller = new AbortController();
+    const endless = { ...greedy, maxTokens: 100, signal: controller.signal };
+    const waiting = new AbortController();
+    let abortedAt = 0;
+    const running = model.chat(hello, endless, () => {
+      abortedAt ||= performance.now();
+      controller.abort();
+    });
+    const queued = model.chat(hello, { ...greedy, signal: waiting.signal }, ignore);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    waiting.abort();
+    expect((await queued).finish).toBe('abort');
+    const result = await running;
+    expect(performance.now() - abortedAt).toBeLessThan(100);
+    expect(result.finish).toBe('abort');
+    expect(result.tokens.length).toBeLessThan(100);
+    expect((await model.chat(hello, greedy, ignore)).finish).toBe('length');
+  });
+
+  it('gives logits and embeddings', async () => {
+    const logits = await model.logits([1, 2, 3]);
+    expect(logits).toHaveLength(3 * 260);
+    const [same, alike, other] = await model.embed(['A small boat', 'A small boat', 'Zzz 99']);
+    expect(alike).toEqual(same);
+    expect(other).not.toEqual(same);
+    expect(Math.hypot(...(same ?? []))).toBeCloseTo(1, 5);
+  });
+
+  it('says what is wrong with a request', async () => {
+    const ask = (prompt: number[], options: GenerateOptions = greedy) =>
+      codeOf(model.complete(prompt, options, ignore));
+    expect(await ask([])).toBe('invalid-argument');
+    expect(await ask([260])).toBe('invalid-argument');
+    expect(await ask(Array(128).fill(1))).toBe('context-full');
+    for (const options of [
+      { temperature: -1 },
+      { topP: 2 },
+      { topK: 0.5 },
+      { maxTokens: 0 },
+      { seed: -1 },
+      { repetitionPenalty: 0 },
+    ]) {
+      expect(await ask([1], options)).toBe('invalid-argument');
+    }
+    expect(await codeOf(model.chat([], greedy, ignore))).toBe('invalid-argument');
+    expect(await ask([1, 2, 3])).toBe('fine');
+  });
+});
+
+describe('the engine', () => {
+  it('frees everything on the GPU, a hundred times', async () => {
+    const engine = await Engine.create();
+    const file = await fixture('qwen2');
+    const idle = engine.stats();
+    for (let round = 0; round < 100; round += 1) {
+      const model = await engine.loadModel(file.slice(0), load);
+      if (round % 25 === 0) await model.complete([1, 2], { ...greedy, maxTokens: 2 }, ignore);
+      await model.dispose();
+    }
+    expect(engine.stats().gpuBytes).toBe(idle.gpuBytes);
+    expect(engine.stats().buffers).toBe(idle.buffers);
+    await engine.dispose();
+  }, 60_000);
+
+  it('leaves nothing behind when a load fails, and stays usable', async () => {
+    const engine = await Engine.create({ maxBufferBytes: 20_000 });
+    const corrupt = (await fixture('qwen2')).slice(0, 50_000);
+    expect(await codeOf(engine.loadModel(await fixture('qwen2'), load))).toBe('gpu-limit-exceeded');
+    expect(await codeOf(engine.loadModel(corrupt, load))).toBe('model-corrupt');
+    expect(await codeOf(engine.loadModel(new ArrayBuffer(100), load))).toBe('model-corrupt');
+    expect(engine.stats().gpuBytes).toBe(0);
+    await engine.dispose();
+  });
+
+  it('says so when the GPU has no memory for the context', async () => {
+    const engine = await Engine.create();
+    const file = await fixture('qwen2');
+    // 1 GiB for the keys of each layer: more than the adapter of the tests can allocate, though not more than it allows.
+    const huge = engine.loadModel(file.slice(0), {
+      ...load,
+      contextLength: 2 ** 25,
+      attention: { kvCache: 'f32' },
+    });
+    expect(await codeOf(huge)).toBe('gpu-out-of-memory');
+    expect(engine.stats().gpuBytes).toBe(0);
+    const model = await engine.loadModel(file, load);
+    expect((await model.complete([1], greedy, ignore)).finish).toBe('length');
+    await engine.dispose();
+  });
+
+  it('survives a lost device: the running answer fails, the next one works', async () => {
+    const { request, devices } = watchDevices();
+    const engine = await Engine.create();
+    const seen: string[] = [];
+    engine.on('devicelost', () => seen.push('devicelost'));
+    engine.on('devicerestored', () => seen.push('devicerestored'));
+    const model = await engine.loadModel(await fixture('qwen3'), load);
+    const before = await model.chat(hello, greedy, ignore);
+    const running = model.chat(hello, { ...greedy, maxTokens: 100 }, () =>
+      devices.at(-1)?.destroy(),
+    );
+    expect(await codeOf(running)).toBe('gpu-device-lost');
+    const after = await model.chat(hello, greedy, ignore);
+    expect(after.tokens).toEqual(before.tokens);
+    expect(seen).toEqual(['devicelost', 'devicerestored']);
+    expect(devices).toHaveLength(2);
+    await engine.dispose();
+    GPUAdapter.prototype.requestDevice = request;
+  });
+
+  it('decodes with one encoder, one pass and one submit a step, and creates nothing', async () => {
+    const engine = await Engine.create();
+    const model = await engine.loadModel(await fixture('qwen3'), load);
+    await model.complete([1, 2, 3], greedy, ignore);
+    const few = await countCalls(() =>
+      model.complete([1, 2, 3], { ...greedy, maxTokens: 4 }, ignore),
+    );
+    const many = await countCalls(() =>
+      model.complete([1, 2, 3], { ...greedy, maxTokens: 24 }, ignore),
+    );
+    const perStep = Object.fromEntries(
+      Object.entries(many).map(([name, count]) => [name, (count - (few[name] ?? 0)) / 20]),
+    );
+    expect(perStep).toEqual({
+      createBuffer: 0,
+      createBindGroup: 0,
+      createShaderModule: 0,
+      createComputePipelineAsync: 0,
+      createCommandEncoder: 1,
+      writeBuffer: 0,
+      submit: 1,
+      beginComputePass: 1,
+      // Embedding, six a layer, lm_head, sampler.
+      dispatchWorkgroups: 1 + 6 * 3 + 2,
+    });
+    await engine.dispose();
+  });
+});
+
+/** Records every device that is opened. */
+function watchDevices(): {
+  request: typeof GPUAdapter.prototype.requestDevice;
+  devices: GPUDevice[];
+} {
+  const request = GPUAdapter.prototype.requestDevice;
+  const devices: GPUDevice[] = [];
+  GPUAdapter.prototype.requestDevice = async function (this: GPUAdapter, descriptor) {
+    const device = await request.call(this, descriptor);
+    devices.push(device);
+    return device;
+  };
+  return { request, devices };
+}
+
+/** Counts WebGPU calls while some work runs, by wrapping the prototypes. */
+async function countCalls(work: () => Promise<unknown>): Promise<Record<string, number>> {
+  const watched: [object, string][] = [
+    [GPUDevice.prototype, 'createBuffer'],
+    [GPUDevice.prototype, 'createBindGroup'],
+    [GPUDevice.prototype, 'createShaderModule'],
+    [GPUDevice.prototype, 'createComputePipelineAsync'],
+    [GPUDevice.prototype, 'createCommandEncoder'],
+    [GPUQueue.prototype, 'writeBuffer'],
+    [GPUQueue.prototype, 'submit'],
+    [GPUCommandEncoder.prototype, 'beginComputePass'],
+    [GPUComputePassEncoder.prototype, 'dispatchWorkgroups'],
+  ];
+  const counts: Record<string, number> = {};
+  const originals = watched.map(([prototype, name]) => {
+    const original = Reflect.get(prototype, name) as (...args: unknown[]) => unknown;
+    counts[name] = 0;
+    Reflect.set(prototype, name, function (this: unknown, ...args: unknown[]) {
+      counts[name] = (counts[name] ?? 0) + 1;
+      return original.apply(this, args);
+    });
+    return original;
+  });
+  await work();
+  watched.forEach(([prototype, name], i) => {
+    Reflect.set(prototype, name, originals[i]);
+  });
+  return counts;
+}
