@@ -1,4 +1,7 @@
-import type { QuantFormat } from './format.ts';
+import { type QuantFormat, viewOf } from './format.ts';
+
+const bits = new Int32Array(1);
+const single = new Float32Array(bits.buffer);
 
 /** The upper half of single precision, as it is. */
 export const bf16: QuantFormat = {
@@ -11,11 +14,10 @@ export const bf16: QuantFormat = {
     gpu.set(file);
   },
   dequantize(file, out) {
-    const view = new DataView(new ArrayBuffer(4));
+    const view = viewOf(file);
     for (let i = 0; i < file.byteLength / 2; i += 1) {
-      view.setUint8(2, file[i * 2] ?? 0);
-      view.setUint8(3, file[i * 2 + 1] ?? 0);
-      out[i] = view.getFloat32(0, true);
+      bits[0] = view.getUint16(i * 2, true) << 16;
+      out[i] = single[0] as number;
     }
   },
 };

@@ -1,4 +1,4 @@
-import type { QuantFormat } from './format.ts';
+import { type QuantFormat, viewOf } from './format.ts';
 import { readHalf } from './half.ts';
 
 /** Half precision (IEEE 754 binary16), as it is. */
@@ -12,6 +12,7 @@ export const f16: QuantFormat = {
     gpu.set(file);
   },
   dequantize(file, out) {
-    for (let i = 0; i < file.byteLength / 2; i += 1) out[i] = readHalf(file, i * 2);
+    const view = viewOf(file);
+    for (let i = 0; i < file.byteLength / 2; i += 1) out[i] = readHalf(view, i * 2);
   },
 };

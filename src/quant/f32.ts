@@ -1,4 +1,4 @@
-import type { QuantFormat } from './format.ts';
+import { type QuantFormat, viewOf } from './format.ts';
 
 /** Single precision, as it is. */
 export const f32: QuantFormat = {
@@ -11,7 +11,7 @@ export const f32: QuantFormat = {
     gpu.set(file);
   },
   dequantize(file, out) {
-    const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+    const view = viewOf(file);
     for (let i = 0; i < file.byteLength / 4; i += 1) out[i] = view.getFloat32(i * 4, true);
   },
 };

@@ -57,3 +57,8 @@ export function planeOffsets(planeBytes: readonly number[], blocks: number): num
 export function fileRowBytes(format: QuantFormat, columns: number): number {
   return (columns / format.blockElements) * format.blockBytes;
 }
+
+/** Bytes as numbers that need not be aligned. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

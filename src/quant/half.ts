@@ -1,11 +1,15 @@
+const bits32 = new Uint32Array(1);
+const single = new Float32Array(bits32.buffer);
+
 /** Half precision (IEEE 754 binary16) bits → number. Exact. */
 export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  const sign = (bits & 0x8000) << 16;
+  const magnitude = bits & 0x7fff;
+  if (magnitude < 0x400) return (sign ? -1 : 1) * magnitude * 2 ** -24;
+  // The exponent's bias grows from 15 to 127, and infinity's exponent from 31 to 255.
+  const bias = magnitude < 0x7c00 ? 112 : 224;
+  bits32[0] = sign | ((magnitude << 13) + (bias << 23));
+  return single[0] as number;
 }
 
 /** Number → half precision bits, to nearest, ties to even. Too large becomes infinite. */
@@ -28,12 +32,10 @@ function roundToEven(value: number): number {
 }
 
 /** Half precision number at a byte offset. */
-export function readHalf(bytes: Uint8Array, at: number): number {
-  return halfToNumber((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8));
+export function readHalf(bytes: DataView, at: number): number {
+  return halfToNumber(bytes.getUint16(at, true));
 }
 
-export function writeHalf(bytes: Uint8Array, at: number, value: number): void {
-  const bits = numberToHalf(value);
-  bytes[at] = bits & 255;
-  bytes[at + 1] = bits >> 8;
+export function writeHalf(bytes: DataView, at: number, value: number): void {
+  bytes.setUint16(at, numberToHalf(value), true);
 }

@@ -1,5 +1,5 @@
-import { nibbleFormat } from './blocks-of-32.ts';
 import type { QuantFormat } from './format.ts';
+import { nibbleFormat } from './nibble-blocks.ts';
 
 /** The sixteen levels, denser around zero. */
 const levels = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];

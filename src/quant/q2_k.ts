@@ -1,6 +1,8 @@
+import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { superBlockFormat } from './super-blocks.ts';
+import { pairPacking } from './pack.ts';
+import { superBlockElements } from './super-block.ts';
 
 const scales = 0;
 const numbers = 16;
@@ -10,26 +12,24 @@ const factors = 80;
  * 2 bits. File: 16 bytes of 4-bit scale and minimum for each half-group, 64 bytes of numbers, scale factor and minimum
  * factor (half). GPU: numbers, the 16 bytes, the factors.
  */
-export const q2_k: QuantFormat = superBlockFormat({
+export const q2_k: QuantFormat = blockFormat({
   name: 'q2_k',
   ggmlType: 10,
+  blockElements: superBlockElements,
   blockBytes: 84,
-  zero: 0,
+  numberPlanes: [pairPacking],
+  scalePlanes: [copiedPlane(scales, 16), copiedPlane(factors, 4)],
   readGroup(file, at, group, out) {
     const from = at + numbers + (group >> 2) * 32;
-    for (let e = 0; e < 32; e += 1) out[e] = ((file[from + e] as number) >> ((group & 3) * 2)) & 3;
+    const shift = (group & 3) * 2;
+    for (let i = 0; i < 8; i += 1) {
+      out[i] = (file.getInt32(from + 4 * i, true) >>> shift) & 0x0303_0303;
+    }
   },
-  scaleAndMinimum(file, at, half) {
-    const byte = file[at + scales + half] as number;
-    return [
-      readHalf(file, at + factors) * (byte & 15),
-      readHalf(file, at + factors + 2) * (byte >> 4),
-    ];
+  value: (q) => q,
+  scaleAndOffset(file, at, i) {
+    const both = file.getUint8(at + scales + i);
+    const factor = readHalf(file, at + factors);
+    return [factor * (both & 15), -readHalf(file, at + factors + 2) * (both >> 4)];
   },
-  planes: ['pairs'],
-  scalePlanes: [16, 4],
-  scaleBytes: (file, at) => [
-    file.subarray(at + scales, at + scales + 16),
-    file.subarray(at + factors, at + factors + 4),
-  ],
 });

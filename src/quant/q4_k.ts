@@ -1,6 +1,8 @@
+import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { sixBitPair, superBlockFormat } from './super-blocks.ts';
+import { nibblePacking } from './pack.ts';
+import { sixBitPair, superBlockElements } from './super-block.ts';
 
 const scales = 4;
 const numbers = 16;
@@ -9,20 +11,23 @@ const numbers = 16;
  * 4 bits. File: scale factor and minimum factor (half), 12 bytes of 6-bit scales and minimums for each group, 128 bytes of
  * nibbles, two groups to 32 bytes. GPU: nibbles, then the 16 bytes of factors and scales as they are.
  */
-export const q4_k: QuantFormat = superBlockFormat({
+export const q4_k: QuantFormat = blockFormat({
   name: 'q4_k',
   ggmlType: 12,
+  blockElements: superBlockElements,
   blockBytes: 144,
-  zero: 0,
+  numberPlanes: [nibblePacking],
+  scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {
     const from = at + numbers + (group >> 1) * 32;
-    for (let e = 0; e < 32; e += 1) out[e] = ((file[from + e] as number) >> ((group & 1) * 4)) & 15;
+    const shift = (group & 1) * 4;
+    for (let i = 0; i < 8; i += 1) {
+      out[i] = (file.getInt32(from + 4 * i, true) >>> shift) & 0x0f0f_0f0f;
+    }
   },
-  scaleAndMinimum(file, at, half) {
-    const [scale, minimum] = sixBitPair(file, at + scales, half >> 1);
-    return [readHalf(file, at) * scale, readHalf(file, at + 2) * minimum];
+  value: (q) => q,
+  scaleAndOffset(file, at, i) {
+    const [scale, minimum] = sixBitPair(file, at + scales, i >> 1);
+    return [readHalf(file, at) * scale, -readHalf(file, at + 2) * minimum];
   },
-  planes: ['nibbles'],
-  scalePlanes: [16],
-  scaleBytes: (file, at) => [file.subarray(at, at + 16)],
 });

@@ -1,5 +1,5 @@
-import { nibbleFormat } from './blocks-of-32.ts';
 import type { QuantFormat } from './format.ts';
+import { nibbleFormat } from './nibble-blocks.ts';
 
 /** weight = scale · (q − 16), 32 weights a block. */
 export const q5_0: QuantFormat = nibbleFormat({
