@@ -10,16 +10,18 @@ const folder = resolve(import.meta.dirname, '../shaders/__snapshots__');
 const extensions = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
 
 Object.assign(globalThis, globals);
+// Kept here: Dawn goes down with the object that opened it, which the garbage collector would take.
+const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
 const device = await openNullDevice();
 const names = readdirSync(folder).filter((name) => name.endsWith('.wgsl'));
-const problems = (await Promise.all(names.map(problemsOf))).flat();
+const problems = [];
+for (const name of names) problems.push(...(await problemsOf(name)));
 for (const problem of problems) console.error(problem);
 console.log(`shaders: ${names.length} compiled, ${problems.length} problems`);
 // Dawn keeps the process alive as long as there is a device.
 process.exit(problems.length === 0 && names.length > 0 ? 0 : 1);
 
 async function openNullDevice() {
-  const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
   const adapter = await gpu.requestAdapter();
   if (!adapter) throw new Error("Dawn's Null backend gave no adapter.");
   const missing = extensions.filter((name) => !adapter.features.has(name));
