@@ -12,6 +12,7 @@ const { values: options } = parseArgs({
   options: {
     model: { type: 'string', default: 'models/vitrail-books.gguf' },
     gpu: { type: 'boolean', default: false },
+    dist: { type: 'string', default: 'dist' },
     tiers: { type: 'string', default: 'A' },
     runs: { type: 'string', default: '3' },
     prompts: { type: 'string', default: '128,512,2048' },
@@ -23,7 +24,7 @@ const server = await startServer({
   roots: {
     '/model.gguf': resolve(options.model),
     '/page.html': resolve(root, 'scripts/ask.html'),
-    '/': resolve(root, 'dist'),
+    '/': resolve(root, options.dist),
   },
 });
 const browser = await launchBrowser({ gpu: options.gpu });

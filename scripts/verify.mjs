@@ -15,6 +15,7 @@ const { values: options } = parseArgs({
     model: { type: 'string' },
     reference: { type: 'string' },
     gpu: { type: 'boolean', default: false },
+    dist: { type: 'string', default: 'dist' },
     tiers: { type: 'string', default: 'A' },
     kv: { type: 'string', default: 'f32,f16' },
     tokens: { type: 'string', default: '256' },
@@ -27,7 +28,7 @@ const server = await startServer({
   roots: {
     '/model.gguf': resolve(options.model),
     '/page.html': resolve(root, 'scripts/ask.html'),
-    '/': resolve(root, 'dist'),
+    '/': resolve(root, options.dist),
   },
 });
 const browser = await launchBrowser({ gpu: options.gpu });

@@ -1,13 +1,16 @@
-// The largest value of a workgroup by a tree in workgroup memory. Every invocation gets it.
-var<workgroup> max_scratch: array<f32, WORKGROUP>;
+// The largest values over a workgroup by a tree in workgroup memory. Every invocation gets them.
+var<workgroup> max_scratch: array<Sums, WORKGROUP>;
 
-fn reduce_max(value: f32, lane: u32, subgroup_size: u32) -> f32 {
+fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  // The previous result may still be read.
   workgroupBarrier();
-  max_scratch[lane] = value;
+  max_scratch[lane] = values;
   workgroupBarrier();
   for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
     if (lane < step) {
-      max_scratch[lane] = max(max_scratch[lane], max_scratch[lane + step]);
+      for (var i = 0u; i < SUMS; i++) {
+        max_scratch[lane][i] = max(max_scratch[lane][i], max_scratch[lane + step][i]);
+      }
     }
     workgroupBarrier();
   }

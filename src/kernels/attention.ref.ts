@@ -1,8 +1,8 @@
-import type { KernelCase } from '../testing/kernel-test.ts';
+import type { CaseData, KernelCase } from '../testing/kernel-test.ts';
 import { Random } from '../testing/random.ts';
 import type { AttentionUse } from './attention.ts';
 
-interface AttentionInputs {
+export interface AttentionInputs {
   queries: Float32Array;
   keys: Float32Array;
   values: Float32Array;
@@ -74,13 +74,13 @@ function halfValue(bits: number): number {
   return bits & 0x8000 ? -magnitude : magnitude;
 }
 
-function toCase(
-  name: string,
+/** A use with random queries and a filled cache, as the kernel and as the reference see them. */
+export function attentionCase(
   change: Partial<AttentionUse>,
   position: number,
   tokens: number,
   spread = 1,
-): KernelCase<AttentionUse> {
+): { use: AttentionUse; inputs: AttentionInputs; buffers: Record<string, CaseData> } {
   const use: AttentionUse = {
     heads: 4,
     kvHeads: 2,
@@ -108,15 +108,30 @@ function toCase(
   };
   const bytes = (half: Uint16Array<ArrayBuffer>) => new Uint8Array(half.buffer);
   return {
-    name,
     use,
-    rows: tokens,
-    inputs: () => ({
+    inputs,
+    buffers: {
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
       k_cache: f16 ? bytes(halfKeys) : keys,
       v_cache: f16 ? bytes(halfValues) : values,
-    }),
+    },
+  };
+}
+
+function toCase(
+  name: string,
+  change: Partial<AttentionUse>,
+  position: number,
+  tokens: number,
+  spread = 1,
+): KernelCase<AttentionUse> {
+  const { use, inputs, buffers } = attentionCase(change, position, tokens, spread);
+  return {
+    name,
+    use,
+    rows: tokens,
+    inputs: () => buffers,
     outputs: () => ({ out: { values: attentionReference(use, inputs) } }),
   };
 }
@@ -131,5 +146,7 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('window longer than the past', { window: 512 }, 3, 4),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 61, 3),
   toCase('scores far apart', {}, 150, 4, 8),
+  toCase('tile + 1 rows behind a cache', { headDim: 32, manyRows: true }, 21, 65),
+  toCase('rows past a sliding window', { headDim: 64, window: 20, manyRows: true }, 50, 70),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

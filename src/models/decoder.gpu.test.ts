@@ -49,7 +49,7 @@ async function greedyTokens(
   for (;;) {
     tokens.push(new Uint32Array(await gpu.readStaging(staging, 4))[0] ?? 0);
     if (tokens.length === count) break;
-    decoder.step(true, staging);
+    decoder.step(prompt.length + tokens.length - 1, true, staging);
   }
   gpu.destroyBuffer(staging);
   return tokens;
@@ -73,6 +73,19 @@ describe('tiny models on the GPU against Hugging Face transformers', () => {
       const error = largestError(await decoder.logits(tokens), new Float32Array(stored.buffer));
       dispose();
       expect(error).toBeLessThan(1e-4);
+    });
+
+    it('decodes alike with attention cut along the context', async () => {
+      const model = new ModelFile(await fetchFile(`${fixtureFolder}/${file}`));
+      const options = { contextLength, kvCache: 'f32' } as const;
+      const whole = await model.decoder(gpu, options);
+      const cut = await model.decoder(gpu, { ...options, splitFrom: 0 });
+      const prompt = tokens.slice(0, 20);
+      const expected = await greedyTokens(gpu, whole.decoder, prompt, [20], 10);
+      const actual = await greedyTokens(gpu, cut.decoder, prompt, [20], 10);
+      whole.dispose();
+      cut.dispose();
+      expect(actual).toEqual(expected);
     });
 
     it('prefills in any passes as it decodes token by token', async () => {

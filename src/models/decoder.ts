@@ -5,7 +5,9 @@ import {
   type PreparedDispatch,
   prepareDispatch,
 } from '../gpu/kernel.ts';
-import { attention } from '../kernels/attention.ts';
+import { type AttentionUse, attention } from '../kernels/attention.ts';
+import { attentionCombine } from '../kernels/attention-combine.ts';
+import { attentionSplit, attentionSplits, canSplitAttention } from '../kernels/attention-split.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { matmul } from '../kernels/matmul.ts';
@@ -23,6 +25,11 @@ export interface DecoderOptions {
   /** Tokens that the KV cache holds. */
   contextLength: number;
   kvCache: KvCacheFormat;
+  /**
+   * From this position on, attention of one token is cut along the context: two dispatches instead of one, but enough
+   * workgroups to fill the GPU. Default: by the adapter.
+   */
+  splitFrom?: number;
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
@@ -34,6 +41,12 @@ const stateHeaderBytes = 16;
 
 type Dispatches = DispatchPlan['dispatches'];
 
+/** The layers for one token, for one token far into the context, and for many tokens. */
+type Body = 'one' | 'oneFar' | 'many';
+
+/** Where attention of one token pays to be cut. A software adapter has no such number of units to fill. */
+const splitFrom = { hardware: 256, software: Number.POSITIVE_INFINITY } as const;
+
 type Buffers = Record<
   | 'state'
   | 'x'
@@ -41,6 +54,8 @@ type Buffers = Record<
   | 'qkv'
   | 'queries'
   | 'attended'
+  | 'splitOutputs'
+  | 'splitScales'
   | 'gateUp'
   | 'activated'
   | 'projected'
@@ -66,14 +81,14 @@ export class Decoder {
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #kvCache: KvCacheFormat;
+  readonly #splitFrom: number;
   readonly #buffers: Buffers;
   readonly #caches: { keys: GPUBuffer; values: GPUBuffer }[] = [];
   readonly #owned: GPUBuffer[] = [];
   readonly #plans: DispatchPlan[] = [];
-  #one!: Dispatches;
-  #many!: Dispatches;
-  /** The passes that end in a sampled token, by rows and sampler: put together once, so that a step allocates nothing. */
-  #sampled!: Record<'one' | 'many', Record<'greedy' | 'random', Dispatches>>;
+  #bodies!: Record<Body, Dispatches>;
+  /** The passes that end in a sampled token, by body and sampler: put together once, so that a step allocates nothing. */
+  #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
   #allLogits: Promise<{ plan: DispatchPlan; logits: GPUBuffer }> | null = null;
 
   /** Allocates and compiles. The weights may still be on their way. */
@@ -104,7 +119,9 @@ export class Decoder {
     this.#weights = weights;
     this.contextLength = options.contextLength;
     this.#kvCache = options.kvCache;
-    this.passRows = gpu.capabilities.software ? passRows.software : passRows.hardware;
+    const kind = gpu.capabilities.software ? 'software' : 'hardware';
+    this.passRows = passRows[kind];
+    this.#splitFrom = options.splitFrom ?? splitFrom[kind];
     try {
       this.#buffers = this.#allocate();
     } catch (thrown) {
@@ -141,7 +158,7 @@ export class Decoder {
   /** Computes tokens at `position` and puts them into the KV cache. At most `passRows` of them. */
   pass(tokens: readonly number[], position: number): void {
     this.#writeState(tokens, position);
-    this.#gpu.submit(tokens.length === 1 ? this.#one : this.#many, tokens.length);
+    this.#gpu.submit(this.#bodies[this.#bodyFor(tokens.length, position)], tokens.length);
   }
 
   /** `pass`, then samples the token that follows; it lands in `staging` (4 bytes) and becomes the next step's input. */
@@ -152,12 +169,15 @@ export class Decoder {
     staging: GPUBuffer,
   ): void {
     this.#writeState(tokens, position);
-    this.#submitSampled(tokens.length, greedy, staging);
+    this.#submitSampled(tokens.length, position, greedy, staging);
   }
 
-  /** One decode step from what the last one left on the GPU: one encoder, one pass, one submit, nothing written. */
-  step(greedy: boolean, staging: GPUBuffer): void {
-    this.#submitSampled(1, greedy, staging);
+  /**
+   * One decode step from what the last one left on the GPU: one encoder, one pass, one submit, nothing written. `position`
+   * is where that token stands.
+   */
+  step(position: number, greedy: boolean, staging: GPUBuffer): void {
+    this.#submitSampled(1, position, greedy, staging);
   }
 
   /** Logits [tokens, vocabSize] of a text from position 0. Overwrites the KV cache. */
@@ -193,8 +213,13 @@ export class Decoder {
     this.#gpu.write(this.#buffers.state, 0, contents);
   }
 
-  #submitSampled(rows: number, greedy: boolean, staging: GPUBuffer): void {
-    const dispatches = this.#sampled[rows === 1 ? 'one' : 'many'][greedy ? 'greedy' : 'random'];
+  #bodyFor(rows: number, position: number): Body {
+    if (rows > 1) return 'many';
+    return position >= this.#splitFrom ? 'oneFar' : 'one';
+  }
+
+  #submitSampled(rows: number, position: number, greedy: boolean, staging: GPUBuffer): void {
+    const dispatches = this.#sampled[this.#bodyFor(rows, position)][greedy ? 'greedy' : 'random'];
     this.#gpu.submit(dispatches, rows, (encoder) =>
       encoder.copyBufferToBuffer(this.#buffers.state, stateHeaderBytes, staging, 0, 4),
     );
@@ -218,7 +243,7 @@ export class Decoder {
         const part = tokens.slice(first, first + rows);
         this.#writeState(part, first);
         const bytes = part.length * width * 4;
-        this.#gpu.submit([...this.#many, ...tail.dispatches], part.length, (encoder) =>
+        this.#gpu.submit([...this.#bodies.many, ...tail.dispatches], part.length, (encoder) =>
           encoder.copyBufferToBuffer(source, 0, staging, 0, bytes),
         );
         out.set(new Float32Array(await this.#gpu.readStaging(staging, bytes)), first * width);
@@ -252,6 +277,8 @@ export class Decoder {
       qkv: floats('qkv', rows * (heads + 2 * kvHeads) * headDim),
       queries: floats('queries', rows * heads * headDim),
       attended: floats('attended', rows * heads * headDim),
+      splitOutputs: floats('parts of attention', heads * attentionSplits * headDim),
+      splitScales: floats('scales of parts', heads * attentionSplits * 2),
       gateUp: floats('gate and up', rows * 2 * config.intermediateSize),
       activated: floats('activated', rows * pad(config.intermediateSize)),
       projected: floats('projected', rows * pad(config.hiddenSize)),
@@ -284,8 +311,9 @@ export class Decoder {
     const each = (build: (layer: LayerWeights, index: number) => Promise<PreparedDispatch>[]) =>
       layers.flatMap((layer, index) => build(layer, index));
     const vocabulary = this.config.vocabSize;
-    const [one, many, head, greedy, random] = await Promise.all([
-      plan('decode', [this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i))]),
+    const [one, oneFar, many, head, greedy, random] = await Promise.all([
+      plan('decode', [this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
+      plan('decode far', [this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
       plan('prefill', [this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
       plan('head', [this.#lmHead()]),
       plan('greedy', [this.#sample({ vocabulary, greedy: true })]),
@@ -295,9 +323,12 @@ export class Decoder {
       greedy: [...body, ...head, ...greedy],
       random: [...body, ...head, ...random],
     });
-    this.#one = one;
-    this.#many = many;
-    this.#sampled = { one: withSampler(one), many: withSampler(many) };
+    this.#bodies = { one, oneFar, many };
+    this.#sampled = {
+      one: withSampler(one),
+      oneFar: withSampler(oneFar),
+      many: withSampler(many),
+    };
   }
 
   #plan(label: string, prepared: readonly PreparedDispatch[]): DispatchPlan {
@@ -332,11 +363,11 @@ export class Decoder {
     );
   }
 
-  #layerForOne(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] {
+  #layerForOne(layer: LayerWeights, index: number, far: boolean): Promise<PreparedDispatch>[] {
     const { x, qkv, attended, activated } = this.#buffers;
     return [
       ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
-      ...this.#attend(layer, index),
+      ...this.#attend(layer, index, far ? 'far' : 'one'),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector'),
       ...this.#gateUpForOne(layer),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
@@ -367,7 +398,7 @@ export class Decoder {
     return [
       this.#norm(x, layer.attentionNorm, normed),
       ...this.#matrix(layer.qkv, normed, qkv),
-      ...this.#attend(layer, index),
+      ...this.#attend(layer, index, 'many'),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'matrix'),
       this.#norm(x, layer.feedForwardNorm, normed),
       ...this.#matrix(layer.gateUp, normed, gateUp),
@@ -377,9 +408,13 @@ export class Decoder {
   }
 
   /** Rotates, fills the cache and attends: the same for one token and for many. */
-  #attend(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] {
+  #attend(
+    layer: LayerWeights,
+    index: number,
+    form: 'one' | 'far' | 'many',
+  ): Promise<PreparedDispatch>[] {
     const { config } = this;
-    const { state, qkv, queries, attended, ropeFull, ropeSliding } = this.#buffers;
+    const { state, qkv, queries, ropeFull, ropeSliding } = this.#buffers;
     const caches = this.#caches[index];
     if (!caches) throw new Error(`layer ${index} has no cache`);
     const sliding = config.slidingLayers[index] === true && config.slidingWindow !== null;
@@ -411,15 +446,32 @@ export class Decoder {
           k_norm: layer.kNorm,
         },
       ),
-      this.#prepare(
-        attention,
+      ...this.#attention(
         {
           ...shape,
           scale: config.attentionScale,
           window: sliding ? (config.slidingWindow ?? 0) : 0,
+          manyRows: form === 'many',
         },
-        { state, queries, ...cached, out: attended },
+        cached,
+        form === 'far',
       ),
+    ];
+  }
+
+  #attention(
+    use: AttentionUse,
+    cached: { k_cache: GPUBuffer; v_cache: GPUBuffer },
+    far: boolean,
+  ): Promise<PreparedDispatch>[] {
+    const { state, queries, attended, splitOutputs, splitScales } = this.#buffers;
+    if (!far || !canSplitAttention(use)) {
+      return [this.#prepare(attention, use, { state, queries, ...cached, out: attended })];
+    }
+    const parts = { split_outputs: splitOutputs, split_scales: splitScales };
+    return [
+      this.#prepare(attentionSplit, use, { state, queries, ...cached, ...parts }),
+      this.#prepare(attentionCombine, use, { ...parts, out: attended }),
     ];
   }
 

@@ -257,7 +257,9 @@ class Run {
   }
 
   #submitStep(): void {
-    this.#read((staging) => this.#parts.decoder.step(this.#settings.greedy, staging));
+    // The token that the last step samples stands behind all that were submitted before it.
+    const position = this.#prompt.length + this.#submitted - 1;
+    this.#read((staging) => this.#parts.decoder.step(position, this.#settings.greedy, staging));
   }
 
   #read(submit: (staging: GPUBuffer) => void): void {

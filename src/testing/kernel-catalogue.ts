@@ -1,6 +1,10 @@
 import type { Kernel } from '../gpu/kernel.ts';
 import { attentionCases } from '../kernels/attention.ref.ts';
 import { attention } from '../kernels/attention.ts';
+import { attentionCombineCases } from '../kernels/attention-combine.ref.ts';
+import { attentionCombine } from '../kernels/attention-combine.ts';
+import { attentionSplitCases } from '../kernels/attention-split.ref.ts';
+import { attentionSplit } from '../kernels/attention-split.ts';
 import { embeddingCases } from '../kernels/embedding.ref.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
@@ -28,6 +32,8 @@ interface Entry {
 /** Every kernel with its cases: what the snapshots, the compile check and the support table go through. */
 export const kernelCatalogue: readonly Entry[] = [
   { kernel: attention, cases: attentionCases },
+  { kernel: attentionCombine, cases: attentionCombineCases },
+  { kernel: attentionSplit, cases: attentionSplitCases },
   { kernel: embedding, cases: embeddingCases },
   { kernel: gatedActivation, cases: gatedActivationCases },
   { kernel: matmul, cases: matmulCases },

@@ -1,0 +1,91 @@
+import type { KernelCase } from '../testing/kernel-test.ts';
+import { type AttentionInputs, attentionCase } from './attention.ref.ts';
+import type { AttentionUse } from './attention.ts';
+import { attentionSplits } from './attention-split.ts';
+
+/** Scores below this stand for "no key": an empty part has it as its maximum. */
+const noScore = -3.0e38;
+
+/** The parts of one token's attention in double precision, exponents to base 2 as in the kernel. */
+export function attentionSplitReference(
+  use: AttentionUse,
+  inputs: AttentionInputs,
+): { outputs: Float64Array; scales: Float64Array } {
+  const { heads, headDim } = use;
+  const outputs = new Float64Array(heads * attentionSplits * headDim);
+  const scales = new Float64Array(heads * attentionSplits * 2);
+  const { position } = inputs;
+  const start = use.window > 0 ? Math.max(0, position + 1 - use.window) : 0;
+  const span = Math.ceil((position + 1 - start) / attentionSplits);
+  for (let head = 0; head < heads; head += 1) {
+    for (let split = 0; split < attentionSplits; split += 1) {
+      const first = start + split * span;
+      const keys = range(first, Math.min(first + span, position + 1));
+      const at = head * attentionSplits + split;
+      const part = attendPart(use, inputs, head, keys);
+      outputs.set(part.output, at * headDim);
+      scales.set([part.maximum, part.sum], at * 2);
+    }
+  }
+  return { outputs, scales };
+}
+
+function attendPart(
+  use: AttentionUse,
+  { queries, keys, values }: AttentionInputs,
+  head: number,
+  positions: readonly number[],
+): { output: Float64Array; maximum: number; sum: number } {
+  const { headDim, contextLength, scale } = use;
+  const base = Math.floor(head / (use.heads / use.kvHeads)) * contextLength;
+  const scores = positions.map((position) => {
+    const products = range(0, headDim).map(
+      (i) => (queries[head * headDim + i] ?? 0) * (keys[(base + position) * headDim + i] ?? 0),
+    );
+    return products.reduce((sum, product) => sum + product, 0) * scale * Math.LOG2E;
+  });
+  const maximum = Math.max(noScore, ...scores);
+  const weights = scores.map((score) => 2 ** (score - maximum));
+  const output = Float64Array.from({ length: headDim }, (_, i) =>
+    weights.reduce(
+      (sum, weight, j) => sum + weight * (values[(base + (positions[j] ?? 0)) * headDim + i] ?? 0),
+      0,
+    ),
+  );
+  return { output, maximum, sum: weights.reduce((sum, weight) => sum + weight, 0) };
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+}
+
+function toCase(
+  name: string,
+  change: Partial<AttentionUse>,
+  position: number,
+): KernelCase<AttentionUse> {
+  const { use, inputs, buffers } = attentionCase(change, position, 1);
+  return {
+    name,
+    use,
+    rows: 1,
+    inputs: () => buffers,
+    outputs: () => {
+      const { outputs, scales } = attentionSplitReference(use, inputs);
+      return { split_outputs: { values: outputs }, split_scales: { values: scales } };
+    },
+  };
+}
+
+/** Enough positions for every part: an empty part's maximum would drown the others in the error's norm. */
+export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
+  toCase('one position a part', {}, 31),
+  toCase(
+    'ragged parts, three heads a group',
+    { heads: 9, kvHeads: 3, headDim: 64, scale: 0.125 },
+    991,
+  ),
+  toCase('parts longer than a workgroup', { heads: 2, kvHeads: 1, headDim: 32 }, 2111),
+  toCase('sliding window', { window: 256, headDim: 80, heads: 2, kvHeads: 2 }, 600),
+  toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),
+];
