@@ -14,6 +14,8 @@ export interface Capabilities {
   maxSubgroupSize: number;
   workgroupStorageBytes: number;
   workgroupInvocations: number;
+  /** Storage buffers that one kernel may bind. */
+  storageBuffers: number;
   maxBufferBytes: number;
   maxBindingBytes: number;
 }
@@ -74,6 +76,7 @@ export function capabilitiesOf(
     maxSubgroupSize: subgroups ? info.subgroupMaxSize : 0,
     workgroupStorageBytes: limits.maxComputeWorkgroupStorageSize,
     workgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
+    storageBuffers: limits.maxStorageBuffersPerShaderStage,
     maxBufferBytes: limits.maxBufferSize,
     maxBindingBytes: limits.maxStorageBufferBindingSize,
   };

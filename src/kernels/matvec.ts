@@ -46,8 +46,8 @@ function variant(name: string, shape: MatvecShape): KernelVariant<MatvecUse> {
 }
 
 /** Lanes that share a row within a subgroup, most first: the largest that the adapter's subgroups hold is taken. */
-const shuffleLanes = [32, 16, 8, 4] as const;
-const shuffleRows = [1, 4] as const;
+export const shuffleLanes: readonly number[] = [32, 16, 8, 4];
+const shuffleRows = [1, 4];
 const tallRows = 8192;
 
 function shuffleName(lanes: number, rows: number): string {

@@ -12,6 +12,7 @@ import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { matmul } from '../kernels/matmul.ts';
 import { matvec } from '../kernels/matvec.ts';
+import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
 import { rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
 import { ropeTable } from '../kernels/rope-table.ts';
@@ -69,7 +70,7 @@ type Buffers = Record<
 
 /**
  * A decoder-only transformer on the GPU. Everything is allocated and compiled in `create`; a pass only records
- * dispatches. Two forms of each layer exist: for one token (matrix · vector, six dispatches) and for many.
+ * dispatches. Two forms of each layer exist: for one token (matrix · vector, five or six dispatches) and for many.
  *
  * The position and the sampled token stay on the GPU: `step` needs nothing from the host, so several steps can be queued.
  */
@@ -365,9 +366,14 @@ export class Decoder {
 
   #layerForOne(layer: LayerWeights, index: number, far: boolean): Promise<PreparedDispatch>[] {
     const { x, qkv, attended, activated } = this.#buffers;
+    const form = far ? 'far' : 'one';
+    const fused = this.#fusedQkv(layer, index);
     return [
-      ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
-      ...this.#attend(layer, index, far ? 'far' : 'one'),
+      ...(fused ?? [
+        ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
+        this.#rotate(layer, index),
+      ]),
+      ...this.#attend(index, form),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector'),
       ...this.#gateUpForOne(layer),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
@@ -398,7 +404,8 @@ export class Decoder {
     return [
       this.#norm(x, layer.attentionNorm, normed),
       ...this.#matrix(layer.qkv, normed, qkv),
-      ...this.#attend(layer, index, 'many'),
+      this.#rotate(layer, index),
+      ...this.#attend(index, 'many'),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'matrix'),
       this.#norm(x, layer.feedForwardNorm, normed),
       ...this.#matrix(layer.gateUp, normed, gateUp),
@@ -407,56 +414,94 @@ export class Decoder {
     ];
   }
 
-  /** Rotates, fills the cache and attends: the same for one token and for many. */
-  #attend(
-    layer: LayerWeights,
-    index: number,
-    form: 'one' | 'far' | 'many',
-  ): Promise<PreparedDispatch>[] {
+  /** What the kernels around the cache of a layer have in common. */
+  #cacheOf(index: number): {
+    shape: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'>;
+    buffers: { k_cache: GPUBuffer; v_cache: GPUBuffer };
+    isSliding: boolean;
+    angles: RopeConfig;
+  } {
     const { config } = this;
-    const { state, qkv, queries, ropeFull, ropeSliding } = this.#buffers;
     const caches = this.#caches[index];
     if (!caches) throw new Error(`layer ${index} has no cache`);
-    const sliding = config.slidingLayers[index] === true && config.slidingWindow !== null;
-    const angles = sliding ? config.rope.sliding : config.rope.full;
-    const shape = {
-      heads: config.numAttentionHeads,
-      kvHeads: config.numKeyValueHeads,
-      headDim: config.headDim,
-      contextLength: this.contextLength,
-      kv: this.#kvCache,
+    const isSliding = config.slidingLayers[index] === true && config.slidingWindow !== null;
+    return {
+      shape: {
+        heads: config.numAttentionHeads,
+        kvHeads: config.numKeyValueHeads,
+        headDim: config.headDim,
+        contextLength: this.contextLength,
+        kv: this.#kvCache,
+      },
+      buffers: { k_cache: caches.keys, v_cache: caches.values },
+      isSliding,
+      angles: isSliding ? config.rope.sliding : config.rope.full,
     };
-    const cached = { k_cache: caches.keys, v_cache: caches.values };
+  }
+
+  /** Norm, projection, rotation and the write into the cache at once, where the model and the adapter allow it. */
+  #fusedQkv(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] | null {
+    const { shape, buffers, isSliding, angles } = this.#cacheOf(index);
+    const { state, x, queries, ropeFull, ropeSliding } = this.#buffers;
+    const [part, second] = layer.qkv.parts;
+    if (!part || second || layer.qNorm) return null;
+    const use = {
+      ...shape,
+      format: part.matrix.format,
+      columns: part.matrix.columns,
+      ropeDimensions: angles.dimensions,
+      interleaved: angles.interleaved,
+      normEpsilon: this.config.rmsNormEps,
+      bias: part.bias !== null,
+    };
+    if (!canFuseQkv(use, this.#gpu.capabilities)) return null;
     return [
-      this.#prepare(
-        rope,
-        {
-          ...shape,
-          ropeDimensions: angles.dimensions,
-          interleaved: angles.interleaved,
-          ...(layer.qNorm && layer.kNorm ? { headNormEpsilon: config.rmsNormEps } : {}),
-        },
-        {
-          state,
-          qkv,
-          queries,
-          ...cached,
-          rope: sliding ? ropeSliding : ropeFull,
-          q_norm: layer.qNorm,
-          k_norm: layer.kNorm,
-        },
-      ),
-      ...this.#attention(
-        {
-          ...shape,
-          scale: config.attentionScale,
-          window: sliding ? (config.slidingWindow ?? 0) : 0,
-          manyRows: form === 'many',
-        },
-        cached,
-        form === 'far',
-      ),
+      this.#prepare(qkvKernel, use, {
+        state,
+        x,
+        queries,
+        ...buffers,
+        weights: part.matrix.buffer,
+        norm_weight: layer.attentionNorm,
+        rope: isSliding ? ropeSliding : ropeFull,
+        bias: part.bias,
+      }),
     ];
+  }
+
+  /** Rotates queries and keys of a pass and fills the cache. */
+  #rotate(layer: LayerWeights, index: number): Promise<PreparedDispatch> {
+    const { shape, buffers, isSliding, angles } = this.#cacheOf(index);
+    const { state, qkv, queries, ropeFull, ropeSliding } = this.#buffers;
+    return this.#prepare(
+      rope,
+      {
+        ...shape,
+        ropeDimensions: angles.dimensions,
+        interleaved: angles.interleaved,
+        ...(layer.qNorm && layer.kNorm ? { headNormEpsilon: this.config.rmsNormEps } : {}),
+      },
+      {
+        state,
+        qkv,
+        queries,
+        ...buffers,
+        rope: isSliding ? ropeSliding : ropeFull,
+        q_norm: layer.qNorm,
+        k_norm: layer.kNorm,
+      },
+    );
+  }
+
+  #attend(index: number, form: 'one' | 'far' | 'many'): Promise<PreparedDispatch>[] {
+    const { shape, buffers, isSliding } = this.#cacheOf(index);
+    const use = {
+      ...shape,
+      scale: this.config.attentionScale,
+      window: isSliding ? (this.config.slidingWindow ?? 0) : 0,
+      manyRows: form === 'many',
+    };
+    return this.#attention(use, buffers, form === 'far');
   }
 
   #attention(

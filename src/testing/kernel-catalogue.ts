@@ -13,6 +13,8 @@ import { matmulCases } from '../kernels/matmul.ref.ts';
 import { matmul } from '../kernels/matmul.ts';
 import { matvecCases } from '../kernels/matvec.ref.ts';
 import { matvec } from '../kernels/matvec.ts';
+import { qkvCases } from '../kernels/qkv.ref.ts';
+import { qkv } from '../kernels/qkv.ts';
 import { rmsNormCases } from '../kernels/rms-norm.ref.ts';
 import { rmsNorm } from '../kernels/rms-norm.ts';
 import { ropeCases } from '../kernels/rope.ref.ts';
@@ -38,6 +40,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: gatedActivation, cases: gatedActivationCases },
   { kernel: matmul, cases: matmulCases },
   { kernel: matvec, cases: matvecCases },
+  { kernel: qkv, cases: qkvCases },
   { kernel: rmsNorm, cases: rmsNormCases },
   { kernel: rope, cases: ropeCases },
   { kernel: sample, cases: sampleCases },

@@ -1,0 +1,142 @@
+// Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
+// KV cache. LANES invocations share a unit of eight rows: two quads of a head whose components RoPE turns with each other, so
+// that the sums can be turned where they are made, and a quad of the cache is written whole.
+//#import lib/state
+//#import lib/grid
+//#import lib/dot-group
+//#import lib/rope-angle
+//#import lib/kv-{kv}
+//#import quant/{quant}
+
+alias Sums = array<f32, SUMS>;
+//#import lib/reduce-{reduce}
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
+
+// The two quads of a head that unit `u` makes.
+fn quads_of(u: u32) -> vec2<u32> {
+//#if !interleaved
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
+//#endif
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+fn turn(values: Quads, u: u32, quads: vec2<u32>, position: u32) -> Quads {
+  if (quads.x * 4u >= params.rope_dimensions) {
+    return values;
+  }
+//#if interleaved
+  let angle = angles(position, quads.x * 2u);
+  let a = values.a;
+  let b = values.b;
+  return Quads(
+    vec4<f32>(
+      a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
+      a.z * angle[1].x - a.w * angle[1].y, a.w * angle[1].x + a.z * angle[1].y,
+    ),
+    vec4<f32>(
+      b.x * angle[2].x - b.y * angle[2].y, b.y * angle[2].x + b.x * angle[2].y,
+      b.z * angle[3].x - b.w * angle[3].y, b.w * angle[3].x + b.z * angle[3].y,
+    ),
+  );
+//#else
+  let angle = transpose(angles(position, u * 4u));
+  return Quads(
+    values.a * angle[0] - values.b * angle[1],
+    values.b * angle[0] + values.a * angle[1],
+  );
+//#endif
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+//#if subgroups
+  @builtin(subgroup_size) subgroup_size: u32,
+//#endif
+) {
+//#if !subgroups
+  let subgroup_size = 1u;
+//#endif
+  let lane = invocation % LANES;
+  let heads = params.heads + 2u * params.kv_heads;
+  let unit = linear_workgroup(workgroup, workgroups) * (WORKGROUP / LANES) + invocation / LANES;
+  // Units past the end repeat the last one, and write nothing.
+  let head = min(unit / UNITS_PER_HEAD, heads - 1u);
+  let u = unit % UNITS_PER_HEAD;
+  let is_value = head >= params.heads + params.kv_heads;
+  let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
+  let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
+
+  var sums: Sums;
+  for (var group = lane; group < params.groups; group += LANES) {
+    var x_group = load_x(group * 8u);
+    sums[UNIT_ROWS] += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    for (var r = 0u; r < UNIT_ROWS; r++) {
+      let row = select(first_rows.x + r, first_rows.y + r - 4u, r >= 4u);
+      sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
+    }
+  }
+  sums = reduce_add(sums, lane, subgroup_size);
+  if (lane > 0u || unit >= heads * UNITS_PER_HEAD) {
+    return;
+  }
+
+  let rms = inverseSqrt(sums[UNIT_ROWS] / f32(params.columns) + params.epsilon);
+  var values = Quads(
+    vec4<f32>(sums[0], sums[1], sums[2], sums[3]) * rms,
+    vec4<f32>(sums[4], sums[5], sums[6], sums[7]) * rms,
+  );
+//#if bias
+  values.a += bias[first_rows.x / 4u];
+  values.b += bias[first_rows.y / 4u];
+//#endif
+  let position = state.position;
+  if (is_value) {
+    let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    v_cache[at + quads.x] = pack_kv(values.a);
+    v_cache[at + quads.y] = pack_kv(values.b);
+    return;
+  }
+  values = turn(values, u, quads, position);
+  if (head >= params.heads) {
+    let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    k_cache[at + quads.x] = pack_kv(values.a);
+    k_cache[at + quads.y] = pack_kv(values.b);
+  } else {
+    queries[head * HEAD_DIM_VEC4S + quads.x] = values.a;
+    queries[head * HEAD_DIM_VEC4S + quads.y] = values.b;
+  }
+}

@@ -1,0 +1,5 @@
+import { kernelTest } from '../testing/kernel-test.ts';
+import { qkvCases } from './qkv.ref.ts';
+import { qkv } from './qkv.ts';
+
+kernelTest(qkv, qkvCases);

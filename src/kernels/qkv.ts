@@ -1,0 +1,117 @@
+import type { Capabilities } from '../gpu/capabilities.ts';
+import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
+import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+import type { KvCacheFormat } from '../types.ts';
+import { shuffleLanes } from './matvec.ts';
+
+/**
+ * One use of `qkv`: x [columns] → queries [heads, headDim] and one position of the K and V caches
+ * [kvHeads, contextLength, headDim], by weights [(heads + 2·kvHeads) · headDim, columns].
+ */
+export interface QkvUse {
+  format: QuantFormat;
+  columns: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  contextLength: number;
+  ropeDimensions: number;
+  interleaved: boolean;
+  kv: KvCacheFormat;
+  normEpsilon: number;
+  bias: boolean;
+}
+
+/** Rows that are made together: two quads that RoPE turns with each other. */
+const unitRows = 8;
+/** Storage buffers of the kernel, the bias included: one more than every device must have. */
+const buffersWithBias = 9;
+
+function variant(
+  name: string,
+  reduce: 'none' | 'workgroup' | 'shuffle',
+  workgroup: number,
+  lanes: number,
+): KernelVariant<QkvUse> {
+  return {
+    name,
+    unsupported: (use, { minSubgroupSize, storageBuffers }) => {
+      if (use.bias && storageBuffers < buffersWithBias)
+        return `needs ${buffersWithBias} storage buffers`;
+      return reduce === 'shuffle' && minSubgroupSize < lanes
+        ? `needs subgroups of at least ${lanes}`
+        : null;
+    },
+    options: (use) => ({
+      choices: { quant: use.format.name, kv: use.kv, reduce },
+      flags: [
+        ...(reduce === 'shuffle' ? ['subgroups'] : []),
+        ...(use.interleaved ? ['interleaved'] : []),
+        ...(use.bias ? ['bias'] : []),
+      ],
+      constants: {
+        WORKGROUP: workgroup,
+        LANES: lanes,
+        SUMS: unitRows + 1,
+        HEAD_DIM_VEC4S: use.headDim / 4,
+      },
+    }),
+    workgroups: (use) => {
+      const units = ((use.heads + 2 * use.kvHeads) * use.headDim) / unitRows;
+      return spread(Math.ceil(units / (workgroup / lanes)));
+    },
+  };
+}
+
+/** Can this model's queries, keys and values be made in one dispatch on this adapter? */
+export function canFuseQkv(
+  use: Pick<QkvUse, 'headDim' | 'ropeDimensions' | 'bias'>,
+  { storageBuffers }: Capabilities,
+): boolean {
+  const whole = use.headDim % unitRows === 0 && use.ropeDimensions % unitRows === 0;
+  return whole && (!use.bias || storageBuffers >= buffersWithBias);
+}
+
+/** RMSNorm, projection, RoPE and the write into the KV cache for one token. */
+export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
+  name: 'qkv',
+  shader: 'matmul/qkv',
+  params: {
+    columns: 'u32',
+    groups: 'u32',
+    row_vec4s: 'u32',
+    heads: 'u32',
+    kv_heads: 'u32',
+    context_length: 'u32',
+    rope_dimensions: 'u32',
+    epsilon: 'f32',
+  },
+  paramValues: (use) => ({
+    columns: use.columns,
+    groups: Math.ceil(use.columns / groupElements),
+    row_vec4s: rowLayout(use.format, use.columns).rowBytes / 16,
+    heads: use.heads,
+    kv_heads: use.kvHeads,
+    context_length: use.contextLength,
+    rope_dimensions: use.ropeDimensions,
+    epsilon: use.normEpsilon,
+  }),
+  bindings: [
+    { name: 'state', type: 'State', access: 'read' },
+    { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
+    { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'k_cache', type: 'array<KvVec>', access: 'read_write' },
+    { name: 'v_cache', type: 'array<KvVec>', access: 'read_write' },
+    { name: 'bias', type: 'array<vec4<f32>>', access: 'read', when: (use) => use.bias },
+  ],
+  variants: [
+    variant('serial', 'none', 16, 1),
+    variant('workgroup', 'workgroup', 64, 64),
+    ...shuffleLanes.map((lanes) => variant(`shuffle-${lanes}`, 'shuffle', 64, lanes)),
+  ],
+  preferred: (_, { software }) =>
+    software ? ['serial'] : [...shuffleLanes.map((lanes) => `shuffle-${lanes}`), 'workgroup'],
+});
