@@ -6,10 +6,12 @@ const config: PlaywrightTestConfig = defineConfig({
   testDir: 'e2e',
   testMatch: '*.spec.ts',
   workers: 1,
-  timeout: 90_000,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
   retries: process.env.CI ? 1 : 0,
   forbidOnly: Boolean(process.env.CI),
   use: {
+    actionTimeout: 15_000,
     browserName: 'chromium',
     launchOptions: { executablePath: ensureChromium(), args: softwareAdapterFlags },
     viewport: { width: 1280, height: 800 },

@@ -18,9 +18,16 @@ const usage = `Usage: npm run ask -- [options] "prompt"
 const root = resolve(import.meta.dirname, '..');
 let server;
 let browser;
+let ending = false;
 const { values: options, positionals } = await readArguments();
 const prompt = positionals.join(' ');
 if (!prompt) await fail('No prompt was given.', usage, 2);
+const contextLength = await number('context-length');
+const generation = {
+  maxTokens: (await number('max-tokens')) ?? 256,
+  temperature: await number('temperature'),
+  seed: await number('seed'),
+};
 if (!existsSync(resolve(root, 'dist/vitrail.iife.js'))) {
   process.stderr.write('Building once …\n');
   execFileSync('npm', ['run', '--silent', 'build'], {
@@ -52,12 +59,8 @@ try {
     model: isLocalFile ? `${server.url}/model.gguf` : options.model,
     system: options.system,
     prompt,
-    contextLength: number('context-length'),
-    generation: {
-      maxTokens: number('max-tokens') ?? 256,
-      temperature: number('temperature'),
-      seed: number('seed'),
-    },
+    contextLength,
+    generation,
   });
   if (failure) {
     await fail(failure.message, failure.fix);
@@ -77,6 +80,8 @@ async function answer({ model, system, prompt, contextLength, generation }) {
     const runtime = await window.vitrail.createRuntime();
     const loaded = await runtime.loadModel(model, {
       ...given({ contextLength }),
+      // The browser's profile goes with the process.
+      cache: false,
       onProgress: (progress) => window.showProgress(progress),
     });
     await window.showProgress(null);
@@ -111,10 +116,11 @@ function readArguments() {
   }
 }
 
-function number(name) {
+async function number(name) {
   if (options[name] === undefined) return undefined;
   const value = Number(options[name]);
-  if (Number.isNaN(value)) fail(`--${name} is '${options[name]}', which is no number.`, usage, 2);
+  if (Number.isNaN(value))
+    await fail(`--${name} is '${options[name]}', which is no number.`, usage, 2);
   return value;
 }
 
@@ -135,13 +141,16 @@ function showProgress(progress) {
 }
 
 function fail(message, fix, code = 1) {
+  if (ending) return finish(code);
   showProgress(null);
   process.stderr.write(`${message}\n${fix ? `${fix}\n` : ''}`);
   return finish(code);
 }
 
+/** The first reason to end counts: closing the browser makes what waits for the page fail as well. */
 async function finish(code) {
-  process.exitCode = code;
+  if (ending) return new Promise(() => {});
+  ending = true;
   await browser?.close().catch(() => undefined);
   await server?.close();
   process.exit(code);

@@ -1,0 +1,147 @@
+import { resolve } from 'node:path';
+import type { Page } from '@playwright/test';
+import { embeddedModel, expect, root, test, tinyModel } from './site.ts';
+
+const modelName = (page: Page) => page.locator('#model-name');
+const answers = (page: Page) => page.getByRole('listitem', { name: 'Answer' });
+
+/** Short answers, set once: later visits keep what the page itself saved. */
+async function openDemo(page: Page, address = '/'): Promise<void> {
+  await page.addInitScript(() => {
+    const generate = { temperature: 0, maxTokens: 24 };
+    localStorage['vitrail-demo'] ??= JSON.stringify({ settings: { system: '', generate } });
+  });
+  await page.goto(address);
+}
+
+async function send(page: Page, text: string): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message' }).fill(text);
+  // The button waits for the model.
+  await page.getByRole('button', { name: 'Send' }).click();
+}
+
+test('opens the embedded model, streams an answer token by token, and keeps the conversation', async ({
+  page,
+}) => {
+  await openDemo(page);
+  await expect(modelName(page)).toHaveText(/Vitrail Books/);
+  await expect(page.locator('#adapter-line')).toContainText('tier C');
+  await page.evaluate(() => {
+    const lengths = new Set<number>();
+    Object.assign(window, { lengths });
+    new MutationObserver(() => {
+      lengths.add(document.querySelector('.message.assistant .body')?.textContent?.length ?? 0);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+  await send(page, 'The old house stood at the end of');
+  await expect(answers(page).first()).toContainText('24 tokens');
+  const lengths = await page.evaluate(
+    () => (window as never as { lengths: Set<number> }).lengths.size,
+  );
+  expect(lengths).toBeGreaterThan(5);
+  const said = await answers(page).first().locator('.body').textContent();
+  await page.reload();
+  await expect(answers(page).first().locator('.body')).toHaveText(said ?? '');
+});
+
+test('opens a model by its address, and the second visit needs no network for it', async ({
+  page,
+  site,
+}) => {
+  await openDemo(page);
+  await page.getByRole('button', { name: /Choose model/ }).click();
+  await page.getByLabel('Any GGUF file, by address').fill(`${site.url}${tinyModel}`);
+  await page.getByRole('button', { name: 'Load', exact: true }).click();
+  await expect(modelName(page)).toHaveText(/llama3/i);
+  await send(page, 'Hello');
+  await expect(answers(page).first()).toContainText('tokens');
+  await expect
+    .poll(() => page.evaluate(() => JSON.parse(localStorage['vitrail-demo']).model))
+    .not.toBeNull();
+
+  const before = site.rangesOf(tinyModel).length;
+  site.faults.set(tinyModel, () => ({ status: 503 }));
+  await page.reload();
+  await expect(modelName(page)).toHaveText(/llama3/i);
+  await page.getByRole('button', { name: 'New chat' }).click();
+  await send(page, 'Hello again');
+  await expect(answers(page).first()).toContainText('tokens');
+  expect(site.rangesOf(tinyModel).length).toBe(before);
+});
+
+test('opens a file from the file input', async ({ page }) => {
+  await openDemo(page);
+  await page.getByRole('button', { name: /Choose model/ }).click();
+  await page
+    .getByLabel('Open a file from this computer')
+    .setInputFiles(resolve(root, 'e2e/fixtures/models/qwen3.gguf'));
+  await expect(modelName(page)).toHaveText(/qwen3/i);
+  await send(page, 'Hello');
+  await expect(answers(page).first()).toContainText('tokens');
+});
+
+test('opens a file that is dropped on the page', async ({ page }) => {
+  await openDemo(page);
+  const dropped = await page.evaluateHandle(async (url) => {
+    const transfer = new DataTransfer();
+    const bytes = await (await fetch(url)).arrayBuffer();
+    transfer.items.add(new File([bytes], 'dropped.gguf'));
+    return transfer;
+  }, '/fixtures/phi3.gguf');
+  await page.dispatchEvent('body', 'dragover', { dataTransfer: dropped });
+  await expect(page.getByText('Drop the model file to open it')).toBeVisible();
+  await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
+  await expect(modelName(page)).toHaveText(/dropped|phi3/i);
+  await send(page, 'Hello');
+  await expect(answers(page).first()).toContainText('tokens');
+});
+
+test('stops, and answers anew', async ({ page }) => {
+  await openDemo(page);
+  await expect(modelName(page)).toHaveText(/Vitrail Books/);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByLabel('Longest answer').fill('400');
+  await page.keyboard.press('Escape');
+  await send(page, 'It was a dark evening, and');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(answers(page).first()).toContainText('stopped');
+  await page.getByRole('button', { name: 'Regenerate' }).click();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(answers(page)).toHaveCount(1);
+  await expect(answers(page).first()).toContainText('stopped');
+});
+
+test('lists what is stored, verifies it and deletes it', async ({ page, site }) => {
+  await openDemo(page, `/?model=${site.url}${tinyModel}`);
+  await expect(page.getByText('is ready')).toBeAttached();
+  await page.getByRole('button', { name: 'Storage' }).click();
+  const storage = page.getByRole('dialog', { name: 'Storage' });
+  await storage.getByRole('button', { name: /^Verify/ }).click();
+  await expect(storage.getByText('Every byte is as it was downloaded.')).toBeVisible();
+  await storage.getByRole('button', { name: /^Delete/ }).click();
+  await expect(storage.getByText('No models are stored yet.')).toBeVisible();
+});
+
+test('says what to do when a load fails, and tries again', async ({ page, site }) => {
+  site.faults.set(tinyModel, (number) => (number < 9 ? { status: 404 } : undefined));
+  await openDemo(page, `/?model=${site.url}${tinyModel}`);
+  const error = page.getByRole('alert');
+  await expect(error).toContainText('network');
+  site.faults.clear();
+  await error.getByRole('button', { name: 'Try again' }).click();
+  await expect(modelName(page)).toHaveText(/llama3/i);
+  await expect(error).toBeHidden();
+});
+
+test('keeps its embedded model a click away', async ({ page, site }) => {
+  await openDemo(page, `/?model=${site.url}${tinyModel}`);
+  await expect(modelName(page)).toHaveText(/llama3/i);
+  await page.getByRole('button', { name: /Choose model/ }).click();
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: /Vitrail Books/ })
+    .first()
+    .click();
+  await expect(modelName(page)).toHaveText(/Vitrail Books/);
+  expect(site.rangesOf(embeddedModel).length).toBeGreaterThan(0);
+});
