@@ -64,7 +64,7 @@ async function verify({ model, maxTier, kvCache, text, chats }) {
     const { tier, adapter } = runtime.info;
     Object.assign(report, { tier, adapter });
     const longest = Math.max(
-      text.tokens.length,
+      text?.tokens.length ?? 0,
       ...chats.map(({ tokens, ids }) => tokens.length + ids.length),
     );
     const began = performance.now();

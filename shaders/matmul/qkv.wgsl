@@ -1,6 +1,7 @@
 // Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
-// KV cache. LANES invocations share a unit of eight rows: two quads of a head whose components RoPE turns with each other, so
-// that the sums can be turned where they are made, and a quad of the cache is written whole.
+// KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
+// sums can be turned where they are made, and a quad of the cache is written whole. LANES invocations share ROWS rows of a unit;
+// exchange: the other rows of the unit come through workgroup memory.
 //#import lib/state
 //#import lib/grid
 //#import lib/dot-group
@@ -10,6 +11,10 @@
 
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
+
+//#if exchange
+var<workgroup> unit_sums: array<f32, 8>;
+//#endif
 
 const UNIT_ROWS: u32 = 8u;
 const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
@@ -91,7 +96,10 @@ fn main(
 //#endif
   let lane = invocation % LANES;
   let heads = params.heads + 2u * params.kv_heads;
-  let unit = linear_workgroup(workgroup, workgroups) * (WORKGROUP / LANES) + invocation / LANES;
+  let first_set = linear_workgroup(workgroup, workgroups) * (WORKGROUP / LANES);
+  let first_of_unit = (first_set + invocation / LANES) * ROWS;
+  let unit = first_of_unit / UNIT_ROWS;
+  let first_row = first_of_unit % UNIT_ROWS;
   // Units past the end repeat the last one, and write nothing.
   let head = min(unit / UNITS_PER_HEAD, heads - 1u);
   let u = unit % UNITS_PER_HEAD;
@@ -102,22 +110,31 @@ fn main(
   var sums: Sums;
   for (var group = lane; group < params.groups; group += LANES) {
     var x_group = load_x(group * 8u);
-    sums[UNIT_ROWS] += dot_group(x_group, x_group);
+    sums[ROWS] += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    for (var r = 0u; r < UNIT_ROWS; r++) {
-      let row = select(first_rows.x + r, first_rows.y + r - 4u, r >= 4u);
+    for (var r = 0u; r < ROWS; r++) {
+      let of_unit = first_row + r;
+      let row = select(first_rows.x + of_unit, first_rows.y + of_unit - 4u, of_unit >= 4u);
       sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
     }
   }
   sums = reduce_add(sums, lane, subgroup_size);
-  if (lane > 0u || unit >= heads * UNITS_PER_HEAD) {
+  let rms = inverseSqrt(sums[ROWS] / f32(params.columns) + params.epsilon);
+//#if exchange
+  if (lane == 0u) {
+    unit_sums[first_row] = sums[0];
+  }
+  workgroupBarrier();
+  let made = unit_sums;
+//#else
+  let made = sums;
+//#endif
+  if (lane > 0u || first_row > 0u || unit >= heads * UNITS_PER_HEAD) {
     return;
   }
-
-  let rms = inverseSqrt(sums[UNIT_ROWS] / f32(params.columns) + params.epsilon);
   var values = Quads(
-    vec4<f32>(sums[0], sums[1], sums[2], sums[3]) * rms,
-    vec4<f32>(sums[4], sums[5], sums[6], sums[7]) * rms,
+    vec4<f32>(made[0], made[1], made[2], made[3]) * rms,
+    vec4<f32>(made[4], made[5], made[6], made[7]) * rms,
   );
 //#if bias
   values.a += bias[first_rows.x / 4u];

@@ -92,6 +92,8 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'out', type: 'array<vec4<f32>>', access: 'read_write' },
   ],
   variants: [serial, tiled, cooperative('workgroup'), cooperative('subgroup')],
-  preferred: (_, { software }) =>
-    software ? ['serial'] : ['cooperative-subgroup', 'cooperative-workgroup'],
+  preferred: ({ manyRows }, { software }) => {
+    if (software) return ['serial'];
+    return [...(manyRows ? ['tiled'] : []), 'cooperative-subgroup', 'cooperative-workgroup'];
+  },
 });

@@ -27,17 +27,24 @@ const unitRows = 8;
 /** Storage buffers of the kernel, the bias included: one more than every device must have. */
 const buffersWithBias = 9;
 
-function variant(
-  name: string,
-  reduce: 'none' | 'workgroup' | 'shuffle',
-  workgroup: number,
-  lanes: number,
-): KernelVariant<QkvUse> {
+interface QkvShape {
+  workgroup: number;
+  /** Invocations that share rows. */
+  lanes: number;
+  /** Rows of such a set: one, and the sets of a unit exchange their sums, or the whole unit. */
+  rows: 1 | 8;
+  reduce: 'none' | 'workgroup' | 'shuffle';
+}
+
+function variant(name: string, shape: QkvShape): KernelVariant<QkvUse> {
+  const { workgroup, lanes, rows, reduce } = shape;
   return {
     name,
-    unsupported: (use, { minSubgroupSize, storageBuffers }) => {
-      if (use.bias && storageBuffers < buffersWithBias)
+    unsupported: (use, { minSubgroupSize, storageBuffers, workgroupInvocations }) => {
+      if (use.bias && storageBuffers < buffersWithBias) {
         return `needs ${buffersWithBias} storage buffers`;
+      }
+      if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
       return reduce === 'shuffle' && minSubgroupSize < lanes
         ? `needs subgroups of at least ${lanes}`
         : null;
@@ -46,21 +53,29 @@ function variant(
       choices: { quant: use.format.name, kv: use.kv, reduce },
       flags: [
         ...(reduce === 'shuffle' ? ['subgroups'] : []),
+        ...(rows === 1 ? ['exchange'] : []),
         ...(use.interleaved ? ['interleaved'] : []),
         ...(use.bias ? ['bias'] : []),
       ],
       constants: {
         WORKGROUP: workgroup,
         LANES: lanes,
-        SUMS: unitRows + 1,
+        ROWS: rows,
+        SUMS: rows + 1,
         HEAD_DIM_VEC4S: use.headDim / 4,
       },
     }),
     workgroups: (use) => {
-      const units = ((use.heads + 2 * use.kvHeads) * use.headDim) / unitRows;
-      return spread(Math.ceil(units / (workgroup / lanes)));
+      const allRows = (use.heads + 2 * use.kvHeads) * use.headDim;
+      return spread(Math.ceil(allRows / rows / (workgroup / lanes)));
     },
   };
+}
+
+/** One unit a workgroup. */
+function shuffle(lanes: number): KernelVariant<QkvUse> {
+  const workgroup = lanes * unitRows;
+  return variant(`shuffle-${lanes}`, { workgroup, lanes, rows: 1, reduce: 'shuffle' });
 }
 
 /** Can this model's queries, keys and values be made in one dispatch on this adapter? */
@@ -108,9 +123,9 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     { name: 'bias', type: 'array<vec4<f32>>', access: 'read', when: (use) => use.bias },
   ],
   variants: [
-    variant('serial', 'none', 16, 1),
-    variant('workgroup', 'workgroup', 64, 64),
-    ...shuffleLanes.map((lanes) => variant(`shuffle-${lanes}`, 'shuffle', 64, lanes)),
+    variant('serial', { workgroup: 16, lanes: 1, rows: 8, reduce: 'none' }),
+    variant('workgroup', { workgroup: 64, lanes: 64, rows: 8, reduce: 'workgroup' }),
+    ...shuffleLanes.map(shuffle),
   ],
   preferred: (_, { software }) =>
     software ? ['serial'] : [...shuffleLanes.map((lanes) => `shuffle-${lanes}`), 'workgroup'],
