@@ -83,7 +83,7 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
 // tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost, so that neighbouring invocations read neighbouring words. An invocation holds 4×4 sums.
+//        columns outermost. An invocation holds 4×4 sums.
 // else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
 
 fn write_output(token: u32, row: u32, sum: f32) {

@@ -82,7 +82,7 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
 // tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost, so that neighbouring invocations read neighbouring words. An invocation holds 4×4 sums.
+//        columns outermost. An invocation holds 4×4 sums.
 // else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
 
 fn write_output(token: u32, row: u32, sum: f32) {
@@ -96,11 +96,37 @@ fn write_output(token: u32, row: u32, sum: f32) {
 }
 
 const TILE: u32 = 64u;
-const GROUP_ELEMENTS: u32 = 32u;
 const TILE_VEC4S: u32 = 16u;
+const GROUP_ELEMENTS: u32 = 32u;
+const INVOCATIONS: u32 = 256u;
 
+// [column][token / 4] and [column][row / 4].
 var<workgroup> x_tile: array<vec4<f32>, 512>;
 var<workgroup> weight_tile: array<vec4<f32>, 512>;
+
+fn bring_x(first_token: u32, group: u32, invocation: u32) {
+  for (var i = invocation; i < TILE * 8u; i += INVOCATIONS) {
+    let token = i / 8u;
+    let source = min(first_token + token, state.rows - 1u);
+    let value = x[(source * params.groups + group) * 8u + i % 8u];
+    let column = i % 8u * 4u;
+    for (var c = 0u; c < 4u; c++) {
+      x_tile[(column + c) * TILE_VEC4S + token / 4u][token % 4u] = value[c];
+    }
+  }
+}
+
+// An invocation decodes a whole group of one row.
+fn bring_weights(first_row: u32, group: u32, invocation: u32) {
+  if (invocation >= TILE) {
+    return;
+  }
+  let row = min(first_row + invocation, params.rows - 1u);
+  let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
+  for (var c = 0u; c < GROUP_ELEMENTS; c++) {
+    weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
+  }
+}
 
 @compute @workgroup_size(16, 16)
 fn main(
@@ -113,23 +139,8 @@ fn main(
   var sums: array<vec4<f32>, 4>;
   for (var group = 0u; group < params.groups; group++) {
     workgroupBarrier();
-    // 256 invocations bring 512 vec4 of x, two each, and 64 of them a group of weights each.
-    for (var i = invocation; i < 512u; i += 256u) {
-      let token = i / 8u;
-      let source = min(first_token + token, state.rows - 1u);
-      let value = x[(source * params.groups + group) * 8u + i % 8u];
-      let column = i % 8u * 4u;
-      for (var c = 0u; c < 4u; c++) {
-        x_tile[(column + c) * TILE_VEC4S + token / 4u][token % 4u] = value[c];
-      }
-    }
-    if (invocation < TILE) {
-      let row = min(first_row + invocation, params.rows - 1u);
-      let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
-      for (var c = 0u; c < GROUP_ELEMENTS; c++) {
-        weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
-      }
-    }
+    bring_x(first_token, group, invocation);
+    bring_weights(first_row, group, invocation);
     workgroupBarrier();
     for (var c = 0u; c < GROUP_ELEMENTS; c++) {
       let tokens = x_tile[c * TILE_VEC4S + local.y];

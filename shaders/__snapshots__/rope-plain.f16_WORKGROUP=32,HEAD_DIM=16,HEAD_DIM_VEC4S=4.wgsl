@@ -26,6 +26,13 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
+// cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
+// exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
+  let fine = rope[(position % 256u) * pairs + pair];
+  let coarse = rope[(256u + position / 256u) * pairs + pair];
+  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+}
 // Keys and values stored in half precision, two to a word: no f16 extension is needed for that.
 alias KvVec = vec2<u32>;
 
@@ -39,17 +46,9 @@ fn pack_kv(value: vec4<f32>) -> KvVec {
 // Takes the rows of qkv = [queries | keys | values] of a pass, rotates queries in place, and puts rotated keys and the
 // values into the cache at their positions. An invocation handles four neighbouring components of one head.
 //
-// RoPE (Su et al. 2021, arXiv 2104.09864, §3.2.2). The angle of position p = 256·c + f is the sum of two tabulated
-// ones, so that cos and sin are exact to rounding at any position: rope holds 256 fine rows, then the coarse rows.
+// RoPE: Su et al. 2021, arXiv 2104.09864, §3.2.2.
 //
 // head_norm: RMSNorm over each query and key head before the rotation.
-
-fn cos_sin(position: u32, pair: u32) -> vec2<f32> {
-  let pairs = params.rope_dimensions / 2u;
-  let fine = rope[(position % 256u) * pairs + pair];
-  let coarse = rope[(256u + position / 256u) * pairs + pair];
-  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
-}
 
 
 // Component i of the head at `base` before rotation.
@@ -67,7 +66,7 @@ fn rotated(base: u32, i: u32, position: u32, scale: f32, is_key: bool) -> f32 {
   let pair = i % half;
   let first = i < half;
   let partner = select(i - half, i + half, first);
-  let angle = cos_sin(position, pair);
+  let angle = rope_angle(position, pair, params.rope_dimensions / 2u);
   let other = component(base, partner, scale, is_key);
   return value * angle.x + select(other, -other, first) * angle.y;
 }

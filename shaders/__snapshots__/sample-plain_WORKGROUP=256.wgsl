@@ -3,7 +3,7 @@ struct Params {
   vocabulary: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> logits: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> state: State;
 @group(0) @binding(3) var<storage, read_write> seen: array<u32>;
 @group(0) @binding(4) var<uniform> sampler: Sampler;
@@ -46,8 +46,12 @@ fn was_seen(token: u32) -> bool {
 
 // The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
 fn scaled_logit(token: u32) -> f32 {
-  var logit = logits[token];
-  if (was_seen(token)) {
+  return scale_logit(logits[token / 4u][token % 4u], token);
+}
+
+fn scale_logit(raw: f32, token: u32) -> f32 {
+  var logit = raw;
+  if (sampler.repetition_penalty != 1.0 && was_seen(token)) {
     logit = select(logit * sampler.repetition_penalty, logit / sampler.repetition_penalty, logit > 0.0);
   }
   logit /= sampler.temperature;
@@ -58,11 +62,15 @@ fn scaled_logit(token: u32) -> f32 {
 fn largest_token(lane: u32) -> u32 {
   var best = -3.4e38;
   var best_token = 0u;
-  for (var token = lane; token < params.vocabulary; token += WORKGROUP) {
-    let logit = scaled_logit(token);
-    if (logit > best) {
-      best = logit;
-      best_token = token;
+  for (var quad = lane; quad < (params.vocabulary + 3u) / 4u; quad += WORKGROUP) {
+    let raw = logits[quad];
+    for (var i = 0u; i < 4u; i++) {
+      let token = quad * 4u + i;
+      let logit = scale_logit(raw[i], token);
+      if (logit > best && token < params.vocabulary) {
+        best = logit;
+        best_token = token;
+      }
     }
   }
   scratch[lane] = best;

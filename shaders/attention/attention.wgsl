@@ -2,9 +2,6 @@
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
 // division at the end (FlashAttention-2, arXiv 2307.08691, §3.1); scale · log2(e) is folded into the exponent.
 //
-// tiled:       a workgroup takes WORKGROUP rows of one head, an invocation a row. Keys and values come in blocks through
-//              workgroup memory, where all invocations read the same element at a time; blocks above the diagonal are
-//              never visited, and nothing has to be reduced across invocations.
 // cooperative: a workgroup takes one (row, head). For a block of WORKGROUP positions each invocation makes one score;
 //              then each accumulates one vec4 of the output over its share of the block.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
@@ -16,75 +13,6 @@ fn first_position(position: u32) -> u32 {
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
-//#if tiled
-var<workgroup> key_block: array<vec4<f32>, BLOCK * HEAD_DIM_VEC4S>;
-var<workgroup> value_block: array<vec4<f32>, BLOCK * HEAD_DIM_VEC4S>;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let head = workgroup.x;
-  let kv_base = head / params.group_size * params.context_length;
-  let first_row = workgroup.z * WORKGROUP;
-  // Rows past the end repeat the last one, and write nothing.
-  let row = min(first_row + lane, state.rows - 1u);
-  let position = state.position + row;
-  let last_position = state.position + min(first_row + WORKGROUP, state.rows) - 1u;
-  let own_first = first_position(position);
-  let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
-  var query: array<vec4<f32>, HEAD_DIM_VEC4S>;
-  var output: array<vec4<f32>, HEAD_DIM_VEC4S>;
-  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    query[i] = queries[at + i] * params.scale_log2e;
-  }
-  var running_max = -3.0e38;
-  var sum = 0.0;
-  let first_block = first_position(state.position + first_row) / BLOCK * BLOCK;
-  for (var block = first_block; block <= last_position; block += BLOCK) {
-    workgroupBarrier();
-    for (var i = lane; i < BLOCK * HEAD_DIM_VEC4S; i += WORKGROUP) {
-      // Positions past the last are masked below; the clamp keeps the read inside the cache.
-      let key = min(block + i / HEAD_DIM_VEC4S, last_position);
-      let source = (kv_base + key) * HEAD_DIM_VEC4S + i % HEAD_DIM_VEC4S;
-      key_block[i] = unpack_kv(k_cache[source]);
-      value_block[i] = unpack_kv(v_cache[source]);
-    }
-    workgroupBarrier();
-    var scores: array<f32, BLOCK>;
-    var largest = running_max;
-    for (var j = 0u; j < BLOCK; j++) {
-      var score = 0.0;
-      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        score += dot(query[i], key_block[j * HEAD_DIM_VEC4S + i]);
-      }
-      let key = block + j;
-      scores[j] = select(-3.0e38, score, key <= position && key >= own_first);
-      largest = max(largest, scores[j]);
-    }
-    let rescale = exp2(running_max - largest);
-    running_max = largest;
-    sum *= rescale;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      output[i] *= rescale;
-    }
-    for (var j = 0u; j < BLOCK; j++) {
-      // A block without any key of this row leaves the maximum where it was: its scores must not count as equal to it.
-      let probability = select(0.0, exp2(scores[j] - largest), scores[j] > -2.0e38);
-      sum += probability;
-      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        output[i] += probability * value_block[j * HEAD_DIM_VEC4S + i];
-      }
-    }
-  }
-  if (first_row + lane < state.rows) {
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      out[at + i] = output[i] / sum;
-    }
-  }
-}
-//#else
 //#if cooperative
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;
@@ -202,5 +130,4 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     out[at + i] = output[i] / sum;
   }
 }
-//#endif
 //#endif

@@ -12,8 +12,6 @@ export interface AttentionUse {
   /** Last positions that a token sees, its own included; 0 sees all. */
   window: number;
   kv: KvCacheFormat;
-  /** Passes have many rows: prefill. */
-  manyRows?: boolean;
 }
 
 const serialWorkgroup = 16;
@@ -45,27 +43,6 @@ function cooperative(reduce: 'workgroup' | 'subgroup'): KernelVariant<AttentionU
   };
 }
 
-/** Registers hold a query and an output: wider heads would spill. */
-const tiledMaxHeadDim = 64;
-const tiledWorkgroup = 64;
-const tiledBlock = 16;
-
-const tiled: KernelVariant<AttentionUse> = {
-  name: 'tiled',
-  unsupported: (use) =>
-    use.headDim > tiledMaxHeadDim ? `head dimension above ${tiledMaxHeadDim}` : null,
-  options: (use) => ({
-    choices: { kv: use.kv },
-    flags: ['tiled'],
-    constants: {
-      WORKGROUP: tiledWorkgroup,
-      BLOCK: tiledBlock,
-      HEAD_DIM_VEC4S: use.headDim / 4,
-    },
-  }),
-  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / tiledWorkgroup)],
-};
-
 /** Causal attention of the tokens of a pass over the cache. */
 export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention',
@@ -91,9 +68,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'v_cache', type: 'array<KvVec>', access: 'read' },
     { name: 'out', type: 'array<vec4<f32>>', access: 'read_write' },
   ],
-  variants: [serial, tiled, cooperative('workgroup'), cooperative('subgroup')],
-  preferred: ({ manyRows }, { software }) => {
-    if (software) return ['serial'];
-    return [...(manyRows ? ['tiled'] : []), 'cooperative-subgroup', 'cooperative-workgroup'];
-  },
+  variants: [serial, cooperative('workgroup'), cooperative('subgroup')],
+  preferred: (_, { software }) =>
+    software ? ['serial'] : ['cooperative-subgroup', 'cooperative-workgroup'],
 });

@@ -46,7 +46,7 @@ type Dispatches = DispatchPlan['dispatches'];
 type Body = 'one' | 'oneFar' | 'many';
 
 /** Where attention of one token pays to be cut. A software adapter has no such number of units to fill. */
-const splitFrom = { hardware: 256, software: Number.POSITIVE_INFINITY } as const;
+const splitFrom = { hardware: 64, software: Number.POSITIVE_INFINITY } as const;
 
 type Buffers = Record<
   | 'state'
@@ -366,14 +366,13 @@ export class Decoder {
 
   #layerForOne(layer: LayerWeights, index: number, far: boolean): Promise<PreparedDispatch>[] {
     const { x, qkv, attended, activated } = this.#buffers;
-    const form = far ? 'far' : 'one';
     const fused = this.#fusedQkv(layer, index);
     return [
       ...(fused ?? [
         ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
         this.#rotate(layer, index),
       ]),
-      ...this.#attend(index, form),
+      ...this.#attend(index, far),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector'),
       ...this.#gateUpForOne(layer),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
@@ -405,7 +404,7 @@ export class Decoder {
       this.#norm(x, layer.attentionNorm, normed),
       ...this.#matrix(layer.qkv, normed, qkv),
       this.#rotate(layer, index),
-      ...this.#attend(index, 'many'),
+      ...this.#attend(index, false),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'matrix'),
       this.#norm(x, layer.feedForwardNorm, normed),
       ...this.#matrix(layer.gateUp, normed, gateUp),
@@ -493,15 +492,14 @@ export class Decoder {
     );
   }
 
-  #attend(index: number, form: 'one' | 'far' | 'many'): Promise<PreparedDispatch>[] {
+  #attend(index: number, far: boolean): Promise<PreparedDispatch>[] {
     const { shape, buffers, isSliding } = this.#cacheOf(index);
     const use = {
       ...shape,
       scale: this.config.attentionScale,
       window: isSliding ? (this.config.slidingWindow ?? 0) : 0,
-      manyRows: form === 'many',
     };
-    return this.#attention(use, buffers, form === 'far');
+    return this.#attention(use, buffers, far);
   }
 
   #attention(
