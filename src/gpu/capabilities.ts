@@ -14,8 +14,6 @@ export interface Capabilities {
   maxSubgroupSize: number;
   workgroupStorageBytes: number;
   workgroupInvocations: number;
-  /** Storage buffers that one kernel may bind. */
-  storageBuffers: number;
   maxBufferBytes: number;
   maxBindingBytes: number;
 }
@@ -76,7 +74,6 @@ export function capabilitiesOf(
     maxSubgroupSize: subgroups ? info.subgroupMaxSize : 0,
     workgroupStorageBytes: limits.maxComputeWorkgroupStorageSize,
     workgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
-    storageBuffers: limits.maxStorageBuffersPerShaderStage,
     maxBufferBytes: limits.maxBufferSize,
     maxBindingBytes: limits.maxStorageBufferBindingSize,
   };

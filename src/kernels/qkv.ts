@@ -1,4 +1,3 @@
-import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
@@ -24,8 +23,8 @@ export interface QkvUse {
 
 /** Rows that are made together: two quads that RoPE turns with each other. */
 const unitRows = 8;
-/** Storage buffers of the kernel, the bias included: one more than every device must have. */
-const buffersWithBias = 9;
+/** Uniforms hold at least 64 KiB: the bias lies in one, since eight storage buffers are all that every device must have. */
+const maxBiasRows = 16_384;
 
 interface QkvShape {
   workgroup: number;
@@ -40,10 +39,7 @@ function variant(name: string, shape: QkvShape): KernelVariant<QkvUse> {
   const { workgroup, lanes, rows, reduce } = shape;
   return {
     name,
-    unsupported: (use, { minSubgroupSize, storageBuffers, workgroupInvocations }) => {
-      if (use.bias && storageBuffers < buffersWithBias) {
-        return `needs ${buffersWithBias} storage buffers`;
-      }
+    unsupported: (_, { minSubgroupSize, workgroupInvocations }) => {
       if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
       return reduce === 'shuffle' && minSubgroupSize < lanes
         ? `needs subgroups of at least ${lanes}`
@@ -63,11 +59,11 @@ function variant(name: string, shape: QkvShape): KernelVariant<QkvUse> {
         ROWS: rows,
         SUMS: rows + 1,
         HEAD_DIM_VEC4S: use.headDim / 4,
+        ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
       },
     }),
     workgroups: (use) => {
-      const allRows = (use.heads + 2 * use.kvHeads) * use.headDim;
-      return spread(Math.ceil(allRows / rows / (workgroup / lanes)));
+      return spread(Math.ceil(rowsOf(use) / rows / (workgroup / lanes)));
     },
   };
 }
@@ -78,13 +74,14 @@ function shuffle(lanes: number): KernelVariant<QkvUse> {
   return variant(`shuffle-${lanes}`, { workgroup, lanes, rows: 1, reduce: 'shuffle' });
 }
 
-/** Can this model's queries, keys and values be made in one dispatch on this adapter? */
-export function canFuseQkv(
-  use: Pick<QkvUse, 'headDim' | 'ropeDimensions' | 'bias'>,
-  { storageBuffers }: Capabilities,
-): boolean {
+function rowsOf({ heads, kvHeads, headDim }: QkvUse): number {
+  return (heads + 2 * kvHeads) * headDim;
+}
+
+/** Can this model's queries, keys and values be made in one dispatch? */
+export function canFuseQkv(use: QkvUse): boolean {
   const whole = use.headDim % unitRows === 0 && use.ropeDimensions % unitRows === 0;
-  return whole && (!use.bias || storageBuffers >= buffersWithBias);
+  return whole && (!use.bias || rowsOf(use) <= maxBiasRows);
 }
 
 /** RMSNorm, projection, RoPE and the write into the KV cache for one token. */
@@ -120,7 +117,12 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'k_cache', type: 'array<KvVec>', access: 'read_write' },
     { name: 'v_cache', type: 'array<KvVec>', access: 'read_write' },
-    { name: 'bias', type: 'array<vec4<f32>>', access: 'read', when: (use) => use.bias },
+    {
+      name: 'bias',
+      type: 'array<vec4<f32>, BIAS_VEC4S>',
+      access: 'uniform',
+      when: (use) => use.bias,
+    },
   ],
   variants: [
     variant('serial', { workgroup: 16, lanes: 1, rows: 8, reduce: 'none' }),

@@ -194,7 +194,8 @@ export class DecoderWeights {
       return to - from;
     });
     const total = lengths.reduce((sum, length) => sum + length, 0);
-    const buffer = this.#buffer('bias', total * 4);
+    // Kernels take it as a storage buffer or as a uniform.
+    const buffer = this.#buffer('bias', total * 4, GPUBufferUsage.UNIFORM);
     let at = 0;
     names.forEach((name, index) => {
       const length = lengths[index] ?? 0;
@@ -211,8 +212,8 @@ export class DecoderWeights {
     this.#placements.set(name, placements);
   }
 
-  #buffer(label: string, bytes: number): GPUBuffer {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+  #buffer(label: string, bytes: number, alsoUsage = 0): GPUBuffer {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | alsoUsage;
     const buffer = this.#gpu.createBuffer(label, bytes, usage);
     this.#buffers.push(buffer);
     return buffer;

@@ -453,7 +453,7 @@ export class Decoder {
       normEpsilon: this.config.rmsNormEps,
       bias: part.bias !== null,
     };
-    if (!canFuseQkv(use, this.#gpu.capabilities)) return null;
+    if (!canFuseQkv(use)) return null;
     return [
       this.#prepare(qkvKernel, use, {
         state,

@@ -1,9 +1,10 @@
 enable subgroups;
-const WORKGROUP: u32 = 256u;
-const LANES: u32 = 32u;
+const WORKGROUP: u32 = 64u;
+const LANES: u32 = 8u;
 const ROWS: u32 = 1u;
 const SUMS: u32 = 2u;
 const HEAD_DIM_VEC4S: u32 = 4u;
+const BIAS_VEC4S: u32 = 24u;
 struct Params {
   columns: u32,
   groups: u32,
@@ -23,7 +24,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> k_cache: array<KvVec>;
 @group(0) @binding(8) var<storage, read_write> v_cache: array<KvVec>;
-@group(0) @binding(9) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(9) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.

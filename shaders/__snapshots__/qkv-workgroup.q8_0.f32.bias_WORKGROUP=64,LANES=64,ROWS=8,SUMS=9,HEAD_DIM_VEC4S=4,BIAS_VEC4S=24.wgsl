@@ -1,9 +1,9 @@
-enable subgroups;
 const WORKGROUP: u32 = 64u;
-const LANES: u32 = 8u;
-const ROWS: u32 = 1u;
-const SUMS: u32 = 2u;
+const LANES: u32 = 64u;
+const ROWS: u32 = 8u;
+const SUMS: u32 = 9u;
 const HEAD_DIM_VEC4S: u32 = 4u;
+const BIAS_VEC4S: u32 = 24u;
 struct Params {
   columns: u32,
   groups: u32,
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> k_cache: array<KvVec>;
 @group(0) @binding(8) var<storage, read_write> v_cache: array<KvVec>;
-@group(0) @binding(9) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(9) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -114,15 +114,23 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
     signed_bytes(b.x) * scale, signed_bytes(b.y) * scale, signed_bytes(b.z) * scale, signed_bytes(b.w) * scale,
   );
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
+var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
+
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
-  var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    for (var i = 0u; i < SUMS; i++) {
-      sums[i] += subgroupShuffleXor(sums[i], step);
+  // The previous result may still be read.
+  workgroupBarrier();
+  reduce_scratch[lane] = values;
+  workgroupBarrier();
+  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+    if (lane < step) {
+      for (var i = 0u; i < SUMS; i++) {
+        reduce_scratch[lane][i] += reduce_scratch[lane + step][i];
+      }
     }
+    workgroupBarrier();
   }
-  return sums;
+  return reduce_scratch[0];
 }
 // Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
@@ -131,7 +139,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 
 alias Sums = array<f32, SUMS>;
 
-var<workgroup> unit_sums: array<f32, 8>;
 
 const UNIT_ROWS: u32 = 8u;
 const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
@@ -186,8 +193,8 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
-  @builtin(subgroup_size) subgroup_size: u32,
 ) {
+  let subgroup_size = 1u;
   let lane = invocation % LANES;
   let heads = params.heads + 2u * params.kv_heads;
   let first_set = linear_workgroup(workgroup, workgroups) * (WORKGROUP / LANES);
@@ -214,11 +221,7 @@ fn main(
   }
   sums = reduce_add(sums, lane, subgroup_size);
   let rms = inverseSqrt(sums[ROWS] / f32(params.columns) + params.epsilon);
-  if (lane == 0u) {
-    unit_sums[first_row] = sums[0];
-  }
-  workgroupBarrier();
-  let made = unit_sums;
+  let made = sums;
   if (lane > 0u || first_row > 0u || unit >= heads * UNITS_PER_HEAD) {
     return;
   }
