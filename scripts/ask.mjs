@@ -21,6 +21,10 @@ let browser;
 let ending = false;
 const { values: options, positionals } = await readArguments();
 const prompt = positionals.join(' ');
+if (options.help) {
+  console.log(usage);
+  process.exit();
+}
 if (!prompt) await fail('No prompt was given.', usage, 2);
 const contextLength = await number('context-length');
 const generation = {
@@ -109,6 +113,7 @@ function readArguments() {
         seed: { type: 'string' },
         'context-length': { type: 'string' },
         gpu: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
       },
     });
   } catch (thrown) {

@@ -1,0 +1,333 @@
+// The public interface of `vitrail`. Made by `npm run docs:api` from the build; not to be edited.
+
+// client/api.d.ts
+
+export interface RuntimeOptions {
+    /**
+     * Where `vitrail.worker.js` is served, on the page's own origin. Needed only where a strict Content-Security-Policy
+     * forbids `blob:` workers; left out, the worker comes inside this script.
+     */
+    workerUrl?: string | URL;
+    /** Which GPU to ask for where there are several. Default `high-performance`. */
+    powerPreference?: 'low-power' | 'high-performance';
+    /** The largest GPU buffer to make, in bytes. Default: what the adapter allows. */
+    maxBufferBytes?: number;
+    /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
+    maxTier?: Tier;
+    /** The folder that holds the embedded models. Default: `models/` beside this script. */
+    modelsUrl?: string | URL;
+}
+export type DeviceListener = (event: {
+    message: string;
+}) => void;
+/** A GPU device in a worker of its own, and the models on it. */
+export interface Runtime extends AsyncDisposable {
+    readonly info: RuntimeInfo;
+    readonly store: ModelStore;
+    /** Loads a model and readies it on the GPU. A source that is left out means the embedded model. */
+    loadModel(source?: Source, options?: LoadOptions): Promise<LanguageModel>;
+    /** The tokenizer of a GGUF file (one without weights will do) or of a `tokenizer.json`. */
+    loadTokenizer(source: Source, options?: {
+        signal?: AbortSignal;
+    }): Promise<Tokenizer>;
+    /** Not there yet: rejects with `model-unsupported`. */
+    loadDetector(source?: Source): Promise<never>;
+    /** Not there yet: rejects with `model-unsupported`. */
+    loadAvatar(source?: Source): Promise<never>;
+    stats(): Promise<RuntimeStats>;
+    /**
+     * `devicelost`: the browser lost the GPU; what was running ends with `gpu-device-lost`. `devicerestored`: the runtime
+     * has opened it anew and reloaded the models. Returns a function that removes the listener.
+     */
+    on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void;
+    /** Frees the GPU and ends the worker. What is under way ends as if aborted. */
+    dispose(): Promise<void>;
+}
+/** The models that this browser keeps. */
+export interface ModelStore {
+    list(): Promise<StoredModel[]>;
+    delete(id: string): Promise<void>;
+    /** Reads the stored bytes and compares them with their digests. */
+    verify(id: string): Promise<boolean>;
+    /** Asks the browser not to clear the storage on its own; true when it agreed. */
+    persist(): Promise<boolean>;
+    estimate(): Promise<{
+        usageBytes: number;
+        quotaBytes: number;
+    }>;
+}
+export interface Tokenizer {
+    readonly vocabSize: number;
+    readonly bosId: number | null;
+    readonly eosId: number | null;
+    /** Token ids. With `special`, texts such as `<|im_end|>` become their control token; else they stay text. */
+    encode(text: string, options?: {
+        special?: boolean;
+        addBos?: boolean;
+    }): number[];
+    decode(tokens: readonly number[]): string;
+    /** The number of tokens of a text. */
+    count(text: string): number;
+}
+export interface LanguageModel extends AsyncDisposable {
+    readonly info: LanguageModelInfo;
+    /** Works on the page, without a round trip; built on first use. */
+    readonly tokenizer: Tokenizer;
+    /** Answers a conversation, in the model's own chat template. Generation starts at once. */
+    chat(messages: readonly Message[], options?: GenerateOptions): Generation;
+    /** Continues a text, or tokens. */
+    complete(prompt: string | readonly number[], options?: GenerateOptions): Generation;
+    /** One vector of hidden size for each text: the mean of the last hidden states, normalized. */
+    embed(texts: readonly string[], options?: {
+        signal?: AbortSignal;
+    }): Promise<Float32Array[]>;
+    /** [tokens × vocabSize] next-token logits, for evaluation. */
+    logits(tokens: readonly number[]): Promise<Float32Array>;
+    /** Ends what the model is doing, as an abort does, and frees its GPU memory. */
+    dispose(): Promise<void>;
+}
+/**
+ * A running generation. Iterate it for the text as it comes, await `result` for the end, or do both; leaving the loop
+ * early aborts. Several loops each see all events. An abort ends the loop and gives `finish: 'abort'`.
+ */
+export interface Generation extends AsyncIterable<TextEvent> {
+    readonly result: Promise<GenerationResult>;
+}
+
+// client/chat.d.ts
+
+export interface ChatMessage {
+    id: string;
+    role: 'user' | 'assistant';
+    parts: {
+        type: 'text';
+        text: string;
+    }[];
+    /** Of an answer that has ended: why it ended, tokens and times. */
+    metadata?: Pick<GenerationResult, 'finish' | 'usage' | 'timing'>;
+}
+/** submitted: the prompt is being read; streaming: the answer comes; ready and error: a message can be sent. */
+export type ChatStatus = 'submitted' | 'streaming' | 'ready' | 'error';
+export interface ChatState {
+    readonly messages: readonly ChatMessage[];
+    readonly status: ChatStatus;
+    readonly error: VitrailError | null;
+}
+export interface ChatOptions {
+    /** Who answers. While it is missing, sending fails with `invalid-argument`. */
+    model?: LanguageModel | null | undefined;
+    /** The system prompt. */
+    system?: string | undefined;
+    /** Sampler settings and the like. */
+    generate?: Omit<GenerateOptions, 'signal'> | undefined;
+    /** Gets each finished sentence of an answer: what a polite live region should announce. */
+    onSentence?: ((sentence: string) => void) | undefined;
+    onFinish?: ((message: ChatMessage) => void) | undefined;
+    onError?: ((error: VitrailError) => void) | undefined;
+}
+/** A conversation with a model: the messages, and what can be done with them. Framework-free; see `vitrail/react`. */
+export interface Chat {
+    /** May be replaced at any time; takes effect with the next answer. */
+    options: ChatOptions;
+    /** The same object until something changes. */
+    getState(): ChatState;
+    /** Returns the function that unsubscribes. */
+    subscribe(listener: () => void): () => void;
+    /** Resolves when the answer has ended, also after an error, which is then in the state. */
+    sendMessage(message: string | {
+        text: string;
+    }): Promise<void>;
+    /** Answers the last user message again. */
+    regenerate(): Promise<void>;
+    /** Ends the running answer and keeps what is there. */
+    stop(): Promise<void>;
+    /** Replaces the conversation; a running answer is stopped. */
+    setMessages(messages: readonly ChatMessage[]): void;
+    clearError(): void;
+}
+export declare function createChat(options?: ChatOptions, messages?: readonly ChatMessage[]): Chat;
+/** The text of a message. */
+export declare function messageText(message: ChatMessage): string;
+
+// client/check-support.d.ts
+
+/** Can this browser run Vitrail, and how fast will it be? Never throws: what is missing stands in the answer. */
+export declare function checkSupport(): Promise<Support>;
+
+// client/runtime.d.ts
+
+/**
+ * Starts a worker and opens the GPU in it. Throws `gpu-unavailable` where there is none (`checkSupport` tells
+ * beforehand), `network` or `invalid-argument` where the worker cannot be started.
+ */
+export declare function createRuntime(options?: RuntimeOptions): Promise<Runtime>;
+
+// errors.d.ts
+
+/** Every way in which Vitrail can fail. `docs/errors.md` has a section for each. */
+export declare const errorCodes: readonly ['gpu-unavailable', 'gpu-feature-missing', 'gpu-limit-exceeded', 'gpu-out-of-memory', 'gpu-device-lost', 'shader-invalid', 'model-unsupported', 'model-corrupt', 'tokenizer-unsupported', 'context-full', 'storage-quota', 'storage-corrupt', 'network', 'aborted', 'invalid-argument', 'internal'];
+export type VitrailErrorCode = (typeof errorCodes)[number];
+export interface VitrailErrorInit {
+    /** The part that failed, as `file-stem/step`: `gguf/header`, `download/resume`. */
+    where: string;
+    /** What the reader of the message can do about it, as a full sentence. */
+    fix: string;
+    /** Figures and names that help: `{ neededBytes, availableBytes }`. Structured-cloneable. */
+    detail?: Record<string, unknown> | undefined;
+    cause?: unknown;
+}
+/** The one error type that Vitrail throws. It crosses the worker boundary whole. */
+export declare class VitrailError extends Error {
+    readonly name = "VitrailError";
+    readonly code: VitrailErrorCode;
+    readonly where: string;
+    readonly fix: string;
+    readonly detail: Record<string, unknown>;
+    constructor(code: VitrailErrorCode, message: string, init: VitrailErrorInit);
+}
+/** Wraps anything thrown: a `VitrailError` stays as it is, an abort becomes `aborted`, the rest `internal`. */
+export declare function toVitrailError(thrown: unknown, where: string): VitrailError;
+export declare function abortedError(where: string, cause?: unknown): VitrailError;
+/** Throws `aborted` when the signal has fired. */
+export declare function throwIfAborted(signal: AbortSignal | undefined, where: string): void;
+export declare function invalidArgument(where: string, message: string, fix: string): VitrailError;
+
+// types.d.ts
+
+/** Types of the public API that several layers share. The contract is documented in `docs/api.d.ts`. */
+export type Tier = 'A' | 'B' | 'C' | 'D';
+/** Where a model comes from. `hf:owner/name/file.gguf` is short for `{ repo, file }`; `store:` and an id is a stored model. */
+export type Source = string | URL | Blob | ArrayBuffer | {
+    repo: string;
+    file: string;
+    revision?: string;
+};
+export type LoadPhase = 'download' | 'verify' | 'repack' | 'upload' | 'compile';
+export interface LoadProgress {
+    phase: LoadPhase;
+    loadedBytes: number;
+    totalBytes: number;
+    /** True when the bytes come from this browser's own storage. */
+    cached: boolean;
+    bytesPerSecond: number;
+    etaMs: number;
+}
+export type KvCacheFormat = 'f32' | 'f16';
+export interface AttentionOptions {
+    /** Storage of keys and values. `f16` unless told; `f32` doubles the bytes and is exact. */
+    kvCache?: KvCacheFormat;
+}
+export interface LoadOptions {
+    signal?: AbortSignal;
+    onProgress?: (progress: LoadProgress) => void;
+    /** Tokens that the KV cache holds. Default: the model's own, at most 4,096. */
+    contextLength?: number;
+    /** Keep the weights in IndexedDB. Default true. */
+    cache?: boolean;
+    /** `sha256-` and the base64 digest of the whole file. */
+    integrity?: string;
+    /** The storage that floating-point matrices are quantized to on load. Left out: as stored. */
+    quantize?: 'q8_0' | 'q4_0';
+    attention?: AttentionOptions;
+}
+export interface Message {
+    role: 'system' | 'user' | 'assistant' | 'tool';
+    content: string;
+}
+export interface GenerateOptions {
+    signal?: AbortSignal;
+    /** Default: up to the end of the context. */
+    maxTokens?: number;
+    /** 0 is greedy. Default 0.7. */
+    temperature?: number;
+    /** Keep the K most likely tokens; 0 keeps all. Default 40. */
+    topK?: number;
+    /** Keep the smallest set of tokens whose probability reaches P. Default 0.95. */
+    topP?: number;
+    /** Drop tokens less likely than this share of the likeliest. Default 0. */
+    minP?: number;
+    /** Divides positive and multiplies negative logits of tokens already seen. Default 1 (off). */
+    repetitionPenalty?: number;
+    /** Same seed, same options, same device: same text. Default: random. */
+    seed?: number;
+    /** Texts that end the generation; they are not part of the output. */
+    stop?: string[];
+    ignoreEos?: boolean;
+}
+export interface TextEvent {
+    type: 'text';
+    text: string;
+    tokens: number[];
+}
+export type FinishReason = 'stop' | 'length' | 'abort';
+export interface GenerationResult {
+    text: string;
+    tokens: number[];
+    finish: FinishReason;
+    usage: {
+        promptTokens: number;
+        cachedTokens: number;
+        completionTokens: number;
+    };
+    timing: {
+        ttftMs: number;
+        prefillTokensPerSecond: number;
+        decodeTokensPerSecond: number;
+    };
+}
+export interface LanguageModelInfo {
+    name: string;
+    architecture: string;
+    /** The storage format that holds most of the weights, in ggml's name: `Q4_0`. */
+    quantization: string;
+    parameters: number;
+    weightBytes: number;
+    contextLength: number;
+    layers: number;
+    heads: number;
+    kvHeads: number;
+    headDim: number;
+    vocabSize: number;
+    chatTemplate: boolean;
+    /** The attention methods in use: `['flash']`. */
+    attention: string[];
+    /** What a careful reader should know: an unknown pre-tokenizer, a template that failed to parse. */
+    warnings: string[];
+}
+export interface RuntimeInfo {
+    tier: Tier;
+    adapter: string;
+    /** A software adapter: correct, slow. */
+    fallback: boolean;
+    features: string[];
+    limits: Record<string, number>;
+}
+export interface RuntimeStats {
+    gpuBytes: number;
+    buffers: number;
+    pipelines: number;
+    /** WebGPU calls since the runtime started. */
+    calls: {
+        dispatches: number;
+        submits: number;
+        passes: number;
+        writeBuffers: number;
+        bindGroups: number;
+        buffers: number;
+    };
+}
+export interface StoredModel {
+    id: string;
+    name: string;
+    bytes: number;
+    /** False while a download is unfinished; loading it again resumes. */
+    complete: boolean;
+    storedAt: number;
+}
+export interface Support {
+    ok: boolean;
+    tier: Tier | null;
+    adapter: string;
+    fallback: boolean;
+    missing: string[];
+}
