@@ -17,6 +17,7 @@ import {
   tokenizerFromJson,
 } from '../tokenizer/tokenizer.ts';
 import type {
+  AttentionOptions,
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
@@ -58,6 +59,7 @@ export class EngineModel {
     options: LoadOptions,
     ready: () => Promise<void>,
   ): Promise<EngineModel> {
+    checkAttention(options.attention);
     const file = await openModel(source, options);
     const { definition, warnings } = tokenizerOf(file);
     const { architecture, config } = configure(file, options);
@@ -174,6 +176,21 @@ export class EngineModel {
       'model',
       'The model is disposed.',
       'Load it again with runtime.loadModel().',
+    );
+  }
+}
+
+const kvCacheFormats: readonly string[] = ['f16', 'f32'];
+
+/** Attention methods that are not there yet are refused, not passed over. */
+function checkAttention(attention: AttentionOptions = {}): void {
+  for (const [name, value] of Object.entries(attention)) {
+    if (value === undefined || value === false) continue;
+    if (name === 'kvCache' && kvCacheFormats.includes(String(value))) continue;
+    throw invalidArgument(
+      'model/load',
+      `attention.${name} is ${JSON.stringify(value)}, which is not supported.`,
+      `Leave it out, or give kvCache one of: ${kvCacheFormats.join(', ')}.`,
     );
   }
 }

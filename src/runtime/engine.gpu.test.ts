@@ -171,6 +171,40 @@ describe('the engine', () => {
     await engine.dispose();
   }, 60_000);
 
+  it('runs safetensors as it runs the same model in GGUF, quantized on load or not', async () => {
+    const engine = await Engine.create();
+    const url = new URL('/e2e/fixtures/models/qwen3/model.safetensors', location.href);
+    const prompt = [72, 101, 108, 108, 111];
+    const answer = async (model: EngineModel) => {
+      const { tokens } = await model.complete(prompt, greedy, ignore);
+      await model.dispose();
+      return tokens;
+    };
+    const gguf = await answer(await engine.loadModel(await fixture('qwen3'), load));
+    expect(await answer(await engine.loadModel(url, load))).toEqual(gguf);
+    for (const quantize of ['q8_0', 'q4_0'] as const) {
+      const model = await engine.loadModel(url, { ...load, quantize });
+      expect(model.info.quantization).toBe(quantize.toUpperCase());
+      expect(await answer(model)).toHaveLength(12);
+    }
+    expect(engine.stats().gpuBytes).toBe(0);
+    await engine.dispose();
+  });
+
+  it('refuses what is not there yet', async () => {
+    const engine = await Engine.create();
+    const file = await fixture('qwen2');
+    const loadWith = (attention: object) =>
+      codeOf(engine.loadModel(file.slice(0), { ...load, attention }));
+    expect(await loadWith({ kvCache: 'q8_0' })).toBe('invalid-argument');
+    expect(await loadWith({ tokenSelect: true })).toBe('invalid-argument');
+    expect(await loadWith({ tokenSelect: false, kvCache: 'f32' })).toBe('fine');
+    const model = await engine.loadModel(file, load);
+    const schema = { ...greedy, schema: {} };
+    expect(await codeOf(model.complete([1], schema, ignore))).toBe('invalid-argument');
+    await engine.dispose();
+  });
+
   it('leaves nothing behind when a load fails, and stays usable', async () => {
     const engine = await Engine.create({ maxBufferBytes: 20_000 });
     const corrupt = (await fixture('qwen2')).slice(0, 50_000);

@@ -15,6 +15,7 @@ const where = 'generate/options';
 
 /** Checks the options and fills in the defaults. Throws `invalid-argument` that names the option. */
 export function generationSettings(options: GenerateOptions): GenerationSettings {
+  refuseUnknown(options);
   const temperature = inRange('temperature', options.temperature ?? 0.7, 0, 100);
   const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY;
   if (maxTokens !== Number.POSITIVE_INFINITY) wholeNumber('maxTokens', maxTokens, 1);
@@ -32,6 +33,18 @@ export function generationSettings(options: GenerateOptions): GenerationSettings
     stop: texts('stop', options.stop ?? []),
     ignoreEos: options.ignoreEos ?? false,
   };
+}
+
+/** Options of the field that are not there yet: to pass over them in silence would give answers that nobody asked for. */
+function refuseUnknown(options: object): void {
+  for (const name of ['schema', 'tools']) {
+    if (Reflect.get(options, name) === undefined) continue;
+    throw invalidArgument(
+      where,
+      `${name} is not supported yet.`,
+      `Leave ${name} out, and ask for the form of the answer in the prompt.`,
+    );
+  }
 }
 
 function randomSeed(): number {
