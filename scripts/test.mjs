@@ -5,12 +5,14 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ensureChromium } from './chromium.mjs';
 
 const chromium = ensureChromium();
 const folder = mkdtempSync(join(tmpdir(), 'vitrail-test-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** A line for each test that did not run, with the reason. */
+const skips = [];
 
 run('npm', ['run', '--silent', 'build']) || stop('The build failed.');
 const vitestReport = join(folder, 'vitest.json');
@@ -29,6 +31,7 @@ const playwright = run('npx', ['playwright', 'test', '--reporter=list,json'], {
 count(playwright, () => countPlaywright(JSON.parse(readFileSync(playwrightReport, 'utf8'))));
 rmSync(folder, { recursive: true });
 
+for (const line of skips) console.log(line);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
 
@@ -51,7 +54,19 @@ function count(succeeded, read) {
   if (!succeeded && total.failed === before) total.failed += 1;
 }
 
-function countVitest({ numPassedTests, numFailedTests, numPendingTests, numTodoTests }) {
+function countVitest({
+  numPassedTests,
+  numFailedTests,
+  numPendingTests,
+  numTodoTests,
+  testResults,
+}) {
+  for (const { name, assertionResults } of testResults) {
+    for (const { status, fullName } of assertionResults) {
+      // The test file itself prints why, as it is read.
+      if (status !== 'passed' && status !== 'failed') tellSkipped(relative('', name), fullName);
+    }
+  }
   return {
     passed: numPassedTests,
     failed: numFailedTests,
@@ -60,8 +75,22 @@ function countVitest({ numPassedTests, numFailedTests, numPendingTests, numTodoT
 }
 
 /** A test that failed first and passed then counts as passed. */
-function countPlaywright({ stats }) {
+function countPlaywright({ stats, suites }) {
+  for (const { file, title, tests } of suites.flatMap(specsOf)) {
+    const reasons = tests
+      .filter(({ status }) => status === 'skipped')
+      .map(({ annotations }) => annotations.map(({ description }) => description).join('; '));
+    for (const reason of reasons) tellSkipped(`e2e/${file}`, title, reason);
+  }
   return { passed: stats.expected + stats.flaky, failed: stats.unexpected, skipped: stats.skipped };
+}
+
+function specsOf({ specs = [], suites = [] }) {
+  return [...specs, ...suites.flatMap(specsOf)];
+}
+
+function tellSkipped(file, name, reason = 'the file says why above') {
+  skips.push(`skipped: ${file}: ${name} (${reason})`);
 }
 
 function stop(reason) {
