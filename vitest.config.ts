@@ -2,12 +2,10 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
 /** Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter. */
 const gpuTests = ['src/**/*.gpu.test.ts', 'src/kernels/*.test.ts'];
-const chromium = [process.env.CHROME_PATH, '/usr/bin/chromium'].find(
-  (path) => path && existsSync(path),
-);
 
 /** Real models and reference answers; tests that need them skip where the folder is missing. */
 const data = fileURLToPath(new URL('../shared/data', import.meta.url));
@@ -35,19 +33,7 @@ const config: ViteUserConfig = defineConfig({
             headless: true,
             screenshotFailures: false,
             provider: playwright({
-              launchOptions: {
-                ...(chromium ? { executablePath: chromium } : {}),
-                args: [
-                  '--no-sandbox',
-                  '--enable-unsafe-webgpu',
-                  '--use-webgpu-adapter=swiftshader',
-                  '--disable-quic',
-                  '--no-first-run',
-                  '--disable-background-networking',
-                  '--disable-component-update',
-                  '--disable-sync',
-                ],
-              },
+              launchOptions: { executablePath: ensureChromium(), args: softwareAdapterFlags },
             }),
             instances: [{ browser: 'chromium' }],
           },

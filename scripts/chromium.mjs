@@ -23,25 +23,34 @@ const systemPaths = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** The path of an installed Chromium: CHROME_PATH, Playwright's own, the system's; null where there is none. */
+/** The path of a Chromium that starts: CHROME_PATH, Playwright's own, the system's; null where there is none. */
 export function findChromium() {
   const given = process.env.CHROME_PATH;
   if (given) {
     if (existsSync(given)) return given;
     throw new Error(`CHROME_PATH is '${given}', where no file is.`);
   }
-  return (
-    [playwrightChromium.executablePath(), ...systemPaths].find((path) => existsSync(path)) ?? null
-  );
+  return [playwrightChromium.executablePath(), ...systemPaths].find(starts) ?? null;
 }
 
-/** Finds a Chromium; installs Playwright's where there is none, and Debian's where that cannot be had. */
+/** Playwright's can be there and lack the system's libraries. */
+function starts(path) {
+  return existsSync(path) && spawnSync(path, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** Finds a Chromium; installs Playwright's where there is none, and Debian's where that cannot be had or does not start. */
 export function ensureChromium() {
-  const found = findChromium();
-  if (found) return found;
+  const found = findChromium() ?? installChromium();
+  // Configurations are read anew in each process: the ones that this process starts need not search.
+  process.env.CHROME_PATH = found;
+  return found;
+}
+
+function installChromium() {
   console.error('No Chromium found: installing one (set CHROME_PATH to use your own).');
-  run('npx', ['playwright', 'install', '--with-deps', 'chromium-headless-shell', 'chromium']);
-  if (!findChromium()) {
+  const isRoot = process.getuid?.() === 0;
+  run('npx', ['playwright', 'install', '--no-shell', 'chromium']);
+  if (!findChromium() && isRoot) {
     run('apt-get', ['update']);
     run('apt-get', ['install', '--yes', '--no-install-recommends', 'chromium']);
   }
