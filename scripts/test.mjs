@@ -13,6 +13,8 @@ const folder = mkdtempSync(join(tmpdir(), 'vitrail-test-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** A line for each test that did not run, with the reason. */
 const skips = [];
+/** Unit tests skip for one reason only. */
+const needsData = 'the folder of real models, ../shared/data, is missing';
 
 run('npm', ['run', '--silent', 'build']) || stop('The build failed.');
 const vitestReport = join(folder, 'vitest.json');
@@ -63,7 +65,6 @@ function countVitest({
 }) {
   for (const { name, assertionResults } of testResults) {
     for (const { status, fullName } of assertionResults) {
-      // The test file itself prints why, as it is read.
       if (status !== 'passed' && status !== 'failed') tellSkipped(relative('', name), fullName);
     }
   }
@@ -89,7 +90,7 @@ function specsOf({ specs = [], suites = [] }) {
   return [...specs, ...suites.flatMap(specsOf)];
 }
 
-function tellSkipped(file, name, reason = 'the file says why above') {
+function tellSkipped(file, name, reason = needsData) {
   skips.push(`skipped: ${file}: ${name} (${reason})`);
 }
 
