@@ -34,7 +34,9 @@ export interface DecoderOptions {
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
-const passRows = { hardware: 256, software: 32 } as const;
+const passRows = { hardware: 1024, software: 32 } as const;
+/** The widest activation of a pass takes at most this much, so that large models do not pay for long passes. */
+const maxActivationBytes = 64 * 2 ** 20;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes of `struct State` before its tokens. */
@@ -121,7 +123,7 @@ export class Decoder {
     this.contextLength = options.contextLength;
     this.#kvCache = options.kvCache;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
-    this.passRows = passRows[kind];
+    this.passRows = Math.min(passRows[kind], rowsWithin(maxActivationBytes, config));
     this.#splitFrom = options.splitFrom ?? splitFrom[kind];
     try {
       this.#buffers = this.#allocate();
@@ -650,6 +652,11 @@ export class Decoder {
     const prepared = [this.#norm(x, finalNorm, normed), ...this.#matrix(linear, normed, logits)];
     return { plan: this.#plan('all logits', await Promise.all(prepared)), logits };
   }
+}
+
+/** Tokens whose gates and ups fit into so many bytes, a multiple of 32. */
+function rowsWithin(bytes: number, { intermediateSize }: TransformerConfig): number {
+  return Math.max(32, Math.floor(bytes / (intermediateSize * 2 * 4) / 32) * 32);
 }
 
 /** Elements of a row that kernels read in whole groups. */

@@ -3,6 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type { Decoder } from '../models/decoder.ts';
 import type { FinishReason, GenerationResult, TextEvent } from '../types.ts';
 import type { GenerationSettings } from './generate-options.ts';
+import { PassSize } from './pass-size.ts';
 import { StopRules } from './stop-rules.ts';
 
 /** What the generator needs of a tokenizer. */
@@ -29,6 +30,7 @@ export class Generator {
   readonly #tokenizer: GeneratorTokenizer;
   readonly #staging: GPUBuffer[] = [];
   readonly #depth: number;
+  readonly #passSize: PassSize;
   /** Tokens whose keys and values are in the cache, from position 0. */
   #cached: number[] = [];
   /** Settles when the last queued piece of work is over. */
@@ -40,6 +42,7 @@ export class Generator {
     this.#gpu = gpu;
     this.#decoder = decoder;
     this.#tokenizer = tokenizer;
+    this.#passSize = new PassSize(decoder.passRows);
     this.#depth = gpu.capabilities.software ? stepsInFlight.software : stepsInFlight.hardware;
     for (let i = 0; i < this.#depth; i += 1) {
       const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
@@ -99,6 +102,7 @@ export class Generator {
       decoder: this.#decoder,
       tokenizer: this.#tokenizer,
       staging: this.#staging,
+      passSize: this.#passSize,
       cached: this.#cached,
       setCached: (tokens) => {
         this.#cached = tokens;
@@ -144,6 +148,7 @@ interface RunParts {
   decoder: Decoder;
   tokenizer: GeneratorTokenizer;
   staging: readonly GPUBuffer[];
+  passSize: PassSize;
   cached: readonly number[];
   setCached(tokens: number[]): void;
   setDrained(drained: Promise<unknown>): void;
@@ -237,15 +242,20 @@ class Run {
     const { decoder, gpu } = this.#parts;
     const { sampler, greedy } = this.#settings;
     decoder.beginSampling(sampler, sampler.repetitionPenalty === 1 ? [] : this.#prompt);
-    for (let first = reused; first < this.#prompt.length; first += decoder.passRows) {
+    let first = reused;
+    for (;;) {
       if (this.#signal?.aborted) return this.#abortPrefill(first);
-      const chunk = this.#prompt.slice(first, first + decoder.passRows);
-      if (first + chunk.length < this.#prompt.length) {
-        decoder.pass(chunk, first);
-        await Promise.race([gpu.device.queue.onSubmittedWorkDone(), this.#aborted]);
-        continue;
+      const position = first;
+      const chunk = this.#prompt.slice(first, first + this.#parts.passSize.rows);
+      first += chunk.length;
+      if (first === this.#prompt.length) {
+        this.#read((staging) => decoder.passAndSample(chunk, position, greedy, staging));
+        break;
       }
-      this.#read((staging) => decoder.passAndSample(chunk, first, greedy, staging));
+      const begun = performance.now();
+      decoder.pass(chunk, position);
+      await Promise.race([gpu.device.queue.onSubmittedWorkDone(), this.#aborted]);
+      this.#parts.passSize.adapt(performance.now() - begun);
     }
     this.#parts.setCached([...this.#prompt]);
     return null;

@@ -1,0 +1,29 @@
+/** A pass that is shorter than this leaves the GPU waiting on the host between passes. */
+const shortMs = 60;
+/** A pass that is longer than this makes the page stutter, and comes near what drivers take for a hang. */
+const longMs = 250;
+const smallestRows = 32;
+/** Where it begins: bearable on a slow GPU. */
+const firstRows = 256;
+
+/** How many tokens of a prompt go into one pass: as many as this GPU takes in a bearable time, found out as it goes. */
+export class PassSize {
+  readonly #mostRows: number;
+  #rows: number;
+
+  /** `mostRows` is what the decoder has room for. */
+  constructor(mostRows: number) {
+    this.#mostRows = mostRows;
+    this.#rows = Math.min(firstRows, mostRows);
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Takes the time of a pass of `rows` tokens into account. */
+  adapt(ms: number): void {
+    if (ms < shortMs) this.#rows = Math.min(this.#rows * 2, this.#mostRows);
+    if (ms > longMs) this.#rows = Math.min(this.#rows, Math.max(this.#rows / 2, smallestRows));
+  }
+}
