@@ -81,6 +81,20 @@ describe('a chat', () => {
     expect(chat.getState().messages[1]?.metadata?.finish).toBe('abort');
   });
 
+  it('stop before the first piece leaves an empty answer, so that questions and answers keep taking turns', async () => {
+    const { model, prompts } = scriptedModel(['a', 'b']);
+    const chat = createChat({ model });
+    const stopAtOnce = chat.subscribe(() => {
+      if (chat.getState().status === 'submitted') void chat.stop();
+    });
+    await chat.sendMessage('Hi');
+    stopAtOnce();
+    expect(transcript(chat.getState())).toEqual(['user: Hi', 'assistant: ']);
+    expect(chat.getState().messages[1]?.metadata?.finish).toBe('abort');
+    await chat.sendMessage('Again');
+    expect(prompts[1]?.map((message) => message.role)).toEqual(['user', 'assistant', 'user']);
+  });
+
   it('regenerate replaces the last answer', async () => {
     const first = scriptedModel(['one']);
     const second = scriptedModel(['two']);

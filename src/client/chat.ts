@@ -45,7 +45,7 @@ export interface Chat {
   sendMessage(message: string | { text: string }): Promise<void>;
   /** Answers the last user message again. */
   regenerate(): Promise<void>;
-  /** Ends the running answer and keeps what is there. */
+  /** Ends the running answer and keeps what is there, be it nothing: an answer without parts. */
   stop(): Promise<void>;
   /** Replaces the conversation; a running answer is stopped. */
   setMessages(messages: readonly ChatMessage[]): void;
@@ -149,7 +149,8 @@ class Conversation implements Chat {
     }
     const { finish, usage, timing } = await generation.result;
     answer = { ...answer, metadata: { finish, usage, timing } };
-    if (answer.parts.length > 0) this.#show(run, answer);
+    // Also when it is empty: it says why, can be asked for again, and many chat templates insist on taking turns.
+    this.#show(run, answer);
     announce(sentences.flush());
     if (this.#run !== run) return;
     this.#run = undefined;
