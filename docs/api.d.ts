@@ -139,7 +139,7 @@ export interface Chat {
     }): Promise<void>;
     /** Answers the last user message again. */
     regenerate(): Promise<void>;
-    /** Ends the running answer and keeps what is there. */
+    /** Ends the running answer and keeps what is there, be it nothing: an answer without parts. */
     stop(): Promise<void>;
     /** Replaces the conversation; a running answer is stopped. */
     setMessages(messages: readonly ChatMessage[]): void;
