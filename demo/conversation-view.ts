@@ -100,11 +100,9 @@ export class ConversationView {
 function factsOf(message: ChatMessage): string {
   if (!message.metadata) return '';
   const { finish, usage, timing } = message.metadata;
-  const facts = [
-    `${usage.completionTokens} ${usage.completionTokens === 1 ? 'token' : 'tokens'}`,
-    formatRate(timing.decodeTokensPerSecond),
-    `first after ${formatDuration(timing.ttftMs)}`,
-  ];
+  const facts = [`${usage.completionTokens} ${usage.completionTokens === 1 ? 'token' : 'tokens'}`];
+  if (usage.completionTokens > 1) facts.push(formatRate(timing.decodeTokensPerSecond));
+  if (usage.completionTokens > 0) facts.push(`first after ${formatDuration(timing.ttftMs)}`);
   if (finish === 'abort') facts.push('stopped');
   if (finish === 'length') facts.push('cut at the token limit');
   return facts.join(' · ');
