@@ -153,7 +153,11 @@ function numberField({ name, label, hint, min, placeholder }: NumberField): HTML
 function fillForm(form: HTMLFormElement, settings: Settings): void {
   control<HTMLTextAreaElement>(form, 'system').value = settings.system;
   control(form, 'cache').checked = settings.cache;
-  for (const { name } of sliders) control(form, name).value = String(settings.generate[name] ?? 0);
+  for (const { name } of sliders) {
+    // An older version of the page may have saved fewer settings.
+    const value = settings.generate[name] ?? defaultSettings.generate[name];
+    control(form, name).value = String(value);
+  }
   for (const { name } of numbers) {
     const value = name === 'contextLength' ? settings.contextLength : settings.generate[name];
     control(form, name).value = value === null || value === undefined ? '' : String(value);

@@ -20,6 +20,31 @@ async function send(page: Page, text: string): Promise<void> {
   await page.getByRole('button', { name: 'Send' }).click();
 }
 
+async function setSettings(page: Page, values: Record<string, string>): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  for (const [label, value] of Object.entries(values)) await page.getByLabel(label).fill(value);
+  await page.keyboard.press('Escape');
+}
+
+/** What the page keeps of its last message. */
+function lastMessage(page: Page): Promise<{ id: string; role: string; text: string }> {
+  return page.evaluate(() => {
+    const { id, role, parts } = JSON.parse(localStorage['vitrail-demo']).messages?.at(-1) ?? {};
+    return { id, role, text: parts?.[0]?.text ?? '' };
+  });
+}
+
+/** Waits for an answer to end, another one than `before`. */
+async function finished(page: Page, before?: string): Promise<{ id: string; text: string }> {
+  await expect
+    .poll(async () => {
+      const { id, role } = await lastMessage(page);
+      return role === 'assistant' && id !== before;
+    })
+    .toBe(true);
+  return lastMessage(page);
+}
+
 test('opens the embedded model, streams an answer token by token, and keeps the conversation', async ({
   page,
 }) => {
@@ -96,7 +121,7 @@ test('opens a file that is dropped on the page', async ({ page }) => {
   await expect(answers(page).first()).toContainText('tokens');
 });
 
-test('stops, and answers anew', async ({ page }) => {
+test('stops as soon as it is asked to, and answers anew', async ({ page }) => {
   await openDemo(page);
   await expect(modelName(page)).toHaveText(/Vitrail Books/);
   await page.getByRole('button', { name: 'Settings' }).click();
@@ -106,9 +131,53 @@ test('stops, and answers anew', async ({ page }) => {
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(answers(page).first()).toContainText('stopped');
   await page.getByRole('button', { name: 'Regenerate' }).click();
-  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(answers(page).first().locator('.body')).not.toBeEmpty();
+  await page.keyboard.press('Escape');
   await expect(answers(page)).toHaveCount(1);
   await expect(answers(page).first()).toContainText('stopped');
+
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByLabel('Longest answer').fill('8');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Regenerate' }).click();
+  await expect(answers(page).first()).toContainText('8 tokens');
+  await expect(answers(page)).toHaveCount(1);
+});
+
+test('copies an answer', async ({ page, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await openDemo(page);
+  await send(page, 'The old house stood at the end of');
+  await page.getByRole('button', { name: 'Copy' }).click();
+  await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  const kept = await page.evaluate(() => JSON.parse(localStorage['vitrail-demo']).messages[1]);
+  expect(copied).toBe(kept.parts[0].text);
+  expect(copied.length).toBeGreaterThan(20);
+});
+
+test('repeats an answer by its seed, and keeps the settings', async ({ page }) => {
+  await openDemo(page);
+  await setSettings(page, { Temperature: '1.5', Seed: '7' });
+  await send(page, 'The old house stood at the end of');
+  const answer = answers(page).first();
+  const first = await finished(page);
+  await page.getByRole('button', { name: 'Regenerate' }).click();
+  expect(await finished(page, first.id)).toMatchObject({ text: first.text });
+
+  await setSettings(page, { Seed: '8' });
+  const { id } = await lastMessage(page);
+  await page.getByRole('button', { name: 'Regenerate' }).click();
+  expect((await finished(page, id)).text).not.toBe(first.text);
+  await expect(answer).toContainText('24 tokens');
+
+  await page.reload();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await expect(page.getByLabel('Seed')).toHaveValue('8');
+  await expect(page.getByLabel('Temperature')).toHaveValue('1.5');
+  await page.getByRole('button', { name: 'Restore defaults' }).click();
+  await expect(page.getByLabel('Seed')).toHaveValue('');
+  await expect(page.getByLabel('Temperature')).toHaveValue('0.7');
 });
 
 test('lists what is stored, verifies it and deletes it', async ({ page, site }) => {
@@ -122,10 +191,22 @@ test('lists what is stored, verifies it and deletes it', async ({ page, site }) 
   await expect(storage.getByText('No models are stored yet.')).toBeVisible();
 });
 
-test('says what to do when a load fails, and tries again', async ({ page, site }) => {
-  site.faults.set(tinyModel, (number) => (number < 9 ? { status: 404 } : undefined));
+test('says what to do when a load fails, tries again, and stays usable', async ({ page, site }) => {
+  site.faults.set(tinyModel, () => ({ status: 404 }));
   await openDemo(page, `/?model=${site.url}${tinyModel}`);
   const error = page.getByRole('alert');
+  await expect(error).toContainText('network');
+  await expect(error.locator('#error-fix')).not.toBeEmpty();
+  await error.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(error).toBeHidden();
+  await page
+    .locator('#welcome-models')
+    .getByRole('button', { name: /Vitrail Books/ })
+    .click();
+  await send(page, 'Hello');
+  await expect(answers(page).first()).toContainText('tokens');
+
+  await page.reload();
   await expect(error).toContainText('network');
   site.faults.clear();
   await error.getByRole('button', { name: 'Try again' }).click();
@@ -144,4 +225,18 @@ test('keeps its embedded model a click away', async ({ page, site }) => {
     .click();
   await expect(modelName(page)).toHaveText(/Vitrail Books/);
   expect(site.rangesOf(embeddedModel).length).toBeGreaterThan(0);
+});
+
+test('goes round automatic, light and dark, and remembers', async ({ page }) => {
+  await page.emulateMedia({ colorScheme: 'light' });
+  await openDemo(page);
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await background();
+  await page.getByRole('button', { name: 'Theme: automatic' }).click();
+  await page.getByRole('button', { name: 'Theme: light' }).click();
+  await expect(page.getByRole('button', { name: 'Theme: dark' })).toBeVisible();
+  expect(await background()).not.toBe(light);
+  await page.reload();
+  await expect(page.getByRole('button', { name: 'Theme: dark' })).toBeVisible();
+  expect(await background()).not.toBe(light);
 });
