@@ -31,6 +31,28 @@ import { type Emit, Generator } from './generator.ts';
 /** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */
 const defaultContextLength = 4096;
 
+/** Building a tokenizer of 50,000 tokens takes 0.2 s, which a load need not wait for. */
+class LazyTokenizer {
+  readonly endIds: ReadonlySet<number>;
+  readonly #definition: TokenizerDefinition;
+  #built: Tokenizer | null = null;
+
+  constructor(definition: TokenizerDefinition) {
+    this.#definition = definition;
+    this.endIds = new Set(definition.endIds);
+  }
+
+  get(): Tokenizer {
+    this.#built ??= createTokenizer(this.#definition);
+    return this.#built;
+  }
+
+  /** Builds it once the load has been answered, so that the first request need not wait either. */
+  buildSoon(): void {
+    setTimeout(() => this.get(), 0);
+  }
+}
+
 /** What is on the GPU of one model; replaced as a whole when the device is lost. */
 interface Loaded {
   weights: DecoderWeights;
@@ -42,7 +64,7 @@ interface Loaded {
 export class EngineModel {
   readonly info: LanguageModelInfo;
   readonly tokenizerDefinition: TokenizerDefinition;
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: LazyTokenizer;
   readonly #source: Source;
   readonly #options: LoadOptions;
   readonly #ready: () => Promise<void>;
@@ -63,8 +85,9 @@ export class EngineModel {
     const file = await openModel(source, options);
     const { definition, warnings } = tokenizerOf(file);
     const { architecture, config } = configure(file, options);
-    const tokenizer = createTokenizer(definition);
+    const tokenizer = new LazyTokenizer(definition);
     const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
+    tokenizer.buildSoon();
     const info = describeModel(file, config, options, hasChatTemplate(definition), warnings);
     // The store has the weights from now on: the source itself need not be kept in memory.
     const reloadFrom = file.stored ? `store:${file.id}` : source;
@@ -74,7 +97,7 @@ export class EngineModel {
   private constructor(
     info: LanguageModelInfo,
     definition: TokenizerDefinition,
-    tokenizer: Tokenizer,
+    tokenizer: LazyTokenizer,
     source: Source,
     options: LoadOptions,
     ready: () => Promise<void>,
@@ -98,7 +121,7 @@ export class EngineModel {
     emit: Emit,
   ): Promise<GenerationResult> {
     checkMessages(messages);
-    const prompt = encodeChat(this.#tokenizer, this.tokenizerDefinition, messages);
+    const prompt = encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
     return this.#generate(prompt, options, emit);
   }
 
@@ -110,7 +133,7 @@ export class EngineModel {
   ): Promise<GenerationResult> {
     const tokens =
       typeof prompt === 'string'
-        ? this.#tokenizer.encode(prompt, { special: true, addBos: true })
+        ? this.#tokenizer.get().encode(prompt, { special: true, addBos: true })
         : prompt;
     return this.#generate(tokens, options, emit);
   }
@@ -123,7 +146,7 @@ export class EngineModel {
     const embeddings: Float32Array[] = [];
     for (const text of texts) {
       throwIfAborted(options.signal, 'model/embed');
-      const tokens = this.#tokenizer.encode(text, { addBos: true });
+      const tokens = this.#tokenizer.get().encode(text, { addBos: true });
       const { generator, decoder } = await this.#use();
       checkLength(tokens, decoder.contextLength);
       const states = await generator.overwriting((d) => d.hiddenStates(tokens));
@@ -225,7 +248,7 @@ async function upload(
   file: OpenModel,
   architecture: Architecture,
   config: TransformerConfig,
-  tokenizer: Tokenizer,
+  tokenizer: LazyTokenizer,
   options: LoadOptions,
 ): Promise<Loaded> {
   const names = architecture.weights(file.header, config);
@@ -245,7 +268,7 @@ async function upload(
     throwIfAborted(options.signal, 'model/load');
     const generator = new Generator(gpu, decoder, {
       endIds: tokenizer.endIds,
-      createDetokenizer: () => createDetokenizer(tokenizer),
+      createDetokenizer: () => createDetokenizer(tokenizer.get()),
     });
     return { weights, decoder, generator };
   } catch (thrown) {

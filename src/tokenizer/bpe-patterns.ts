@@ -39,7 +39,7 @@ const families = {
   default: { patterns: ['[\\p{P}\\$\\+<=>\\^~\\|]+', gpt2Words, '\\p{N}+', '[0-9][0-9][0-9]'] },
   gpt2: { patterns: [gpt2Words] },
   llama3: { patterns: [llama3Words('\\p{N}{1,3}')], ignoreMerges: true, addBos: true },
-  llama3NoBos: { patterns: [llama3Words('\\p{N}{1,3}')], ignoreMerges: true },
+  minicpm5: { patterns: ['\\p{N}{1,3}', llama3Words('\\p{N}+')], ignoreMerges: true },
   threeDigits: { patterns: [llama3Words('\\p{N}{1,3}')] },
   qwen2: { patterns: [llama3Words('\\p{N}')] },
   qwen35: {
@@ -61,7 +61,8 @@ const families = {
   deepseekLlm: {
     patterns: [
       '[\\r\\n]',
-      '\\s?\\p{L}+',
+      // Letters of the scripts that have upper and lower case.
+      '\\s?[\\p{Lu}\\p{Ll}\\p{Lt}]+',
       '\\s?[!-/:-~\\uff01-\\uff0f\\uff1a-\\uff5e\\u2018-\\u201f\\u3000-\\u3002]+',
       '\\s+$',
       deepSeekCjk,
@@ -155,7 +156,7 @@ const names: Readonly<Record<keyof typeof families, string>> = {
   default: 'default',
   gpt2: 'gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jina-v1-en jina-v2-code roberta-bpe mpt olmo jais trillion granite-docling exaone4',
   llama3: 'llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano',
-  llama3NoBos: 'minicpm5',
+  minicpm5: 'minicpm5',
   threeDigits: 'dbrx smaug-bpe glm4 chatglm-bpe k2-horizon',
   qwen2: 'qwen2 deepseek-r1-qwen kormo f2llmv2 megrez stablelm2 hunyuan solar-open grok-2',
   qwen35: 'qwen35',

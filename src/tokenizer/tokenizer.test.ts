@@ -187,6 +187,75 @@ describe('SentencePiece BPE', () => {
   });
 });
 
+describe('Unigram', () => {
+  const tokens = ['<unk>', '</s>', '▁', 'a', 'b', 'c', 'ab', '▁abc', 'bc'];
+  const { definition } = tokenizerFromGguf(
+    new Map<string, MetadataValue>([
+      ['tokenizer.ggml.model', 't5'],
+      ['tokenizer.ggml.tokens', tokens],
+      ['tokenizer.ggml.scores', Float32Array.of(0, 0, -2, -5, -5, -5, -3, -4, -3)],
+      ['tokenizer.ggml.token_type', Int32Array.of(2, 3, 1, 1, 1, 1, 1, 1, 1)],
+      ['tokenizer.ggml.eos_token_id', 1],
+      ['tokenizer.ggml.unknown_token_id', 0],
+    ]),
+  );
+  const tokenizer = createTokenizer(definition);
+
+  it('takes the likeliest cut', () => {
+    const text = (ids: number[]) => ids.map((id) => tokens[id]);
+    expect(text(tokenizer.encode('abc'))).toEqual(['▁abc']);
+    expect(text(tokenizer.encode('ab abc'))).toEqual(['▁', 'ab', '▁abc']);
+    expect(tokenizer.encode('abc', { addBos: true }).at(-1)).toBe(1);
+    expect(tokenizer.decode(tokenizer.encode('ab abc'))).toBe('ab abc');
+  });
+});
+
+describe('pre-tokenizers', () => {
+  /** Where byte-level BPE without merges would cut: seen by merges that would join letters across a cut. */
+  const countOf = (pre: string, merges: string[], text: string) => {
+    const base = byteVocabulary({ 'tokenizer.ggml.pre': pre });
+    const tokens = [...(base.get('tokenizer.ggml.tokens') as string[])];
+    const joined = merges.map((merge) => merge.replace(' ', ''));
+    const { definition } = tokenizerFromGguf(
+      new Map([
+        ...base,
+        ['tokenizer.ggml.tokens', [...tokens, ...joined]],
+        ['tokenizer.ggml.merges', merges],
+      ]),
+    );
+    return createTokenizer(definition).count(text);
+  };
+  const digits = ['1 2', '12 3', '123 4'];
+
+  it('cut digits as each model was trained', () => {
+    expect(countOf('gpt-2', digits, '1234')).toBe(1);
+    expect(countOf('llama-bpe', digits, '1234')).toBe(2);
+    expect(countOf('qwen2', digits, '1234')).toBe(4);
+    expect(countOf('smollm', digits, '1234')).toBe(4);
+    expect(countOf('tekken', digits, '1234')).toBe(4);
+    expect(countOf('gpt-4o', digits, '1234')).toBe(2);
+    expect(countOf('superbpe', ['2 3', '23 4'], '1234')).toBe(2);
+  });
+
+  it.each([
+    'default gpt-2 llama-bpe minicpm5 dbrx qwen2 qwen35 jais-2 smollm falcon deepseek-llm deepseek-coder deepseek-v3',
+    'spark2.5 youtu bloom viking tekken chameleon gpt-4o tiny_aya kimi-k2 superbpe bailingmoe seed-coder ufakzeka',
+    'afmoe laguna exaone-moe whitespace',
+  ])('encode any text without loss: %s', (names) => {
+    const texts = [
+      'Hello, World! 12345',
+      "it's\t\n\n  ½ é 漢字 かな 한국어 ไทย",
+      'camelCase_snake 🙂👍',
+    ];
+    for (const name of names.split(' ')) {
+      const built = tokenizerFromGguf(byteVocabulary({ 'tokenizer.ggml.pre': name }));
+      expect(built.warnings).toEqual([]);
+      const tokenizer = createTokenizer(built.definition);
+      for (const text of texts) expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+    }
+  });
+});
+
 describe('chats', () => {
   const { definition } = tokenizerFromGguf(byteVocabulary());
   const tokenizer = createTokenizer(definition);
