@@ -22,6 +22,7 @@ import type {
   GenerationResult,
   LanguageModelInfo,
   LoadOptions,
+  LoadProgress,
   Message,
   Source,
 } from '../types.ts';
@@ -263,6 +264,7 @@ async function upload(
   compiling.catch(() => undefined);
   try {
     await uploadChunks(gpu, file, weights, options);
+    options.onProgress?.(compileProgress(file));
     const decoder = await compiling;
     decoder.writeRopeTables(weights.vectors);
     throwIfAborted(options.signal, 'model/load');
@@ -276,6 +278,18 @@ async function upload(
     weights.dispose();
     throw toVitrailError(thrown, 'model/load');
   }
+}
+
+/** All bytes are there; what is left is the compiler's, which says nothing of its progress. */
+function compileProgress({ gpuBytes, cached }: OpenModel): LoadProgress {
+  return {
+    phase: 'compile',
+    loadedBytes: gpuBytes,
+    totalBytes: gpuBytes,
+    cached,
+    bytesPerSecond: 0,
+    etaMs: 0,
+  };
 }
 
 /** Bytes that may wait for the GPU at once: `writeBuffer` copies, and unbounded copies would pile up in memory. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VitrailError } from '../errors.ts';
 import { fetchFile } from '../testing/data.ts';
-import type { GenerateOptions, Message, TextEvent } from '../types.ts';
+import type { GenerateOptions, LoadProgress, Message, TextEvent } from '../types.ts';
 import { Engine } from './engine.ts';
 import type { EngineModel } from './engine-model.ts';
 
@@ -188,6 +188,16 @@ describe('the engine', () => {
       expect(await answer(model)).toHaveLength(12);
     }
     expect(engine.stats().gpuBytes).toBe(0);
+    await engine.dispose();
+  });
+
+  it('tells how far a load is, to the compiler at its end', async () => {
+    const engine = await Engine.create();
+    const seen: LoadProgress[] = [];
+    const onProgress = (progress: LoadProgress) => seen.push(progress);
+    await engine.loadModel(await fixture('qwen2'), { ...load, onProgress });
+    expect(seen.at(-1)?.phase).toBe('compile');
+    expect(seen.every(({ loadedBytes, totalBytes }) => loadedBytes <= totalBytes)).toBe(true);
     await engine.dispose();
   });
 
