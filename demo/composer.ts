@@ -6,6 +6,7 @@ export class Composer {
   readonly #chat: Chat;
   readonly #prompt = byId<HTMLTextAreaElement>('prompt');
   readonly #send = byId<HTMLButtonElement>('send');
+  readonly #stop = byId<HTMLButtonElement>('stop');
 
   constructor(chat: Chat, ask: (text: string) => void) {
     this.#chat = chat;
@@ -23,7 +24,7 @@ export class Composer {
       this.#prompt.value = '';
       ask(text);
     });
-    byId('stop').addEventListener('click', () => void chat.stop());
+    this.#stop.addEventListener('click', () => void chat.stop());
     addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && !document.querySelector('dialog[open]')) void chat.stop();
     });
@@ -38,8 +39,16 @@ export class Composer {
   show(): void {
     const { status } = this.#chat.getState();
     const running = status === 'submitted' || status === 'streaming';
-    this.#send.hidden = running;
-    byId('stop').hidden = !running;
+    if (running === this.#stop.hidden) this.#swapButtons(running);
     this.#send.disabled = !this.#chat.options.model || this.#prompt.value.trim() === '';
+  }
+
+  /** Send or Stop. The button that began or ended an answer goes away: the focus that it has must not go with it. */
+  #swapButtons(running: boolean): void {
+    const focused = document.activeElement;
+    this.#send.hidden = running;
+    this.#stop.hidden = !running;
+    if (focused === this.#stop) this.focus();
+    else if (running && focused?.matches('main button')) this.#stop.focus();
   }
 }

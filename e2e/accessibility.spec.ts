@@ -55,35 +55,105 @@ test('the samples have no violations', async ({ page }) => {
   }
 });
 
-test('the keyboard alone reaches everything', async ({ page }) => {
+test('the keyboard alone reaches everything, and sees where it is', async ({ page }) => {
   await openDemo(page);
-  const reached = new Set<string>();
-  await page.locator('body').press('Tab');
-  for (let step = 0; step < 20; step++) {
-    reached.add(
-      await page.evaluate(() => {
-        const focused = document.activeElement as HTMLElement;
-        return (
-          focused.getAttribute('aria-label') ?? (focused.id || (focused.textContent ?? '').trim())
-        );
-      }),
-    );
-    await page.keyboard.press('Tab');
-  }
-  for (const id of ['model-button', 'storage-button', 'settings-button', 'theme-button', 'prompt'])
-    expect([...reached]).toContain(id);
-
-  await page.locator('#model-button').focus();
-  await page.keyboard.press('Enter');
-  await expect(page.getByRole('dialog', { name: 'Choose a model' })).toBeVisible();
-  await page.keyboard.press('Escape');
-  await expect(page.locator('#model-button')).toBeFocused();
-
+  await askSomething(page);
+  // The input line shows its focus by the border around it.
+  const border = () =>
+    page.locator('.composer').evaluate((form) => getComputedStyle(form).borderColor);
   await page.locator('#prompt').focus();
+  const focusedBorder = await border();
+  await page.locator('#prompt').blur();
+  await expect.poll(border).not.toBe(focusedBorder);
+
+  const reached = new Set<string>();
+  for (let step = 0; step < 14; step++) {
+    await page.keyboard.press('Tab');
+    const { name, outline } = await page.evaluate(() => {
+      const focused = document.activeElement as HTMLElement;
+      const name = focused === document.body ? '' : focused.id || focused.textContent?.trim();
+      return { name, outline: getComputedStyle(focused).outlineStyle };
+    });
+    if (!name) continue;
+    reached.add(name);
+    if (name !== 'prompt') expect(outline, name).toBe('solid');
+  }
+  const wanted = ['model-button', 'new-chat', 'storage-button', 'settings-button', 'theme-button'];
+  expect([...reached]).toEqual(expect.arrayContaining([...wanted, 'Copy', 'Regenerate', 'prompt']));
+});
+
+test('dialogs open, keep and give back the focus by keyboard', async ({ page }) => {
+  await openDemo(page);
+  for (const id of ['model-button', 'settings-button', 'storage-button']) {
+    const button = page.locator(`#${id}`);
+    const dialog = page.getByRole('dialog');
+    await button.focus();
+    await page.keyboard.press('Enter');
+    await expect(dialog).toBeVisible();
+    for (let step = 0; step < 3; step++) {
+      await page.keyboard.press('Tab');
+      // Past the last control the browser's own come; never the page behind the dialog.
+      const behind = await page.evaluate(() => document.activeElement?.closest('header, main'));
+      expect(behind).toBeNull();
+    }
+    await page.keyboard.press('Escape');
+    await expect(dialog).toBeHidden();
+    await expect(button).toBeFocused();
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('button', { name: 'Close' }).focus();
+    await page.keyboard.press('Enter');
+    await expect(dialog).toBeHidden();
+    await expect(button).toBeFocused();
+  }
+});
+
+test('a whole chat by keyboard alone: ask, stop, ask again, and hear the answer', async ({
+  page,
+}) => {
+  await openDemo(page);
+  const answer = page.getByRole('listitem', { name: 'Answer' });
+  // The input line has the focus as soon as the model is ready.
+  await expect(page.locator('#prompt')).toBeFocused();
   await page.keyboard.type('It was a dark evening, and');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('the rain came down');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Escape');
+  await expect(answer).toContainText('stopped');
+  await expect(page.getByRole('listitem', { name: 'You' })).toHaveText(/and\s+the rain/);
+
+  await page.keyboard.press('Shift+Tab');
+  await expect(page.getByRole('button', { name: 'Regenerate' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(answer).toContainText('24 tokens');
+  const spoken = await page.locator('#announcer').textContent();
+  expect(spoken).toBeTruthy();
+  const said = await page.evaluate(
+    () => JSON.parse(localStorage['vitrail-demo']).messages.at(-1).parts[0].text,
+  );
+  expect(said).toContain(spoken);
+});
+
+test('the focus is never lost with the button that had it', async ({ page }) => {
+  await openDemo(page);
+  await page.keyboard.type('It was a dark evening, and');
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('button', { name: 'Send' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page.locator('#prompt')).toBeFocused();
+  await page.keyboard.press('Shift+Tab');
+  await expect(page.getByRole('button', { name: 'Regenerate' })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('listitem', { name: 'Answer' })).toContainText('24 tokens');
-  await expect(page.locator('#announcer')).not.toBeEmpty();
+  await expect(page.locator('#prompt')).toBeFocused();
+
+  await page.getByRole('button', { name: 'New chat' }).focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#suggestions button').first().focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeFocused();
 });
 
 test('a phone shows everything without scrolling sideways', async ({ page }) => {
@@ -105,4 +175,6 @@ test('a phone shows everything without scrolling sideways', async ({ page }) => 
     expect(await overflow()).toBeLessThanOrEqual(0);
     await page.keyboard.press('Escape');
   }
+  await page.setViewportSize({ width: 390, height: 844 });
+  expect(await overflow()).toBeLessThanOrEqual(0);
 });
