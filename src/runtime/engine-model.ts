@@ -254,16 +254,21 @@ async function upload(
 ): Promise<Loaded> {
   const names = architecture.weights(file.header, config);
   const formatOf = (tensor: TensorInfo) => gpuFormat(tensor, options);
-  const weights = await gpu.withMemoryCheck(
-    () => new DecoderWeights(gpu, config, names, file.header.tensors, formatOf),
-  );
+  let weights: DecoderWeights | undefined;
+  const allocation = gpu.withMemoryCheck(() => {
+    weights = new DecoderWeights(gpu, config, names, file.header.tensors, formatOf);
+    return weights;
+  });
+  allocation.catch(() => undefined);
+  // The GPU's verdict takes as long as reading the first shards: what is stored already is read meanwhile.
+  if (!weights || !file.cached) weights = await allocation;
   const compiling = Decoder.create(gpu, config, weights, {
     contextLength: contextLengthOf(config, options),
     kvCache: options.attention?.kvCache ?? 'f16',
   });
   compiling.catch(() => undefined);
   try {
-    await uploadChunks(gpu, file, weights, options);
+    await uploadChunks(gpu, file, weights, allocation, options);
     options.onProgress?.(compileProgress(file));
     const decoder = await compiling;
     decoder.writeRopeTables(weights.vectors);
@@ -299,10 +304,12 @@ async function uploadChunks(
   gpu: Gpu,
   file: OpenModel,
   weights: DecoderWeights,
+  allocation: Promise<unknown>,
   options: LoadOptions,
 ): Promise<void> {
   let waiting = 0;
   for await (const chunk of file.chunks()) {
+    await allocation;
     throwIfAborted(options.signal, 'model/upload');
     gpu.checkAlive();
     weights.upload(chunk);
