@@ -45,6 +45,54 @@ test('downloads in little memory, answers exactly, and opens again without the n
   );
 });
 
+test('opens in the demo with its progress shown, and answers exactly on a second visit without the network', async ({
+  page,
+  site,
+}) => {
+  test.setTimeout(180_000);
+  await page.addInitScript(() => {
+    const settings = {
+      system: '',
+      generate: { temperature: 0, maxTokens: 16 },
+      contextLength: 512,
+    };
+    localStorage['vitrail-demo'] ??= JSON.stringify({ settings });
+    const progress = new Set<string>();
+    Object.assign(window, { progress });
+    addEventListener('DOMContentLoaded', () => {
+      const text = document.querySelector('#load-text') as HTMLElement;
+      const keep = () => progress.add(text.textContent ?? '');
+      new MutationObserver(keep).observe(text, { childList: true });
+    });
+  });
+  const isReady = () =>
+    expect(page.locator('#model-name')).toContainText('SmolLM2-135M-Instruct.Q4_1');
+  await page.goto(`/?model=${site.url}${model}`);
+  await expect(page.locator('#suggestions')).toBeVisible({ timeout: 90_000 });
+  await isReady();
+  const downloading = (await progressTexts(page)).filter((text) => text.includes('Downloading'));
+  expect(downloading.length).toBeGreaterThan(3);
+  expect(downloading.at(-1)).toMatch(/^Downloading: [\d.]+ MB of [\d.]+ MB at [\d.]+ .B\/s/);
+
+  site.faults.set(model, () => ({ status: 503 }));
+  const before = site.rangesOf(model).length;
+  await page.goto('/');
+  const { messages, text } = referenceChat();
+  await page.getByRole('textbox', { name: 'Message' }).fill(messages[0]?.content ?? '');
+  await page.getByRole('button', { name: 'Send' }).click();
+  await isReady();
+  const answer = page.getByRole('listitem', { name: 'Answer' });
+  await expect(answer).toContainText('tokens', { timeout: 60_000 });
+  await expect(answer.locator('.body')).toHaveText(text);
+  expect((await progressTexts(page)).join('\n')).not.toContain('Downloading');
+  expect(site.rangesOf(model)).toHaveLength(before);
+});
+
+/** Every text that stood below the progress bar since the page was opened. */
+function progressTexts(page: Page): Promise<string[]> {
+  return page.evaluate(() => [...(window as never as { progress: Set<string> }).progress]);
+}
+
 function referenceChat(): ReferenceChat {
   const path = `${dataFolder}/lm/SmolLM2-135M-Instruct.reference.json`;
   return JSON.parse(readFileSync(path, 'utf8'))[1];
