@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { CDPSession, Page } from '@playwright/test';
+import type { LanguageModel, Runtime } from '../src/index.ts';
 import { dataFolder, expect, lacksData, lacksDataReason, test } from './site.ts';
 
 /** A real chat model of 98 MB, held to exact answers that were computed in double precision. */
@@ -25,21 +26,18 @@ test('downloads in little memory, answers exactly, and opens again without the n
   test.setTimeout(240_000);
   const heap = new WorkerHeap(await context.newCDPSession(blank));
   await heap.watch();
-  const cold = await answer(blank, referenceChat());
-  const peak = heap.stop();
-  console.log(
-    `cold load ${cold.loadMs.toFixed(0)} ms, worker's heap at most ${peak.toFixed(0)} MiB`,
-  );
-  expect(cold.tokens).toEqual(referenceChat().ids);
-  expect(cold.text).toBe(referenceChat().text);
-  expect(cold.promptTokens).toBe(referenceChat().tokens.length);
+  const coldMs = await load(blank);
+  // Collecting garbage all the time, as the watch does, would halve the speed of the answer.
+  const peak = await heap.stop();
+  console.log(`cold load ${coldMs.toFixed(0)} ms, worker's heap at most ${peak.toFixed(0)} MiB`);
   expect(peak).toBeGreaterThan(1);
   expect(peak).toBeLessThan(96);
+  const { messages, tokens, ids, text } = referenceChat();
+  expect(await answer(blank, messages)).toEqual({ ids, text, promptTokens: tokens.length });
 
   site.faults.set(model, () => ({ status: 503 }));
   const plainMs = await blank.evaluate(plainLoad);
-  const warm = await answer(blank, referenceChat());
-  expect(warm.tokens).toEqual(cold.tokens);
+  const warm = await loadAgain(blank);
   console.log(
     `warm load ${warm.loadMs.toFixed(0)} ms, with its pipelines compiled ${warm.againMs.toFixed(0)} ms, of it weights ${warm.weightsMs.toFixed(0)} ms; the same bytes from IndexedDB to the GPU and nothing else ${plainMs.toFixed(0)} ms`,
   );
@@ -98,29 +96,46 @@ function referenceChat(): ReferenceChat {
   return JSON.parse(readFileSync(path, 'utf8'))[1];
 }
 
-/** Loads, answers greedily, and leaves nothing on the GPU. */
-function answer(page: Page, { messages }: ReferenceChat) {
-  return page.evaluate(
-    async ([source, asked]) => {
-      const runtime = await vitrail.createRuntime();
-      const start = performance.now();
-      const loaded = await runtime.loadModel(source, { contextLength: 512 });
-      const loadMs = performance.now() - start;
-      const { tokens, text, usage } = await loaded.chat(asked, { temperature: 0, maxTokens: 16 })
-        .result;
-      await loaded.dispose();
-      // Once more in the same runtime: what is compiled already is not timed again.
-      const restart = performance.now();
-      const weights: number[] = [];
-      const onProgress = () => weights.push(performance.now());
-      await runtime.loadModel(source, { contextLength: 512, onProgress });
-      const againMs = performance.now() - restart;
-      const weightsMs = (weights.at(-1) ?? 0) - (weights[0] ?? 0);
-      await runtime.dispose();
-      return { loadMs, againMs, weightsMs, tokens, text, promptTokens: usage.promptTokens };
-    },
-    [model, messages] as const,
-  );
+/** Loads in a new runtime, and keeps both for `answer`. Milliseconds. */
+function load(page: Page): Promise<number> {
+  return page.evaluate(async (source) => {
+    const runtime = await vitrail.createRuntime();
+    const start = performance.now();
+    const loaded = await runtime.loadModel(source, { contextLength: 512 });
+    const ms = performance.now() - start;
+    Object.assign(window, { runtime, loaded });
+    return ms;
+  }, model);
+}
+
+/** Answers greedily with what `load` has kept, and leaves nothing on the GPU. */
+function answer(page: Page, messages: ReferenceChat['messages']) {
+  return page.evaluate(async (asked) => {
+    const { runtime, loaded } = window as never as { runtime: Runtime; loaded: LanguageModel };
+    const { tokens, text, usage } = await loaded.chat(asked, { temperature: 0, maxTokens: 16 })
+      .result;
+    await runtime.dispose();
+    return { ids: tokens, text, promptTokens: usage.promptTokens };
+  }, messages);
+}
+
+/** Loads twice in a new runtime: what is compiled already is not timed the second time. */
+function loadAgain(page: Page) {
+  return page.evaluate(async (source) => {
+    const runtime = await vitrail.createRuntime();
+    const start = performance.now();
+    const loaded = await runtime.loadModel(source, { contextLength: 512 });
+    const loadMs = performance.now() - start;
+    await loaded.dispose();
+    const restart = performance.now();
+    const weights: number[] = [];
+    const onProgress = () => weights.push(performance.now());
+    await runtime.loadModel(source, { contextLength: 512, onProgress });
+    const againMs = performance.now() - restart;
+    const weightsMs = (weights.at(-1) ?? 0) - (weights[0] ?? 0);
+    await runtime.dispose();
+    return { loadMs, againMs, weightsMs };
+  }, model);
 }
 
 /** Runs in the page: milliseconds to read every stored shard and write it to a GPU buffer, and no more than that. */
@@ -192,9 +207,10 @@ class WorkerHeap {
     this.#devtools.send('Target.sendMessageToTarget', { sessionId, message }).catch(() => {});
   }
 
-  /** The peak so far in MiB. */
-  stop(): number {
+  /** Leaves the workers alone from here on. The peak in MiB. */
+  async stop(): Promise<number> {
     clearInterval(this.#timer);
+    await this.#devtools.detach();
     return this.#peakBytes / mebibyte;
   }
 }
