@@ -2,7 +2,6 @@ import { Template } from '@huggingface/jinja';
 import { invalidArgument } from '../errors.ts';
 import type { Message } from '../types.ts';
 import type { TokenizerDefinition } from './definition.ts';
-import { anyOf } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface RenderOptions {
@@ -76,10 +75,7 @@ export function encodeChat(
     content: defuse(message.content, control),
   }));
   const text = renderChat(definition, inert, options);
-  const isOpen = !text.includes(joiner);
-  const ids = isOpen
-    ? tokenizer.encode(text, { special: true })
-    : encodeDefused(tokenizer, text, control);
+  const ids = tokenizer.encode(text, { special: true, joiner });
   return withBos(ids, tokenizer, definition);
 }
 
@@ -87,18 +83,12 @@ export function encodeChat(
 function defuse(content: string, control: readonly string[]): string {
   let text = content.replaceAll(joiner, '');
   for (const token of control) {
-    if (text.includes(token))
+    // A token that overlaps itself takes more than one round.
+    while (text.includes(token)) {
       text = text.replaceAll(token, token.slice(0, 1) + joiner + token.slice(1));
+    }
   }
   return text;
-}
-
-/** Between the template's control tokens everything is plain text, with the joiners taken out. */
-function encodeDefused(tokenizer: Tokenizer, text: string, control: readonly string[]): number[] {
-  return text.split(anyOf(control)).flatMap((part, index) => {
-    if (index % 2 === 1) return tokenizer.encode(part, { special: true });
-    return tokenizer.encode(part.replaceAll(joiner, ''));
-  });
 }
 
 /** BOS once: some templates write it, others leave it to the tokenizer. */

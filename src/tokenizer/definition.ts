@@ -18,6 +18,8 @@ export interface TokenizerDefinition {
   addEos: boolean;
   /** A space is put before the text, and taken off again when decoding. */
   spacePrefix: boolean;
+  /** The space goes before the very beginning only, not before what follows a special token. Default false. */
+  spacePrefixOnlyFirst?: boolean;
   /** The file's own Jinja template; null where it has none. */
   chatTemplate: string | null;
 }
@@ -25,4 +27,8 @@ export interface TokenizerDefinition {
 export interface SpecialToken {
   id: number;
   text: string;
+  /** White space before it belongs to the token and is dropped. */
+  stripsLeft?: boolean;
+  /** White space after it belongs to the token and is dropped. */
+  stripsRight?: boolean;
 }

@@ -3,11 +3,11 @@ import type { Metadata } from '../formats/header.ts';
 import { bpePatterns, defaultBpePatterns } from './bpe-patterns.ts';
 import { templateProblem } from './chat-template.ts';
 import type { SpecialToken, TokenizerDefinition } from './definition.ts';
-import { endTokens } from './special-tokens.ts';
+import { endTokens, isControlInDisguise } from './special-tokens.ts';
 
 const keyPrefix = 'tokenizer.ggml.';
 /** `tokenizer.ggml.token_type`. */
-const tokenType = { unknown: 2, control: 3, userDefined: 4 } as const;
+const tokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4 } as const;
 const sentencePieceSpace = '▁';
 
 export interface TokenizerParts {
@@ -79,7 +79,7 @@ function byteLevelBpe(reader: VocabularyReader): TokenizerParts {
       model: {
         type: 'BPE',
         vocab: reader.vocabulary(),
-        merges: reader.texts('merges'),
+        merges: reader.merges(),
         ignore_merges: family.ignoreMerges ?? false,
         byte_fallback: escapeSpaces,
       },
@@ -126,12 +126,15 @@ function mergesByScore(reader: VocabularyReader): [string, string][] {
   const tokens = reader.tokens;
   const scores = reader.numbers('scores');
   const ids = new Map(tokens.map((token, id) => [token, id]));
+  const lengths = new Set(tokens.map((token) => token.length));
   const merges: { pair: [string, string]; score: number; left: number; right: number }[] = [];
   tokens.forEach((token, id) => {
     const characters = [...token];
     let at = 0;
     for (const character of characters.slice(0, -1)) {
       at += character.length;
+      // Keeps a token of absurd length from costing the square of it.
+      if (!lengths.has(at) || !lengths.has(token.length - at)) continue;
       const left = ids.get(token.slice(0, at));
       const right = ids.get(token.slice(at));
       if (left === undefined || right === undefined) continue;
@@ -143,18 +146,28 @@ function mergesByScore(reader: VocabularyReader): [string, string][] {
   return merges.map(({ pair }) => pair);
 }
 
+const singleSpaces = [
+  { type: 'Strip', strip_left: true, strip_right: true },
+  { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
+];
+
 function unigram(reader: VocabularyReader): TokenizerParts {
   const scores = reader.numbers('scores');
   const charsMap = reader.bytes('precompiled_charsmap');
   const spacePrefix = reader.flag('add_space_prefix', true);
-  const precompiled = { type: 'Precompiled', precompiled_charsmap: toBase64(charsMap) };
+  const normalizers = [
+    ...(charsMap.length > 0
+      ? [{ type: 'Precompiled', precompiled_charsmap: toBase64(charsMap) }]
+      : []),
+    ...(reader.flag('remove_extra_whitespaces', false) ? singleSpaces : []),
+  ];
   const definition = reader.definition({
     alphabet: 'sentencepiece',
     spacePrefix,
     addBos: false,
     addEos: true,
     json: {
-      normalizer: charsMap.length > 0 ? precompiled : null,
+      normalizer: { type: 'Sequence', normalizers },
       pre_tokenizer: {
         type: 'Metaspace',
         replacement: sentencePieceSpace,
@@ -255,12 +268,23 @@ class VocabularyReader {
     return this.tokens[this.id(key) ?? otherwise] ?? null;
   }
 
+  merges(): string[] {
+    const merges = this.texts('merges');
+    if (merges.length === 0) throw corrupt('the merges are missing');
+    const broken = merges.find((merge) => merge.indexOf(' ', 1) < 0);
+    if (broken !== undefined) throw corrupt(`'${broken.slice(0, 40)}' is no merge of two tokens`);
+    return merges;
+  }
+
   vocabulary(): Record<string, number> {
     return Object.fromEntries(this.tokens.map((token, id) => [token, id]));
   }
 
   special(): SpecialToken[] {
-    return this.#ofType(tokenType.control, tokenType.unknown);
+    return this.#where((type, text) => {
+      if (type === tokenType.control || type === tokenType.unknown) return true;
+      return isControlInDisguise(text, type === tokenType.userDefined);
+    }).map((token) => (this.#stripsRight(token.text) ? { ...token, stripsRight: true } : token));
   }
 
   definition(given: {
@@ -285,7 +309,9 @@ class VocabularyReader {
       },
       tokens: this.tokens,
       control,
-      userDefined: this.#ofType(tokenType.userDefined),
+      userDefined: this.#where(
+        (type, text) => type === tokenType.userDefined && !isControlInDisguise(text, true),
+      ),
       bosId,
       eosId,
       endIds: endTokens([eosId, this.id('eot_token_id'), this.id('eom_token_id')], control),
@@ -296,10 +322,18 @@ class VocabularyReader {
     };
   }
 
-  #ofType(...types: number[]): SpecialToken[] {
-    const wanted = new Set(types);
-    const given = this.numbers('token_type');
-    return this.tokens.flatMap((text, id) => (wanted.has(given[id] ?? 1) ? [{ id, text }] : []));
+  #where(isWanted: (type: number, text: string) => boolean): SpecialToken[] {
+    const types = this.numbers('token_type');
+    return this.tokens.flatMap((text, id) =>
+      isWanted(types[id] ?? tokenType.normal, text) ? [{ id, text }] : [],
+    );
+  }
+
+  /** Phi-3 takes the white space behind its control tokens; files do not say so except by the model's name. */
+  #stripsRight(text: string): boolean {
+    const name = this.#metadata.get('general.name');
+    if (typeof name !== 'string' || !/phi[-_ ]?3/i.test(name)) return false;
+    return !['<unk>', '<s>', '<|endoftext|>'].includes(text);
   }
 }
 

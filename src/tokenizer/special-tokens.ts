@@ -19,6 +19,17 @@ const endTexts = new Set([
   '</s>',
 ]);
 
+/** Texts that nobody writes by chance: `<|user|>`, `<｜Assistant｜>`, `<start_of_turn>`. */
+const controlLook = /^<[|｜].*[|｜]>$|^<start_of_turn>$/su;
+
+/**
+ * Is this a control token, though the file calls it an ordinary or a user's one? Some converters do; taken at its word, the
+ * answer would run on behind its end, and a message could speak for another role.
+ */
+export function isControlInDisguise(text: string, isUserDefined: boolean): boolean {
+  return endTexts.has(text) || (isUserDefined && controlLook.test(text));
+}
+
 /** The end of text that the file names, and control tokens that are known to end a turn. */
 export function endTokens(
   eosIds: readonly (number | null)[],
@@ -31,33 +42,36 @@ export function endTokens(
 /** A text cut at special tokens: strings between them, numbers for them. The longest token wins at each place. */
 export class SpecialTokenSplitter {
   readonly #pattern: RegExp | null;
-  readonly #ids: ReadonlyMap<string, number>;
+  readonly #tokens: ReadonlyMap<string, SpecialToken>;
 
   constructor(tokens: readonly SpecialToken[]) {
     const texts = tokens.map(({ text }) => text).filter((text) => text.length > 0);
     texts.sort((a, b) => b.length - a.length);
-    this.#ids = new Map(tokens.map(({ id, text }) => [text, id]));
+    this.#tokens = new Map(tokens.map((token) => [token.text, token]));
     this.#pattern =
       texts.length > 0 ? new RegExp(`(${texts.map(escapePattern).join('|')})`, 'u') : null;
   }
 
   split(text: string): (string | number)[] {
     if (!this.#pattern) return text.length > 0 ? [text] : [];
-    const parts = text.split(this.#pattern);
     // A split with one group gives text and separators in turn.
-    return parts
-      .map((part, index) => (index % 2 === 1 ? (this.#ids.get(part) ?? part) : part))
-      .filter((part) => part !== '');
+    const parts = text.split(this.#pattern);
+    return parts.flatMap((part, index) => {
+      if (index % 2 === 1) return this.#tokens.get(part)?.id ?? [];
+      const stripped = this.#strip(part, parts[index - 1], parts[index + 1]);
+      return stripped === '' ? [] : stripped;
+    });
+  }
+
+  /** The text between two special tokens without the white space that they take. */
+  #strip(text: string, before: string | undefined, after: string | undefined): string {
+    const trimsStart = before !== undefined && this.#tokens.get(before)?.stripsRight === true;
+    const trimsEnd = after !== undefined && this.#tokens.get(after)?.stripsLeft === true;
+    const start = trimsStart ? text.trimStart() : text;
+    return trimsEnd ? start.trimEnd() : start;
   }
 }
 
 function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-}
-
-/** Matches any of the texts, the longest that fits, as the one group of the pattern. */
-export function anyOf(texts: readonly string[]): RegExp {
-  const longestFirst = [...texts].sort((a, b) => b.length - a.length);
-  const escaped = longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  return new RegExp(`(${escaped.join('|')})`, 'u');
 }

@@ -24,7 +24,7 @@ export class TokenText {
       return utf8.encode(token);
     switch (this.#definition.alphabet) {
       case 'bytes':
-        return Uint8Array.from(token, (letter) => byteOfLetter.get(letter) ?? 0x3f);
+        return byteLevel(token);
       case 'wordpiece':
         return utf8.encode(token.startsWith('##') ? token.slice(2) : isFirst ? token : ` ${token}`);
       default:
@@ -41,6 +41,12 @@ export class TokenText {
 }
 
 const utf8 = new TextEncoder();
+
+/** A token with a letter that stands for no byte was added as plain text. */
+function byteLevel(token: string): Uint8Array {
+  const bytes = Array.from(token, (letter) => byteOfLetter.get(letter));
+  return bytes.every((byte) => byte !== undefined) ? Uint8Array.from(bytes) : utf8.encode(token);
+}
 
 /** Byte-level vocabularies write each byte as a printable letter: printable ones as themselves, the others from U+0100 on. */
 const byteOfLetter: ReadonlyMap<string, number> = new Map(

@@ -1,4 +1,5 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
+import { VitrailError } from '../errors.ts';
 import type { TokenizerDefinition } from './definition.ts';
 import { SpecialTokenSplitter } from './special-tokens.ts';
 import { TokenText } from './token-text.ts';
@@ -13,6 +14,8 @@ export interface EncodeOptions {
   special?: boolean;
   /** Begin with BOS and end with EOS where the model is trained so. Default false. */
   addBos?: boolean;
+  /** Taken out of the text after special tokens are found: it keeps the token that it interrupts plain text. */
+  joiner?: string;
 }
 
 export interface Tokenizer {
@@ -28,15 +31,27 @@ export interface Tokenizer {
   count(text: string): number;
 }
 
-/** Builds the tokenizer that a definition describes. */
+/** Builds the tokenizer that a definition describes. Throws `tokenizer-unsupported` where a part of it is not known. */
 export function createTokenizer(definition: TokenizerDefinition): Tokenizer {
-  return new DefinedTokenizer(definition);
+  try {
+    return new DefinedTokenizer(definition);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new VitrailError('tokenizer-unsupported', `The tokenizer cannot be built: ${reason}.`, {
+      where: 'tokenizer/build',
+      fix: 'Use a GGUF file of the same model, or a model whose tokenizer.json has known parts only.',
+      cause,
+    });
+  }
 }
 
 /** Puts streamed tokens together to text, never half a UTF-8 sequence. */
 export function createDetokenizer(tokenizer: Tokenizer): Detokenizer {
-  if (!(tokenizer instanceof DefinedTokenizer)) throw new Error('a tokenizer of createTokenizer');
-  return new StreamedText(tokenizer.text);
+  if (tokenizer instanceof DefinedTokenizer) return new StreamedText(tokenizer.text);
+  throw new VitrailError('invalid-argument', 'This tokenizer cannot decode a stream.', {
+    where: 'tokenizer/detokenizer',
+    fix: 'Pass a tokenizer that createTokenizer made.',
+  });
 }
 
 export interface Detokenizer {
@@ -52,7 +67,10 @@ class DefinedTokenizer implements Tokenizer {
   readonly eosId: number | null;
   readonly endIds: ReadonlySet<number>;
   readonly text: TokenText;
+  readonly #definition: TokenizerDefinition;
   readonly #library: LibraryTokenizer;
+  /** For what is not the beginning of a text, where that makes a difference. */
+  #continuing: LibraryTokenizer | undefined;
   readonly #plain: SpecialTokenSplitter;
   readonly #special: SpecialTokenSplitter;
   readonly #addBos: boolean;
@@ -64,6 +82,7 @@ class DefinedTokenizer implements Tokenizer {
     this.eosId = definition.eosId;
     this.endIds = new Set(definition.endIds);
     this.text = new TokenText(definition);
+    this.#definition = definition;
     this.#library = new LibraryTokenizer(definition.json, {});
     this.#plain = new SpecialTokenSplitter(definition.userDefined);
     this.#special = new SpecialTokenSplitter([...definition.userDefined, ...definition.control]);
@@ -73,9 +92,11 @@ class DefinedTokenizer implements Tokenizer {
 
   encode(text: string, options: EncodeOptions = {}): number[] {
     const splitter = options.special ? this.#special : this.#plain;
-    const ids = splitter
-      .split(text)
-      .flatMap((part) => (typeof part === 'number' ? [part] : this.#encodePlain(part)));
+    const { joiner } = options;
+    const ids = splitter.split(text).flatMap((part, index) => {
+      if (typeof part === 'number') return [part];
+      return this.#encodePlain(joiner ? part.replaceAll(joiner, '') : part, index === 0);
+    });
     if (!options.addBos) return ids;
     const begin = this.#addBos && this.bosId !== null ? [this.bosId] : [];
     const end = this.#addEos && this.eosId !== null ? [this.eosId] : [];
@@ -91,9 +112,29 @@ class DefinedTokenizer implements Tokenizer {
     return this.encode(text).length;
   }
 
-  #encodePlain(text: string): number[] {
-    return this.#library.encode(text, { add_special_tokens: false }).ids;
+  #encodePlain(text: string, isBeginning: boolean): number[] {
+    const library = isBeginning ? this.#library : this.#continuingLibrary();
+    // What neither a token nor the unknown token stands for has no id.
+    return library.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined);
   }
+
+  #continuingLibrary(): LibraryTokenizer {
+    if (!this.#definition.spacePrefixOnlyFirst) return this.#library;
+    this.#continuing ??= new LibraryTokenizer(withoutPrefix(this.#definition.json), {});
+    return this.#continuing;
+  }
+}
+
+/** The same tokenizer, but with no space put before the text. */
+function withoutPrefix(json: Record<string, unknown>): Record<string, unknown> {
+  const never = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(never);
+    if (typeof value !== 'object' || value === null) return value;
+    const entries = Object.entries(value).map(([key, inner]) => [key, never(inner)]);
+    const copy = Object.fromEntries(entries);
+    return copy.type === 'Metaspace' ? { ...copy, prepend_scheme: 'never' } : copy;
+  };
+  return { ...json, pre_tokenizer: never(json.pre_tokenizer) };
 }
 
 class StreamedText implements Detokenizer {
