@@ -1,6 +1,6 @@
 /**
  * How byte-level BPE cuts text into words, by `tokenizer.ggml.pre` of GGUF files. A family is a list of patterns that are
- * applied one after the other: what a pattern matches becomes a word, what lies between goes on to the next.
+ * applied one after the other: each cuts every piece that the one before left into its matches and what lies between them.
  */
 export interface BpePatterns {
   patterns: readonly string[];
@@ -8,7 +8,9 @@ export interface BpePatterns {
   ignoreMerges?: boolean;
   /** Files of this kind begin with BOS unless they say otherwise. */
   addBos?: boolean;
-  /** Spaces are written as ▁ before the cut, and characters stand for themselves instead of bytes. */
+  /** Characters stand for themselves instead of bytes. */
+  plainCharacters?: boolean;
+  /** Spaces are written as ▁ before the cut. */
   escapeSpaces?: boolean;
 }
 
@@ -114,7 +116,7 @@ const families = {
   },
   tinyAya: {
     patterns: [
-      thousands,
+      '\\d{1,3}(?=(?:\\d{3})*\\b)',
       `${cased(`(?:${contractions})?`)}|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|${spaces}`,
     ],
   },
@@ -147,8 +149,15 @@ const families = {
       `${contractions}|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
     ],
   },
-  lines: { patterns: ['[^\\n]+|[\\n]+'], escapeSpaces: true },
-  whitespace: { patterns: ['\\S+|\\s+'] },
+  lines: { patterns: ['[^\\n]+|[\\n]+'], plainCharacters: true, escapeSpaces: true },
+  // A run of line breaks is a token, but no merges lead to it.
+  wholeBreaks: {
+    patterns: ['[^\\n]+|[\\n]+'],
+    plainCharacters: true,
+    escapeSpaces: true,
+    ignoreMerges: true,
+  },
+  whitespace: { patterns: ['\\S+|\\s+'], plainCharacters: true },
 } satisfies Record<string, BpePatterns>;
 
 /** Names of each family, as converters write them. */
@@ -183,7 +192,8 @@ const names: Readonly<Record<keyof typeof families, string>> = {
   afmoe: 'afmoe',
   laguna: 'laguna',
   exaoneMoe: 'exaone-moe',
-  lines: 'gemma4 granite-embed-multi-311m sarvam-moe',
+  lines: 'sarvam-moe',
+  wholeBreaks: 'gemma4 granite-embed-multi-311m',
   whitespace: 'whitespace',
 };
 

@@ -50,7 +50,8 @@ const kinds: Readonly<Record<string, (reader: VocabularyReader) => TokenizerPart
 function byteLevelBpe(reader: VocabularyReader): TokenizerParts {
   const pre = reader.text('pre', 'default');
   const patterns = bpePatterns(pre);
-  const { escapeSpaces = false, ...family } = patterns ?? defaultBpePatterns;
+  const family = patterns ?? defaultBpePatterns;
+  const { plainCharacters = false, escapeSpaces = false } = family;
   const warnings = patterns
     ? []
     : [`The pre-tokenizer '${pre}' is not known; text is cut as by default.`];
@@ -67,21 +68,21 @@ function byteLevelBpe(reader: VocabularyReader): TokenizerParts {
     use_regex: false,
   };
   const definition = reader.definition({
-    alphabet: escapeSpaces ? 'sentencepiece' : 'bytes',
+    alphabet: plainCharacters ? 'sentencepiece' : 'bytes',
     spacePrefix: false,
     addBos: family.addBos ?? false,
     json: {
       normalizer: escapeSpaces ? replaceSpaces : null,
       pre_tokenizer: {
         type: 'Sequence',
-        pretokenizers: escapeSpaces ? splits : [...splits, bytes],
+        pretokenizers: plainCharacters ? splits : [...splits, bytes],
       },
       model: {
         type: 'BPE',
         vocab: reader.vocabulary(),
         merges: reader.merges(),
         ignore_merges: family.ignoreMerges ?? false,
-        byte_fallback: escapeSpaces,
+        byte_fallback: plainCharacters,
       },
     },
   });
