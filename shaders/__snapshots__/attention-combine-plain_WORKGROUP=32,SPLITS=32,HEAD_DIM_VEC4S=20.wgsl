@@ -4,10 +4,10 @@ const HEAD_DIM_VEC4S: u32 = 20u;
 struct Params {
   heads: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> split_outputs: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> split_scales: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> out: array<vec4<f32>>;
+const params = Params(3u);
+@group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head.
 

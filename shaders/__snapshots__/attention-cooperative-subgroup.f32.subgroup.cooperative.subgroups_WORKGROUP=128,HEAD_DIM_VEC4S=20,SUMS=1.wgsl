@@ -9,12 +9,12 @@ struct Params {
   window: u32,
   scale_log2e: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k_cache: array<KvVec>;
-@group(0) @binding(4) var<storage, read> v_cache: array<KvVec>;
-@group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>;
+const params = Params(2u, 1u, 135u, 0u, 0.3606737554073334f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Stored>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -26,14 +26,14 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
-// Keys and values stored as they are.
-alias KvVec = vec4<f32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return stored;
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
@@ -129,7 +129,7 @@ fn main(
       score = 0.0;
       let at = (kv_base + key) * HEAD_DIM_VEC4S;
       for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        score += dot(query[i], unpack_kv(k_cache[at + i]));
+        score += dot(query[i], unpack_stored(k_cache[at + i]));
       }
     }
     let in_block = min(WORKGROUP, position + 1u - block);
@@ -143,7 +143,7 @@ fn main(
     workgroupBarrier();
     if (part < PARTS) {
       for (var j = part; j < in_block; j += PARTS) {
-        output += probabilities[j] * unpack_kv(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+        output += probabilities[j] * unpack_stored(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
       }
     }
     workgroupBarrier();

@@ -7,12 +7,12 @@ struct Params {
   window: u32,
   scale_log2e: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k_cache: array<KvVec>;
-@group(0) @binding(4) var<storage, read> v_cache: array<KvVec>;
-@group(0) @binding(5) var<storage, read_write> out: array<vec4<f32>>;
+const params = Params(4u, 2u, 132u, 0u, 0.3606737554073334f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Stored>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -24,14 +24,14 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
-// Keys and values stored as they are.
-alias KvVec = vec4<f32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return stored;
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
@@ -68,7 +68,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let base = (kv_base + key) * HEAD_DIM_VEC4S;
     var score = 0.0;
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      score += dot(query[i], unpack_kv(k_cache[base + i]));
+      score += dot(query[i], unpack_stored(k_cache[base + i]));
     }
     // Rescaling is needed only where the maximum moved.
     if (score > running_max) {
@@ -82,7 +82,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let probability = exp2(score - running_max);
     sum += probability;
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      output[i] += probability * unpack_kv(v_cache[base + i]);
+      output[i] += probability * unpack_stored(v_cache[base + i]);
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {

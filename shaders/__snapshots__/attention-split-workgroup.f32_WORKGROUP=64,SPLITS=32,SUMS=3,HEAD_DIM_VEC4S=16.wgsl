@@ -7,13 +7,13 @@ struct Params {
   window: u32,
   scale_log2e: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k_cache: array<KvVec>;
-@group(0) @binding(4) var<storage, read> v_cache: array<KvVec>;
-@group(0) @binding(5) var<storage, read_write> split_outputs: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> split_scales: array<vec2<f32>>;
+const params = Params(995u, 0u, 0.1803368777036667f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Stored>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -25,14 +25,14 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
-// Keys and values stored as they are.
-alias KvVec = vec4<f32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return stored;
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
@@ -87,7 +87,7 @@ const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 fn scores_of(key_at: u32) -> Sums {
   var scores: Sums;
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    let key = unpack_kv(k_cache[key_at + i]);
+    let key = unpack_stored(k_cache[key_at + i]);
     for (var g = 0u; g < SUMS; g++) {
       scores[g] += dot(query[g * HEAD_DIM_VEC4S + i], key);
     }
@@ -147,7 +147,7 @@ fn main(
     if (part < PARTS) {
       let in_block = min(WORKGROUP, end - block);
       for (var j = part; j < in_block; j += PARTS) {
-        let value = unpack_kv(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+        let value = unpack_stored(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
         for (var g = 0u; g < SUMS; g++) {
           output[g] += probabilities[j][g] * value;
         }

@@ -7,11 +7,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(80u, 35u, 140u, 80u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -22,6 +22,16 @@ struct State {
   step: u32,
   padding: u32,
   tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -48,9 +58,14 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -62,9 +77,26 @@ fn write_output(token: u32, row: u32, sum: f32) {
   y[at] = value;
 }
 
+
 fn load_x(token: u32, group: u32) -> Group {
   let at = (min(token, state.rows - 1u) * params.groups + group) * 8u;
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+  return Group(
+    unpack_stored(x[at]), unpack_stored(x[at + 1u]), unpack_stored(x[at + 2u]), unpack_stored(x[at + 3u]),
+    unpack_stored(x[at + 4u]), unpack_stored(x[at + 5u]), unpack_stored(x[at + 6u]), unpack_stored(x[at + 7u]),
+  );
+}
+
+alias TokenSums = array<f32, TOKENS>;
+
+fn row_sums(first_token: u32, row: u32) -> TokenSums {
+  var sums: TokenSums;
+  for (var group = 0u; group < params.groups; group++) {
+    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
+    }
+  }
+  return sums;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -74,13 +106,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let first_token = id.z * TOKENS;
-  var sums: array<f32, TOKENS>;
-  for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
-    for (var t = 0u; t < TOKENS; t++) {
-      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
-    }
-  }
+  let sums = row_sums(first_token, row);
   for (var t = 0u; t < TOKENS; t++) {
     write_output(first_token + t, row, sums[t]);
   }

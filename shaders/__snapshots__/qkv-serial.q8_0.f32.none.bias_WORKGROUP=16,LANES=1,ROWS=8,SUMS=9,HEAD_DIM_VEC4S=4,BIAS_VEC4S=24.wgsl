@@ -14,16 +14,16 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> norm_weight: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> k_cache: array<KvVec>;
-@group(0) @binding(8) var<storage, read_write> v_cache: array<KvVec>;
-@group(0) @binding(9) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
+const params = Params(64u, 2u, 5u, 4u, 1u, 40u, 16u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
+@group(0) @binding(8) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -53,14 +53,14 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Keys and values stored as they are.
-alias KvVec = vec4<f32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return stored;
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // Numbers out of the words that src/quant/pack.ts makes.
@@ -220,15 +220,15 @@ fn main(
   let position = state.position;
   if (is_value) {
     let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
-    v_cache[at + quads.x] = pack_kv(values.a);
-    v_cache[at + quads.y] = pack_kv(values.b);
+    v_cache[at + quads.x] = pack_stored(values.a);
+    v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, u, quads, position);
   if (head >= params.heads) {
     let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
-    k_cache[at + quads.x] = pack_kv(values.a);
-    k_cache[at + quads.y] = pack_kv(values.b);
+    k_cache[at + quads.x] = pack_stored(values.a);
+    k_cache[at + quads.y] = pack_stored(values.b);
   } else {
     queries[head * HEAD_DIM_VEC4S + quads.x] = values.a;
     queries[head * HEAD_DIM_VEC4S + quads.y] = values.b;

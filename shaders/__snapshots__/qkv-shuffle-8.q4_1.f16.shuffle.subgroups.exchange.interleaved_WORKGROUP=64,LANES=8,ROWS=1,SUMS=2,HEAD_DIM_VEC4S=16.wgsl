@@ -14,15 +14,15 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> norm_weight: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> k_cache: array<KvVec>;
-@group(0) @binding(8) var<storage, read_write> v_cache: array<KvVec>;
+const params = Params(96u, 3u, 4u, 9u, 3u, 40u, 64u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -52,14 +52,14 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Keys and values stored in half precision, two to a word: no f16 extension is needed for that.
-alias KvVec = vec2<u32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
 // Numbers out of the words that src/quant/pack.ts makes.
@@ -231,15 +231,15 @@ fn main(
   let position = state.position;
   if (is_value) {
     let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
-    v_cache[at + quads.x] = pack_kv(values.a);
-    v_cache[at + quads.y] = pack_kv(values.b);
+    v_cache[at + quads.x] = pack_stored(values.a);
+    v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, u, quads, position);
   if (head >= params.heads) {
     let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
-    k_cache[at + quads.x] = pack_kv(values.a);
-    k_cache[at + quads.y] = pack_kv(values.b);
+    k_cache[at + quads.x] = pack_stored(values.a);
+    k_cache[at + quads.y] = pack_stored(values.b);
   } else {
     queries[head * HEAD_DIM_VEC4S + quads.x] = values.a;
     queries[head * HEAD_DIM_VEC4S + quads.y] = values.b;

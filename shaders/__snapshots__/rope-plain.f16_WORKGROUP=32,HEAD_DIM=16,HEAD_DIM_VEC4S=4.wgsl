@@ -8,13 +8,13 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> qkv: array<f32>;
-@group(0) @binding(3) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> k_cache: array<KvVec>;
-@group(0) @binding(6) var<storage, read_write> v_cache: array<KvVec>;
+const params = Params(4u, 1u, 40u, 16u, 0f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -33,14 +33,14 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Keys and values stored in half precision, two to a word: no f16 extension is needed for that.
-alias KvVec = vec2<u32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
 // Takes the rows of qkv = [queries | keys | values] of a pass, rotates queries in place, and puts rotated keys and the
@@ -86,7 +86,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + params.kv_heads) {
     let kv_head = head - params.heads - params.kv_heads;
     let value = vec4<f32>(qkv[base + i], qkv[base + i + 1u], qkv[base + i + 2u], qkv[base + i + 3u]);
-    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_kv(value);
+    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
     return;
   }
   let is_key = head >= params.heads;
@@ -99,7 +99,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   );
   if (is_key) {
     let kv_head = head - params.heads;
-    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_kv(turned);
+    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
   } else {
     queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = turned;
   }

@@ -8,15 +8,15 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> qkv: array<f32>;
-@group(0) @binding(3) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> k_cache: array<KvVec>;
-@group(0) @binding(6) var<storage, read_write> v_cache: array<KvVec>;
-@group(0) @binding(7) var<storage, read> q_norm: array<f32>;
-@group(0) @binding(8) var<storage, read> k_norm: array<f32>;
+const params = Params(4u, 2u, 40u, 32u, 9.999999974752427e-7f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<Stored>;
+@group(0) @binding(6) var<storage, read> q_norm: array<f32>;
+@group(0) @binding(7) var<storage, read> k_norm: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -35,14 +35,14 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Keys and values stored as they are.
-alias KvVec = vec4<f32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
-fn unpack_kv(stored: KvVec) -> vec4<f32> {
+fn unpack_stored(stored: Stored) -> vec4<f32> {
   return stored;
 }
 
-fn pack_kv(value: vec4<f32>) -> KvVec {
+fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // Takes the rows of qkv = [queries | keys | values] of a pass, rotates queries in place, and puts rotated keys and the
@@ -96,7 +96,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + params.kv_heads) {
     let kv_head = head - params.heads - params.kv_heads;
     let value = vec4<f32>(qkv[base + i], qkv[base + i + 1u], qkv[base + i + 2u], qkv[base + i + 3u]);
-    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_kv(value);
+    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
     return;
   }
   let is_key = head >= params.heads;
@@ -110,7 +110,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   );
   if (is_key) {
     let kv_head = head - params.heads;
-    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_kv(turned);
+    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
   } else {
     queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = turned;
   }

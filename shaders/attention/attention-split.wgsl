@@ -3,7 +3,7 @@
 // part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 //#import lib/state
-//#import lib/kv-{kv}
+//#import lib/stored-{kv}
 
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
@@ -18,7 +18,7 @@ const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 fn scores_of(key_at: u32) -> Sums {
   var scores: Sums;
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    let key = unpack_kv(k_cache[key_at + i]);
+    let key = unpack_stored(k_cache[key_at + i]);
     for (var g = 0u; g < SUMS; g++) {
       scores[g] += dot(query[g * HEAD_DIM_VEC4S + i], key);
     }
@@ -83,7 +83,7 @@ fn main(
     if (part < PARTS) {
       let in_block = min(WORKGROUP, end - block);
       for (var j = part; j < in_block; j += PARTS) {
-        let value = unpack_kv(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+        let value = unpack_stored(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
         for (var g = 0u; g < SUMS; g++) {
           output[g] += probabilities[j][g] * value;
         }

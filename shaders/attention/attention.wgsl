@@ -6,7 +6,7 @@
 //              then each accumulates one vec4 of the output over its share of the block.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 //#import lib/state
-//#import lib/kv-{kv}
+//#import lib/stored-{kv}
 
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
@@ -57,7 +57,7 @@ fn main(
       score = 0.0;
       let at = (kv_base + key) * HEAD_DIM_VEC4S;
       for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        score += dot(query[i], unpack_kv(k_cache[at + i]));
+        score += dot(query[i], unpack_stored(k_cache[at + i]));
       }
     }
     let in_block = min(WORKGROUP, position + 1u - block);
@@ -71,7 +71,7 @@ fn main(
     workgroupBarrier();
     if (part < PARTS) {
       for (var j = part; j < in_block; j += PARTS) {
-        output += probabilities[j] * unpack_kv(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+        output += probabilities[j] * unpack_stored(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
       }
     }
     workgroupBarrier();
@@ -109,7 +109,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let base = (kv_base + key) * HEAD_DIM_VEC4S;
     var score = 0.0;
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      score += dot(query[i], unpack_kv(k_cache[base + i]));
+      score += dot(query[i], unpack_stored(k_cache[base + i]));
     }
     // Rescaling is needed only where the maximum moved.
     if (score > running_max) {
@@ -123,7 +123,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let probability = exp2(score - running_max);
     sum += probability;
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      output[i] += probability * unpack_kv(v_cache[base + i]);
+      output[i] += probability * unpack_stored(v_cache[base + i]);
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {

@@ -6,7 +6,7 @@
 // head_norm: RMSNorm over each query and key head before the rotation.
 //#import lib/state
 //#import lib/rope-angle
-//#import lib/kv-{kv}
+//#import lib/stored-{kv}
 
 //#if head_norm
 fn head_scale(base: u32) -> f32 {
@@ -62,7 +62,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + params.kv_heads) {
     let kv_head = head - params.heads - params.kv_heads;
     let value = vec4<f32>(qkv[base + i], qkv[base + i + 1u], qkv[base + i + 2u], qkv[base + i + 3u]);
-    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_kv(value);
+    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
     return;
   }
   let is_key = head >= params.heads;
@@ -78,7 +78,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   );
   if (is_key) {
     let kv_head = head - params.heads;
-    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_kv(turned);
+    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
   } else {
     queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = turned;
   }

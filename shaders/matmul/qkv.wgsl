@@ -6,7 +6,7 @@
 //#import lib/grid
 //#import lib/dot-group
 //#import lib/rope-angle
-//#import lib/kv-{kv}
+//#import lib/stored-{kv}
 //#import quant/{quant}
 
 alias Sums = array<f32, SUMS>;
@@ -143,15 +143,15 @@ fn main(
   let position = state.position;
   if (is_value) {
     let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
-    v_cache[at + quads.x] = pack_kv(values.a);
-    v_cache[at + quads.y] = pack_kv(values.b);
+    v_cache[at + quads.x] = pack_stored(values.a);
+    v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, u, quads, position);
   if (head >= params.heads) {
     let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
-    k_cache[at + quads.x] = pack_kv(values.a);
-    k_cache[at + quads.y] = pack_kv(values.b);
+    k_cache[at + quads.x] = pack_stored(values.a);
+    k_cache[at + quads.y] = pack_stored(values.b);
   } else {
     queries[head * HEAD_DIM_VEC4S + quads.x] = values.a;
     queries[head * HEAD_DIM_VEC4S + quads.y] = values.b;

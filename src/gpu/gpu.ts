@@ -187,7 +187,7 @@ export class Gpu {
 
   /** One encoder, one pass, one submit. `after` adds copies behind the pass. */
   submit(
-    dispatches: readonly EncodableDispatch[],
+    dispatches: readonly Dispatch[],
     rows: number,
     after?: (encoder: GPUCommandEncoder) => void,
   ): void {
@@ -234,7 +234,9 @@ export class Gpu {
   }
 }
 
-export interface EncodableDispatch {
+/** What `submit` records: a pipeline, its buffers, and how many workgroups run. */
+export interface Dispatch {
+  label: string;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   /** Workgroup counts for this many rows (tokens). */

@@ -1,5 +1,5 @@
 import type { Capabilities } from './capabilities.ts';
-import type { BufferRange, EncodableDispatch, Gpu } from './gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from './gpu.ts';
 import { shaderLibrary } from './shader-library.ts';
 import { linkShader, type ShaderOptions } from './wgsl-linker.ts';
 
@@ -24,13 +24,13 @@ export interface KernelVariant<Use> {
 
 /**
  * A kernel: one WGSL module and what binds it. `Use` says what one use of it needs: sizes, formats, switches.
- * `struct Params`, its uniform and all binding numbers are generated from this, so they cannot disagree.
+ * `params` and all binding numbers are generated from this, so they cannot disagree.
  */
 export interface Kernel<Use> {
   name: string;
   /** Path of the module in `shaders/`, without the ending. */
   shader: string;
-  /** Fields of `params` and their values for a use. Written once, when the dispatch is made. */
+  /** Fields of the constant `params` and their values for a use. */
   params: Readonly<Record<string, 'u32' | 'f32'>>;
   paramValues(use: Use): Readonly<Record<string, number>>;
   bindings: readonly KernelBinding<Use>[];
@@ -67,7 +67,7 @@ export function kernelCode<Use>(
     shaderLibrary,
     kernel.shader,
     variant.options(use),
-    [paramsStruct(kernel), ...bindingDeclarations(kernel, use)].join('\n'),
+    [paramsOf(kernel, use), ...bindingDeclarations(kernel, use)].join('\n'),
   );
 }
 
@@ -83,12 +83,12 @@ export function kernelLabel<Use>(
   return `${kernel.name}/${[...new Set(words)].join('.')}${numbers.length > 0 ? `[${numbers.join(',')}]` : ''}`;
 }
 
-/** Binding 0 is `params`; the rest follow in the order of the kernel, those not in use left out. */
+/** Bindings are numbered in the order of the kernel, those not in use left out. */
 function bindingDeclarations<Use>(kernel: Kernel<Use>, use: Use): string[] {
   const inUse = bindingsInUse(kernel, use);
   return inUse.map(({ name, type, access }, index) => {
     const space = access === 'uniform' ? 'uniform' : `storage, ${access}`;
-    return `@group(0) @binding(${index + 1}) var<${space}> ${name}: ${type};`;
+    return `@group(0) @binding(${index}) var<${space}> ${name}: ${type};`;
   });
 }
 
@@ -96,107 +96,44 @@ function bindingsInUse<Use>(kernel: Kernel<Use>, use: Use): KernelBinding<Use>[]
   return kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
 }
 
-function paramsStruct<Use>(kernel: Kernel<Use>): string {
-  const fields = Object.entries(kernel.params).map(([name, type]) => `  ${name}: ${type},`);
-  if (fields.length === 0) return '';
-  return `struct Params {\n${fields.join('\n')}\n}\n@group(0) @binding(0) var<uniform> params: Params;`;
-}
-
-/** The uniform's bytes for a use. */
-export function paramBytes<Use>(kernel: Kernel<Use>, use: Use): Uint8Array<ArrayBuffer> {
-  const values = kernel.paramValues(use);
+/**
+ * `params`, a constant: sizes are known when a kernel is compiled, so loops have constant trip counts, indices fold, and no
+ * invocation waits for a uniform.
+ */
+function paramsOf<Use>(kernel: Kernel<Use>, use: Use): string {
   const fields = Object.entries(kernel.params);
-  const view = new DataView(new ArrayBuffer(Math.ceil((fields.length * 4) / 16) * 16));
-  fields.forEach(([name, type], index) => {
+  if (fields.length === 0) return '';
+  const values = kernel.paramValues(use);
+  const literals = fields.map(([name, type]) => {
     const value = values[name];
     if (value === undefined) throw new Error(`${kernel.name}: parameter '${name}' has no value`);
-    if (type === 'u32') view.setUint32(index * 4, value, true);
-    else view.setFloat32(index * 4, value, true);
+    return type === 'u32' ? `${value}u` : `${Math.fround(value)}f`;
   });
-  return new Uint8Array(view.buffer);
+  const declared = fields.map(([name, type]) => `  ${name}: ${type},`).join('\n');
+  return `struct Params {\n${declared}\n}\nconst params = Params(${literals.join(', ')});`;
 }
 
-/** A dispatch before its parameters have a place: `DispatchPlan` gives them one. */
-export interface PreparedDispatch {
-  label: string;
-  pipeline: GPUComputePipeline;
-  params: Uint8Array<ArrayBuffer>;
-  buffers: readonly BufferRange[];
-  workgroups(rows: number): readonly [number, number, number];
-}
-
-/** Compiles the chosen variant for a use and remembers its buffers, which are named as the kernel's bindings. */
+/** Compiles the chosen variant for a use and binds its buffers, which are named as the kernel's bindings. Recording it creates nothing. */
 export async function prepareDispatch<Use>(
   gpu: Gpu,
   kernel: Kernel<Use>,
   use: Use,
   buffers: Readonly<Record<string, BufferRange | GPUBuffer>>,
   variant: KernelVariant<Use> = chooseVariant(kernel, use, gpu.capabilities),
-): Promise<PreparedDispatch> {
+): Promise<Dispatch> {
   const label = kernelLabel(kernel, use, variant);
-  const ranges = bindingsInUse(kernel, use).map(({ name }) => {
+  const entries = bindingsInUse(kernel, use).map(({ name }, binding) => {
     const given = buffers[name];
     if (!given) throw new Error(`${label}: no buffer for binding '${name}'`);
-    return 'buffer' in given ? given : { buffer: given };
+    return { binding, resource: 'buffer' in given ? given : { buffer: given } };
   });
   const pipeline = await gpu.pipeline(label, kernelCode(kernel, use, variant));
   return {
     label,
     pipeline,
-    params: paramBytes(kernel, use),
-    buffers: ranges,
+    bindGroup: gpu.createBindGroup(label, pipeline, entries),
     workgroups: (rows) => variant.workgroups(use, rows),
   };
-}
-
-/** Dispatches in order, with all their parameters in one uniform buffer. Recording one again creates nothing. */
-export class DispatchPlan {
-  readonly dispatches: readonly (EncodableDispatch & { label: string })[];
-  readonly #gpu: Gpu;
-  readonly #uniforms: GPUBuffer;
-
-  constructor(gpu: Gpu, label: string, prepared: readonly PreparedDispatch[]) {
-    this.#gpu = gpu;
-    const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;
-    const slots: number[] = [];
-    let bytes = 0;
-    for (const { params } of prepared) {
-      slots.push(bytes);
-      bytes += Math.ceil(params.byteLength / alignment) * alignment;
-    }
-    this.#uniforms = gpu.createBuffer(
-      `${label} parameters`,
-      bytes,
-      GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    );
-    const contents = new Uint8Array(this.#uniforms.size);
-    prepared.forEach(({ params }, index) => {
-      contents.set(params, slots[index]);
-    });
-    gpu.write(this.#uniforms, 0, contents);
-    this.dispatches = prepared.map((dispatch, index) => {
-      const { params, buffers } = dispatch;
-      const uniform =
-        params.byteLength > 0
-          ? [{ binding: 0, resource: this.#range(slots[index] ?? 0, params.byteLength) }]
-          : [];
-      const storage = buffers.map((resource, i) => ({ binding: i + 1, resource }));
-      return {
-        label: dispatch.label,
-        pipeline: dispatch.pipeline,
-        bindGroup: gpu.createBindGroup(dispatch.label, dispatch.pipeline, [...uniform, ...storage]),
-        workgroups: dispatch.workgroups,
-      };
-    });
-  }
-
-  #range(offset: number, size: number): BufferRange {
-    return { buffer: this.#uniforms, offset, size };
-  }
-
-  dispose(): void {
-    this.#gpu.destroyBuffer(this.#uniforms);
-  }
 }
 
 /** Workgroup counts beyond the limit of one dimension spill into the second; kernels undo it by `linear_workgroup`. */

@@ -1,4 +1,4 @@
-import type { KernelCase } from '../testing/kernel-test.ts';
+import type { KernelCase } from '../testing/kernel-run.ts';
 import { type AttentionInputs, attentionCase } from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
 import { attentionSplits } from './attention-split.ts';

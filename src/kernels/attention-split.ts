@@ -47,8 +47,8 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<KvVec>', access: 'read' },
-    { name: 'v_cache', type: 'array<KvVec>', access: 'read' },
+    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
+    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
   ],

@@ -1,4 +1,4 @@
-import type { CaseData, KernelCase } from '../testing/kernel-test.ts';
+import type { CaseData, KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import type { AttentionUse } from './attention.ts';
 

@@ -64,8 +64,8 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<KvVec>', access: 'read' },
-    { name: 'v_cache', type: 'array<KvVec>', access: 'read' },
+    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
+    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
     { name: 'out', type: 'array<vec4<f32>>', access: 'read_write' },
   ],
   variants: [serial, cooperative('workgroup'), cooperative('subgroup')],

@@ -1,5 +1,5 @@
 import { quantFormat, quantFormats } from '../quant/registry.ts';
-import type { KernelCase } from '../testing/kernel-test.ts';
+import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { randomMatrix } from '../testing/weights.ts';
 import type { EmbeddingUse } from './embedding.ts';

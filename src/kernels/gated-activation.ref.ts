@@ -1,4 +1,4 @@
-import type { KernelCase } from '../testing/kernel-test.ts';
+import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import type { GatedActivationUse } from './gated-activation.ts';
 import { activate } from './reference.ts';

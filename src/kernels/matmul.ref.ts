@@ -1,9 +1,10 @@
 import { quantFormat } from '../quant/registry.ts';
-import type { KernelCase } from '../testing/kernel-test.ts';
+import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { padded, randomMatrix } from '../testing/weights.ts';
+import { asHalves, padded, randomMatrix, roundedToHalf } from '../testing/weights.ts';
 import type { MatmulUse } from './matmul.ts';
-import { dotRow } from './reference.ts';
+import type { Activation } from './matvec.ts';
+import { activate, dotRow } from './reference.ts';
 
 /** y[tokens, rows] in double precision; NaN where the kernel must not write. */
 export function matmulReference(
@@ -13,14 +14,17 @@ export function matmulReference(
   tokens: number,
   extra: { bias?: Float32Array; y?: Float32Array } = {},
 ): Float64Array {
-  const { rows, columns, yStride, yOffset = 0 } = use;
+  const { rows, columns, yStride, yOffset = 0, gated } = use;
   const y = new Float64Array(tokens * yStride).fill(Number.NaN);
   for (let token = 0; token < tokens; token += 1) {
     const input = x.subarray(token * columns, (token + 1) * columns);
     for (let row = 0; row < rows; row += 1) {
       const at = token * yStride + yOffset + row;
       const added = (extra.bias?.[row] ?? 0) + (extra.y?.[at] ?? 0);
-      y[at] = dotRow(weights, row, input, columns) + added;
+      const product = dotRow(weights, row, input, columns);
+      y[at] = gated
+        ? activate(gated, product) * dotRow(weights, row + rows, input, columns)
+        : product + added;
     }
   }
   return y;
@@ -34,6 +38,8 @@ interface Shape {
   columns: number;
   yStride?: number;
   yOffset?: number;
+  activations?: 'f32' | 'f16';
+  gated?: Activation;
   bias?: boolean;
   residual?: boolean;
 }
@@ -56,6 +62,43 @@ const shapes: readonly Shape[] = [
     bias: true,
   },
   { name: 'residual', format: 'f16', tokens: 17, rows: 64, columns: 64, residual: true },
+  { name: 'SwiGLU', format: 'q4_1', tokens: 19, rows: 44, columns: 96, gated: 'silu', yStride: 64 },
+];
+
+const halfShapes: readonly Shape[] = [
+  { name: 'one token', format: 'q4_0', tokens: 1, rows: 5, columns: 32 },
+  { name: 'tile − 1', format: 'q8_0', tokens: 127, rows: 127, columns: 96 },
+  { name: 'tile + 1', format: 'q4_1', tokens: 129, rows: 129, columns: 64 },
+  { name: 'primes, padded columns', format: 'f32', tokens: 13, rows: 101, columns: 172 },
+  { name: 'long sums', format: 'f16', tokens: 70, rows: 80, columns: 1120, residual: true },
+  {
+    name: 'with bias',
+    format: 'q4_0',
+    tokens: 40,
+    rows: 48,
+    columns: 128,
+    yStride: 96,
+    yOffset: 32,
+    bias: true,
+  },
+  {
+    name: 'super-blocks, GeGLU',
+    format: 'q6_k',
+    tokens: 65,
+    rows: 40,
+    columns: 256,
+    gated: 'gelu_tanh',
+    yStride: 64,
+  },
+  {
+    name: 'SwiGLU',
+    format: 'q4_0',
+    tokens: 130,
+    rows: 132,
+    columns: 96,
+    gated: 'silu',
+    yStride: 160,
+  },
 ];
 
 function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
@@ -66,23 +109,28 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
     format,
     rows,
     columns,
+    activations: shape.activations ?? 'f32',
     yStride: shape.yStride ?? rows,
     ...(shape.yOffset ? { yOffset: shape.yOffset } : {}),
+    ...(shape.gated ? { gated: shape.gated } : {}),
     ...(shape.bias ? { bias: true } : {}),
     ...(shape.residual ? { residual: true } : {}),
   };
-  const matrix = randomMatrix(format, rows, columns, seed);
-  const x = random.activations(tokens * columns, 3);
+  const half = use.activations === 'f16';
+  const matrix = randomMatrix(format, shape.gated ? 2 * rows : rows, columns, seed);
+  const floats = random.activations(tokens * columns, 3);
+  const x = half ? roundedToHalf(floats) : floats;
   const bias = random.activations(rows);
   const y = random.activations(tokens * use.yStride);
   return {
-    name: shape.name,
+    name: half ? `${shape.name}, halves` : shape.name,
     use,
+    ...(half ? { tolerance: { nmse: 1e-6, because: 'weights are rounded to halves' } } : {}),
     rows: tokens,
     inputs: () => ({
       state: Uint32Array.of(7, tokens, 0, 0, 0),
       weights: matrix.gpu,
-      x: padded(x, tokens),
+      x: half ? asHalves(padded(x, tokens)) : padded(x, tokens),
       ...(use.bias ? { bias } : {}),
       ...(use.residual ? { y } : {}),
     }),
@@ -92,11 +140,13 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
           ...(use.bias ? { bias } : {}),
           ...(use.residual ? { y } : {}),
         }),
+        storage: half && use.gated ? 'f16' : 'f32',
       },
     }),
   };
 }
 
-export const matmulCases: readonly KernelCase<MatmulUse>[] = shapes.map((shape, index) =>
-  toCase(shape, 200 + index),
-);
+export const matmulCases: readonly KernelCase<MatmulUse>[] = [
+  ...shapes,
+  ...halfShapes.map((shape): Shape => ({ ...shape, activations: 'f16' })),
+].map((shape, index) => toCase(shape, 200 + index));

@@ -1,5 +1,5 @@
 import { quantFormat } from '../quant/registry.ts';
-import type { KernelCase } from '../testing/kernel-test.ts';
+import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { padded, randomMatrix } from '../testing/weights.ts';
 import type { MatvecUse } from './matvec.ts';

@@ -115,8 +115,8 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
-    { name: 'k_cache', type: 'array<KvVec>', access: 'read_write' },
-    { name: 'v_cache', type: 'array<KvVec>', access: 'read_write' },
+    { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
+    { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
     {
       name: 'bias',
       type: 'array<vec4<f32>, BIAS_VEC4S>',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
-import { DispatchPlan, prepareDispatch } from '../gpu/kernel.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
 import { Random } from '../testing/random.ts';
 import { samplerDistribution } from './sample.ref.ts';
 import { packSampler, type SamplerSettings, sample } from './sample.ts';
@@ -29,14 +29,13 @@ async function drawMany(
   gpu.write(buffers.logits, 0, logits);
   gpu.write(buffers.sampler, 0, packSampler(settings));
   const use = { vocabulary, greedy: false };
-  const plan = new DispatchPlan(gpu, 'draw', [await prepareDispatch(gpu, sample, use, buffers)]);
+  const dispatch = await prepareDispatch(gpu, sample, use, buffers);
   for (let i = 0; i < draws; i += 1) {
-    gpu.submit(plan.dispatches, 1, (encoder) =>
+    gpu.submit([dispatch], 1, (encoder) =>
       encoder.copyBufferToBuffer(buffers.state, 16, staging, i * 4, 4),
     );
   }
   const drawn = new Uint32Array(await gpu.readStaging(staging, draws * 4));
-  plan.dispose();
   for (const buffer of [...Object.values(buffers), staging]) gpu.destroyBuffer(buffer);
   return drawn;
 }

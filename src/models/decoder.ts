@@ -1,10 +1,5 @@
-import type { Gpu } from '../gpu/gpu.ts';
-import {
-  DispatchPlan,
-  type Kernel,
-  type PreparedDispatch,
-  prepareDispatch,
-} from '../gpu/kernel.ts';
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import { type Kernel, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import { attentionSplit, attentionSplits, canSplitAttention } from '../kernels/attention-split.ts';
@@ -42,7 +37,7 @@ const logitsRows = 32;
 /** Bytes of `struct State` before its tokens. */
 const stateHeaderBytes = 16;
 
-type Dispatches = DispatchPlan['dispatches'];
+type Dispatches = readonly Dispatch[];
 
 /** The layers for one token, for one token far into the context, and for many tokens. */
 type Body = 'one' | 'oneFar' | 'many';
@@ -88,11 +83,10 @@ export class Decoder {
   readonly #buffers: Buffers;
   readonly #caches: { keys: GPUBuffer; values: GPUBuffer }[] = [];
   readonly #owned: GPUBuffer[] = [];
-  readonly #plans: DispatchPlan[] = [];
   #bodies!: Record<Body, Dispatches>;
   /** The passes that end in a sampled token, by body and sampler: put together once, so that a step allocates nothing. */
   #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
-  #allLogits: Promise<{ plan: DispatchPlan; logits: GPUBuffer }> | null = null;
+  #allLogits: Promise<{ tail: Dispatches; logits: GPUBuffer }> | null = null;
 
   /** Allocates and compiles. The weights may still be on their way. */
   static async create(
@@ -186,19 +180,17 @@ export class Decoder {
   /** Logits [tokens, vocabSize] of a text from position 0. Overwrites the KV cache. */
   async logits(tokens: readonly number[]): Promise<Float32Array> {
     const { vocabSize } = this.config;
-    const { plan, logits } = await this.#prepareAllLogits();
+    const { tail, logits } = await this.#prepareAllLogits();
     const rows = Math.min(this.passRows, logitsRows);
-    return this.#readPasses(tokens, rows, plan, logits, vocabSize);
+    return this.#readPasses(tokens, rows, tail, logits, vocabSize);
   }
 
   /** Final hidden states [tokens, hiddenSize] of a text from position 0, normalized. Overwrites the KV cache. */
   async hiddenStates(tokens: readonly number[]): Promise<Float32Array> {
     const { hiddenSize } = this.config;
-    const plan = await this.#finalNormPlan();
-    const { normed } = this.#buffers;
-    const wide = await this.#readPasses(tokens, this.passRows, plan, normed, pad(hiddenSize));
-    plan.dispose();
-    this.#plans.splice(this.#plans.indexOf(plan), 1);
+    const { x, normed } = this.#buffers;
+    const tail = [await this.#norm(x, this.#weights.finalNorm, normed)];
+    const wide = await this.#readPasses(tokens, this.passRows, tail, normed, pad(hiddenSize));
     if (pad(hiddenSize) === hiddenSize) return wide;
     const rows = Array.from(tokens, (_, i) =>
       wide.subarray(i * pad(hiddenSize), i * pad(hiddenSize) + hiddenSize),
@@ -207,7 +199,6 @@ export class Decoder {
   }
 
   dispose(): void {
-    for (const plan of this.#plans.splice(0)) plan.dispose();
     for (const buffer of this.#owned.splice(0)) this.#gpu.destroyBuffer(buffer);
   }
 
@@ -231,7 +222,7 @@ export class Decoder {
   async #readPasses(
     tokens: readonly number[],
     rows: number,
-    tail: DispatchPlan,
+    tail: Dispatches,
     source: GPUBuffer,
     width: number,
   ): Promise<Float32Array> {
@@ -246,7 +237,7 @@ export class Decoder {
         const part = tokens.slice(first, first + rows);
         this.#writeState(part, first);
         const bytes = part.length * width * 4;
-        this.#gpu.submit([...this.#bodies.many, ...tail.dispatches], part.length, (encoder) =>
+        this.#gpu.submit([...this.#bodies.many, ...tail], part.length, (encoder) =>
           encoder.copyBufferToBuffer(source, 0, staging, 0, bytes),
         );
         out.set(new Float32Array(await this.#gpu.readStaging(staging, bytes)), first * width);
@@ -309,22 +300,20 @@ export class Decoder {
 
   async #compile(): Promise<void> {
     const { layers } = this.#weights;
-    const plan = async (label: string, work: Promise<PreparedDispatch>[]) =>
-      this.#plan(label, await Promise.all(work)).dispatches;
-    const each = (build: (layer: LayerWeights, index: number) => Promise<PreparedDispatch>[]) =>
+    const each = (build: (layer: LayerWeights, index: number) => Promise<Dispatch>[]) =>
       layers.flatMap((layer, index) => build(layer, index));
     const vocabulary = this.config.vocabSize;
     const [one, oneFar, many, head, greedy, random] = await Promise.all([
-      plan('decode', [this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
-      plan('decode far', [this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
-      plan('prefill', [this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
-      plan('head', [this.#lmHead()]),
-      plan('greedy', [this.#sample({ vocabulary, greedy: true })]),
-      plan('random', [this.#sample({ vocabulary, greedy: false })]),
+      Promise.all([this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
+      Promise.all([this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
+      Promise.all([this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
+      this.#lmHead(),
+      this.#sample({ vocabulary, greedy: true }),
+      this.#sample({ vocabulary, greedy: false }),
     ]);
     const withSampler = (body: Dispatches) => ({
-      greedy: [...body, ...head, ...greedy],
-      random: [...body, ...head, ...random],
+      greedy: [...body, head, greedy],
+      random: [...body, head, random],
     });
     this.#bodies = { one, oneFar, many };
     this.#sampled = {
@@ -334,24 +323,18 @@ export class Decoder {
     };
   }
 
-  #plan(label: string, prepared: readonly PreparedDispatch[]): DispatchPlan {
-    const plan = new DispatchPlan(this.#gpu, label, prepared);
-    this.#plans.push(plan);
-    return plan;
-  }
-
   #prepare<Use>(
     kernel: Kernel<Use>,
     use: Use,
     buffers: Readonly<Record<string, GPUBuffer | null>>,
-  ): Promise<PreparedDispatch> {
+  ): Promise<Dispatch> {
     const given = Object.entries(buffers).filter(
       (entry): entry is [string, GPUBuffer] => !!entry[1],
     );
     return prepareDispatch(this.#gpu, kernel, use, Object.fromEntries(given));
   }
 
-  #embed(): Promise<PreparedDispatch> {
+  #embed(): Promise<Dispatch> {
     const { embedding: matrix } = this.#weights;
     const { state, x } = this.#buffers;
     return this.#prepare(
@@ -366,7 +349,7 @@ export class Decoder {
     );
   }
 
-  #layerForOne(layer: LayerWeights, index: number, far: boolean): Promise<PreparedDispatch>[] {
+  #layerForOne(layer: LayerWeights, index: number, far: boolean): Promise<Dispatch>[] {
     const { x, qkv, attended, activated } = this.#buffers;
     const fused = this.#fusedQkv(layer, index);
     return [
@@ -381,7 +364,7 @@ export class Decoder {
     ];
   }
 
-  #gateUpForOne(layer: LayerWeights): Promise<PreparedDispatch>[] {
+  #gateUpForOne(layer: LayerWeights): Promise<Dispatch>[] {
     const { x, gateUp, activated } = this.#buffers;
     const [both, second] = layer.gateUp.parts;
     const norm = layer.feedForwardNorm;
@@ -400,7 +383,7 @@ export class Decoder {
     return [this.#prepare(matvec, use, buffers)];
   }
 
-  #layerForMany(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] {
+  #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
     const { x, normed, qkv, attended, gateUp, activated } = this.#buffers;
     return [
       this.#norm(x, layer.attentionNorm, normed),
@@ -441,7 +424,7 @@ export class Decoder {
   }
 
   /** Norm, projection, rotation and the write into the cache at once, where the model and the adapter allow it. */
-  #fusedQkv(layer: LayerWeights, index: number): Promise<PreparedDispatch>[] | null {
+  #fusedQkv(layer: LayerWeights, index: number): Promise<Dispatch>[] | null {
     const { shape, buffers, isSliding, angles } = this.#cacheOf(index);
     const { state, x, queries, ropeFull, ropeSliding } = this.#buffers;
     const [part, second] = layer.qkv.parts;
@@ -471,7 +454,7 @@ export class Decoder {
   }
 
   /** Rotates queries and keys of a pass and fills the cache. */
-  #rotate(layer: LayerWeights, index: number): Promise<PreparedDispatch> {
+  #rotate(layer: LayerWeights, index: number): Promise<Dispatch> {
     const { shape, buffers, isSliding, angles } = this.#cacheOf(index);
     const { state, qkv, queries, ropeFull, ropeSliding } = this.#buffers;
     return this.#prepare(
@@ -494,7 +477,7 @@ export class Decoder {
     );
   }
 
-  #attend(index: number, far: boolean): Promise<PreparedDispatch>[] {
+  #attend(index: number, far: boolean): Promise<Dispatch>[] {
     const { shape, buffers, isSliding } = this.#cacheOf(index);
     const use = {
       ...shape,
@@ -508,7 +491,7 @@ export class Decoder {
     use: AttentionUse,
     cached: { k_cache: GPUBuffer; v_cache: GPUBuffer },
     far: boolean,
-  ): Promise<PreparedDispatch>[] {
+  ): Promise<Dispatch>[] {
     const { state, queries, attended, splitOutputs, splitScales } = this.#buffers;
     if (!far || !canSplitAttention(use)) {
       return [this.#prepare(attention, use, { state, queries, ...cached, out: attended })];
@@ -526,7 +509,7 @@ export class Decoder {
     input: GPUBuffer,
     postNorm: GPUBuffer | null,
     form: 'vector' | 'matrix',
-  ): Promise<PreparedDispatch>[] {
+  ): Promise<Dispatch>[] {
     const { x, projected } = this.#buffers;
     const multiply = (y: GPUBuffer, residual: boolean) =>
       form === 'vector'
@@ -541,7 +524,7 @@ export class Decoder {
     x: GPUBuffer,
     y: GPUBuffer,
     { norm, residual = false }: { norm?: GPUBuffer; residual?: boolean },
-  ): Promise<PreparedDispatch>[] {
+  ): Promise<Dispatch>[] {
     return linear.parts.map(({ matrix, yOffset, bias }) =>
       this.#prepare(
         matvec,
@@ -559,12 +542,7 @@ export class Decoder {
     );
   }
 
-  #matrix(
-    linear: Linear,
-    x: GPUBuffer,
-    y: GPUBuffer,
-    residual = false,
-  ): Promise<PreparedDispatch>[] {
+  #matrix(linear: Linear, x: GPUBuffer, y: GPUBuffer, residual = false): Promise<Dispatch>[] {
     // Rows of the residual are padded to whole groups, rows of other outputs are not.
     const { x: stream, projected } = this.#buffers;
     const yStride = y === stream || y === projected ? pad(linear.rows) : linear.rows;
@@ -575,6 +553,7 @@ export class Decoder {
           format: matrix.format,
           rows: matrix.rows,
           columns: matrix.columns,
+          activations: 'f32',
           yStride,
           yOffset,
           residual,
@@ -585,18 +564,13 @@ export class Decoder {
     );
   }
 
-  #norm(
-    x: GPUBuffer,
-    weight: GPUBuffer,
-    y: GPUBuffer,
-    residual = false,
-  ): Promise<PreparedDispatch> {
+  #norm(x: GPUBuffer, weight: GPUBuffer, y: GPUBuffer, residual = false): Promise<Dispatch> {
     const { hiddenSize, rmsNormEps } = this.config;
     const use = { columns: hiddenSize, epsilon: rmsNormEps, residual };
     return this.#prepare(rmsNorm, use, { state: this.#buffers.state, x, norm_weight: weight, y });
   }
 
-  #activate(): Promise<PreparedDispatch> {
+  #activate(): Promise<Dispatch> {
     const { state, gateUp, activated } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
@@ -607,7 +581,7 @@ export class Decoder {
     return this.#prepare(gatedActivation, use, { state, x: gateUp, y: activated });
   }
 
-  #lmHead(): Promise<PreparedDispatch> {
+  #lmHead(): Promise<Dispatch> {
     const { lmHead, finalNorm } = this.#weights;
     const { state, x, logits } = this.#buffers;
     return this.#prepare(
@@ -623,23 +597,18 @@ export class Decoder {
     );
   }
 
-  #sample(use: { vocabulary: number; greedy: boolean }): Promise<PreparedDispatch> {
+  #sample(use: { vocabulary: number; greedy: boolean }): Promise<Dispatch> {
     const { logits, state, seen, sampler } = this.#buffers;
     return this.#prepare(sample, use, { logits, state, seen, sampler });
   }
 
-  async #finalNormPlan(): Promise<DispatchPlan> {
-    const { x, normed } = this.#buffers;
-    return this.#plan('final norm', [await this.#norm(x, this.#weights.finalNorm, normed)]);
-  }
-
   /** Logits of every row: made on first use, since only evaluation needs them. */
-  #prepareAllLogits(): Promise<{ plan: DispatchPlan; logits: GPUBuffer }> {
+  #prepareAllLogits(): Promise<{ tail: Dispatches; logits: GPUBuffer }> {
     this.#allLogits ??= this.#createAllLogits();
     return this.#allLogits;
   }
 
-  async #createAllLogits(): Promise<{ plan: DispatchPlan; logits: GPUBuffer }> {
+  async #createAllLogits(): Promise<{ tail: Dispatches; logits: GPUBuffer }> {
     const { vocabSize } = this.config;
     const { x, normed } = this.#buffers;
     const logits = this.#storage('all logits', logitsRows * vocabSize * 4);
@@ -650,7 +619,7 @@ export class Decoder {
       columns: lmHead.columns,
     };
     const prepared = [this.#norm(x, finalNorm, normed), ...this.#matrix(linear, normed, logits)];
-    return { plan: this.#plan('all logits', await Promise.all(prepared)), logits };
+    return { tail: await Promise.all(prepared), logits };
   }
 }
 

@@ -8,6 +8,7 @@ export interface BlockFormat {
   /** A multiple of 32. */
   blockElements: number;
   blockBytes: number;
+  half?: boolean;
   /** The planes that hold the numbers q, lowest bits first. */
   numberPlanes: readonly Packing[];
   /** The planes behind them. */
@@ -83,6 +84,7 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
     ggmlType: spec.ggmlType,
     blockElements,
     blockBytes,
+    ...(spec.half ? { half: true } : {}),
     planeBytes,
     repackRow(fileRow, gpuRow) {
       const file = viewOf(fileRow);

@@ -16,6 +16,8 @@ export interface QuantFormat {
   blockBytes: number;
   /** Bytes that a block adds to each plane of a GPU row, in order. */
   planeBytes: readonly number[];
+  /** Has a twin in shaders/quant-half that makes halves without conversions; elsewhere the float twin's weights are rounded. */
+  half?: boolean;
   /** File blocks of one row → GPU row (rowBytes(format, K) bytes, zeroed by the caller). */
   repackRow(file: Uint8Array, gpu: Uint8Array): void;
   /** File blocks → weights, exact in double precision before the final rounding of `out`. */
@@ -61,4 +63,9 @@ export function fileRowBytes(format: QuantFormat, columns: number): number {
 /** Bytes as numbers that need not be aligned. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The module of shaders/quant-half that makes a format's weights in halves. */
+export function halfModule(format: QuantFormat): string {
+  return format.half ? format.name : 'rounded';
 }

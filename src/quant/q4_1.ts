@@ -7,5 +7,6 @@ export const q4_1: QuantFormat = nibbleFormat({
   ggmlType: 3,
   fifthBit: false,
   minimum: true,
+  half: true,
   value: (q) => q,
 });

@@ -12,6 +12,7 @@ export const q8_0: QuantFormat = blockFormat({
   ggmlType: 8,
   blockElements: groupElements,
   blockBytes,
+  half: true,
   numberPlanes: [bytePacking],
   scalePlanes: [copiedPlane(0, 2)],
   readGroup(file, at, _group, out) {

@@ -21,7 +21,7 @@ import { ropeCases } from '../kernels/rope.ref.ts';
 import { rope } from '../kernels/rope.ts';
 import { sampleCases } from '../kernels/sample.ref.ts';
 import { sample } from '../kernels/sample.ts';
-import type { KernelCase } from './kernel-test.ts';
+import type { KernelCase } from './kernel-run.ts';
 
 interface Entry {
   // Kernels of different uses stand in one list; each goes with cases of its own use.

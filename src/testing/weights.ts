@@ -1,4 +1,5 @@
 import { fileRowBytes, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { halfToNumber, numberToHalf } from '../quant/half.ts';
 import { Random } from './random.ts';
 
 /** A random matrix [rows, columns] as kernels get it, and as the reference sees it. */
@@ -48,4 +49,14 @@ export function padded(values: Float32Array, rows = 1): Float32Array<ArrayBuffer
     out.set(values.subarray(row * columns, (row + 1) * columns), row * stride);
   }
   return out;
+}
+
+/** Numbers rounded to half precision. */
+export function roundedToHalf(values: Float32Array): Float32Array<ArrayBuffer> {
+  return Float32Array.from(values, (value) => halfToNumber(numberToHalf(value)));
+}
+
+/** Numbers stored in half precision. */
+export function asHalves(values: Float32Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Uint16Array.from(values, numberToHalf).buffer);
 }

@@ -5,11 +5,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(63u, 3u, 4u, 63u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -20,6 +20,16 @@ struct State {
   step: u32,
   padding: u32,
   tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -64,26 +74,30 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let a = weights[row_base + group * 2u];
-  let b = weights[row_base + group * 2u + 1u];
-  let scale = weight_half(row_base, columns / 2u + group);
+  let q = weights[row_base + group];
+  let factor = weight_half(row_base, columns / 4u + group);
+  let scale = vec4<f32>(factor);
+  let offset = vec4<f32>(-8.0 * factor);
   return array<vec4<f32>, 8>(
-    signed_bytes(a.x) * scale, signed_bytes(a.y) * scale, signed_bytes(a.z) * scale, signed_bytes(a.w) * scale,
-    signed_bytes(b.x) * scale, signed_bytes(b.y) * scale, signed_bytes(b.z) * scale, signed_bytes(b.w) * scale,
+    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
+    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
+    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
+    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
   );
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -93,6 +107,7 @@ fn write_output(token: u32, row: u32, sum: f32) {
   var value = sum;
   y[at] = value;
 }
+
 
 const TILE: u32 = 64u;
 const TILE_VEC4S: u32 = 16u;
@@ -107,7 +122,7 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   for (var i = invocation; i < TILE * 8u; i += INVOCATIONS) {
     let token = i / 8u;
     let source = min(first_token + token, state.rows - 1u);
-    let value = x[(source * params.groups + group) * 8u + i % 8u];
+    let value = unpack_stored(x[(source * params.groups + group) * 8u + i % 8u]);
     let column = i % 8u * 4u;
     for (var c = 0u; c < 4u; c++) {
       x_tile[(column + c) * TILE_VEC4S + token / 4u][token % 4u] = value[c];
@@ -115,12 +130,17 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   }
 }
 
+// The row of the matrix behind a row of the tile.
+fn source_row(first_row: u32, tile_row: u32) -> u32 {
+  return min(first_row + tile_row, params.rows - 1u);
+}
+
 // An invocation decodes a whole group of one row.
 fn bring_weights(first_row: u32, group: u32, invocation: u32) {
   if (invocation >= TILE) {
     return;
   }
-  let row = min(first_row + invocation, params.rows - 1u);
+  let row = source_row(first_row, invocation);
   let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
@@ -151,8 +171,9 @@ fn main(
     }
   }
   for (var t = 0u; t < 4u; t++) {
+    let token = first_token + local.y * 4u + t;
     for (var r = 0u; r < 4u; r++) {
-      write_output(first_token + local.y * 4u + t, first_row + local.x * 4u + r, sums[t][r]);
+      write_output(token, first_row + local.x * 4u + r, sums[t][r]);
     }
   }
 }

@@ -1,5 +1,3 @@
-const WORKGROUP: u32 = 16u;
-const TOKENS: u32 = 8u;
 struct Params {
   rows: u32,
   groups: u32,
@@ -7,11 +5,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(65u, 2u, 3u, 65u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -22,6 +20,16 @@ struct State {
   step: u32,
   padding: u32,
   tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -82,9 +90,14 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -95,26 +108,72 @@ fn write_output(token: u32, row: u32, sum: f32) {
   y[at] = value;
 }
 
-fn load_x(token: u32, group: u32) -> Group {
-  let at = (min(token, state.rows - 1u) * params.groups + group) * 8u;
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let row = id.x;
-  if (row >= params.rows) {
-    return;
-  }
-  let first_token = id.z * TOKENS;
-  var sums: array<f32, TOKENS>;
-  for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
-    for (var t = 0u; t < TOKENS; t++) {
-      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
+const TILE: u32 = 64u;
+const TILE_VEC4S: u32 = 16u;
+const GROUP_ELEMENTS: u32 = 32u;
+const INVOCATIONS: u32 = 256u;
+
+// [column][token / 4] and [column][row / 4].
+var<workgroup> x_tile: array<vec4<f32>, 512>;
+var<workgroup> weight_tile: array<vec4<f32>, 512>;
+
+fn bring_x(first_token: u32, group: u32, invocation: u32) {
+  for (var i = invocation; i < TILE * 8u; i += INVOCATIONS) {
+    let token = i / 8u;
+    let source = min(first_token + token, state.rows - 1u);
+    let value = unpack_stored(x[(source * params.groups + group) * 8u + i % 8u]);
+    let column = i % 8u * 4u;
+    for (var c = 0u; c < 4u; c++) {
+      x_tile[(column + c) * TILE_VEC4S + token / 4u][token % 4u] = value[c];
     }
   }
-  for (var t = 0u; t < TOKENS; t++) {
-    write_output(first_token + t, row, sums[t]);
+}
+
+// The row of the matrix behind a row of the tile.
+fn source_row(first_row: u32, tile_row: u32) -> u32 {
+  return min(first_row + tile_row, params.rows - 1u);
+}
+
+// An invocation decodes a whole group of one row.
+fn bring_weights(first_row: u32, group: u32, invocation: u32) {
+  if (invocation >= TILE) {
+    return;
+  }
+  let row = source_row(first_row, invocation);
+  let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
+  for (var c = 0u; c < GROUP_ELEMENTS; c++) {
+    weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
+  }
+}
+
+@compute @workgroup_size(16, 16)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let first_row = workgroup.x * TILE;
+  let first_token = workgroup.z * TILE;
+  var sums: array<vec4<f32>, 4>;
+  for (var group = 0u; group < params.groups; group++) {
+    workgroupBarrier();
+    bring_x(first_token, group, invocation);
+    bring_weights(first_row, group, invocation);
+    workgroupBarrier();
+    for (var c = 0u; c < GROUP_ELEMENTS; c++) {
+      let tokens = x_tile[c * TILE_VEC4S + local.y];
+      let rows = weight_tile[c * TILE_VEC4S + local.x];
+      sums[0] += tokens.x * rows;
+      sums[1] += tokens.y * rows;
+      sums[2] += tokens.z * rows;
+      sums[3] += tokens.w * rows;
+    }
+  }
+  for (var t = 0u; t < 4u; t++) {
+    let token = first_token + local.y * 4u + t;
+    for (var r = 0u; r < 4u; r++) {
+      write_output(token, first_row + local.x * 4u + r, sums[t][r]);
+    }
   }
 }

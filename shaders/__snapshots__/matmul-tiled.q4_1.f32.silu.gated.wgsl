@@ -5,11 +5,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(44u, 3u, 4u, 64u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -20,6 +20,16 @@ struct State {
   step: u32,
   padding: u32,
   tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -64,36 +74,33 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
-// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
   let q = weights[row_base + group];
-  let words = row_base * 4u;
-  let pairs = words + columns / 8u + group * 2u;
-  let first = weight_word(pairs);
-  let second = weight_word(pairs + 1u);
-  // Sixteen signed bytes a super-block of eight groups: two a group.
-  let scales = weight_word(words + columns / 8u + columns / 16u + group / 2u);
-  let factor = weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u);
-  let a = factor * signed_byte(scales, (group & 1u) * 2u);
-  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
+  let factors = unpack2x16float(weight_word(row_base * 4u + columns / 8u + group));
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
   return array<vec4<f32>, 8>(
-    (low_nibbles(q.x) + 16.0 * pairs_at(first, 0u) - 32.0) * a,
-    (high_nibbles(q.x) + 16.0 * pairs_at(first, 4u) - 32.0) * a,
-    (low_nibbles(q.y) + 16.0 * pairs_at(first, 8u) - 32.0) * a,
-    (high_nibbles(q.y) + 16.0 * pairs_at(first, 12u) - 32.0) * a,
-    (low_nibbles(q.z) + 16.0 * pairs_at(second, 0u) - 32.0) * b,
-    (high_nibbles(q.z) + 16.0 * pairs_at(second, 4u) - 32.0) * b,
-    (low_nibbles(q.w) + 16.0 * pairs_at(second, 8u) - 32.0) * b,
-    (high_nibbles(q.w) + 16.0 * pairs_at(second, 12u) - 32.0) * b,
+    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
+    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
+    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
+    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
   );
+}
+fn activation(x: f32) -> f32 {
+  return x / (1.0 + exp(-x));
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -102,6 +109,12 @@ fn write_output(token: u32, row: u32, sum: f32) {
   let at = token * params.y_stride + params.y_offset + row;
   var value = sum;
   y[at] = value;
+}
+
+fn write_gated(token: u32, row: u32, gate: vec4<f32>, up: vec4<f32>) {
+  for (var i = 0u; i < 4u; i++) {
+    write_output(token, row + i, activation(gate[i]) * up[i]);
+  }
 }
 
 const TILE: u32 = 64u;
@@ -117,7 +130,7 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   for (var i = invocation; i < TILE * 8u; i += INVOCATIONS) {
     let token = i / 8u;
     let source = min(first_token + token, state.rows - 1u);
-    let value = x[(source * params.groups + group) * 8u + i % 8u];
+    let value = unpack_stored(x[(source * params.groups + group) * 8u + i % 8u]);
     let column = i % 8u * 4u;
     for (var c = 0u; c < 4u; c++) {
       x_tile[(column + c) * TILE_VEC4S + token / 4u][token % 4u] = value[c];
@@ -125,12 +138,19 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   }
 }
 
+// The row of the matrix behind a row of the tile.
+fn source_row(first_row: u32, tile_row: u32) -> u32 {
+  // Two gates, then their ups: both end in the same invocation.
+  let row = first_row / 2u + tile_row / 4u * 2u + tile_row % 2u;
+  return min(row, params.rows - 1u) + select(0u, params.rows, tile_row % 4u >= 2u);
+}
+
 // An invocation decodes a whole group of one row.
 fn bring_weights(first_row: u32, group: u32, invocation: u32) {
   if (invocation >= TILE) {
     return;
   }
-  let row = min(first_row + invocation, params.rows - 1u);
+  let row = source_row(first_row, invocation);
   let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
@@ -161,8 +181,9 @@ fn main(
     }
   }
   for (var t = 0u; t < 4u; t++) {
-    for (var r = 0u; r < 4u; r++) {
-      write_output(first_token + local.y * 4u + t, first_row + local.x * 4u + r, sums[t][r]);
-    }
+    let token = first_token + local.y * 4u + t;
+    let row = first_row / 2u + local.x * 2u;
+    write_output(token, row, activation(sums[t].x) * sums[t].z);
+    write_output(token, row + 1u, activation(sums[t].y) * sums[t].w);
   }
 }

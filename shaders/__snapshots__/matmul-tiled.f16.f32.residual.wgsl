@@ -5,11 +5,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(64u, 2u, 8u, 64u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -21,6 +21,16 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
 
@@ -28,61 +38,32 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// Numbers out of the words that src/quant/pack.ts makes.
-
-// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
-fn low_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+// Group of 32: four vec4 of two half-precision numbers a word.
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
 }
-
-fn high_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
-}
-
-// Four neighbouring 2-bit numbers from element `first` of a word on.
-fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
-}
-
-// Four neighbouring bits from element `first` of a word on.
-fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
-}
-
-// The n-th byte of a word, signed.
-fn signed_byte(word: u32, n: u32) -> f32 {
-  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
-}
-
-// The word at this index of the row's words.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
-}
-
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
-}
-// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factors = unpack2x16float(weight_word(row_base * 4u + columns / 8u + group));
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
+  let at = row_base + group * 4u;
+  let a = weights[at];
+  let b = weights[at + 1u];
+  let c = weights[at + 2u];
+  let d = weights[at + 3u];
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    halves(a.x, a.y), halves(a.z, a.w), halves(b.x, b.y), halves(b.z, b.w),
+    halves(c.x, c.y), halves(c.z, c.w), halves(d.x, d.y), halves(d.z, d.w),
   );
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -90,8 +71,10 @@ fn write_output(token: u32, row: u32, sum: f32) {
   }
   let at = token * params.y_stride + params.y_offset + row;
   var value = sum;
+  value += y[at];
   y[at] = value;
 }
+
 
 const TILE: u32 = 64u;
 const TILE_VEC4S: u32 = 16u;
@@ -106,7 +89,7 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   for (var i = invocation; i < TILE * 8u; i += INVOCATIONS) {
     let token = i / 8u;
     let source = min(first_token + token, state.rows - 1u);
-    let value = x[(source * params.groups + group) * 8u + i % 8u];
+    let value = unpack_stored(x[(source * params.groups + group) * 8u + i % 8u]);
     let column = i % 8u * 4u;
     for (var c = 0u; c < 4u; c++) {
       x_tile[(column + c) * TILE_VEC4S + token / 4u][token % 4u] = value[c];
@@ -114,12 +97,17 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   }
 }
 
+// The row of the matrix behind a row of the tile.
+fn source_row(first_row: u32, tile_row: u32) -> u32 {
+  return min(first_row + tile_row, params.rows - 1u);
+}
+
 // An invocation decodes a whole group of one row.
 fn bring_weights(first_row: u32, group: u32, invocation: u32) {
   if (invocation >= TILE) {
     return;
   }
-  let row = min(first_row + invocation, params.rows - 1u);
+  let row = source_row(first_row, invocation);
   let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
@@ -150,8 +138,9 @@ fn main(
     }
   }
   for (var t = 0u; t < 4u; t++) {
+    let token = first_token + local.y * 4u + t;
     for (var r = 0u; r < 4u; r++) {
-      write_output(first_token + local.y * 4u + t, first_row + local.x * 4u + r, sums[t][r]);
+      write_output(token, first_row + local.x * 4u + r, sums[t][r]);
     }
   }
 }

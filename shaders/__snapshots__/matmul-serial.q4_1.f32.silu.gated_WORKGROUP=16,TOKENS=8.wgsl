@@ -7,11 +7,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(44u, 3u, 4u, 64u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -22,6 +22,16 @@ struct State {
   step: u32,
   padding: u32,
   tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -66,13 +76,13 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
   let q = weights[row_base + group];
-  let factor = weight_half(row_base, columns / 4u + group);
-  let scale = vec4<f32>(factor);
-  let offset = vec4<f32>(-8.0 * factor);
+  let factors = unpack2x16float(weight_word(row_base * 4u + columns / 8u + group));
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
   return array<vec4<f32>, 8>(
     fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
     fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
@@ -80,11 +90,19 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
     fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
   );
 }
+fn activation(x: f32) -> f32 {
+  return x / (1.0 + exp(-x));
+}
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -95,9 +113,31 @@ fn write_output(token: u32, row: u32, sum: f32) {
   y[at] = value;
 }
 
+fn write_gated(token: u32, row: u32, gate: vec4<f32>, up: vec4<f32>) {
+  for (var i = 0u; i < 4u; i++) {
+    write_output(token, row + i, activation(gate[i]) * up[i]);
+  }
+}
+
 fn load_x(token: u32, group: u32) -> Group {
   let at = (min(token, state.rows - 1u) * params.groups + group) * 8u;
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+  return Group(
+    unpack_stored(x[at]), unpack_stored(x[at + 1u]), unpack_stored(x[at + 2u]), unpack_stored(x[at + 3u]),
+    unpack_stored(x[at + 4u]), unpack_stored(x[at + 5u]), unpack_stored(x[at + 6u]), unpack_stored(x[at + 7u]),
+  );
+}
+
+alias TokenSums = array<f32, TOKENS>;
+
+fn row_sums(first_token: u32, row: u32) -> TokenSums {
+  var sums: TokenSums;
+  for (var group = 0u; group < params.groups; group++) {
+    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
+    }
+  }
+  return sums;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -107,14 +147,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let first_token = id.z * TOKENS;
-  var sums: array<f32, TOKENS>;
-  for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
-    for (var t = 0u; t < TOKENS; t++) {
-      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
-    }
-  }
+  let sums = row_sums(first_token, row);
+  let ups = row_sums(first_token, row + params.rows);
   for (var t = 0u; t < TOKENS; t++) {
-    write_output(first_token + t, row, sums[t]);
+    write_output(first_token + t, row, activation(sums[t]) * ups[t]);
   }
 }

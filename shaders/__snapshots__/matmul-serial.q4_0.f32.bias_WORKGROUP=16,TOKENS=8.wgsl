@@ -7,11 +7,12 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State;
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+const params = Params(48u, 4u, 5u, 96u, 32u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -22,6 +23,16 @@ struct State {
   step: u32,
   padding: u32,
   tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -66,26 +77,30 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let a = weights[row_base + group * 2u];
-  let b = weights[row_base + group * 2u + 1u];
-  let scale = weight_half(row_base, columns / 2u + group);
+  let q = weights[row_base + group];
+  let factor = weight_half(row_base, columns / 4u + group);
+  let scale = vec4<f32>(factor);
+  let offset = vec4<f32>(-8.0 * factor);
   return array<vec4<f32>, 8>(
-    signed_bytes(a.x) * scale, signed_bytes(a.y) * scale, signed_bytes(a.z) * scale, signed_bytes(a.w) * scale,
-    signed_bytes(b.x) * scale, signed_bytes(b.y) * scale, signed_bytes(b.z) * scale, signed_bytes(b.w) * scale,
+    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
+    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
+    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
+    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
   );
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
-// tiled: a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//        columns outermost. An invocation holds 4×4 sums.
-// else:  barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -93,12 +108,30 @@ fn write_output(token: u32, row: u32, sum: f32) {
   }
   let at = token * params.y_stride + params.y_offset + row;
   var value = sum;
+  value += bias[row];
   y[at] = value;
 }
 
+
 fn load_x(token: u32, group: u32) -> Group {
   let at = (min(token, state.rows - 1u) * params.groups + group) * 8u;
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+  return Group(
+    unpack_stored(x[at]), unpack_stored(x[at + 1u]), unpack_stored(x[at + 2u]), unpack_stored(x[at + 3u]),
+    unpack_stored(x[at + 4u]), unpack_stored(x[at + 5u]), unpack_stored(x[at + 6u]), unpack_stored(x[at + 7u]),
+  );
+}
+
+alias TokenSums = array<f32, TOKENS>;
+
+fn row_sums(first_token: u32, row: u32) -> TokenSums {
+  var sums: TokenSums;
+  for (var group = 0u; group < params.groups; group++) {
+    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
+    }
+  }
+  return sums;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -108,13 +141,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let first_token = id.z * TOKENS;
-  var sums: array<f32, TOKENS>;
-  for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
-    for (var t = 0u; t < TOKENS; t++) {
-      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
-    }
-  }
+  let sums = row_sums(first_token, row);
   for (var t = 0u; t < TOKENS; t++) {
     write_output(first_token + t, row, sums[t]);
   }

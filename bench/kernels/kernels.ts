@@ -1,0 +1,58 @@
+/** What the page of `npm run bench:kernels` offers: every kernel's cases checked on this adapter, and kernels timed at the sizes of real models. */
+import { Gpu } from '../../src/gpu/gpu.ts';
+import type { Kernel } from '../../src/gpu/kernel.ts';
+import { kernelCatalogue } from '../../src/testing/kernel-catalogue.ts';
+import { type KernelCase, runCase } from '../../src/testing/kernel-run.ts';
+import type { Tier } from '../../src/types.ts';
+import { type KernelTime, timeKernel } from './time-kernel.ts';
+import { timedKernels } from './timed-kernels.ts';
+
+export interface CheckReport {
+  runs: number;
+  problems: string[];
+}
+
+/** Runs every case of every kernel whose name contains `filter` on every variant that the adapter supports. */
+export async function check(filter: string, maxTier: Tier): Promise<CheckReport> {
+  const gpu = await Gpu.create({ maxTier });
+  const report: CheckReport = { runs: 0, problems: [] };
+  for (const { kernel, cases } of kernelCatalogue) {
+    if (kernel.name.includes(filter)) await checkKernel(gpu, kernel, cases, report);
+  }
+  gpu.dispose();
+  return report;
+}
+
+async function checkKernel<Use>(
+  gpu: Gpu,
+  kernel: Kernel<Use>,
+  cases: readonly KernelCase<Use>[],
+  report: CheckReport,
+): Promise<void> {
+  for (const kernelCase of cases) {
+    for (const variant of kernel.variants) {
+      if (variant.unsupported(kernelCase.use, gpu.capabilities) !== null) continue;
+      report.runs += 1;
+      const problems = await runCase(gpu, kernel, kernelCase, variant).catch((thrown) => [
+        `${kernel.name}/${variant.name}: ${String(thrown)}`,
+      ]);
+      report.problems.push(...problems.map((problem) => `${kernelCase.name}: ${problem}`));
+    }
+  }
+}
+
+/** Times the kernels whose title contains one of `filters`; `allVariants` also those that would not be chosen. */
+export async function time(
+  filters: readonly string[],
+  maxTier: Tier,
+  allVariants: boolean,
+): Promise<KernelTime[]> {
+  const gpu = await Gpu.create({ maxTier });
+  const times: KernelTime[] = [];
+  for (const timed of timedKernels()) {
+    if (!filters.some((filter) => timed.title.includes(filter))) continue;
+    times.push(...(await timeKernel(gpu, timed, allVariants)));
+  }
+  gpu.dispose();
+  return times;
+}

@@ -1,0 +1,310 @@
+import { attention } from '../../src/kernels/attention.ts';
+import { attentionCombine } from '../../src/kernels/attention-combine.ts';
+import { attentionSplit, attentionSplits } from '../../src/kernels/attention-split.ts';
+import { matmul } from '../../src/kernels/matmul.ts';
+import { matvec } from '../../src/kernels/matvec.ts';
+import { qkv } from '../../src/kernels/qkv.ts';
+import { rmsNorm } from '../../src/kernels/rms-norm.ts';
+import { rope } from '../../src/kernels/rope.ts';
+import { sample } from '../../src/kernels/sample.ts';
+import { rowLayout } from '../../src/quant/format.ts';
+import { quantFormat } from '../../src/quant/registry.ts';
+import type { TimedKernel } from './time-kernel.ts';
+
+interface Shape {
+  name: string;
+  hidden: number;
+  intermediate: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  vocabulary: number;
+  format: string;
+}
+
+const smol: Shape = {
+  name: 'smol135',
+  hidden: 576,
+  intermediate: 1536,
+  heads: 9,
+  kvHeads: 3,
+  headDim: 64,
+  vocabulary: 49_152,
+  format: 'q4_0',
+};
+const qwen: Shape = {
+  name: 'qwen05',
+  hidden: 896,
+  intermediate: 4864,
+  heads: 14,
+  kvHeads: 2,
+  headDim: 64,
+  vocabulary: 151_936,
+  format: 'q4_0',
+};
+const llama1b: Shape = {
+  name: 'llama1b',
+  hidden: 2048,
+  intermediate: 8192,
+  heads: 32,
+  kvHeads: 8,
+  headDim: 64,
+  vocabulary: 128_256,
+  format: 'q4_0',
+};
+const llama8b: Shape = {
+  name: 'llama8b',
+  hidden: 4096,
+  intermediate: 14_336,
+  heads: 32,
+  kvHeads: 8,
+  headDim: 128,
+  vocabulary: 128_256,
+  format: 'q4_0',
+};
+
+const contextLength = 8320;
+const epsilon = 1e-5;
+const prefillTokens = 2048;
+
+// biome-ignore lint/suspicious/noExplicitAny: a list of existential types
+type Timed = TimedKernel<any>;
+
+/** What is timed: every kernel of a decode step and of a prefill pass, at the sizes of four models. */
+export function timedKernels(): Timed[] {
+  return [
+    ...[smol, qwen, llama1b, llama8b].flatMap((shape) => [
+      ...decodeKernels(shape),
+      ...prefillKernels(shape),
+    ]),
+    square(4096, 'q4_0'),
+    square(4096, 'f16'),
+  ];
+}
+
+function decodeKernels(shape: Shape): Timed[] {
+  const { name, hidden, intermediate, heads, headDim, vocabulary } = shape;
+  const vector = (title: string, rows: number, columns: number, use: object) =>
+    timedMatvec(`${name} decode ${title} ${rows}x${columns}`, shape, rows, columns, use);
+  return [
+    timedQkv(shape),
+    ...[127, 2047, 8191].flatMap((position) => timedAttention(shape, position)),
+    vector('output', hidden, heads * headDim, { residual: true }),
+    vector('gate-up', intermediate, hidden, { normEpsilon: epsilon, gated: 'silu' }),
+    vector('down', hidden, intermediate, { residual: true }),
+    vector('lm-head', vocabulary, hidden, { normEpsilon: epsilon, lastRow: true }),
+    timedSample(shape, true),
+    timedSample(shape, false),
+  ];
+}
+
+function timedMatvec(
+  title: string,
+  shape: Shape,
+  rows: number,
+  columns: number,
+  more: object,
+): Timed {
+  const format = quantFormat(shape.format);
+  const use = { format, rows, columns, ...more };
+  const matrixRows = 'gated' in more ? 2 * rows : rows;
+  return {
+    title,
+    kernel: matvec,
+    use,
+    rows: 1,
+    bytes: {
+      weights: matrixRows * rowLayout(format, columns).rowBytes,
+      x: columns * 4,
+      y: rows * 4,
+      norm_weight: columns * 4,
+      state: 32,
+    },
+    state: [0, 1, 0, 0],
+    streamed: 'weights',
+    flops: 2 * matrixRows * columns,
+  };
+}
+
+function cacheBytes({ kvHeads, headDim }: Shape): number {
+  return kvHeads * contextLength * headDim * 2;
+}
+
+function timedQkv(shape: Shape): Timed {
+  const { name, hidden, heads, kvHeads, headDim } = shape;
+  const format = quantFormat(shape.format);
+  const rows = (heads + 2 * kvHeads) * headDim;
+  const use = {
+    format,
+    columns: hidden,
+    heads,
+    kvHeads,
+    headDim,
+    contextLength,
+    ropeDimensions: headDim,
+    interleaved: false,
+    kv: 'f16',
+    normEpsilon: epsilon,
+    bias: false,
+  };
+  return {
+    title: `${name} decode qkv ${rows}x${hidden}`,
+    kernel: qkv,
+    use,
+    rows: 1,
+    bytes: {
+      state: 32,
+      x: hidden * 4,
+      weights: rows * rowLayout(format, hidden).rowBytes,
+      norm_weight: hidden * 4,
+      queries: heads * headDim * 4,
+      k_cache: cacheBytes(shape),
+      v_cache: cacheBytes(shape),
+      rope: 512 * headDim * 8,
+    },
+    state: [127, 1, 0, 0],
+    streamed: 'weights',
+  };
+}
+
+function attentionUse({ heads, kvHeads, headDim }: Shape): object {
+  return {
+    heads,
+    kvHeads,
+    headDim,
+    contextLength,
+    scale: headDim ** -0.5,
+    window: 0,
+    kv: 'f16',
+  };
+}
+
+function timedAttention(shape: Shape, position: number): Timed[] {
+  const { name, heads, headDim } = shape;
+  const use = attentionUse(shape);
+  const shared = {
+    use,
+    rows: 1,
+    bytes: {
+      state: 32,
+      queries: heads * headDim * 4,
+      k_cache: cacheBytes(shape),
+      v_cache: cacheBytes(shape),
+      out: heads * headDim * 4,
+      split_outputs: heads * attentionSplits * headDim * 4,
+      split_scales: heads * attentionSplits * 8,
+    },
+    state: [position, 1, 0, 0],
+  };
+  const title = `${name} decode attention at ${position}`;
+  const whole = { title, kernel: attention, ...shared };
+  return [
+    ...(position < 1000 ? [whole] : []),
+    { title: `${title}, split`, kernel: attentionSplit, ...shared },
+    { title: `${title}, combine`, kernel: attentionCombine, ...shared },
+  ];
+}
+
+function timedSample({ name, vocabulary }: Shape, greedy: boolean): Timed {
+  return {
+    title: `${name} decode sample ${greedy ? 'greedy' : 'random'}`,
+    kernel: sample,
+    use: { vocabulary, greedy },
+    rows: 1,
+    bytes: { logits: vocabulary * 4, state: 32, seen: vocabulary / 8 + 4, sampler: 32 },
+    state: [0, 1, 0, 0],
+  };
+}
+
+function prefillKernels(shape: Shape): Timed[] {
+  const { name, hidden, intermediate, heads, kvHeads, headDim } = shape;
+  const matrix = (title: string, rows: number, columns: number, more: object = {}) =>
+    timedMatmul(
+      `${name} prefill ${title} ${rows}x${columns}`,
+      shape.format,
+      prefillTokens,
+      rows,
+      columns,
+      more,
+    );
+  const qkvRows = (heads + 2 * kvHeads) * headDim;
+  const tokens = prefillTokens;
+  return [
+    matrix('qkv', qkvRows, hidden),
+    matrix('output', hidden, heads * headDim, { residual: true }),
+    matrix('gate-up', 2 * intermediate, hidden),
+    matrix('down', hidden, intermediate, { residual: true }),
+    {
+      title: `${name} prefill attention`,
+      kernel: attention,
+      use: attentionUse(shape),
+      rows: tokens,
+      bytes: {
+        state: 16 + tokens * 4,
+        queries: tokens * heads * headDim * 4,
+        k_cache: cacheBytes(shape),
+        v_cache: cacheBytes(shape),
+        out: tokens * heads * headDim * 4,
+      },
+      state: [0, tokens, 0, 0],
+      flops: 2 * tokens * tokens * heads * headDim,
+    },
+    {
+      title: `${name} prefill norm`,
+      kernel: rmsNorm,
+      use: { columns: hidden, epsilon },
+      rows: tokens,
+      bytes: {
+        state: 16 + tokens * 4,
+        x: tokens * hidden * 4,
+        norm_weight: hidden * 4,
+        y: tokens * hidden * 4,
+      },
+      state: [0, tokens, 0, 0],
+    },
+    {
+      title: `${name} prefill rope`,
+      kernel: rope,
+      use: { ...attentionUse(shape), ropeDimensions: headDim, interleaved: false },
+      rows: tokens,
+      bytes: {
+        state: 16 + tokens * 4,
+        qkv: tokens * qkvRows * 4,
+        rope: 512 * headDim * 8,
+        queries: tokens * heads * headDim * 4,
+        k_cache: cacheBytes(shape),
+        v_cache: cacheBytes(shape),
+      },
+      state: [0, tokens, 0, 0],
+    },
+  ];
+}
+
+function square(edge: number, format: string): Timed {
+  return timedMatmul(`square ${edge} ${format}`, format, edge, edge, edge, {});
+}
+
+function timedMatmul(
+  title: string,
+  formatName: string,
+  tokens: number,
+  rows: number,
+  columns: number,
+  more: object,
+): Timed {
+  const format = quantFormat(formatName);
+  return {
+    title,
+    kernel: matmul,
+    use: { format, rows, columns, activations: 'f16', yStride: rows, ...more },
+    rows: tokens,
+    bytes: {
+      state: 16 + tokens * 4,
+      weights: rows * rowLayout(format, columns).rowBytes,
+      x: tokens * columns * 4,
+      y: tokens * rows * 4,
+    },
+    state: [0, tokens, 0, 0],
+    flops: 2 * tokens * rows * columns,
+  };
+}

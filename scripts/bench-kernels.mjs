@@ -1,0 +1,84 @@
+/**
+ * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--all] [--tier A]`.
+ * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
+ * models, --all with the variants that would not be chosen. `--bundle FILE` takes a page script made before (`--build FILE` makes
+ * it), for hosts without the build tools.
+ */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { launchBrowser } from './browser.mjs';
+import { startServer } from './static-server.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    gpu: { type: 'boolean', default: false },
+    check: { type: 'boolean', default: false },
+    filter: { type: 'string', default: '' },
+    time: { type: 'string' },
+    all: { type: 'boolean', default: false },
+    tier: { type: 'string', default: 'A' },
+    bundle: { type: 'string' },
+    build: { type: 'string' },
+  },
+});
+
+const bundle = await pageScript();
+if (options.check || options.time !== undefined) await runPage(bundle);
+
+async function pageScript() {
+  if (options.bundle) return resolve(options.bundle);
+  const { runnerImport } = await import('vite');
+  const { module } = await runnerImport(resolve(import.meta.dirname, 'build/build-values.ts'));
+  const { code } = await module.bundleScript('bench/kernels/kernels.ts', { minify: false });
+  const file = options.build ?? join(mkdtempSync(join(tmpdir(), 'kernels-')), 'kernels.js');
+  writeFileSync(file, code);
+  return resolve(file);
+}
+
+async function runPage(script) {
+  const page = join(dirname(script), 'kernels.html');
+  writeFileSync(page, '<!doctype html><meta charset="utf-8"><script src="/kernels.js"></script>');
+  const server = await startServer({ roots: { '/kernels.js': script, '/page.html': page } });
+  const browser = await launchBrowser({ gpu: options.gpu });
+  try {
+    const tab = await browser.newPage();
+    tab.setDefaultTimeout(0);
+    await tab.goto(`${server.url}/page.html`);
+    if (options.check) await printCheck(tab);
+    if (options.time !== undefined) await printTimes(tab);
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}
+
+async function printCheck(tab) {
+  const { runs, problems } = await tab.evaluate(
+    ({ filter, tier }) => window.vitrail.check(filter, tier),
+    options,
+  );
+  for (const problem of problems) console.log(problem);
+  console.log(`${runs} runs, ${problems.length} problems`);
+  if (problems.length > 0) process.exitCode = 1;
+}
+
+async function printTimes(tab) {
+  const times = await tab.evaluate(
+    ({ time, tier, all }) => window.vitrail.time(time.split(','), tier, all),
+    options,
+  );
+  for (const {
+    title,
+    label,
+    chosen,
+    microseconds,
+    gigabytesPerSecond,
+    teraflopsPerSecond,
+  } of times) {
+    const rate = teraflopsPerSecond ? ` ${teraflopsPerSecond} TFLOP/s` : '';
+    const bandwidth = gigabytesPerSecond ? ` ${gigabytesPerSecond} GB/s` : '';
+    console.log(`${chosen ? '*' : ' '} ${title}: ${microseconds} µs${bandwidth}${rate}  ${label}`);
+  }
+}

@@ -1,0 +1,268 @@
+enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+const WORKGROUP: u32 = 128u;
+const TILE_TOKENS: u32 = 64u;
+const TILE_ROWS: u32 = 64u;
+const STEP_GROUPS: u32 = 2u;
+const EDGE: u32 = 16u;
+struct Params {
+  rows: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_stride: u32,
+  y_offset: u32,
+}
+const params = Params(40u, 8u, 14u, 64u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> y: array<Output>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  padding: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// Numbers out of the words that src/quant/pack.ts makes.
+
+// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+fn low_nibbles(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+}
+
+fn high_nibbles(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+}
+
+// Four neighbouring 2-bit numbers from element `first` of a word on.
+fn pairs_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+}
+
+// Four neighbouring bits from element `first` of a word on.
+fn bits_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+}
+
+// The n-th byte of a word, signed.
+fn signed_byte(word: u32, n: u32) -> f32 {
+  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
+}
+
+// The word at this index of the row's words.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+  let q = weights[row_base + group];
+  let words = row_base * 4u;
+  let pairs = words + columns / 8u + group * 2u;
+  let first = weight_word(pairs);
+  let second = weight_word(pairs + 1u);
+  // Sixteen signed bytes a super-block of eight groups: two a group.
+  let scales = weight_word(words + columns / 8u + columns / 16u + group / 2u);
+  let factor = weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u);
+  let a = factor * signed_byte(scales, (group & 1u) * 2u);
+  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
+  return array<vec4<f32>, 8>(
+    (low_nibbles(q.x) + 16.0 * pairs_at(first, 0u) - 32.0) * a,
+    (high_nibbles(q.x) + 16.0 * pairs_at(first, 4u) - 32.0) * a,
+    (low_nibbles(q.y) + 16.0 * pairs_at(first, 8u) - 32.0) * a,
+    (high_nibbles(q.y) + 16.0 * pairs_at(first, 12u) - 32.0) * a,
+    (low_nibbles(q.z) + 16.0 * pairs_at(second, 0u) - 32.0) * b,
+    (high_nibbles(q.z) + 16.0 * pairs_at(second, 4u) - 32.0) * b,
+    (low_nibbles(q.w) + 16.0 * pairs_at(second, 8u) - 32.0) * b,
+    (high_nibbles(q.w) + 16.0 * pairs_at(second, 12u) - 32.0) * b,
+  );
+}
+// The format's own weights, rounded to halves.
+
+fn load_group_half(row_base: u32, group: u32, columns: u32) -> array<vec4<f16>, 8> {
+  let g = load_group(row_base, group, columns);
+  return array<vec4<f16>, 8>(
+    vec4<f16>(g[0]), vec4<f16>(g[1]), vec4<f16>(g[2]), vec4<f16>(g[3]),
+    vec4<f16>(g[4]), vec4<f16>(g[5]), vec4<f16>(g[6]), vec4<f16>(g[7]),
+  );
+}
+// The matrix variant of matmul: a workgroup of four subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of STEP_GROUPS groups
+// of 32 columns lie in workgroup memory as halves; while subgroups multiply EDGE × EDGE fragments out of them with sums in single
+// precision, the next tiles are already on their way into registers.
+
+const SUBGROUPS: u32 = 4u;
+const SUBGROUP_SIZE: u32 = WORKGROUP / SUBGROUPS;
+// Subgroups stand in a square.
+const SUBGROUP_TOKENS: u32 = TILE_TOKENS / 2u;
+const SUBGROUP_ROWS: u32 = TILE_ROWS / 2u;
+const TOKEN_FRAGMENTS: u32 = SUBGROUP_TOKENS / EDGE;
+const ROW_FRAGMENTS: u32 = SUBGROUP_ROWS / EDGE;
+const STEP_COLUMNS: u32 = STEP_GROUPS * 32u;
+const STEP_VEC4S: u32 = STEP_GROUPS * 8u;
+// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
+const TILE_STRIDE: u32 = STEP_VEC4S + 2u;
+const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
+// What an invocation brings of a step's tiles.
+const X_LOADS: u32 = TILE_TOKENS * STEP_VEC4S / WORKGROUP;
+const GROUP_LOADS: u32 = TILE_ROWS * STEP_GROUPS / WORKGROUP;
+
+var<workgroup> x_tile: array<vec4<f16>, TILE_TOKENS * TILE_STRIDE>;
+var<workgroup> weight_tile: array<vec4<f16>, TILE_ROWS * TILE_STRIDE>;
+// Outputs of one row of fragments of each subgroup, on their way out.
+var<workgroup> made: array<f32, SUBGROUPS * EDGE * SUBGROUP_ROWS>;
+
+struct Loaded {
+  x: array<Stored, X_LOADS>,
+  groups: array<array<vec4<f16>, 8>, GROUP_LOADS>,
+}
+
+// The row of the matrix behind a row of the tile.
+fn source_row(first_row: u32, tile_row: u32) -> u32 {
+  // Fragments of gates and ups take turns, so that both of an output end in the same subgroup.
+  let row = first_row / 2u + tile_row / (2u * EDGE) * EDGE + tile_row % EDGE;
+  return min(row, params.rows - 1u) + select(0u, params.rows, (tile_row / EDGE) % 2u == 1u);
+}
+
+fn load_step(first_token: u32, first_row: u32, step: u32, invocation: u32) -> Loaded {
+  var loaded: Loaded;
+  for (var i = 0u; i < X_LOADS; i++) {
+    let at = i * WORKGROUP + invocation;
+    let token = min(first_token + at / STEP_VEC4S, state.rows - 1u);
+    let column = step * STEP_VEC4S + at % STEP_VEC4S;
+    if (column < params.groups * 8u) {
+      loaded.x[i] = x[token * params.groups * 8u + column];
+    }
+  }
+  for (var i = 0u; i < GROUP_LOADS; i++) {
+    let at = i * WORKGROUP + invocation;
+    let row = source_row(first_row, at / STEP_GROUPS);
+    let group = step * STEP_GROUPS + at % STEP_GROUPS;
+    if (group < params.groups) {
+      loaded.groups[i] = load_group_half(row * params.row_vec4s, group, params.groups * 32u);
+    }
+  }
+  return loaded;
+}
+
+fn store_step(loaded: Loaded, invocation: u32) {
+  for (var i = 0u; i < X_LOADS; i++) {
+    let at = i * WORKGROUP + invocation;
+    x_tile[at / STEP_VEC4S * TILE_STRIDE + at % STEP_VEC4S] = bitcast<vec4<f16>>(loaded.x[i]);
+  }
+  for (var i = 0u; i < GROUP_LOADS; i++) {
+    let at = i * WORKGROUP + invocation;
+    for (var v = 0u; v < 8u; v++) {
+      weight_tile[at / STEP_GROUPS * TILE_STRIDE + at % STEP_GROUPS * 8u + v] = loaded.groups[i][v];
+    }
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let first_token = workgroup.z * TILE_TOKENS;
+  let first_row = workgroup.x * TILE_ROWS;
+  let token_base = subgroup / 2u * SUBGROUP_TOKENS;
+  let row_base = subgroup % 2u * SUBGROUP_ROWS;
+
+  var sums: array<array<subgroup_matrix_result<f32, EDGE, EDGE>, ROW_FRAGMENTS>, TOKEN_FRAGMENTS>;
+  var loaded = load_step(first_token, first_row, 0u, invocation);
+  for (var step = 0u; step < STEPS; step++) {
+    workgroupBarrier();
+    store_step(loaded, invocation);
+    workgroupBarrier();
+    if (step + 1u < STEPS) {
+      loaded = load_step(first_token, first_row, step + 1u, invocation);
+    }
+    for (var column = 0u; column < STEP_COLUMNS / EDGE; column++) {
+      var weights_right: array<subgroup_matrix_right<f16, EDGE, EDGE>, ROW_FRAGMENTS>;
+      for (var r = 0u; r < ROW_FRAGMENTS; r++) {
+        weights_right[r] = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+          &weight_tile, (row_base + r * EDGE) * TILE_STRIDE + column * EDGE / 4u, TILE_STRIDE);
+      }
+      for (var t = 0u; t < TOKEN_FRAGMENTS; t++) {
+        let tokens = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+          &x_tile, (token_base + t * EDGE) * TILE_STRIDE + column * EDGE / 4u, TILE_STRIDE);
+        for (var r = 0u; r < ROW_FRAGMENTS; r++) {
+          sums[t][r] = subgroupMatrixMultiplyAccumulate(tokens, weights_right[r], sums[t][r]);
+        }
+      }
+    }
+  }
+
+  let made_base = subgroup * EDGE * SUBGROUP_ROWS;
+  for (var t = 0u; t < TOKEN_FRAGMENTS; t++) {
+    workgroupBarrier();
+    for (var r = 0u; r < ROW_FRAGMENTS; r++) {
+      subgroupMatrixStore<row_major>(&made, made_base + r * EDGE, sums[t][r], SUBGROUP_ROWS);
+    }
+    workgroupBarrier();
+    write_made(first_token + token_base + t * EDGE, first_row + row_base, made_base, lane);
+  }
+}
+
+// EDGE tokens × SUBGROUP_ROWS / 2 outputs, four an invocation and turn.
+fn write_made(first_token: u32, first_row: u32, made_base: u32, lane: u32) {
+  for (var i = lane; i < EDGE * SUBGROUP_ROWS / 8u; i += SUBGROUP_SIZE) {
+    let token = i / (SUBGROUP_ROWS / 8u);
+    let output = i % (SUBGROUP_ROWS / 8u) * 4u;
+    let gate = made_base + token * SUBGROUP_ROWS + output / EDGE * 2u * EDGE + output % EDGE;
+    write_gated(
+      first_token + token, first_row / 2u + output,
+      vec4<f32>(made[gate], made[gate + 1u], made[gate + 2u], made[gate + 3u]),
+      vec4<f32>(made[gate + EDGE], made[gate + EDGE + 1u], made[gate + EDGE + 2u], made[gate + EDGE + 3u]),
+    );
+  }
+}
+fn activation(x: f32) -> f32 {
+  let inner = 0.7978845608028654 * x * (1.0 + 0.044715 * x * x);
+  // tanh overflows in some drivers beyond ±40; it is ±1 long before.
+  return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
+}
+// y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
+//
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+//
+// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
+
+alias Output = Stored;
+
+
+// Four neighbouring outputs of a token.
+fn write_gated(token: u32, row: u32, gate: vec4<f32>, up: vec4<f32>) {
+  if (token >= state.rows || row >= params.rows) {
+    return;
+  }
+  let value = vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
+  y[(token * params.y_stride + params.y_offset + row) / 4u] = pack_stored(value);
+}
