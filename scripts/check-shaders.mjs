@@ -49,6 +49,9 @@ async function problemsOf(name) {
     .filter(({ type }) => type !== 'info')
     .map(({ lineNum, linePos, message }) => `${name}:${lineNum}:${linePos} ${message}`);
   // The Null backend has the smallest limits of all; variants that need more say so in `unsupported`.
-  const onlyLimit = invalid?.message.includes('total use of workgroup storage');
+  const onlyLimit =
+    /total use of workgroup storage|workgroup_size.* exceeds the maximum allowed/.test(
+      invalid?.message ?? '',
+    );
   return said.length === 0 && invalid && !onlyLimit ? [`${name}: ${invalid.message}`] : said;
 }

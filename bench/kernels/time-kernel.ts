@@ -33,6 +33,7 @@ const maxCopies = 30;
 const rounds = 5;
 /** GPU work of one round, roughly. */
 const roundMs = 12;
+const warmUpMs = 250;
 
 /** Times the chosen variant, or all that run here: the median of five rounds by timestamps. */
 export async function timeKernel<Use>(
@@ -105,60 +106,64 @@ function fill(gpu: Gpu, buffer: GPUBuffer): void {
   }
 }
 
+/** GPUs leave their idle clock only under steady load: everything is queued at once, the warm-up first. */
 async function medianMicroseconds(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
   rows: number,
 ): Promise<number> {
-  const first = await elapsedMicroseconds(gpu, dispatches, rows, dispatches.length);
-  const estimate = await elapsedMicroseconds(gpu, dispatches, rows, dispatches.length);
-  const each = Math.max(1, Math.min(first, estimate) / dispatches.length);
+  const [estimate = 1] = await timedPasses(gpu, dispatches, rows, dispatches.length, 0, 1);
+  const each = Math.max(1, estimate / dispatches.length);
   const count = Math.max(dispatches.length, Math.min(2000, Math.ceil((roundMs * 1e3) / each)));
-  const times: number[] = [];
-  for (let i = 0; i < rounds; i += 1) {
-    times.push((await elapsedMicroseconds(gpu, dispatches, rows, count)) / count);
-  }
-  return times.sort((a, b) => a - b)[rounds >> 1] ?? Number.NaN;
+  const warmUps = Math.ceil((warmUpMs * 1e3) / (each * count));
+  const times = await timedPasses(gpu, dispatches, rows, count, warmUps, rounds);
+  return (times.sort((a, b) => a - b)[rounds >> 1] ?? Number.NaN) / count;
 }
 
-/** GPU time of `count` dispatches in one pass. */
-async function elapsedMicroseconds(
+/** Microseconds of each of `passes` passes of `count` dispatches, right behind `warmUps` of them. */
+async function timedPasses(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
   rows: number,
   count: number,
-): Promise<number> {
+  warmUps: number,
+  passes: number,
+): Promise<number[]> {
   const { device } = gpu;
-  const querySet = device.createQuerySet({ type: 'timestamp', count: 2 });
-  const resolved = gpu.createBuffer(
-    'times',
-    16,
-    GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-  );
-  const staging = gpu.createBuffer(
-    'times readback',
-    16,
-    GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  );
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass({
-    timestampWrites: { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 },
-  });
-  for (let i = 0; i < count; i += 1) {
-    const dispatch = dispatches[i % dispatches.length] as Dispatch;
-    pass.setPipeline(dispatch.pipeline);
-    pass.setBindGroup(0, dispatch.bindGroup);
-    pass.dispatchWorkgroups(...dispatch.workgroups(rows));
+  const querySet = device.createQuerySet({ type: 'timestamp', count: 2 * passes });
+  const bytes = 16 * passes;
+  const { QUERY_RESOLVE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+  const resolved = gpu.createBuffer('times', bytes, QUERY_RESOLVE | COPY_SRC);
+  const staging = gpu.createBuffer('times readback', bytes, MAP_READ | COPY_DST);
+  for (let i = -warmUps; i < passes; i += 1) {
+    const encoder = device.createCommandEncoder();
+    const timestampWrites = {
+      querySet,
+      beginningOfPassWriteIndex: 2 * i,
+      endOfPassWriteIndex: 2 * i + 1,
+    };
+    const pass = encoder.beginComputePass(i < 0 ? {} : { timestampWrites });
+    for (let n = 0; n < count; n += 1) {
+      const dispatch = dispatches[n % dispatches.length] as Dispatch;
+      pass.setPipeline(dispatch.pipeline);
+      pass.setBindGroup(0, dispatch.bindGroup);
+      pass.dispatchWorkgroups(...dispatch.workgroups(rows));
+    }
+    pass.end();
+    if (i === passes - 1) {
+      encoder.resolveQuerySet(querySet, 0, 2 * passes, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
+    }
+    device.queue.submit([encoder.finish()]);
   }
-  pass.end();
-  encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
-  encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16);
-  device.queue.submit([encoder.finish()]);
-  const [from = 0n, to = 0n] = new BigInt64Array(await gpu.readStaging(staging, 16));
+  const times = new BigInt64Array(await gpu.readStaging(staging, bytes));
   querySet.destroy();
   gpu.destroyBuffer(resolved);
   gpu.destroyBuffer(staging);
-  return Number(to - from) / 1e3;
+  return Array.from(
+    { length: passes },
+    (_, i) => Number((times[2 * i + 1] ?? 0n) - (times[2 * i] ?? 0n)) / 1e3,
+  );
 }
 
 function round(value: number): number {

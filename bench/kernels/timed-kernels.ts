@@ -237,7 +237,7 @@ function prefillKernels(shape: Shape): Timed[] {
     {
       title: `${name} prefill attention`,
       kernel: attention,
-      use: attentionUse(shape),
+      use: { ...attentionUse(shape), many: true, output: 'f16' },
       rows: tokens,
       bytes: {
         state: 16 + tokens * 4,
@@ -296,12 +296,12 @@ function timedMatmul(
   return {
     title,
     kernel: matmul,
-    use: { format, rows, columns, activations: 'f16', yStride: rows, ...more },
+    use: { format, rows, columns, x: 'f16', yStride: rows, ...more },
     rows: tokens,
     bytes: {
       state: 16 + tokens * 4,
       weights: rows * rowLayout(format, columns).rowBytes,
-      x: tokens * columns * 4,
+      x: tokens * columns * 2,
       y: tokens * rows * 4,
     },
     state: [0, tokens, 0, 0],

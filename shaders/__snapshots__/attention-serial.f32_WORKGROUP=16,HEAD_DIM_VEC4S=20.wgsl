@@ -10,9 +10,9 @@ struct Params {
 const params = Params(2u, 1u, 135u, 0u, 0.3606737554073334f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k_cache: array<Stored>;
-@group(0) @binding(3) var<storage, read> v_cache: array<Stored>;
-@group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read_write> out: array<Output>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -40,13 +40,22 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 //
 // cooperative: a workgroup takes one (row, head). For a block of WORKGROUP positions each invocation makes one score;
 //              then each accumulates one vec4 of the output over its share of the block.
+// stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
+// matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+
+alias Output = vec4<f32>;
+
+fn pack_output(value: vec4<f32>) -> Output {
+  return value;
+}
 
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
+alias Cached = Stored;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let head = id.x;
@@ -86,6 +95,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = output[i] / sum;
+    out[at + i] = pack_output(output[i] / sum);
   }
 }

@@ -10,8 +10,8 @@ struct Params {
 const params = Params(48u, 4u, 5u, 96u, 32u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> x: array<Stored>;
-@group(0) @binding(3) var<storage, read_write> y: array<Output>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
@@ -97,10 +97,8 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 // tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
 //         columns outermost. An invocation holds 4×4 sums.
 // else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
-//
-// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
 
-alias Output = f32;
+alias X = Stored;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -112,26 +110,12 @@ fn write_output(token: u32, row: u32, sum: f32) {
   y[at] = value;
 }
 
-
 fn load_x(token: u32, group: u32) -> Group {
   let at = (min(token, state.rows - 1u) * params.groups + group) * 8u;
   return Group(
     unpack_stored(x[at]), unpack_stored(x[at + 1u]), unpack_stored(x[at + 2u]), unpack_stored(x[at + 3u]),
     unpack_stored(x[at + 4u]), unpack_stored(x[at + 5u]), unpack_stored(x[at + 6u]), unpack_stored(x[at + 7u]),
   );
-}
-
-alias TokenSums = array<f32, TOKENS>;
-
-fn row_sums(first_token: u32, row: u32) -> TokenSums {
-  var sums: TokenSums;
-  for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
-    for (var t = 0u; t < TOKENS; t++) {
-      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
-    }
-  }
-  return sums;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -141,7 +125,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let first_token = id.z * TOKENS;
-  let sums = row_sums(first_token, row);
+  var sums: array<f32, TOKENS>;
+  for (var group = 0u; group < params.groups; group++) {
+    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
+    }
+  }
   for (var t = 0u; t < TOKENS; t++) {
     write_output(first_token + t, row, sums[t]);
   }

@@ -8,8 +8,8 @@ struct Params {
 const params = Params(64u, 2u, 8u, 64u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> x: array<Stored>;
-@group(0) @binding(3) var<storage, read_write> y: array<Output>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -60,10 +60,8 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 // tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
 //         columns outermost. An invocation holds 4×4 sums.
 // else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
-//
-// gated:  rows `row` (gate) and `row + rows` (up) give activation(gate) · up (Shazeer 2020, arXiv 2002.05202).
 
-alias Output = f32;
+alias X = Stored;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {
@@ -74,7 +72,6 @@ fn write_output(token: u32, row: u32, sum: f32) {
   value += y[at];
   y[at] = value;
 }
-
 
 const TILE: u32 = 64u;
 const TILE_VEC4S: u32 = 16u;
@@ -97,17 +94,12 @@ fn bring_x(first_token: u32, group: u32, invocation: u32) {
   }
 }
 
-// The row of the matrix behind a row of the tile.
-fn source_row(first_row: u32, tile_row: u32) -> u32 {
-  return min(first_row + tile_row, params.rows - 1u);
-}
-
 // An invocation decodes a whole group of one row.
 fn bring_weights(first_row: u32, group: u32, invocation: u32) {
   if (invocation >= TILE) {
     return;
   }
-  let row = source_row(first_row, invocation);
+  let row = min(first_row + invocation, params.rows - 1u);
   let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
@@ -138,9 +130,8 @@ fn main(
     }
   }
   for (var t = 0u; t < 4u; t++) {
-    let token = first_token + local.y * 4u + t;
     for (var r = 0u; r < 4u; r++) {
-      write_output(token, first_row + local.x * 4u + r, sums[t][r]);
+      write_output(first_token + local.y * 4u + t, first_row + local.x * 4u + r, sums[t][r]);
     }
   }
 }

@@ -1,10 +1,53 @@
 // Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
 // positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
 // part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 //#import lib/state
 //#import lib/stored-{kv}
 
+struct Range {
+  first: u32,
+  end: u32,
+}
+
+// The cached positions of a part.
+fn range_of(split: u32) -> Range {
+  let position = state.position;
+  // A window of 0 means all positions.
+  let window_start = select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
+  let span = (position + 1u - window_start + SPLITS - 1u) / SPLITS;
+  let first = window_start + split * span;
+  return Range(first, min(first + span, position + 1u));
+}
+
+//#if stream
+//#import lib/stream-attention
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let kv_head = workgroup.x;
+  let split = workgroup.y;
+  let range = range_of(split);
+  var query: array<Eight, HEADS>;
+  for (var h = 0u; h < HEADS; h++) {
+    let at = (kv_head * HEADS + h) * HEAD_VEC4S + invocation % LANES * 2u;
+    query[h] = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
+  }
+  let own = stream_keys(query, kv_head * params.context_length, range.first, range.end, invocation);
+  leave_partials(own, invocation);
+  for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
+    let head = i / HEAD_VEC4S;
+    let quad = i % HEAD_VEC4S;
+    let merged = merge_partials(head, quad);
+    let at = (kv_head * HEADS + head) * SPLITS + split;
+    split_outputs[at * HEAD_VEC4S + quad] = merged.output;
+    if (quad == 0u) {
+      split_scales[at] = vec2<f32>(merged.largest, merged.total);
+    }
+  }
+}
+//#else
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/max-{reduce}
@@ -40,12 +83,9 @@ fn main(
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let kv_base = kv_head * params.context_length;
-  // A window of 0 means all positions.
-  let position = state.position;
-  let window_start = select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
-  let span = (position + 1u - window_start + SPLITS - 1u) / SPLITS;
-  let first = window_start + split * span;
-  let end = min(first + span, position + 1u);
+  let range = range_of(split);
+  let first = range.first;
+  let end = range.end;
   let quad = lane % HEAD_DIM_VEC4S;
   let part = lane / HEAD_DIM_VEC4S;
   for (var i = lane; i < SUMS * HEAD_DIM_VEC4S; i += WORKGROUP) {
@@ -81,9 +121,9 @@ fn main(
     probabilities[lane] = weights;
     workgroupBarrier();
     if (part < PARTS) {
-      let in_block = min(WORKGROUP, end - block);
-      for (var j = part; j < in_block; j += PARTS) {
-        let value = unpack_stored(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+      // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
+      for (var j = part; j < WORKGROUP; j += PARTS) {
+        let value = unpack_stored(v_cache[(kv_base + min(block + j, end - 1u)) * HEAD_DIM_VEC4S + quad]);
         for (var g = 0u; g < SUMS; g++) {
           output[g] += probabilities[j][g] * value;
         }
@@ -110,3 +150,4 @@ fn main(
     }
   }
 }
+//#endif

@@ -4,15 +4,57 @@
 //
 // cooperative: a workgroup takes one (row, head). For a block of WORKGROUP positions each invocation makes one score;
 //              then each accumulates one vec4 of the output over its share of the block.
+// stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
+// matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 //#import lib/state
 //#import lib/stored-{kv}
+
+//#if half_output
+alias Output = vec2<u32>;
+
+fn pack_output(value: vec4<f32>) -> Output {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+//#else
+alias Output = vec4<f32>;
+
+fn pack_output(value: vec4<f32>) -> Output {
+  return value;
+}
+//#endif
 
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
+//#if matrix
+//#import lib/matrix-attention
+// Eight halves.
+alias Cached = vec4<u32>;
+//#else
+alias Cached = Stored;
+//#if stream
+//#import lib/stream-attention
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let head = workgroup.x;
+  let row = workgroup.z;
+  let position = state.position + row;
+  let base = (row * params.heads + head) * HEAD_VEC4S;
+  let at = base + invocation % LANES * 2u;
+  let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
+  let kv_base = head / params.group_size * params.context_length;
+  let own = stream_keys(array<Eight, HEADS>(query), kv_base, first_position(position), position + 1u, invocation);
+  leave_partials(own, invocation);
+  if (invocation < HEAD_VEC4S) {
+    let merged = merge_partials(0u, invocation);
+    out[base + invocation] = pack_output(merged.output / merged.total);
+  }
+}
+//#else
 //#if cooperative
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;
@@ -60,7 +102,6 @@ fn main(
         score += dot(query[i], unpack_stored(k_cache[at + i]));
       }
     }
-    let in_block = min(WORKGROUP, position + 1u - block);
     let new_max = max(running_max, reduce_max(Sums(score), lane, subgroup_size)[0]);
     let rescale = exp2(running_max - new_max);
     let probability = select(0.0, exp2(score - new_max), key <= position);
@@ -70,8 +111,10 @@ fn main(
     output *= rescale;
     workgroupBarrier();
     if (part < PARTS) {
-      for (var j = part; j < in_block; j += PARTS) {
-        output += probabilities[j] * unpack_stored(v_cache[(kv_base + block + j) * HEAD_DIM_VEC4S + quad]);
+      // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
+      for (var j = part; j < WORKGROUP; j += PARTS) {
+        let key_at = kv_base + min(block + j, position);
+        output += probabilities[j] * unpack_stored(v_cache[key_at * HEAD_DIM_VEC4S + quad]);
       }
     }
     workgroupBarrier();
@@ -84,7 +127,7 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = output / total;
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output / total);
   }
 }
 //#else
@@ -127,7 +170,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = output[i] / sum;
+    out[at + i] = pack_output(output[i] / sum);
   }
 }
+//#endif
+//#endif
 //#endif

@@ -1,5 +1,5 @@
-// y[row] = Σ_k weights[row, k] · x[k], for one token. LANES invocations share a row; each takes every LANES-th
-// group of 32 weights, for ROWS rows at once, so that x is read once for all of them.
+// y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
+// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -18,6 +18,7 @@
 
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
+//#import lib/lanes
 
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
@@ -36,11 +37,6 @@ fn multiply_group(a: Group, b: Group) -> Group {
 }
 //#endif
 
-// First word of a weight row; rows past the end read the last one and are not written.
-fn row_base(row: u32, last: u32) -> u32 {
-  return min(row, last) * params.row_vec4s;
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -53,61 +49,74 @@ fn main(
 //#if !subgroups
   let subgroup_size = 1u;
 //#endif
-  let lane = invocation % LANES;
-  let first_row = (linear_workgroup(workgroup, workgroups) * (WORKGROUP / LANES) + invocation / LANES) * ROWS;
+  let place = lane_of(invocation);
+  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   let groups = params.groups;
   let padded_columns = groups * 32u;
   var x_base = 0u;
 //#if last_row
   x_base = (state.rows - 1u) * groups * 8u;
 //#endif
+  let row = first_row + place.lane;
+  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
+//#if residual
+  // On its way while the sums are made.
+  let before = y[params.y_offset + min(row, params.rows - 1u)];
+//#endif
 
   var sums: Sums;
-  for (var group = lane; group < groups; group += LANES) {
+  for (var group = place.split * LANES + place.lane; group < groups; group += LANES * SPLITS) {
     var x_group = load_x(x_base + group * 8u);
 //#if norm
     sums[SUMS - 1u] += dot_group(x_group, x_group);
     x_group = multiply_group(x_group, load_norm(group * 8u));
 //#endif
     for (var r = 0u; r < ROWS; r++) {
+      let own = min(first_row + r, params.rows - 1u);
+      sums[r] += dot_group(load_group(own * params.row_vec4s, group, padded_columns), x_group);
 //#if gated
-      let gate = load_group(row_base(first_row + r, params.rows - 1u), group, padded_columns);
-      sums[r] += dot_group(gate, x_group);
-      let up_row = min(first_row + r, params.rows - 1u) + params.rows;
-      let up = load_group(up_row * params.row_vec4s, group, padded_columns);
+      let up = load_group((own + params.rows) * params.row_vec4s, group, padded_columns);
       sums[ROWS + r] += dot_group(up, x_group);
-//#else
-      let row = load_group(row_base(first_row + r, params.rows - 1u), group, padded_columns);
-      sums[r] += dot_group(row, x_group);
 //#endif
     }
   }
-  sums = reduce_add(sums, lane, subgroup_size);
-
-  // The lanes of a row share the writing.
-  for (var r = lane; r < ROWS; r += LANES) {
-    let row = first_row + r;
-    if (row >= params.rows) {
-      continue;
-    }
-    var value = sums[r];
+  sums = reduce_add(sums, place.lane, subgroup_size);
+//#if splits
+  leave_split(sums, place);
+//#endif
+  if (!writes) {
+    return;
+  }
+//#if splits
+  var value = split_total(place.row_set, place.lane);
+//#else
+  var value = sum_at(sums, place.lane);
+//#endif
 //#if norm
-    let rms = inverseSqrt(sums[SUMS - 1u] / f32(params.columns) + params.epsilon);
-    value *= rms;
+//#if splits
+  let squares = split_total(place.row_set, SUMS - 1u);
+//#else
+  let squares = sums[SUMS - 1u];
+//#endif
+  let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+  value *= rms;
 //#endif
 //#if bias
-    value += bias[row];
+  value += bias[row];
 //#endif
 //#if gated
-    var up = sums[ROWS + r];
-//#if norm
-    up *= rms;
+//#if splits
+  var up = split_total(place.row_set, ROWS + place.lane);
+//#else
+  var up = sum_at(sums, ROWS + place.lane);
 //#endif
-    value = activation(value) * up;
+//#if norm
+  up *= rms;
+//#endif
+  value = activation(value) * up;
 //#endif
 //#if residual
-    value += y[params.y_offset + row];
+  value += before;
 //#endif
-    y[params.y_offset + row] = value;
-  }
+  y[params.y_offset + row] = value;
 }

@@ -1,7 +1,7 @@
 // Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
-// sums can be turned where they are made, and a quad of the cache is written whole. LANES invocations share ROWS rows of a unit;
-// exchange: the other rows of the unit come through workgroup memory.
+// sums can be turned where they are made, and a quad of the cache is written whole. A set of LANES invocations makes ROWS rows
+// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
 //#import lib/state
 //#import lib/grid
 //#import lib/dot-group
@@ -11,9 +11,11 @@
 
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
+//#import lib/lanes
 
-//#if exchange
-var<workgroup> unit_sums: array<f32, 8>;
+//#if splits
+// Of the rows of the workgroup's units, then the sum of squares.
+var<workgroup> made: array<f32, SETS * ROWS + 1u>;
 //#endif
 
 const UNIT_ROWS: u32 = 8u;
@@ -55,14 +57,40 @@ struct Quads {
   b: vec4<f32>,
 }
 
-fn turn(values: Quads, u: u32, quads: vec2<u32>, position: u32) -> Quads {
-  if (quads.x * 4u >= params.rope_dimensions) {
+// cos and sin of what a unit turns by.
+struct Turning {
+//#if interleaved
+  pairs: mat4x2<f32>,
+//#else
+  cos: vec4<f32>,
+  sin: vec4<f32>,
+//#endif
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+//#if interleaved
+    turning.pairs = angles(position, quads.x * 2u);
+//#else
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
+//#endif
+  }
+  return turning;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
     return values;
   }
-//#if interleaved
-  let angle = angles(position, quads.x * 2u);
   let a = values.a;
   let b = values.b;
+//#if interleaved
+  let angle = turning.pairs;
   return Quads(
     vec4<f32>(
       a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
@@ -74,11 +102,7 @@ fn turn(values: Quads, u: u32, quads: vec2<u32>, position: u32) -> Quads {
     ),
   );
 //#else
-  let angle = transpose(angles(position, u * 4u));
-  return Quads(
-    values.a * angle[0] - values.b * angle[1],
-    values.b * angle[0] + values.a * angle[1],
-  );
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 //#endif
 }
 
@@ -94,10 +118,10 @@ fn main(
 //#if !subgroups
   let subgroup_size = 1u;
 //#endif
-  let lane = invocation % LANES;
+  let place = lane_of(invocation);
   let heads = params.heads + 2u * params.kv_heads;
-  let first_set = linear_workgroup(workgroup, workgroups) * (WORKGROUP / LANES);
-  let first_of_unit = (first_set + invocation / LANES) * ROWS;
+  let first_set = linear_workgroup(workgroup, workgroups) * SETS;
+  let first_of_unit = (first_set + place.row_set) * ROWS;
   let unit = first_of_unit / UNIT_ROWS;
   let first_row = first_of_unit % UNIT_ROWS;
   // Units past the end repeat the last one, and write nothing.
@@ -106,9 +130,16 @@ fn main(
   let is_value = head >= params.heads + params.kv_heads;
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
+  let position = state.position;
+  let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
+  var turning: Turning;
+  if (finishes && !is_value) {
+    // On its way while the sums are made.
+    turning = load_turning(u, quads, position);
+  }
 
   var sums: Sums;
-  for (var group = lane; group < params.groups; group += LANES) {
+  for (var group = place.split * LANES + place.lane; group < params.groups; group += LANES * SPLITS) {
     var x_group = load_x(group * 8u);
     sums[ROWS] += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
@@ -118,36 +149,44 @@ fn main(
       sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
     }
   }
-  sums = reduce_add(sums, lane, subgroup_size);
-  let rms = inverseSqrt(sums[ROWS] / f32(params.columns) + params.epsilon);
-//#if exchange
-  if (lane == 0u) {
-    unit_sums[first_row] = sums[0];
+  sums = reduce_add(sums, place.lane, subgroup_size);
+//#if splits
+  leave_split(sums, place);
+  if (invocation < SETS * ROWS) {
+    made[invocation] = split_total(invocation / ROWS, invocation % ROWS);
+  } else if (invocation == SETS * ROWS) {
+    made[invocation] = split_total(0u, ROWS);
   }
   workgroupBarrier();
-  let made = unit_sums;
-//#else
-  let made = sums;
 //#endif
-  if (lane > 0u || first_row > 0u || unit >= heads * UNITS_PER_HEAD) {
+  if (!finishes) {
     return;
   }
+//#if splits
+  let at_made = place.row_set * ROWS;
+  let squares = made[SETS * ROWS];
   var values = Quads(
-    vec4<f32>(made[0], made[1], made[2], made[3]) * rms,
-    vec4<f32>(made[4], made[5], made[6], made[7]) * rms,
+    vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
+    vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
   );
+//#else
+  let squares = sums[ROWS];
+  var values = Quads(vec4<f32>(sums[0], sums[1], sums[2], sums[3]), vec4<f32>(sums[4], sums[5], sums[6], sums[7]));
+//#endif
+  let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+  values.a *= rms;
+  values.b *= rms;
 //#if bias
   values.a += bias[first_rows.x / 4u];
   values.b += bias[first_rows.y / 4u];
 //#endif
-  let position = state.position;
   if (is_value) {
     let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
     v_cache[at + quads.x] = pack_stored(values.a);
     v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
-  values = turn(values, u, quads, position);
+  values = turn(values, turning);
   if (head >= params.heads) {
     let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
     k_cache[at + quads.x] = pack_stored(values.a);

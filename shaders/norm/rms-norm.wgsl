@@ -1,6 +1,7 @@
 // y[row] = x[row] / √(mean(x[row]²) + ε) · weight (Zhang & Sennrich 2019, arXiv 1910.07467, eq. 4).
 // LANES invocations share a row. residual: adds to y instead of writing it.
 //#import lib/state
+//#import lib/stored-{y}
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 
@@ -32,9 +33,9 @@ fn main(
   for (var i = lane; i < params.stride_vec4s; i += LANES) {
     let value = x[x_base + i] * rms * norm_weight[i];
 //#if residual
-    y[x_base + i] += value;
+    y[x_base + i] = pack_stored(unpack_stored(y[x_base + i]) + value);
 //#else
-    y[x_base + i] = value;
+    y[x_base + i] = pack_stored(value);
 //#endif
   }
 }

@@ -3,6 +3,8 @@
  *
  *   //#import quant/{quant}     the module's text, once; {name} is replaced by a choice
  *   //#if flag  //#if !flag     keeps the lines up to //#else or //#endif where the flag is (not) set
+ *   //#repeat T COUNT           the lines up to //#endrepeat once for each number below the constant COUNT: `T` becomes `0u`, `1u` …, and
+ *                               `sums_T` becomes `sums_0`, `sums_1` … For what must stay in registers: variables instead of an array.
  *
  * Numbers come as `const` declarations, so that the compiler sees constant trip counts and array sizes. See ADR 0001.
  */
@@ -37,7 +39,8 @@ export function linkShader(
     linked.add(modulePath);
     const text = library[modulePath];
     if (text === undefined) throw new Error(`shader module '${modulePath}' does not exist`);
-    const own = selectLines(modulePath, text, new Set(options.flags ?? [])).filter((line) => {
+    const selected = selectLines(modulePath, text, new Set(options.flags ?? []));
+    const own = repeatLines(modulePath, selected, options.constants ?? {}).filter((line) => {
       const imported = /^\s*\/\/#import (\S+)/.exec(line);
       if (imported?.[1]) appendModule(fillChoices(imported[1], options.choices ?? {}));
       return !imported;
@@ -83,4 +86,42 @@ function selectLines(path: string, text: string, flags: ReadonlySet<string>): st
   }
   if (branches.length > 0) throw new Error(`${path}: //#if without //#endif`);
   return kept;
+}
+
+function repeatLines(
+  path: string,
+  lines: readonly string[],
+  constants: Readonly<Record<string, number>>,
+): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < lines.length; i += 1) {
+    const [, name, countName] = /^\s*\/\/#repeat (\w+) (\w+)/.exec(lines[i] ?? '') ?? [];
+    if (!name || !countName) {
+      out.push(lines[i] ?? '');
+      continue;
+    }
+    const count = constants[countName];
+    if (count === undefined) throw new Error(`${path}: constant '${countName}' is not given`);
+    const end = endOfRepeat(path, lines, i);
+    const body = repeatLines(path, lines.slice(i + 1, end), constants);
+    const pattern = new RegExp(`(?<=_)${name}(?=_|\\b)|\\b${name}\\b`, 'g');
+    for (let n = 0; n < count; n += 1) {
+      // Part of a name, or a number by itself.
+      const number = (_: string, at: number, line: string) =>
+        line[at - 1] === '_' ? `${n}` : `${n}u`;
+      out.push(...body.map((line) => line.replace(pattern, number)));
+    }
+    i = end;
+  }
+  return out;
+}
+
+function endOfRepeat(path: string, lines: readonly string[], start: number): number {
+  let depth = 0;
+  for (let i = start; i < lines.length; i += 1) {
+    if (/^\s*\/\/#repeat /.test(lines[i] ?? '')) depth += 1;
+    else if (/^\s*\/\/#endrepeat/.test(lines[i] ?? '')) depth -= 1;
+    if (depth === 0) return i;
+  }
+  throw new Error(`${path}: //#repeat without //#endrepeat`);
 }

@@ -1,19 +1,20 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import type { AttentionUse } from './attention.ts';
+import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
 
 /** Parts that the cached positions are cut into: enough workgroups to fill a large GPU with a few KV heads. */
 export const attentionSplits = 32;
 
-const workgroup = 64;
 /** Query heads of a group whose sums an invocation holds in registers. */
 const maxGroup = 16;
+/** The same for the stream variants, whose invocations hold outputs too. */
+const maxStreamGroup = 8;
 
-function variant(reduce: 'workgroup' | 'subgroup'): KernelVariant<AttentionUse> {
+function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<AttentionUse> {
   return {
-    name: reduce,
+    name: `${reduce}-${workgroup}`,
     unsupported: (use, { subgroups }) => {
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
-      if (use.headDim / 4 > workgroup) return `head dimension above ${workgroup * 4}`;
+      if (use.headDim > 4 * workgroup) return `head dimension above ${workgroup * 4}`;
       return groupOf(use) > maxGroup ? `more than ${maxGroup} query heads a group` : null;
     },
     options: (use) => ({
@@ -24,6 +25,25 @@ function variant(reduce: 'workgroup' | 'subgroup'): KernelVariant<AttentionUse> 
         SPLITS: attentionSplits,
         SUMS: groupOf(use),
         HEAD_DIM_VEC4S: use.headDim / 4,
+      },
+    }),
+    workgroups: (use) => [use.kvHeads, attentionSplits, 1],
+  };
+}
+
+function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse> {
+  return {
+    name: `stream-${subgroup}x${workgroup / subgroup}`,
+    unsupported: (use, capabilities) =>
+      groupOf(use) > maxStreamGroup
+        ? `more than ${maxStreamGroup} query heads a group`
+        : streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities),
+    options: (use) => ({
+      choices: { kv: use.kv },
+      flags: ['stream', 'subgroups'],
+      constants: {
+        ...streamConstants(use, groupOf(use), workgroup, subgroup),
+        SPLITS: attentionSplits,
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits, 1],
@@ -52,11 +72,18 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
   ],
-  variants: [variant('workgroup'), variant('subgroup')],
-  preferred: () => ['subgroup', 'workgroup'],
+  variants: [
+    variant('workgroup', 64),
+    variant('subgroup', 64),
+    variant('subgroup', 128),
+    stream(256, 32),
+    stream(128, 32),
+    stream(32, 4),
+  ],
+  preferred: () => ['stream-32x8', 'subgroup-128', 'workgroup-64'],
 });
 
 /** Can the token's attention be cut for this model? */
 export function canSplitAttention(use: AttentionUse): boolean {
-  return use.headDim / 4 <= workgroup && groupOf(use) <= maxGroup;
+  return use.headDim <= 256 && groupOf(use) <= maxGroup;
 }

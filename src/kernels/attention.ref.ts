@@ -1,5 +1,6 @@
 import type { CaseData, KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
+import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
 
 export interface AttentionInputs {
@@ -55,25 +56,6 @@ function attendHead(
   return out;
 }
 
-/** Rounds to half precision, so that the reference sees what the cache holds. */
-function toHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
-  return Uint16Array.from(values, (value) => {
-    const sign = value < 0 ? 0x8000 : 0;
-    const magnitude = Math.abs(value);
-    if (magnitude < 2 ** -14) return sign | Math.round(magnitude * 2 ** 24);
-    const exponent = Math.floor(Math.log2(magnitude));
-    const fraction = Math.round((magnitude / 2 ** exponent - 1) * 1024);
-    return sign + ((exponent + 15) << 10) + fraction;
-  });
-}
-
-function halfValue(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const magnitude = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
-  return bits & 0x8000 ? -magnitude : magnitude;
-}
-
 /** A use with random queries and a filled cache, as the kernel and as the reference see them. */
 export function attentionCase(
   change: Partial<AttentionUse>,
@@ -96,25 +78,23 @@ export function attentionCase(
   const scaled = (count: number) => random.activations(count).map((value) => value * spread);
   const keys = scaled(cache);
   const values = random.activations(cache, 3);
-  const halfKeys = toHalf(keys);
-  const halfValues = toHalf(values);
   const f16 = use.kv === 'f16';
   const inputs: AttentionInputs = {
     queries: scaled(tokens * use.heads * use.headDim),
-    keys: f16 ? Float32Array.from(halfKeys, halfValue) : keys,
-    values: f16 ? Float32Array.from(halfValues, halfValue) : values,
+    // The reference sees what the cache holds.
+    keys: f16 ? roundedToHalf(keys) : keys,
+    values: f16 ? roundedToHalf(values) : values,
     position,
     tokens,
   };
-  const bytes = (half: Uint16Array<ArrayBuffer>) => new Uint8Array(half.buffer);
   return {
     use,
     inputs,
     buffers: {
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
-      k_cache: f16 ? bytes(halfKeys) : keys,
-      v_cache: f16 ? bytes(halfValues) : values,
+      k_cache: f16 ? asHalves(keys) : keys,
+      v_cache: f16 ? asHalves(values) : values,
     },
   };
 }
@@ -132,9 +112,16 @@ function toCase(
     use,
     rows: tokens,
     inputs: () => buffers,
-    outputs: () => ({ out: { values: attentionReference(use, inputs) } }),
+    outputs: () => ({
+      out: { values: attentionReference(use, inputs), storage: use.output ?? 'f32' },
+    }),
+    ...(use.kv === 'f16'
+      ? { tolerance: { nmse: 1e-6, because: 'queries and probabilities may be rounded to halves' } }
+      : {}),
   };
 }
+
+const many = { kv: 'f16', many: true, output: 'f16' } as const;
 
 export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('the first token', {}, 0, 1),
@@ -148,5 +135,12 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('scores far apart', {}, 150, 4, 8),
   toCase('many rows behind a cache', { headDim: 32 }, 21, 65),
   toCase('rows past a sliding window', { headDim: 64, window: 20 }, 50, 40),
+
+  toCase('many tokens', { heads: 9, kvHeads: 3, headDim: 64, scale: 0.125, ...many }, 0, 130),
+  toCase('many behind a cache', { headDim: 64, scale: 0.125, ...many }, 70, 65),
+  toCase('many, windows', { headDim: 64, scale: 0.125, window: 20, ...many }, 50, 90),
+  toCase('many, head of 80', { headDim: 80, scale: 0.11, ...many }, 3, 70),
+  toCase('many, head of 128', { headDim: 128, scale: 0.088, ...many }, 33, 64),
+  toCase('many, scores far apart', { headDim: 64, scale: 0.125, ...many }, 11, 200, 2.5),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

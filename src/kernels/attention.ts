@@ -1,5 +1,7 @@
+import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { matrixUnsupported } from './matmul.ts';
 
 /** One use of `attention`: queries [tokens, heads, headDim] over K and V caches [kvHeads, contextLength, headDim]. */
 export interface AttentionUse {
@@ -12,35 +14,126 @@ export interface AttentionUse {
   /** Last positions that a token sees, its own included; 0 sees all. */
   window: number;
   kv: KvCacheFormat;
+  /** For passes of many tokens. */
+  many?: boolean;
+  /** How the output is stored; single precision by default. */
+  output?: 'f16';
 }
 
 const serialWorkgroup = 16;
-const cooperativeWorkgroup = 128;
 
 const serial: KernelVariant<AttentionUse> = {
   name: 'serial',
   unsupported: () => null,
   options: (use) => ({
     choices: { kv: use.kv },
+    flags: outputFlags(use),
     constants: { WORKGROUP: serialWorkgroup, HEAD_DIM_VEC4S: use.headDim / 4 },
   }),
   workgroups: (use, tokens) => [Math.ceil(use.heads / serialWorkgroup), 1, tokens],
 };
 
-function cooperative(reduce: 'workgroup' | 'subgroup'): KernelVariant<AttentionUse> {
+function cooperative(
+  reduce: 'workgroup' | 'subgroup',
+  workgroup: number,
+): KernelVariant<AttentionUse> {
   return {
-    name: `cooperative-${reduce}`,
-    unsupported: (use, { subgroups }) => {
+    name: `cooperative-${reduce}-${workgroup}`,
+    unsupported: (use, { subgroups, workgroupInvocations }) => {
+      if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
-      return use.headDim / 4 > cooperativeWorkgroup ? 'head dimension above 512' : null;
+      return use.headDim > 4 * workgroup ? `head dimension above ${4 * workgroup}` : null;
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
-      flags: ['cooperative', ...(reduce === 'subgroup' ? ['subgroups'] : [])],
-      constants: { WORKGROUP: cooperativeWorkgroup, HEAD_DIM_VEC4S: use.headDim / 4, SUMS: 1 },
+      flags: ['cooperative', ...(reduce === 'subgroup' ? ['subgroups'] : []), ...outputFlags(use)],
+      constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, SUMS: 1 },
     }),
     workgroups: (use, tokens) => [use.heads, 1, tokens],
   };
+}
+
+/** Components of a head that an invocation of the stream variants holds. */
+const streamComponents = 8;
+
+/** Why a stream variant for so many heads a workgroup does not run, or null. */
+export function streamUnsupported(
+  { headDim }: AttentionUse,
+  heads: number,
+  workgroup: number,
+  subgroup: number,
+  { minSubgroupSize, workgroupInvocations, workgroupStorageBytes }: Capabilities,
+): string | null {
+  const lanes = headDim / streamComponents;
+  const storage = (workgroup / subgroup) * heads * (headDim + 2) * 4;
+  if (minSubgroupSize < subgroup) return `needs subgroups of at least ${subgroup}`;
+  if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
+  if (![2, 4, 8, 16, 32].includes(lanes) || lanes > subgroup) return `no head of ${headDim}`;
+  return storage > workgroupStorageBytes ? `needs ${storage} bytes of workgroup memory` : null;
+}
+
+export function streamConstants(
+  { headDim }: AttentionUse,
+  heads: number,
+  workgroup: number,
+  subgroup: number,
+): Record<string, number> {
+  return {
+    WORKGROUP: workgroup,
+    SUBGROUP: subgroup,
+    LANES: headDim / streamComponents,
+    HEADS: heads,
+  };
+}
+
+function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse> {
+  return {
+    name: `stream-${subgroup}x${workgroup / subgroup}`,
+    unsupported: (use, capabilities) =>
+      streamUnsupported(use, 1, workgroup, subgroup, capabilities),
+    options: (use) => ({
+      choices: { kv: use.kv },
+      flags: ['stream', 'subgroups', ...outputFlags(use)],
+      constants: streamConstants(use, 1, workgroup, subgroup),
+    }),
+    workgroups: (use, tokens) => [use.heads, 1, tokens],
+  };
+}
+
+const matrixWorkgroup = 128;
+/** Edge of the fragments that subgroups multiply. */
+const fragment = 16;
+/** Tokens of a workgroup. */
+const matrixRows = 64;
+
+/** Keys of a block: as many as workgroup memory holds beside the queries. */
+function matrixBlock(headDim: number): number {
+  return headDim <= 64 ? 64 : 32;
+}
+
+const matrix: KernelVariant<AttentionUse> = {
+  name: 'matrix',
+  unsupported: (use, capabilities) => {
+    if (use.kv !== 'f16') return 'reads halves';
+    if (use.headDim % fragment !== 0 || use.headDim > 128)
+      return `head dimensions that are multiples of ${fragment} up to 128 only`;
+    return matrixUnsupported(capabilities);
+  },
+  options: (use) => ({
+    choices: { kv: use.kv },
+    flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...outputFlags(use)],
+    constants: {
+      WORKGROUP: matrixWorkgroup,
+      EDGE: fragment,
+      DIM_FRAGMENTS: use.headDim / fragment,
+      SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
+    },
+  }),
+  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
+};
+
+function outputFlags(use: AttentionUse): string[] {
+  return use.output === 'f16' ? ['half_output'] : [];
 }
 
 /** Causal attention of the tokens of a pass over the cache. */
@@ -64,11 +157,25 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
-    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
-    { name: 'out', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'v_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'out', type: 'array<Output>', access: 'read_write' },
   ],
-  variants: [serial, cooperative('workgroup'), cooperative('subgroup')],
-  preferred: (_, { software }) =>
-    software ? ['serial'] : ['cooperative-subgroup', 'cooperative-workgroup'],
+  variants: [
+    serial,
+    cooperative('workgroup', 128),
+    cooperative('subgroup', 128),
+    stream(512, 32),
+    stream(256, 32),
+    stream(64, 4),
+    matrix,
+  ],
+  preferred: (use, { software }) => {
+    if (software) return ['serial'];
+    return [
+      use.many ? 'matrix' : 'stream-32x16',
+      'cooperative-subgroup-128',
+      'cooperative-workgroup-128',
+    ];
+  },
 });

@@ -28,12 +28,15 @@ function toCase(
     use,
     rows: tokens,
     inputs: () => ({ state: Uint32Array.of(1, tokens, 0, 0, 0), x }),
-    outputs: () => ({ y: { values: gatedActivationReference(use, x) } }),
+    outputs: () => ({
+      y: { values: gatedActivationReference(use, x), storage: use.y ?? 'f32' },
+    }),
   };
 }
 
 export const gatedActivationCases: readonly KernelCase<GatedActivationUse>[] = [
   toCase('SwiGLU, padded columns', 3, { activation: 'silu', columns: 172, yStride: 192 }),
   toCase('SwiGLU, many tokens', 65, { activation: 'silu', columns: 64, yStride: 64 }),
+  toCase('stored in halves', 7, { activation: 'silu', columns: 128, yStride: 128, y: 'f16' }),
   toCase('GeGLU with large inputs', 9, { activation: 'gelu_tanh', columns: 96, yStride: 96 }),
 ];

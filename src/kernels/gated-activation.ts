@@ -4,9 +4,12 @@ import type { Activation } from './matvec.ts';
 /** One use of `gated-activation`: y[tokens, columns] from x[tokens, 2·columns] = [gate | up]. */
 export interface GatedActivationUse {
   activation: Activation;
+  /** A multiple of 4. */
   columns: number;
   /** Elements from one row of y to the next: columns padded to a multiple of 32. */
   yStride: number;
+  /** How y is stored; single precision by default. */
+  y?: 'f16';
 }
 
 const workgroup = 64;
@@ -15,22 +18,22 @@ const workgroup = 64;
 export const gatedActivation: Kernel<GatedActivationUse> = defineKernel<GatedActivationUse>({
   name: 'gated-activation',
   shader: 'elementwise/gated-activation',
-  params: { columns: 'u32', y_stride: 'u32' },
-  paramValues: (use) => ({ columns: use.columns, y_stride: use.yStride }),
+  params: { quads: 'u32', y_stride_quads: 'u32' },
+  paramValues: (use) => ({ quads: use.columns / 4, y_stride_quads: use.yStride / 4 }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'x', type: 'array<f32>', access: 'read' },
-    { name: 'y', type: 'array<f32>', access: 'read_write' },
+    { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'y', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
     {
       name: 'plain',
       unsupported: () => null,
       options: (use) => ({
-        choices: { activation: use.activation },
+        choices: { activation: use.activation, y: use.y ?? 'f32' },
         constants: { WORKGROUP: workgroup },
       }),
-      workgroups: (use, tokens) => [Math.ceil(use.columns / workgroup), 1, tokens],
+      workgroups: (use, tokens) => [Math.ceil(use.columns / 4 / workgroup), 1, tokens],
     },
   ],
   preferred: () => ['plain'],

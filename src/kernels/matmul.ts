@@ -1,26 +1,28 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { groupElements, halfModule, type QuantFormat, rowLayout } from '../quant/format.ts';
-import type { Activation } from './matvec.ts';
 
 /** One use of `matmul`: y[tokens, rows] = x[tokens, columns] · weights[rows, columns]ᵀ. */
 export interface MatmulUse {
   format: QuantFormat;
   rows: number;
   columns: number;
-  /** How x is stored, and y where it is gated. */
-  activations: 'f32' | 'f16';
+  /** How x is stored. */
+  x: 'f32' | 'f16';
   /** Elements from one token's outputs to the next one's. */
   yStride: number;
   /** First element of a token's outputs that is written. */
   yOffset?: number;
-  /** The matrix holds [gate; up], 2·rows in all: y = activation(gate) · up. */
-  gated?: Activation;
   bias?: boolean;
   /** y += instead of y =. */
   residual?: boolean;
 }
+
+/**
+ * Tokens that the matrix variants write at a time: y has room for a multiple of them, and what stands behind the last token is
+ * undefined.
+ */
+export const matmulTokens = 16;
 
 /** Edge of the tiled variant's square of tokens × rows. Twice the rows was slower: 168 ms against 146 for 2,048 tokens of SmolLM2. */
 const tile = 64;
@@ -30,9 +32,9 @@ const serialWorkgroup = 16;
 
 const serial: KernelVariant<MatmulUse> = {
   name: 'serial',
-  unsupported: floatOutputOnly,
+  unsupported: () => null,
   options: (use) => ({
-    choices: choicesOf(use),
+    choices: { quant: use.format.name, x: use.x },
     flags: flagsOf(use),
     constants: { WORKGROUP: serialWorkgroup, TOKENS: serialTokens },
   }),
@@ -45,15 +47,19 @@ const serial: KernelVariant<MatmulUse> = {
 
 const tiled: KernelVariant<MatmulUse> = {
   name: 'tiled',
-  unsupported: (use, { workgroupInvocations }) =>
-    workgroupInvocations < 256 ? 'needs workgroups of 256' : floatOutputOnly(use),
-  options: (use) => ({ choices: choicesOf(use), flags: ['tiled', ...flagsOf(use)] }),
-  workgroups: (use, tokens) => [Math.ceil(matrixRows(use) / tile), 1, Math.ceil(tokens / tile)],
+  unsupported: (_, { workgroupInvocations }) =>
+    workgroupInvocations < 256 ? 'needs workgroups of 256' : null,
+  options: (use) => ({
+    choices: { quant: use.format.name, x: use.x },
+    flags: ['tiled', ...flagsOf(use)],
+  }),
+  workgroups: (use, tokens) => [Math.ceil(use.rows / tile), 1, Math.ceil(tokens / tile)],
 };
 
 interface MatrixShape {
-  tokens: number;
-  rows: number;
+  /** Fragments of a subgroup, of which two by two stand in a workgroup. */
+  tokenFragments: number;
+  rowFragments: number;
   /** Groups of 32 columns that lie in workgroup memory at a time. */
   stepGroups: number;
 }
@@ -63,26 +69,30 @@ const matrixWorkgroup = 128;
 const fragment = 16;
 
 function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
+  const tokens = 2 * shape.tokenFragments * fragment;
+  const rows = 2 * shape.rowFragments * fragment;
   return {
     name,
-    unsupported: (use, capabilities) =>
-      use.activations === 'f16' ? matrixUnsupported(capabilities) : 'reads halves',
+    unsupported: (use, capabilities) => {
+      if (use.x !== 'f16') return 'reads halves';
+      if (use.rows % fragment !== 0) return `needs a multiple of ${fragment} rows`;
+      return matrixUnsupported(capabilities);
+    },
     options: (use) => ({
-      choices: { ...choicesOf(use), half: halfModule(use.format) },
+      choices: { quant: use.format.name, half: halfModule(use.format) },
       flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...flagsOf(use)],
       constants: {
         WORKGROUP: matrixWorkgroup,
-        TILE_TOKENS: shape.tokens,
-        TILE_ROWS: shape.rows,
+        TOKEN_FRAGMENTS: shape.tokenFragments,
+        ROW_FRAGMENTS: shape.rowFragments,
+        COLUMN_FRAGMENTS: (shape.stepGroups * groupElements) / fragment,
         STEP_GROUPS: shape.stepGroups,
         EDGE: fragment,
+        X_LOADS: (tokens * shape.stepGroups * 4) / matrixWorkgroup,
+        GROUP_LOADS: (rows * shape.stepGroups) / matrixWorkgroup,
       },
     }),
-    workgroups: (use, tokens) => [
-      Math.ceil(matrixRows(use) / shape.rows),
-      1,
-      Math.ceil(tokens / shape.tokens),
-    ],
+    workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
   };
 }
 
@@ -96,37 +106,11 @@ export function matrixUnsupported({
 }: Capabilities): string | null {
   if (!f16 || !subgroupMatrix) return 'needs shader-f16 and subgroup matrices';
   if (minSubgroupSize !== 32 || maxSubgroupSize !== 32) return 'needs subgroups of 32';
-  return workgroupStorageBytes < 40_000 ? 'needs 40 KB of workgroup memory' : null;
-}
-
-function floatOutputOnly(use: MatmulUse): string | null {
-  return halfOutput(use) ? 'writes single precision only' : null;
-}
-
-function halfOutput(use: MatmulUse): boolean {
-  return use.gated !== undefined && use.activations === 'f16';
-}
-
-/** Rows of the matrix. */
-function matrixRows(use: MatmulUse): number {
-  return use.gated ? 2 * use.rows : use.rows;
-}
-
-function choicesOf(use: MatmulUse): NonNullable<ShaderOptions['choices']> {
-  return {
-    quant: use.format.name,
-    x: use.activations,
-    ...(use.gated ? { activation: use.gated } : {}),
-  };
+  return workgroupStorageBytes < 47_000 ? 'needs 46 KB of workgroup memory' : null;
 }
 
 function flagsOf(use: MatmulUse): string[] {
-  return [
-    ...(use.gated ? ['gated'] : []),
-    ...(halfOutput(use) ? ['half_output'] : []),
-    ...(use.bias ? ['bias'] : []),
-    ...(use.residual ? ['residual'] : []),
-  ];
+  return [...(use.bias ? ['bias'] : []), ...(use.residual ? ['residual'] : [])];
 }
 
 /** Matrix · matrix for prefill. */
@@ -150,19 +134,19 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
-    { name: 'x', type: 'array<Stored>', access: 'read' },
-    { name: 'y', type: 'array<Output>', access: 'read_write' },
+    { name: 'x', type: 'array<X>', access: 'read' },
+    { name: 'y', type: 'array<f32>', access: 'read_write' },
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
   ],
   variants: [
     serial,
     tiled,
-    matrix('matrix-64', { tokens: 64, rows: 64, stepGroups: 2 }),
-    matrix('matrix-128', { tokens: 128, rows: 128, stepGroups: 1 }),
+    matrix('matrix-64', { tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
+    matrix('matrix-128x64', { tokenFragments: 4, rowFragments: 2, stepGroups: 2 }),
+    matrix('matrix-128', { tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
-    if (use.activations === 'f32') return ['tiled', 'serial'];
-    return [matrixRows(use) >= 4096 ? 'matrix-128' : 'matrix-64'];
+    return [use.rows >= 4096 ? 'matrix-128' : 'matrix-64', 'tiled', 'serial'];
   },
 });

@@ -23,44 +23,71 @@ export interface MatvecUse {
   lastRow?: boolean;
 }
 
-interface MatvecShape {
+/** How a workgroup shares the rows of a matrix; see shaders/lib/lanes.wgsl. */
+export interface LaneShape {
   workgroup: number;
-  /** Invocations that share a row. */
+  /** Invocations of a set, which share its rows. */
   lanes: number;
-  /** Rows of an invocation. */
+  /** Rows of a set. */
   rows: number;
+  /** Runs of sets that the columns are cut over. */
+  splits: number;
   reduce: 'none' | 'workgroup' | 'shuffle';
 }
 
-function variant(name: string, shape: MatvecShape): KernelVariant<MatvecUse> {
-  const rowsPerWorkgroup = (shape.workgroup / shape.lanes) * shape.rows;
+/** Sets of lanes within a subgroup, 32 invocations a split. */
+export function shuffleShape(lanes: number, rows: number, splits: number): LaneShape {
+  return { workgroup: 32 * splits, lanes, rows, splits, reduce: 'shuffle' };
+}
+
+export function shapeName({ reduce, lanes, rows, splits }: LaneShape): string {
+  if (reduce === 'none') return 'serial';
+  return reduce === 'workgroup' ? 'workgroup' : `shuffle-${lanes}x${rows}x${splits}`;
+}
+
+export function shapeUnsupported(shape: LaneShape, capabilities: Capabilities): string | null {
+  const { minSubgroupSize, workgroupInvocations } = capabilities;
+  if (workgroupInvocations < shape.workgroup) return `needs workgroups of ${shape.workgroup}`;
+  return shape.reduce === 'shuffle' && minSubgroupSize < shape.lanes
+    ? `needs subgroups of at least ${shape.lanes}`
+    : null;
+}
+
+export function shapeFlags({ reduce, splits }: LaneShape): string[] {
+  return [...(reduce === 'shuffle' ? ['subgroups'] : []), ...(splits > 1 ? ['splits'] : [])];
+}
+
+/** Rows of a workgroup. */
+export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): number {
+  return (workgroup / lanes / splits) * rows;
+}
+
+function variant(shape: LaneShape): KernelVariant<MatvecUse> {
   return {
-    name,
-    unsupported: (_, { minSubgroupSize }) =>
-      shape.reduce === 'shuffle' && minSubgroupSize < shape.lanes
-        ? `needs subgroups of at least ${shape.lanes}`
-        : null,
+    name: shapeName(shape),
+    unsupported: (_, capabilities) => shapeUnsupported(shape, capabilities),
     options: (use) => matvecOptions(use, shape),
-    workgroups: (use) => spread(Math.ceil(use.rows / rowsPerWorkgroup)),
+    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shape))),
   };
 }
 
-/** Lanes that share a row within a subgroup, most first: the largest that the adapter's subgroups hold is taken. */
-export const shuffleLanes: readonly number[] = [32, 16, 8, 4];
-const shuffleRows = [1, 4];
+/** Small matrices need all the parallelism there is; of large ones, x is read once for many rows at a time. */
+const shapes = {
+  small: shuffleShape(8, 2, 4),
+  wide: shuffleShape(8, 4, 8),
+  tall: shuffleShape(4, 4, 4),
+} as const;
+const wideWeights = 2 ** 21;
 const tallRows = 8192;
 
-function shuffleName(lanes: number, rows: number): string {
-  return `shuffle-${lanes}x${rows}`;
+function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
+  const matrixRows = gated ? 2 * rows : rows;
+  if (matrixRows >= tallRows) return shapes.tall;
+  return matrixRows * columns >= wideWeights ? shapes.wide : shapes.small;
 }
 
-function shuffle(lanes: number, rows: number): KernelVariant<MatvecUse> {
-  return variant(shuffleName(lanes, rows), { workgroup: 64, lanes, rows, reduce: 'shuffle' });
-}
-
-function matvecOptions(use: MatvecUse, shape: MatvecShape): ShaderOptions {
-  const flags: string[] = [];
-  if (shape.reduce === 'shuffle') flags.push('subgroups');
+function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
+  const flags = shapeFlags(shape);
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -74,7 +101,13 @@ function matvecOptions(use: MatvecUse, shape: MatvecShape): ShaderOptions {
       ...(use.gated ? { activation: use.gated } : {}),
     },
     flags,
-    constants: { WORKGROUP: shape.workgroup, LANES: shape.lanes, ROWS: shape.rows, SUMS: sums },
+    constants: {
+      WORKGROUP: shape.workgroup,
+      LANES: shape.lanes,
+      SPLITS: shape.splits,
+      ROWS: shape.rows,
+      SUMS: sums,
+    },
   };
 }
 
@@ -112,14 +145,11 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     { name: 'state', type: 'State', access: 'read', when: (use) => use.lastRow === true },
   ],
   variants: [
-    variant('serial', { workgroup: 16, lanes: 1, rows: 1, reduce: 'none' }),
-    variant('workgroup', { workgroup: 64, lanes: 64, rows: 4, reduce: 'workgroup' }),
-    ...shuffleLanes.flatMap((lanes) => shuffleRows.map((rows) => shuffle(lanes, rows))),
+    variant({ workgroup: 16, lanes: 1, rows: 1, splits: 1, reduce: 'none' }),
+    variant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
+    ...Object.values(shapes).map(variant),
+    variant(shuffleShape(4, 4, 8)),
   ],
-  preferred: (use, { software }: Capabilities) => {
-    if (software) return ['serial'];
-    // Short matrices need all the parallelism there is; tall ones gain more from reading x once for several rows.
-    const rows = use.rows >= tallRows ? 4 : 1;
-    return [...shuffleLanes.map((lanes) => shuffleName(lanes, rows)), 'workgroup'];
-  },
+  preferred: (use, { software }) =>
+    software ? ['serial'] : [shapeName(preferredShape(use)), 'workgroup'],
 });

@@ -1,7 +1,14 @@
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
-import { shuffleLanes } from './matvec.ts';
+import {
+  type LaneShape,
+  rowsOfShape,
+  shapeFlags,
+  shapeName,
+  shapeUnsupported,
+  shuffleShape,
+} from './matvec.ts';
 
 /**
  * One use of `qkv`: x [columns] → queries [heads, headDim] and one position of the K and V caches
@@ -26,53 +33,37 @@ const unitRows = 8;
 /** Uniforms hold at least 64 KiB: the bias lies in one, since eight storage buffers are all that every device must have. */
 const maxBiasRows = 16_384;
 
-interface QkvShape {
-  workgroup: number;
-  /** Invocations that share rows. */
-  lanes: number;
-  /** Rows of such a set: one, and the sets of a unit exchange their sums, or the whole unit. */
-  rows: 1 | 8;
-  reduce: 'none' | 'workgroup' | 'shuffle';
-}
-
-function variant(name: string, shape: QkvShape): KernelVariant<QkvUse> {
-  const { workgroup, lanes, rows, reduce } = shape;
+function variant(shape: LaneShape): KernelVariant<QkvUse> {
+  const { workgroup, lanes, rows, splits, reduce } = shape;
   return {
-    name,
-    unsupported: (_, { minSubgroupSize, workgroupInvocations }) => {
-      if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
-      return reduce === 'shuffle' && minSubgroupSize < lanes
-        ? `needs subgroups of at least ${lanes}`
-        : null;
-    },
+    name: shapeName(shape),
+    unsupported: (_, capabilities) => shapeUnsupported(shape, capabilities),
     options: (use) => ({
       choices: { quant: use.format.name, kv: use.kv, reduce },
       flags: [
-        ...(reduce === 'shuffle' ? ['subgroups'] : []),
-        ...(rows === 1 ? ['exchange'] : []),
+        ...shapeFlags(shape),
         ...(use.interleaved ? ['interleaved'] : []),
         ...(use.bias ? ['bias'] : []),
       ],
       constants: {
         WORKGROUP: workgroup,
         LANES: lanes,
+        SPLITS: splits,
         ROWS: rows,
         SUMS: rows + 1,
         HEAD_DIM_VEC4S: use.headDim / 4,
         ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
       },
     }),
-    workgroups: (use) => {
-      return spread(Math.ceil(rowsOf(use) / rows / (workgroup / lanes)));
-    },
+    workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shape))),
   };
 }
 
-/** One unit a workgroup. */
-function shuffle(lanes: number): KernelVariant<QkvUse> {
-  const workgroup = lanes * unitRows;
-  return variant(`shuffle-${lanes}`, { workgroup, lanes, rows: 1, reduce: 'shuffle' });
-}
+const shapes = {
+  small: shuffleShape(8, 2, 4),
+  large: shuffleShape(8, 4, 8),
+} as const;
+const largeWeights = 2 ** 21;
 
 function rowsOf({ heads, kvHeads, headDim }: QkvUse): number {
   return (heads + 2 * kvHeads) * headDim;
@@ -125,10 +116,15 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     },
   ],
   variants: [
-    variant('serial', { workgroup: 16, lanes: 1, rows: 8, reduce: 'none' }),
-    variant('workgroup', { workgroup: 64, lanes: 64, rows: 8, reduce: 'workgroup' }),
-    ...shuffleLanes.map(shuffle),
+    variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
+    variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
+    ...Object.values(shapes).map(variant),
+    variant(shuffleShape(4, 4, 8)),
   ],
-  preferred: (_, { software }) =>
-    software ? ['serial'] : [...shuffleLanes.map((lanes) => `shuffle-${lanes}`), 'workgroup'],
+  preferred: (use, { software }) => {
+    if (software) return ['serial'];
+    const { small, large } = shapes;
+    const shape = rowsOf(use) * use.columns >= largeWeights ? large : small;
+    return [shapeName(shape), 'workgroup'];
+  },
 });

@@ -46,7 +46,9 @@ function toCase(
       norm_weight: padded(weight),
       ...(use.residual ? { y: padded(y, tokens) } : {}),
     }),
-    outputs: () => ({ y: { values: rmsNormReference(use, x, weight, y) } }),
+    outputs: () => ({
+      y: { values: rmsNormReference(use, x, weight, y), storage: use.y ?? 'f32' },
+    }),
   };
 }
 
@@ -54,5 +56,6 @@ export const rmsNormCases: readonly KernelCase<RmsNormUse>[] = [
   toCase('one short row', 1, { columns: 32, epsilon: 1e-5 }, 301),
   toCase('many rows', 37, { columns: 576, epsilon: 1e-5 }, 302),
   toCase('padded columns', 5, { columns: 172, epsilon: 1e-6 }, 303),
+  toCase('stored in halves', 9, { columns: 172, epsilon: 1e-6, y: 'f16' }, 305),
   toCase('added to what is there', 17, { columns: 320, epsilon: 1e-6, residual: true }, 304),
 ];

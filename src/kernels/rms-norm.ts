@@ -7,6 +7,8 @@ export interface RmsNormUse {
   epsilon: number;
   /** y += instead of y =. */
   residual?: boolean;
+  /** How y is stored; single precision by default. */
+  y?: 'f16';
 }
 
 function variant(
@@ -20,7 +22,7 @@ function variant(
     unsupported: (_, { subgroups }) =>
       reduce === 'subgroup' && !subgroups ? 'needs subgroups' : null,
     options: (use) => ({
-      choices: { reduce },
+      choices: { reduce, y: use.y ?? 'f32' },
       flags: [
         ...(reduce === 'subgroup' ? ['subgroups'] : []),
         ...(use.residual ? ['residual'] : []),
@@ -45,7 +47,7 @@ export const rmsNorm: Kernel<RmsNormUse> = defineKernel<RmsNormUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'y', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'y', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
     variant('serial', 'none', 16),

@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 
 /** One use of `sample`: logits [vocabulary] → the next token in `state`. */
 export interface SampleUse {
@@ -33,6 +33,21 @@ export function packSampler(settings: SamplerSettings): Uint8Array<ArrayBuffer> 
   return new Uint8Array(view.buffer);
 }
 
+function variant(workgroup: number): KernelVariant<SampleUse> {
+  return {
+    name: `${workgroup}`,
+    unsupported: (_, { workgroupInvocations, software }) => {
+      if (software && workgroup > 256) return 'slower on software adapters';
+      return workgroupInvocations < workgroup ? `needs workgroups of ${workgroup}` : null;
+    },
+    options: (use) => ({
+      flags: use.greedy ? ['greedy'] : [],
+      constants: { WORKGROUP: workgroup },
+    }),
+    workgroups: () => [1, 1, 1],
+  };
+}
+
 /** Filters the logits, draws a token and moves the state to the next step. */
 export const sample: Kernel<SampleUse> = defineKernel<SampleUse>({
   name: 'sample',
@@ -45,16 +60,6 @@ export const sample: Kernel<SampleUse> = defineKernel<SampleUse>({
     { name: 'seen', type: 'array<u32>', access: 'read_write' },
     { name: 'sampler', type: 'Sampler', access: 'uniform' },
   ],
-  variants: [
-    {
-      name: 'plain',
-      unsupported: () => null,
-      options: (use) => ({
-        flags: use.greedy ? ['greedy'] : [],
-        constants: { WORKGROUP: 256 },
-      }),
-      workgroups: () => [1, 1, 1],
-    },
-  ],
-  preferred: () => ['plain'],
+  variants: [256, 1024].map(variant),
+  preferred: () => ['1024', '256'],
 });

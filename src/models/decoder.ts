@@ -5,10 +5,10 @@ import { attentionCombine } from '../kernels/attention-combine.ts';
 import { attentionSplit, attentionSplits, canSplitAttention } from '../kernels/attention-split.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
-import { matmul } from '../kernels/matmul.ts';
+import { matmul, matrixUnsupported } from '../kernels/matmul.ts';
 import { matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
-import { rmsNorm } from '../kernels/rms-norm.ts';
+import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
 import { ropeTable } from '../kernels/rope-table.ts';
 import { packSampler, type SamplerSettings, sample, samplerBytes } from '../kernels/sample.ts';
@@ -48,7 +48,6 @@ const splitFrom = { hardware: 64, software: Number.POSITIVE_INFINITY } as const;
 type Buffers = Record<
   | 'state'
   | 'x'
-  | 'normed'
   | 'qkv'
   | 'queries'
   | 'attended'
@@ -56,6 +55,9 @@ type Buffers = Record<
   | 'splitScales'
   | 'gateUp'
   | 'activated'
+  | 'passNormed'
+  | 'passAttended'
+  | 'passActivated'
   | 'projected'
   | 'logits'
   | 'seen'
@@ -80,6 +82,8 @@ export class Decoder {
   readonly #weights: DecoderWeights;
   readonly #kvCache: KvCacheFormat;
   readonly #splitFrom: number;
+  /** Inputs of matrix products are stored in half precision, as the subgroup-matrix kernels read them. */
+  readonly #halves: boolean;
   readonly #buffers: Buffers;
   readonly #caches: { keys: GPUBuffer; values: GPUBuffer }[] = [];
   readonly #owned: GPUBuffer[] = [];
@@ -118,6 +122,7 @@ export class Decoder {
     this.#kvCache = options.kvCache;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
     this.passRows = Math.min(passRows[kind], rowsWithin(maxActivationBytes, config));
+    this.#halves = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
     this.#splitFrom = options.splitFrom ?? splitFrom[kind];
     try {
       this.#buffers = this.#allocate();
@@ -188,9 +193,9 @@ export class Decoder {
   /** Final hidden states [tokens, hiddenSize] of a text from position 0, normalized. Overwrites the KV cache. */
   async hiddenStates(tokens: readonly number[]): Promise<Float32Array> {
     const { hiddenSize } = this.config;
-    const { x, normed } = this.#buffers;
-    const tail = [await this.#norm(x, this.#weights.finalNorm, normed)];
-    const wide = await this.#readPasses(tokens, this.passRows, tail, normed, pad(hiddenSize));
+    const { x, projected } = this.#buffers;
+    const tail = [await this.#norm(x, this.#weights.finalNorm, projected)];
+    const wide = await this.#readPasses(tokens, this.passRows, tail, projected, pad(hiddenSize));
     if (pad(hiddenSize) === hiddenSize) return wide;
     const rows = Array.from(tokens, (_, i) =>
       wide.subarray(i * pad(hiddenSize), i * pad(hiddenSize) + hiddenSize),
@@ -254,6 +259,8 @@ export class Decoder {
     const kvHeads = config.numKeyValueHeads;
     const { headDim } = config;
     const floats = (label: string, count: number) => this.#storage(label, count * 4);
+    const inputs = (label: string, count: number) =>
+      this.#storage(label, count * (this.#halves ? 2 : 4));
     const kvBytes = this.#kvCache === 'f16' ? 2 : 4;
     for (let layer = 0; layer < config.numHiddenLayers; layer += 1) {
       const bytes = kvHeads * this.contextLength * headDim * kvBytes;
@@ -267,14 +274,16 @@ export class Decoder {
     return {
       state: this.#storage('state', stateHeaderBytes + rows * 4, GPUBufferUsage.COPY_SRC),
       x: floats('residual', rows * pad(config.hiddenSize)),
-      normed: floats('normed', rows * pad(config.hiddenSize)),
       qkv: floats('qkv', rows * (heads + 2 * kvHeads) * headDim),
       queries: floats('queries', rows * heads * headDim),
-      attended: floats('attended', rows * heads * headDim),
+      attended: floats('attended', heads * headDim),
       splitOutputs: floats('parts of attention', heads * attentionSplits * headDim),
       splitScales: floats('scales of parts', heads * attentionSplits * 2),
       gateUp: floats('gate and up', rows * 2 * config.intermediateSize),
-      activated: floats('activated', rows * pad(config.intermediateSize)),
+      activated: floats('activated', pad(config.intermediateSize)),
+      passNormed: inputs('normed', rows * pad(config.hiddenSize)),
+      passAttended: inputs('attended of a pass', rows * pad(heads * headDim)),
+      passActivated: inputs('activated of a pass', rows * pad(config.intermediateSize)),
       projected: floats('projected', rows * pad(config.hiddenSize)),
       logits: floats('logits', config.vocabSize),
       seen: this.#storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
@@ -370,7 +379,7 @@ export class Decoder {
     const norm = layer.feedForwardNorm;
     if (!both || second) {
       // Gate and up in different formats: two products, then the activation.
-      return [...this.#vector(layer.gateUp, x, gateUp, { norm }), this.#activate()];
+      return [...this.#vector(layer.gateUp, x, gateUp, { norm }), this.#activate(activated, false)];
     }
     const use = {
       format: both.matrix.format,
@@ -384,18 +393,28 @@ export class Decoder {
   }
 
   #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
-    const { x, normed, qkv, attended, gateUp, activated } = this.#buffers;
+    const { qkv, passNormed, passAttended, gateUp, passActivated } = this.#buffers;
     return [
-      this.#norm(x, layer.attentionNorm, normed),
-      ...this.#matrix(layer.qkv, normed, qkv),
+      this.#normForProduct(layer.attentionNorm),
+      ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index),
-      ...this.#attend(index, false),
-      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'matrix'),
-      this.#norm(x, layer.feedForwardNorm, normed),
-      ...this.#matrix(layer.gateUp, normed, gateUp),
-      this.#activate(),
-      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'matrix'),
+      this.#attendMany(index),
+      ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
+      this.#normForProduct(layer.feedForwardNorm),
+      ...this.#matrix(layer.gateUp, passNormed, gateUp),
+      this.#activate(passActivated, this.#halves),
+      ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
+  }
+
+  /** How the inputs of matrix products are stored: nothing said means single precision. */
+  get #inputStorage(): { y?: 'f16' } {
+    return this.#halves ? { y: 'f16' } : {};
+  }
+
+  #normForProduct(weight: GPUBuffer): Promise<Dispatch> {
+    const { x, passNormed } = this.#buffers;
+    return this.#norm(x, weight, passNormed, this.#inputStorage);
   }
 
   /** What the kernels around the cache of a layer have in common. */
@@ -477,21 +496,30 @@ export class Decoder {
     );
   }
 
-  #attend(index: number, far: boolean): Promise<Dispatch>[] {
-    const { shape, buffers, isSliding } = this.#cacheOf(index);
-    const use = {
+  #attentionUse(index: number): AttentionUse {
+    const { shape, isSliding } = this.#cacheOf(index);
+    return {
       ...shape,
       scale: this.config.attentionScale,
       window: isSliding ? (this.config.slidingWindow ?? 0) : 0,
     };
-    return this.#attention(use, buffers, far);
   }
 
-  #attention(
-    use: AttentionUse,
-    cached: { k_cache: GPUBuffer; v_cache: GPUBuffer },
-    far: boolean,
-  ): Promise<Dispatch>[] {
+  #attendMany(index: number): Promise<Dispatch> {
+    const { state, queries, passAttended } = this.#buffers;
+    const use = {
+      ...this.#attentionUse(index),
+      many: true,
+      ...(this.#halves ? { output: 'f16' as const } : {}),
+    };
+    const { buffers } = this.#cacheOf(index);
+    return this.#prepare(attention, use, { state, queries, ...buffers, out: passAttended });
+  }
+
+  /** Attention of one token. */
+  #attend(index: number, far: boolean): Promise<Dispatch>[] {
+    const use = this.#attentionUse(index);
+    const { buffers: cached } = this.#cacheOf(index);
     const { state, queries, attended, splitOutputs, splitScales } = this.#buffers;
     if (!far || !canSplitAttention(use)) {
       return [this.#prepare(attention, use, { state, queries, ...cached, out: attended })];
@@ -516,7 +544,7 @@ export class Decoder {
         ? this.#vector(linear, input, y, { residual })
         : this.#matrix(linear, input, y, residual);
     if (!postNorm) return multiply(x, true);
-    return [...multiply(projected, false), this.#norm(projected, postNorm, x, true)];
+    return [...multiply(projected, false), this.#norm(projected, postNorm, x, { residual: true })];
   }
 
   #vector(
@@ -553,7 +581,7 @@ export class Decoder {
           format: matrix.format,
           rows: matrix.rows,
           columns: matrix.columns,
-          activations: 'f32',
+          x: this.#halves ? 'f16' : 'f32',
           yStride,
           yOffset,
           residual,
@@ -564,21 +592,27 @@ export class Decoder {
     );
   }
 
-  #norm(x: GPUBuffer, weight: GPUBuffer, y: GPUBuffer, residual = false): Promise<Dispatch> {
+  #norm(
+    x: GPUBuffer,
+    weight: GPUBuffer,
+    y: GPUBuffer,
+    more: Pick<RmsNormUse, 'residual' | 'y'> = {},
+  ): Promise<Dispatch> {
     const { hiddenSize, rmsNormEps } = this.config;
-    const use = { columns: hiddenSize, epsilon: rmsNormEps, residual };
+    const use = { columns: hiddenSize, epsilon: rmsNormEps, ...more };
     return this.#prepare(rmsNorm, use, { state: this.#buffers.state, x, norm_weight: weight, y });
   }
 
-  #activate(): Promise<Dispatch> {
-    const { state, gateUp, activated } = this.#buffers;
+  #activate(y: GPUBuffer, halves: boolean): Promise<Dispatch> {
+    const { state, gateUp } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
       activation: hiddenAct,
       columns: intermediateSize,
       yStride: pad(intermediateSize),
+      ...(halves ? { y: 'f16' as const } : {}),
     };
-    return this.#prepare(gatedActivation, use, { state, x: gateUp, y: activated });
+    return this.#prepare(gatedActivation, use, { state, x: gateUp, y });
   }
 
   #lmHead(): Promise<Dispatch> {
@@ -610,7 +644,7 @@ export class Decoder {
 
   async #createAllLogits(): Promise<{ tail: Dispatches; logits: GPUBuffer }> {
     const { vocabSize } = this.config;
-    const { x, normed } = this.#buffers;
+    const { passNormed } = this.#buffers;
     const logits = this.#storage('all logits', logitsRows * vocabSize * 4);
     const { lmHead, finalNorm } = this.#weights;
     const linear: Linear = {
@@ -618,7 +652,7 @@ export class Decoder {
       rows: lmHead.rows,
       columns: lmHead.columns,
     };
-    const prepared = [this.#norm(x, finalNorm, normed), ...this.#matrix(linear, normed, logits)];
+    const prepared = [this.#normForProduct(finalNorm), ...this.#matrix(linear, passNormed, logits)];
     return { tail: await Promise.all(prepared), logits };
   }
 }

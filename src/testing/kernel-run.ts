@@ -25,6 +25,8 @@ export interface ExpectedOutput {
   values: Float64Array;
   /** How an element is stored. Half precision is rounded when stored, so it has the looser bound. */
   storage?: 'f32' | 'f16' | 'u32';
+  /** Elements of the buffer, where it is larger than `values`; the rest is undefined. */
+  room?: number;
 }
 
 /** Normalized mean squared error: 1e-7 for f32, 1e-6 for f16 storage with f32 accumulation. */
@@ -75,7 +77,7 @@ export async function runCase<Use>(
 }
 
 function outputBytes(output: ExpectedOutput | undefined): number | undefined {
-  return output && output.values.length * (output.storage === 'f16' ? 2 : 4);
+  return output && (output.room ?? output.values.length) * (output.storage === 'f16' ? 2 : 4);
 }
 
 function createGuarded(

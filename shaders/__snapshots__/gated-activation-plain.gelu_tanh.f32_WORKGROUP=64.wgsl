@@ -1,0 +1,50 @@
+const WORKGROUP: u32 = 64u;
+struct Params {
+  quads: u32,
+  y_stride_quads: u32,
+}
+const params = Params(24u, 24u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  padding: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+fn activation(x: f32) -> f32 {
+  let inner = 0.7978845608028654 * x * (1.0 + 0.044715 * x * x);
+  // tanh overflows in some drivers beyond ±40; it is ±1 long before.
+  return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
+}
+// y[row, i] = activation(x[row, i]) · x[row, columns + i]: SwiGLU or GeGLU (Shazeer 2020, arXiv 2002.05202). An invocation makes four
+// neighbouring ones.
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let quad = id.x;
+  let row = id.z;
+  if (quad >= params.quads || row >= state.rows) {
+    return;
+  }
+  let at = row * params.quads * 2u + quad;
+  let gate = x[at];
+  let activated = vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w));
+  y[row * params.y_stride_quads + quad] = pack_stored(activated * x[at + params.quads]);
+}

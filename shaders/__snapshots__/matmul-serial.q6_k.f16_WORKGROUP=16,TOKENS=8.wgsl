@@ -1,0 +1,147 @@
+const WORKGROUP: u32 = 16u;
+const TOKENS: u32 = 8u;
+struct Params {
+  rows: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_stride: u32,
+  y_offset: u32,
+}
+const params = Params(48u, 8u, 14u, 48u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  padding: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// Numbers out of the words that src/quant/pack.ts makes.
+
+// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+fn low_nibbles(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+}
+
+fn high_nibbles(word: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+}
+
+// Four neighbouring 2-bit numbers from element `first` of a word on.
+fn pairs_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+}
+
+// Four neighbouring bits from element `first` of a word on.
+fn bits_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+}
+
+// The n-th byte of a word, signed.
+fn signed_byte(word: u32, n: u32) -> f32 {
+  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
+}
+
+// The word at this index of the row's words.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+  let q = weights[row_base + group];
+  let words = row_base * 4u;
+  let pairs = words + columns / 8u + group * 2u;
+  let first = weight_word(pairs);
+  let second = weight_word(pairs + 1u);
+  // Sixteen signed bytes a super-block of eight groups: two a group.
+  let scales = weight_word(words + columns / 8u + columns / 16u + group / 2u);
+  let factor = weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u);
+  let a = factor * signed_byte(scales, (group & 1u) * 2u);
+  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
+  return array<vec4<f32>, 8>(
+    (low_nibbles(q.x) + 16.0 * pairs_at(first, 0u) - 32.0) * a,
+    (high_nibbles(q.x) + 16.0 * pairs_at(first, 4u) - 32.0) * a,
+    (low_nibbles(q.y) + 16.0 * pairs_at(first, 8u) - 32.0) * a,
+    (high_nibbles(q.y) + 16.0 * pairs_at(first, 12u) - 32.0) * a,
+    (low_nibbles(q.z) + 16.0 * pairs_at(second, 0u) - 32.0) * b,
+    (high_nibbles(q.z) + 16.0 * pairs_at(second, 4u) - 32.0) * b,
+    (low_nibbles(q.w) + 16.0 * pairs_at(second, 8u) - 32.0) * b,
+    (high_nibbles(q.w) + 16.0 * pairs_at(second, 12u) - 32.0) * b,
+  );
+}
+// y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
+//
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
+//         columns outermost. An invocation holds 4×4 sums.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+
+alias X = Stored;
+
+fn write_output(token: u32, row: u32, sum: f32) {
+  if (token >= state.rows || row >= params.rows) {
+    return;
+  }
+  let at = token * params.y_stride + params.y_offset + row;
+  var value = sum;
+  y[at] = value;
+}
+
+fn load_x(token: u32, group: u32) -> Group {
+  let at = (min(token, state.rows - 1u) * params.groups + group) * 8u;
+  return Group(
+    unpack_stored(x[at]), unpack_stored(x[at + 1u]), unpack_stored(x[at + 2u]), unpack_stored(x[at + 3u]),
+    unpack_stored(x[at + 4u]), unpack_stored(x[at + 5u]), unpack_stored(x[at + 6u]), unpack_stored(x[at + 7u]),
+  );
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let row = id.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let first_token = id.z * TOKENS;
+  var sums: array<f32, TOKENS>;
+  for (var group = 0u; group < params.groups; group++) {
+    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    for (var t = 0u; t < TOKENS; t++) {
+      sums[t] += dot_group(weights_group, load_x(first_token + t, group));
+    }
+  }
+  for (var t = 0u; t < TOKENS; t++) {
+    write_output(first_token + t, row, sums[t]);
+  }
+}

@@ -1,0 +1,44 @@
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+//#if splits
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+//#else
+// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
+fn sum_at(sums: Sums, i: u32) -> f32 {
+  var sum = sums[0];
+  for (var s = 1u; s < SUMS; s++) {
+    sum = select(sum, sums[s], s == i);
+  }
+  return sum;
+}
+//#endif

@@ -1,0 +1,186 @@
+// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
+// head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
+// fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
+// only blocks on it, or at the edge of a window, are masked.
+//
+// Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
+// up to there, probabilities relative to the old maximum fit into halves.
+
+const SUBGROUPS: u32 = 4u;
+const ROWS: u32 = SUBGROUPS * EDGE;
+const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
+const BLOCK: u32 = SCORE_FRAGMENTS * EDGE;
+const SLACK: f32 = 8.0;
+// In vec4s. Rows are 16 bytes longer than they need be: neighbouring ones start in other banks.
+const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
+const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
+const SCORE_STRIDE: u32 = BLOCK + 8u;
+const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
+// Two invocations share a row of scores; they take turns in vec4s.
+const TURNS: u32 = BLOCK / 8u;
+
+var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
+var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
+// Queries at first, then probabilities.
+var<workgroup> left_tile: array<vec4<f16>, ROWS * SHARED_STRIDE>;
+var<workgroup> scores: array<vec4<f32>, ROWS * SCORE_STRIDE / 4u>;
+var<workgroup> grown: u32;
+
+fn bring_queries(head: u32, first_row: u32, invocation: u32) {
+  for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
+    let row = i / (HEAD_DIM / 4u);
+    let quad = i % (HEAD_DIM / 4u);
+    let from_row = min(first_row + row, state.rows - 1u);
+    let query = queries[(from_row * params.heads + head) * (HEAD_DIM / 4u) + quad] * params.scale_log2e;
+    left_tile[row * SHARED_STRIDE + quad] = vec4<f16>(query);
+  }
+}
+
+fn bring_keys(kv_base: u32, first_key: u32, invocation: u32) {
+  for (var at = invocation; at < BLOCK * HEAD_VEC8S; at += WORKGROUP) {
+    let key = at / HEAD_VEC8S;
+    let part = at % HEAD_VEC8S;
+    let from_key = (kv_base + min(first_key + key, params.context_length - 1u)) * HEAD_VEC8S + part;
+    let keys = k_cache[from_key];
+    let values = v_cache[from_key];
+    let to = key * KEY_STRIDE + part * 2u;
+    key_tile[to] = bitcast<vec4<f16>>(keys.xy);
+    key_tile[to + 1u] = bitcast<vec4<f16>>(keys.zw);
+    value_tile[to] = bitcast<vec4<f16>>(values.xy);
+    value_tile[to + 1u] = bitcast<vec4<f16>>(values.zw);
+  }
+}
+
+// Scores of keys that the token at `position` does not see become very small.
+fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
+  let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
+  let seen = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_position(position)));
+  return select(vec4<f32>(-1.0e30), score, seen);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let head = workgroup.x;
+  // Late tokens see most keys: they start first.
+  let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
+  let kv_base = head / params.group_size * params.context_length;
+  let first_token = state.position + first_row;
+  let last_token = state.position + min(first_row + ROWS, state.rows) - 1u;
+  let first_block = first_position(first_token) / BLOCK;
+  let end_block = last_token / BLOCK + 1u;
+
+  bring_queries(head, first_row, invocation);
+  workgroupBarrier();
+  let left_base = subgroup * EDGE * SHARED_STRIDE;
+  let score_base = subgroup * EDGE * SCORE_STRIDE;
+//#repeat D DIM_FRAGMENTS
+  let query_D = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    &left_tile, left_base + D * EDGE / 4u, SHARED_STRIDE);
+  var sums_D: subgroup_matrix_result<f32, EDGE, EDGE>;
+//#endrepeat
+
+  let row_of_lane = lane / 2u;
+  let turn_of_lane = lane % 2u;
+  let position = first_token + subgroup * EDGE + row_of_lane;
+  let lane_scores = (score_base + row_of_lane * SCORE_STRIDE) / 4u;
+  let lane_left = left_base + row_of_lane * SHARED_STRIDE;
+  var reference = -1.0e30;
+  var total = 0.0;
+  for (var block = end_block; block > first_block; block--) {
+    let first_key = (block - 1u) * BLOCK;
+    workgroupBarrier();
+    bring_keys(kv_base, first_key, invocation);
+    if (invocation == 0u) {
+      grown = 0u;
+    }
+    workgroupBarrier();
+
+//#repeat S SCORE_FRAGMENTS
+    var scores_S = subgroup_matrix_result<f32, EDGE, EDGE>();
+//#repeat D DIM_FRAGMENTS
+    scores_S = subgroupMatrixMultiplyAccumulate(
+      query_D,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE),
+      scores_S,
+    );
+//#endrepeat
+    subgroupMatrixStore<row_major>(&scores, (score_base + S * EDGE) / 4u, scores_S, SCORE_STRIDE / 4u);
+//#endrepeat
+    workgroupBarrier();
+
+    var row_scores: array<vec4<f32>, TURNS>;
+    for (var i = 0u; i < TURNS; i++) {
+      row_scores[i] = scores[lane_scores + 2u * i + turn_of_lane];
+    }
+    if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
+      for (var i = 0u; i < TURNS; i++) {
+        row_scores[i] = mask(row_scores[i], first_key + (2u * i + turn_of_lane) * 4u, position);
+      }
+    }
+    var largest = row_scores[0];
+    for (var i = 1u; i < TURNS; i++) {
+      largest = max(largest, row_scores[i]);
+    }
+    var row_largest = max(max(largest.x, largest.y), max(largest.z, largest.w));
+    row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
+    let grows = row_largest > reference + SLACK;
+    let new_reference = select(reference, row_largest, grows);
+    let rescale = exp2(reference - new_reference);
+    reference = new_reference;
+    var row_total = vec4<f32>();
+    for (var i = 0u; i < TURNS; i++) {
+      let probability = exp2(row_scores[i] - vec4<f32>(reference));
+      row_total += probability;
+      left_tile[lane_left + 2u * i + turn_of_lane] = vec4<f16>(probability);
+    }
+    total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
+    if (grows && block < end_block) {
+      grown = 1u;
+    }
+    if (workgroupUniformLoad(&grown) == 1u) {
+//#repeat D DIM_FRAGMENTS
+      subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
+      workgroupBarrier();
+      scores[lane_scores + turn_of_lane] *= rescale;
+      scores[lane_scores + 2u + turn_of_lane] *= rescale;
+      workgroupBarrier();
+      sums_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        &scores, score_base / 4u, SCORE_STRIDE / 4u);
+      workgroupBarrier();
+//#endrepeat
+    }
+
+//#repeat S SCORE_FRAGMENTS
+    let probabilities_S = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+      &left_tile, left_base + S * EDGE / 4u, SHARED_STRIDE);
+//#repeat D DIM_FRAGMENTS
+    sums_D = subgroupMatrixMultiplyAccumulate(
+      probabilities_S,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE),
+      sums_D,
+    );
+//#endrepeat
+//#endrepeat
+  }
+
+  total += subgroupShuffleXor(total, 1u);
+  let row = first_row + subgroup * EDGE + row_of_lane;
+//#repeat D DIM_FRAGMENTS
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
+  workgroupBarrier();
+  if (row < state.rows) {
+    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + D * EDGE / 4u + turn_of_lane;
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+  }
+//#endrepeat
+}
