@@ -45,7 +45,10 @@ export async function timeKernel<Use>(
   const chosen = chooseVariant(kernel, use, gpu.capabilities);
   const variants = kernel.variants.filter(
     (variant) =>
-      variant === chosen || (allVariants && variant.unsupported(use, gpu.capabilities) === null),
+      variant === chosen ||
+      (allVariants &&
+        variant.name !== 'serial' &&
+        variant.unsupported(use, gpu.capabilities) === null),
   );
   const { sets, owned } = createBuffers(gpu, timed);
   const times: KernelTime[] = [];

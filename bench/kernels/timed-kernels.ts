@@ -199,7 +199,7 @@ function timedAttention(shape: Shape, position: number): Timed[] {
   const title = `${name} decode attention at ${position}`;
   const whole = { title, kernel: attention, ...shared };
   return [
-    ...(position < 1000 ? [whole] : []),
+    ...(position < 3000 ? [whole] : []),
     { title: `${title}, split`, kernel: attentionSplit, ...shared },
     { title: `${title}, combine`, kernel: attentionCombine, ...shared },
   ];

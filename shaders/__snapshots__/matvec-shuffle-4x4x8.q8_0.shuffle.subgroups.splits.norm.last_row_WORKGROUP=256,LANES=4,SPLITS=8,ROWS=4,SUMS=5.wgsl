@@ -106,6 +106,12 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
+// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
+const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+
 struct Lane {
   lane: u32,
   // Set within the workgroup, of those with this split.
@@ -160,6 +166,17 @@ fn multiply_group(a: Group, b: Group) -> Group {
   return Group(a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5], a[6] * b[6], a[7] * b[7]);
 }
 
+// Adds what a group of columns brings to the sums of a set's rows.
+fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
+  var x_group = load_x(x_base + group * 8u);
+  sums[SUMS - 1u] += dot_group(x_group, x_group);
+  x_group = multiply_group(x_group, load_norm(group * 8u));
+  for (var r = 0u; r < ROWS; r++) {
+    let row = min(first_row + r, params.rows - 1u);
+    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
+  }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -169,22 +186,18 @@ fn main(
 ) {
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
-  let groups = params.groups;
-  let padded_columns = groups * 32u;
   var x_base = 0u;
-  x_base = (state.rows - 1u) * groups * 8u;
+  x_base = (state.rows - 1u) * params.groups * 8u;
   let row = first_row + place.lane;
   let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
-  for (var group = place.split * LANES + place.lane; group < groups; group += LANES * SPLITS) {
-    var x_group = load_x(x_base + group * 8u);
-    sums[SUMS - 1u] += dot_group(x_group, x_group);
-    x_group = multiply_group(x_group, load_norm(group * 8u));
-    for (var r = 0u; r < ROWS; r++) {
-      let own = min(first_row + r, params.rows - 1u);
-      sums[r] += dot_group(load_group(own * params.row_vec4s, group, padded_columns), x_group);
-    }
+  let own_group = place.split * LANES + place.lane;
+  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
+    add_group(&sums, turn * TURN_GROUPS + own_group, x_base, first_row);
+  }
+  if (own_group < LEFT_GROUPS) {
+    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);

@@ -139,6 +139,12 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
+// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
+const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+
 struct Lane {
   lane: u32,
   // Set within the workgroup, of those with this split.
@@ -241,6 +247,18 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 
+// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`.
+fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
+  var x_group = load_x(group * 8u);
+  sums[ROWS] += dot_group(x_group, x_group);
+  x_group = multiply_by_norm(x_group, group * 8u);
+  for (var r = 0u; r < ROWS; r++) {
+    let of_unit = first_row + r;
+    let row = select(first_rows.x + of_unit, first_rows.y + of_unit - 4u, of_unit >= 4u);
+    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
+  }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -269,15 +287,12 @@ fn main(
   }
 
   var sums: Sums;
-  for (var group = place.split * LANES + place.lane; group < params.groups; group += LANES * SPLITS) {
-    var x_group = load_x(group * 8u);
-    sums[ROWS] += dot_group(x_group, x_group);
-    x_group = multiply_by_norm(x_group, group * 8u);
-    for (var r = 0u; r < ROWS; r++) {
-      let of_unit = first_row + r;
-      let row = select(first_rows.x + of_unit, first_rows.y + of_unit - 4u, of_unit >= 4u);
-      sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
-    }
+  let own_group = place.split * LANES + place.lane;
+  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
+    add_group(&sums, turn * TURN_GROUPS + own_group, first_row, first_rows);
+  }
+  if (own_group < LEFT_GROUPS) {
+    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, first_row, first_rows);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);

@@ -21,7 +21,7 @@ struct State {
 // Chooses the next token from logits, stores it as the only token of the next pass and moves the position on.
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //
-// Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found bit by bit on the
+// Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
 // order-preserving integer form of a float. Sums are taken in a fixed order, so that a seed repeats exactly.
 
 struct Sampler {
@@ -44,11 +44,27 @@ fn was_seen(token: u32) -> bool {
   return ((seen[token / 32u] >> (token % 32u)) & 1u) == 1u;
 }
 
-// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
-fn scaled_logit(token: u32) -> f32 {
-  return scale_logit(logits[token / 4u][token % 4u], token);
+// Four neighbouring logits, and as many again for each turn: a constant number of turns, so that many loads are under way at once.
+const QUADS: u32 = (params.vocabulary + 3u) / 4u;
+const TURNS: u32 = (QUADS + WORKGROUP - 1u) / WORKGROUP;
+// Less than any logit.
+const NONE: f32 = -3.4e38;
+
+// The scaled logits of a lane's quad in a turn; those past the vocabulary are NONE.
+fn scaled_quad(lane: u32, turn: u32) -> vec4<f32> {
+  let quad = turn * WORKGROUP + lane;
+  let raw = logits[min(quad, QUADS - 1u)];
+  var scaled = vec4<f32>(NONE);
+  for (var i = 0u; i < 4u; i++) {
+    let token = quad * 4u + i;
+    if (token < params.vocabulary) {
+      scaled[i] = scale_logit(raw[i], token);
+    }
+  }
+  return scaled;
 }
 
+// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
 fn scale_logit(raw: f32, token: u32) -> f32 {
   var logit = raw;
   if (sampler.repetition_penalty != 1.0 && was_seen(token)) {
@@ -59,16 +75,14 @@ fn scale_logit(raw: f32, token: u32) -> f32 {
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best = -3.4e38;
+  var best = NONE;
   var best_token = 0u;
-  for (var quad = lane; quad < (params.vocabulary + 3u) / 4u; quad += WORKGROUP) {
-    let raw = logits[quad];
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let scaled = scaled_quad(lane, turn);
     for (var i = 0u; i < 4u; i++) {
-      let token = quad * 4u + i;
-      let logit = scale_logit(raw[i], token);
-      if (logit > best && token < params.vocabulary) {
-        best = logit;
-        best_token = token;
+      if (scaled[i] > best) {
+        best = scaled[i];
+        best_token = (turn * WORKGROUP + lane) * 4u + i;
       }
     }
   }

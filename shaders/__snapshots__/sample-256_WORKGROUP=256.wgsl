@@ -21,7 +21,7 @@ struct State {
 // Chooses the next token from logits, stores it as the only token of the next pass and moves the position on.
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //
-// Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found bit by bit on the
+// Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
 // order-preserving integer form of a float. Sums are taken in a fixed order, so that a seed repeats exactly.
 
 struct Sampler {
@@ -36,6 +36,7 @@ struct Sampler {
 }
 
 var<workgroup> scratch: array<f32, WORKGROUP>;
+var<workgroup> scratch_sums: array<vec3<f32>, WORKGROUP>;
 var<workgroup> scratch_token: array<u32, WORKGROUP>;
 var<workgroup> shared_value: f32;
 var<workgroup> chosen: u32;
@@ -44,11 +45,27 @@ fn was_seen(token: u32) -> bool {
   return ((seen[token / 32u] >> (token % 32u)) & 1u) == 1u;
 }
 
-// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
-fn scaled_logit(token: u32) -> f32 {
-  return scale_logit(logits[token / 4u][token % 4u], token);
+// Four neighbouring logits, and as many again for each turn: a constant number of turns, so that many loads are under way at once.
+const QUADS: u32 = (params.vocabulary + 3u) / 4u;
+const TURNS: u32 = (QUADS + WORKGROUP - 1u) / WORKGROUP;
+// Less than any logit.
+const NONE: f32 = -3.4e38;
+
+// The scaled logits of a lane's quad in a turn; those past the vocabulary are NONE.
+fn scaled_quad(lane: u32, turn: u32) -> vec4<f32> {
+  let quad = turn * WORKGROUP + lane;
+  let raw = logits[min(quad, QUADS - 1u)];
+  var scaled = vec4<f32>(NONE);
+  for (var i = 0u; i < 4u; i++) {
+    let token = quad * 4u + i;
+    if (token < params.vocabulary) {
+      scaled[i] = scale_logit(raw[i], token);
+    }
+  }
+  return scaled;
 }
 
+// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
 fn scale_logit(raw: f32, token: u32) -> f32 {
   var logit = raw;
   if (sampler.repetition_penalty != 1.0 && was_seen(token)) {
@@ -60,16 +77,14 @@ fn scale_logit(raw: f32, token: u32) -> f32 {
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best = -3.4e38;
+  var best = NONE;
   var best_token = 0u;
-  for (var quad = lane; quad < (params.vocabulary + 3u) / 4u; quad += WORKGROUP) {
-    let raw = logits[quad];
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let scaled = scaled_quad(lane, turn);
     for (var i = 0u; i < 4u; i++) {
-      let token = quad * 4u + i;
-      let logit = scale_logit(raw[i], token);
-      if (logit > best && token < params.vocabulary) {
-        best = logit;
-        best_token = token;
+      if (scaled[i] > best) {
+        best = scaled[i];
+        best_token = (turn * WORKGROUP + lane) * 4u + i;
       }
     }
   }
@@ -90,54 +105,50 @@ fn largest_token(lane: u32) -> u32 {
   return scratch_token[0];
 }
 
-// Tokens of a lane: [lane · span, (lane + 1) · span).
-fn span() -> u32 {
-  return (params.vocabulary + WORKGROUP - 1u) / WORKGROUP;
-}
-
 // Floats in ascending order become unsigned integers in ascending order.
 fn order_key(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000u, ~bits, bits >> 31u == 1u);
 }
 
-fn workgroup_sum(value: f32, lane: u32) -> f32 {
+fn workgroup_sum(value: vec3<f32>, lane: u32) -> vec3<f32> {
   workgroupBarrier();
-  scratch[lane] = value;
+  scratch_sums[lane] = value;
   workgroupBarrier();
   for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
     if (lane < step) {
-      scratch[lane] += scratch[lane + step];
+      scratch_sums[lane] += scratch_sums[lane + step];
     }
     workgroupBarrier();
   }
-  if (lane == 0u) {
-    shared_value = scratch[0];
-  }
-  return workgroupUniformLoad(&shared_value);
+  return workgroupUniformLoad(&scratch_sums[0]);
 }
 
-// Over the tokens whose key is at least `threshold`: their number, or their mass relative to the largest.
-fn lane_total(lane: u32, threshold: u32, largest: f32, by_mass: bool) -> f32 {
-  var total = 0.0;
-  let end = min((lane + 1u) * span(), params.vocabulary);
-  for (var token = lane * span(); token < end; token++) {
-    let logit = scaled_logit(token);
-    if (order_key(logit) >= threshold) {
-      total += select(1.0, exp(logit - largest), by_mass);
+// Over a lane's tokens whose key is at least each of three thresholds: their numbers, or their masses relative to the largest.
+fn lane_totals(lane: u32, thresholds: vec3<u32>, largest: f32, by_mass: bool) -> vec3<f32> {
+  var totals = vec3<f32>();
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let scaled = scaled_quad(lane, turn);
+    for (var i = 0u; i < 4u; i++) {
+      if (scaled[i] > NONE) {
+        let weight = select(1.0, exp(scaled[i] - largest), by_mass);
+        totals += select(vec3<f32>(), vec3<f32>(weight), vec3<u32>(order_key(scaled[i])) >= thresholds);
+      }
     }
   }
-  return total;
+  return totals;
 }
 
-// The largest threshold that still keeps `wanted` (a number or a mass) of the tokens at or above `floor`.
+// The largest threshold that still keeps `wanted` (a number or a mass) of the tokens at or above `floor`: two bits at a time.
 fn find_threshold(lane: u32, floor: u32, largest: f32, wanted: f32, by_mass: bool) -> u32 {
   var threshold = 0u;
-  for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
-    let candidate = threshold | bit;
-    if (workgroup_sum(lane_total(lane, max(candidate, floor), largest, by_mass), lane) >= wanted) {
-      threshold = candidate;
-    }
+  for (var turn = 0u; turn < 16u; turn++) {
+    let shift = 30u - 2u * turn;
+    let candidates = vec3<u32>(threshold) | (vec3<u32>(1u, 2u, 3u) << vec3<u32>(shift));
+    let totals = workgroup_sum(lane_totals(lane, max(candidates, vec3<u32>(floor)), largest, by_mass), lane);
+    // Totals fall as thresholds rise: the candidates that keep enough come first.
+    let kept = select(vec3<u32>(0u), vec3<u32>(1u), totals >= vec3<f32>(wanted));
+    threshold |= (kept.x + kept.y + kept.z) << shift;
   }
   return max(threshold, floor);
 }
@@ -150,8 +161,8 @@ fn hash(value: u32) -> u32 {
 }
 
 fn draw(lane: u32, threshold: u32, largest: f32) -> u32 {
-  let own = lane_total(lane, threshold, largest, true);
-  let mass = workgroup_sum(own, lane);
+  let own = lane_totals(lane, vec3<u32>(threshold), largest, true).x;
+  let mass = workgroup_sum(vec3<f32>(own), lane).x;
   scratch[lane] = own;
   if (lane == 0u) {
     chosen = 0u;
@@ -171,24 +182,23 @@ fn draw(lane: u32, threshold: u32, largest: f32) -> u32 {
     mass_behind += scratch[i];
   }
   if (own > 0.0 && target_mass >= before && (target_mass < after || mass_behind == 0.0)) {
-    chosen = pick_in_span(lane, threshold, largest, target_mass - before);
+    chosen = pick(lane, threshold, largest, target_mass - before);
   }
   return workgroupUniformLoad(&chosen);
 }
 
-fn pick_in_span(lane: u32, threshold: u32, largest: f32, target_mass: f32) -> u32 {
+// The token of a lane at which the mass of those before it passes `target_mass`.
+fn pick(lane: u32, threshold: u32, largest: f32, target_mass: f32) -> u32 {
   var passed = 0.0;
   var last = 0u;
-  let end = min((lane + 1u) * span(), params.vocabulary);
-  for (var token = lane * span(); token < end; token++) {
-    let logit = scaled_logit(token);
-    if (order_key(logit) < threshold) {
-      continue;
-    }
-    last = token;
-    passed += exp(logit - largest);
-    if (passed > target_mass) {
-      break;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let scaled = scaled_quad(lane, turn);
+    for (var i = 0u; i < 4u; i++) {
+      if (scaled[i] == NONE || order_key(scaled[i]) < threshold || passed > target_mass) {
+        continue;
+      }
+      last = (turn * WORKGROUP + lane) * 4u + i;
+      passed += exp(scaled[i] - largest);
     }
   }
   return last;
@@ -205,7 +215,7 @@ fn sample_token(lane: u32) -> u32 {
     threshold = find_threshold(lane, 0u, largest, f32(sampler.top_k), false);
   }
   if (sampler.top_p < 1.0) {
-    let mass = workgroup_sum(lane_total(lane, threshold, largest, true), lane);
+    let mass = workgroup_sum(lane_totals(lane, vec3<u32>(threshold), largest, true), lane).x;
     threshold = find_threshold(lane, threshold, largest, sampler.top_p * mass, true);
   }
   threshold = max(threshold, order_key(largest + sampler.min_p_log));

@@ -3,6 +3,12 @@
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
+// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
+const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+
 struct Lane {
   lane: u32,
   // Set within the workgroup, of those with this split.

@@ -37,6 +37,23 @@ fn multiply_group(a: Group, b: Group) -> Group {
 }
 //#endif
 
+// Adds what a group of columns brings to the sums of a set's rows.
+fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
+  var x_group = load_x(x_base + group * 8u);
+//#if norm
+  sums[SUMS - 1u] += dot_group(x_group, x_group);
+  x_group = multiply_group(x_group, load_norm(group * 8u));
+//#endif
+  for (var r = 0u; r < ROWS; r++) {
+    let row = min(first_row + r, params.rows - 1u);
+    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
+//#if gated
+    let up = load_group((row + params.rows) * params.row_vec4s, group, params.groups * 32u);
+    sums[ROWS + r] += dot_group(up, x_group);
+//#endif
+  }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -51,11 +68,9 @@ fn main(
 //#endif
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
-  let groups = params.groups;
-  let padded_columns = groups * 32u;
   var x_base = 0u;
 //#if last_row
-  x_base = (state.rows - 1u) * groups * 8u;
+  x_base = (state.rows - 1u) * params.groups * 8u;
 //#endif
   let row = first_row + place.lane;
   let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
@@ -65,20 +80,12 @@ fn main(
 //#endif
 
   var sums: Sums;
-  for (var group = place.split * LANES + place.lane; group < groups; group += LANES * SPLITS) {
-    var x_group = load_x(x_base + group * 8u);
-//#if norm
-    sums[SUMS - 1u] += dot_group(x_group, x_group);
-    x_group = multiply_group(x_group, load_norm(group * 8u));
-//#endif
-    for (var r = 0u; r < ROWS; r++) {
-      let own = min(first_row + r, params.rows - 1u);
-      sums[r] += dot_group(load_group(own * params.row_vec4s, group, padded_columns), x_group);
-//#if gated
-      let up = load_group((own + params.rows) * params.row_vec4s, group, padded_columns);
-      sums[ROWS + r] += dot_group(up, x_group);
-//#endif
-    }
+  let own_group = place.split * LANES + place.lane;
+  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
+    add_group(&sums, turn * TURN_GROUPS + own_group, x_base, first_row);
+  }
+  if (own_group < LEFT_GROUPS) {
+    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
 //#if splits

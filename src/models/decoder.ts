@@ -43,7 +43,7 @@ type Dispatches = readonly Dispatch[];
 type Body = 'one' | 'oneFar' | 'many';
 
 /** Where attention of one token pays to be cut. A software adapter has no such number of units to fill. */
-const splitFrom = { hardware: 64, software: Number.POSITIVE_INFINITY } as const;
+const splitFrom = { hardware: 1024, software: Number.POSITIVE_INFINITY } as const;
 
 type Buffers = Record<
   | 'state'
@@ -271,20 +271,34 @@ export class Decoder {
     }
     const { full, sliding } = config.rope;
     const ropeFull = this.#ropeBuffer(full);
+    // What a product makes is used up before the next one begins, and so is a product's input: one buffer for each of both.
+    const products = floats(
+      'products',
+      rows *
+        Math.max(
+          (heads + 2 * kvHeads) * headDim,
+          2 * config.intermediateSize,
+          pad(config.hiddenSize),
+        ),
+    );
+    const passInputs = inputs(
+      'inputs of products',
+      rows * Math.max(pad(config.hiddenSize), pad(heads * headDim)),
+    );
     return {
       state: this.#storage('state', stateHeaderBytes + rows * 4, GPUBufferUsage.COPY_SRC),
       x: floats('residual', rows * pad(config.hiddenSize)),
-      qkv: floats('qkv', rows * (heads + 2 * kvHeads) * headDim),
+      qkv: products,
+      gateUp: products,
+      projected: products,
       queries: floats('queries', rows * heads * headDim),
       attended: floats('attended', heads * headDim),
       splitOutputs: floats('parts of attention', heads * attentionSplits * headDim),
       splitScales: floats('scales of parts', heads * attentionSplits * 2),
-      gateUp: floats('gate and up', rows * 2 * config.intermediateSize),
       activated: floats('activated', pad(config.intermediateSize)),
-      passNormed: inputs('normed', rows * pad(config.hiddenSize)),
-      passAttended: inputs('attended of a pass', rows * pad(heads * headDim)),
+      passNormed: passInputs,
+      passAttended: passInputs,
       passActivated: inputs('activated of a pass', rows * pad(config.intermediateSize)),
-      projected: floats('projected', rows * pad(config.hiddenSize)),
       logits: floats('logits', config.vocabSize),
       seen: this.#storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
       sampler: this.#own('sampler', samplerBytes, GPUBufferUsage.UNIFORM),
@@ -542,7 +556,7 @@ export class Decoder {
     const multiply = (y: GPUBuffer, residual: boolean) =>
       form === 'vector'
         ? this.#vector(linear, input, y, { residual })
-        : this.#matrix(linear, input, y, residual);
+        : this.#matrix(linear, input, y, { residual, yStride: pad(linear.rows) });
     if (!postNorm) return multiply(x, true);
     return [...multiply(projected, false), this.#norm(projected, postNorm, x, { residual: true })];
   }
@@ -570,10 +584,12 @@ export class Decoder {
     );
   }
 
-  #matrix(linear: Linear, x: GPUBuffer, y: GPUBuffer, residual = false): Promise<Dispatch>[] {
-    // Rows of the residual are padded to whole groups, rows of other outputs are not.
-    const { x: stream, projected } = this.#buffers;
-    const yStride = y === stream || y === projected ? pad(linear.rows) : linear.rows;
+  #matrix(
+    linear: Linear,
+    x: GPUBuffer,
+    y: GPUBuffer,
+    { residual = false, yStride = linear.rows } = {},
+  ): Promise<Dispatch>[] {
     return linear.parts.map(({ matrix, yOffset, bias }) =>
       this.#prepare(
         matmul,
