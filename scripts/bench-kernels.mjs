@@ -1,7 +1,7 @@
 /**
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--all] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, --all with the variants that would not be chosen. `--bundle FILE` takes a page script made before (`--build FILE` makes
+ * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights. `--bundle FILE` takes a page script made before (`--build FILE` makes
  * it), for hosts without the build tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -17,6 +17,7 @@ const { values: options } = parseArgs({
     check: { type: 'boolean', default: false },
     filter: { type: 'string', default: '' },
     time: { type: 'string' },
+    decoder: { type: 'string' },
     all: { type: 'boolean', default: false },
     tier: { type: 'string', default: 'A' },
     bundle: { type: 'string' },
@@ -25,7 +26,7 @@ const { values: options } = parseArgs({
 });
 
 const bundle = await pageScript();
-if (options.check || options.time !== undefined) await runPage(bundle);
+if (options.check || options.time !== undefined || options.decoder) await runPage(bundle);
 
 async function pageScript() {
   if (options.bundle) return resolve(options.bundle);
@@ -48,6 +49,7 @@ async function runPage(script) {
     await tab.goto(`${server.url}/page.html`);
     if (options.check) await printCheck(tab);
     if (options.time !== undefined) await printTimes(tab);
+    if (options.decoder) await printDecoders(tab);
   } finally {
     await browser.close();
     await server.close();
@@ -62,6 +64,16 @@ async function printCheck(tab) {
   for (const problem of problems) console.log(problem);
   console.log(`${runs} runs, ${problems.length} problems`);
   if (problems.length > 0) process.exitCode = 1;
+}
+
+async function printDecoders(tab) {
+  for (const shape of options.decoder.split(',')) {
+    const times = await tab.evaluate(
+      ([name, tier]) => window.vitrail.timeDecoder(name, tier),
+      [shape, options.tier],
+    );
+    console.log(JSON.stringify(times));
+  }
 }
 
 async function printTimes(tab) {

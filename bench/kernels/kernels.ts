@@ -5,6 +5,9 @@ import { kernelCatalogue } from '../../src/testing/kernel-catalogue.ts';
 import { type KernelCase, runCase } from '../../src/testing/kernel-run.ts';
 import type { Tier } from '../../src/types.ts';
 import { type KernelTime, timeKernel } from './time-kernel.ts';
+
+export { timeDecoder } from './time-decoder.ts';
+
 import { timedKernels } from './timed-kernels.ts';
 
 export interface CheckReport {

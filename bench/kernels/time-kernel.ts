@@ -1,6 +1,8 @@
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { chooseVariant, type Kernel, kernelLabel, prepareDispatch } from '../../src/gpu/kernel.ts';
 
+import { fill } from './random-buffer.ts';
+
 /** A kernel at the sizes of a real model. */
 export interface TimedKernel<Use> {
   title: string;
@@ -94,19 +96,6 @@ function createBuffers<Use>(
     streamed && index > 0 ? { ...shared, [streamed]: create(streamed) } : shared,
   );
   return { sets, owned };
-}
-
-/** Numbers of ordinary size, whether read as f32 or as halves; nibbles and bytes of any value but for the top bits of each half. */
-function fill(gpu: Gpu, buffer: GPUBuffer): void {
-  const words = new Uint32Array(Math.min(buffer.size, 2 ** 22) / 4);
-  let seed = 1;
-  for (let i = 0; i < words.length; i += 1) {
-    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-    words[i] = (seed & 0x03ff_03ff) | 0x3800_3800;
-  }
-  for (let at = 0; at < buffer.size; at += words.byteLength) {
-    gpu.write(buffer, at, words.subarray(0, Math.min(words.length, (buffer.size - at) / 4)));
-  }
 }
 
 /** GPUs leave their idle clock only under steady load: everything is queued at once, the warm-up first. */

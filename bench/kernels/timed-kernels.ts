@@ -9,59 +9,8 @@ import { rope } from '../../src/kernels/rope.ts';
 import { sample } from '../../src/kernels/sample.ts';
 import { rowLayout } from '../../src/quant/format.ts';
 import { quantFormat } from '../../src/quant/registry.ts';
+import { type Shape, shapes } from './shapes.ts';
 import type { TimedKernel } from './time-kernel.ts';
-
-interface Shape {
-  name: string;
-  hidden: number;
-  intermediate: number;
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  vocabulary: number;
-  format: string;
-}
-
-const smol: Shape = {
-  name: 'smol135',
-  hidden: 576,
-  intermediate: 1536,
-  heads: 9,
-  kvHeads: 3,
-  headDim: 64,
-  vocabulary: 49_152,
-  format: 'q4_0',
-};
-const qwen: Shape = {
-  name: 'qwen05',
-  hidden: 896,
-  intermediate: 4864,
-  heads: 14,
-  kvHeads: 2,
-  headDim: 64,
-  vocabulary: 151_936,
-  format: 'q4_0',
-};
-const llama1b: Shape = {
-  name: 'llama1b',
-  hidden: 2048,
-  intermediate: 8192,
-  heads: 32,
-  kvHeads: 8,
-  headDim: 64,
-  vocabulary: 128_256,
-  format: 'q4_0',
-};
-const llama8b: Shape = {
-  name: 'llama8b',
-  hidden: 4096,
-  intermediate: 14_336,
-  heads: 32,
-  kvHeads: 8,
-  headDim: 128,
-  vocabulary: 128_256,
-  format: 'q4_0',
-};
 
 const contextLength = 8320;
 const epsilon = 1e-5;
@@ -73,10 +22,7 @@ type Timed = TimedKernel<any>;
 /** What is timed: every kernel of a decode step and of a prefill pass, at the sizes of four models. */
 export function timedKernels(): Timed[] {
   return [
-    ...[smol, qwen, llama1b, llama8b].flatMap((shape) => [
-      ...decodeKernels(shape),
-      ...prefillKernels(shape),
-    ]),
+    ...shapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape)]),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
   ];

@@ -1,0 +1,159 @@
+import { Gpu } from '../../src/gpu/gpu.ts';
+import type { TransformerConfig } from '../../src/models/config.ts';
+import { Decoder } from '../../src/models/decoder.ts';
+import type { DecoderWeights, GpuMatrix, Linear } from '../../src/models/decoder-weights.ts';
+import { rowLayout } from '../../src/quant/format.ts';
+import { quantFormat } from '../../src/quant/registry.ts';
+import type { Tier } from '../../src/types.ts';
+import { fill } from './random-buffer.ts';
+import { type Shape, shapes } from './shapes.ts';
+
+export interface DecoderTime {
+  shape: string;
+  tier: Tier;
+  gpuBytes: number;
+  /** Tokens a second by position of the first. */
+  decode: Record<number, number>;
+  /** Tokens a second by length of the prompt. */
+  prefill: Record<number, number>;
+}
+
+const contextLength = 8320;
+const steps = 128;
+const greedy = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  seed: 0,
+};
+
+/**
+ * A model's decoder on random weights, without tokenizer, download or readback: what the GPU and its queue allow. Decode steps are
+ * queued one behind the other, as a generation does.
+ */
+export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderTime> {
+  const shape = shapes.find((candidate) => candidate.name === name);
+  if (!shape) throw new Error(`no shape '${name}'`);
+  const gpu = await Gpu.create({ maxTier });
+  const decoder = await Decoder.create(gpu, configOf(shape), randomWeights(gpu, shape), {
+    contextLength,
+    kvCache: 'f16',
+  });
+  decoder.writeRopeTables(new Map());
+  decoder.beginSampling(greedy, []);
+  const { MAP_READ, COPY_DST } = GPUBufferUsage;
+  const staging = gpu.createBuffer('sampled token', 4, MAP_READ | COPY_DST);
+  const elapsed = async (work: () => void) => {
+    const began = performance.now();
+    work();
+    await gpu.device.queue.onSubmittedWorkDone();
+    return performance.now() - began;
+  };
+  const decode: Record<number, number> = {};
+  for (const position of [128, 2048, 8000]) {
+    const run = () => {
+      decoder.passAndSample([1], position, true, staging);
+      for (let i = 1; i < steps; i += 1) decoder.step(position + i, true, staging);
+    };
+    await elapsed(run);
+    decode[position] = Math.round((1000 * steps) / (await best(() => elapsed(run))));
+  }
+  const prefill: Record<number, number> = {};
+  for (const length of [128, 512, 2048]) {
+    const run = () => {
+      for (let first = 0; first < length; first += decoder.passRows) {
+        const rows = Math.min(decoder.passRows, length - first);
+        decoder.pass(new Array<number>(rows).fill(1), first);
+      }
+    };
+    await elapsed(run);
+    prefill[length] = Math.round((1000 * length) / (await best(() => elapsed(run))));
+  }
+  const { gpuBytes } = gpu.stats();
+  gpu.dispose();
+  return { shape: name, tier: gpu.capabilities.tier, gpuBytes, decode, prefill };
+}
+
+async function best(measure: () => Promise<number>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 5; i += 1) times.push(await measure());
+  return times.sort((a, b) => a - b)[2] as number;
+}
+
+function configOf(shape: Shape): TransformerConfig {
+  const { name, hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
+  const rope = {
+    dimensions: headDim,
+    interleaved: false,
+    factorsTensor: null,
+    inverseFrequencies: Float64Array.from(
+      { length: headDim / 2 },
+      (_, i) => 10_000 ** ((-2 * i) / headDim),
+    ),
+    magnitude: 1,
+  };
+  return {
+    architecture: 'llama',
+    name,
+    hiddenSize: hidden,
+    intermediateSize: intermediate,
+    numHiddenLayers: layers,
+    numAttentionHeads: heads,
+    numKeyValueHeads: kvHeads,
+    headDim,
+    vocabSize: vocabulary,
+    maxPositionEmbeddings: contextLength,
+    rmsNormEps: 1e-5,
+    hiddenAct: 'silu',
+    attentionScale: headDim ** -0.5,
+    embeddingScale: 1,
+    normWeightOffset: 0,
+    rope: { full: rope, sliding: rope },
+    slidingWindow: null,
+    slidingLayers: new Array<boolean>(layers).fill(false),
+  };
+}
+
+function randomWeights(gpu: Gpu, shape: Shape): DecoderWeights {
+  const { hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
+  const format = quantFormat(shape.format);
+  const buffer = (label: string, bytes: number) => {
+    const { STORAGE, COPY_DST } = GPUBufferUsage;
+    const made = gpu.createBuffer(label, bytes, STORAGE | COPY_DST);
+    fill(gpu, made);
+    return made;
+  };
+  const matrix = (label: string, rows: number, columns: number): GpuMatrix => ({
+    buffer: buffer(label, rows * rowLayout(format, columns).rowBytes),
+    format,
+    rows,
+    columns,
+  });
+  const linear = (label: string, rows: number, columns: number): Linear => ({
+    parts: [{ matrix: matrix(label, rows, columns), yOffset: 0, bias: null }],
+    rows,
+    columns,
+  });
+  const norm = () => buffer('norm', hidden * 4);
+  const embedding = matrix('embedding', vocabulary, hidden);
+  const weights = {
+    embedding,
+    lmHead: embedding,
+    finalNorm: norm(),
+    layers: Array.from({ length: layers }, () => ({
+      attentionNorm: norm(),
+      qkv: linear('qkv', (heads + 2 * kvHeads) * headDim, hidden),
+      qNorm: null,
+      kNorm: null,
+      output: linear('output', hidden, heads * headDim),
+      postAttentionNorm: null,
+      feedForwardNorm: norm(),
+      gateUp: linear('gate and up', 2 * intermediate, hidden),
+      down: linear('down', hidden, intermediate),
+      postFeedForwardNorm: null,
+    })),
+  };
+  return weights as unknown as DecoderWeights;
+}
