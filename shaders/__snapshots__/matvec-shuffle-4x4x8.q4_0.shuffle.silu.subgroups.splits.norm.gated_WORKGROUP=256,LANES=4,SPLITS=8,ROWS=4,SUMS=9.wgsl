@@ -85,9 +85,15 @@ fn activation(x: f32) -> f32 {
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    for (var i = 0u; i < SUMS; i++) {
-      sums[i] += subgroupShuffleXor(sums[i], step);
-    }
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+    sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
+    sums[4u] += subgroupShuffleXor(sums[4u], step);
+    sums[5u] += subgroupShuffleXor(sums[5u], step);
+    sums[6u] += subgroupShuffleXor(sums[6u], step);
+    sums[7u] += subgroupShuffleXor(sums[7u], step);
+    sums[8u] += subgroupShuffleXor(sums[8u], step);
   }
   return sums;
 }
@@ -161,12 +167,23 @@ fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32)
   var x_group = load_x(x_base + group * 8u);
   sums[SUMS - 1u] += dot_group(x_group, x_group);
   x_group = multiply_group(x_group, load_norm(group * 8u));
-  for (var r = 0u; r < ROWS; r++) {
-    let row = min(first_row + r, params.rows - 1u);
-    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
-    let up = load_group((row + params.rows) * params.row_vec4s, group, params.groups * 32u);
-    sums[ROWS + r] += dot_group(up, x_group);
-  }
+  // Written out: a loop would move the sums out of the registers.
+  let row_0 = min(first_row + 0u, params.rows - 1u);
+  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_0 = load_group((row_0 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 0u] += dot_group(up_0, x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_1 = load_group((row_1 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 1u] += dot_group(up_1, x_group);
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_2 = load_group((row_2 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 2u] += dot_group(up_2, x_group);
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_3 = load_group((row_3 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 3u] += dot_group(up_3, x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -50,9 +50,10 @@ fn activation(x: f32) -> f32 {
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    for (var i = 0u; i < SUMS; i++) {
-      sums[i] += subgroupShuffleXor(sums[i], step);
-    }
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+    sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
   }
   return sums;
 }
@@ -114,12 +115,15 @@ fn load_x(at: u32) -> Group {
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
-  for (var r = 0u; r < ROWS; r++) {
-    let row = min(first_row + r, params.rows - 1u);
-    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
-    let up = load_group((row + params.rows) * params.row_vec4s, group, params.groups * 32u);
-    sums[ROWS + r] += dot_group(up, x_group);
-  }
+  // Written out: a loop would move the sums out of the registers.
+  let row_0 = min(first_row + 0u, params.rows - 1u);
+  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_0 = load_group((row_0 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 0u] += dot_group(up_0, x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_1 = load_group((row_1 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 1u] += dot_group(up_1, x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -81,9 +81,11 @@ fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    for (var i = 0u; i < SUMS; i++) {
-      sums[i] += subgroupShuffleXor(sums[i], step);
-    }
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+    sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
+    sums[4u] += subgroupShuffleXor(sums[4u], step);
   }
   return sums;
 }
@@ -205,11 +207,19 @@ fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: 
   var x_group = load_x(group * 8u);
   sums[ROWS] += dot_group(x_group, x_group);
   x_group = multiply_by_norm(x_group, group * 8u);
-  for (var r = 0u; r < ROWS; r++) {
-    let of_unit = first_row + r;
-    let row = select(first_rows.x + of_unit, first_rows.y + of_unit - 4u, of_unit >= 4u);
-    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
-  }
+  // Written out: a loop would move the sums out of the registers.
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_1 = first_row + 1u;
+  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_2 = first_row + 2u;
+  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_3 = first_row + 3u;
+  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

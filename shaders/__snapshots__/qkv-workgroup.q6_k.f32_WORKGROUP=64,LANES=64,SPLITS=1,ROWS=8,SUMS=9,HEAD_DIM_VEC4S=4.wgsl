@@ -248,11 +248,31 @@ fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: 
   var x_group = load_x(group * 8u);
   sums[ROWS] += dot_group(x_group, x_group);
   x_group = multiply_by_norm(x_group, group * 8u);
-  for (var r = 0u; r < ROWS; r++) {
-    let of_unit = first_row + r;
-    let row = select(first_rows.x + of_unit, first_rows.y + of_unit - 4u, of_unit >= 4u);
-    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
-  }
+  // Written out: a loop would move the sums out of the registers.
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_1 = first_row + 1u;
+  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_2 = first_row + 2u;
+  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_3 = first_row + 3u;
+  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_4 = first_row + 4u;
+  let row_4 = select(first_rows.x + of_unit_4, first_rows.y + of_unit_4 - 4u, of_unit_4 >= 4u);
+  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_5 = first_row + 5u;
+  let row_5 = select(first_rows.x + of_unit_5, first_rows.y + of_unit_5 - 4u, of_unit_5 >= 4u);
+  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_6 = first_row + 6u;
+  let row_6 = select(first_rows.x + of_unit_6, first_rows.y + of_unit_6 - 4u, of_unit_6 >= 4u);
+  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let of_unit_7 = first_row + 7u;
+  let row_7 = select(first_rows.x + of_unit_7, first_rows.y + of_unit_7 - 4u, of_unit_7 >= 4u);
+  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

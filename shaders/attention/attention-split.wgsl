@@ -30,10 +30,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let split = workgroup.y;
   let range = range_of(split);
   var query: array<Eight, HEADS>;
-  for (var h = 0u; h < HEADS; h++) {
-    let at = (kv_head * HEADS + h) * HEAD_VEC4S + invocation % LANES * 2u;
-    query[h] = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  }
+//#repeat H HEADS
+  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
+  query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
+//#endrepeat
   let own = stream_keys(query, kv_head * params.context_length, range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {

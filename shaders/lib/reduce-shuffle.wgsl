@@ -2,9 +2,9 @@
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    for (var i = 0u; i < SUMS; i++) {
-      sums[i] += subgroupShuffleXor(sums[i], step);
-    }
+//#repeat I SUMS
+    sums[I] += subgroupShuffleXor(sums[I], step);
+//#endrepeat
   }
   return sums;
 }

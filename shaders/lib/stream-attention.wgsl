@@ -6,9 +6,6 @@
 const SETS: u32 = WORKGROUP / LANES;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
-// Keys that a set has under way at once.
-const UNROLL: u32 = 4u;
-
 struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -28,47 +25,43 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
   var sum: Softmax;
-  for (var h = 0u; h < HEADS; h++) {
-    sum.largest[h] = -1.0e30;
-  }
+//#repeat H HEADS
+  sum.largest[H] = -1.0e30;
+//#endrepeat
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
-    var values: array<Eight, UNROLL>;
-    var scores: array<array<f32, HEADS>, UNROLL>;
-    for (var u = 0u; u < UNROLL; u++) {
-      let at = (kv_base + min(block + u * SETS + own_set, end - 1u)) * HEAD_VEC4S + quad;
-      let key = Eight(unpack_stored(k_cache[at]), unpack_stored(k_cache[at + 1u]));
-      values[u] = Eight(unpack_stored(v_cache[at]), unpack_stored(v_cache[at + 1u]));
-      for (var h = 0u; h < HEADS; h++) {
-        scores[u][h] = dot(query[h].a, key.a) + dot(query[h].b, key.b);
+//#repeat U UNROLL
+    let key_U = block + U * SETS + own_set;
+    let at_U = (kv_base + min(key_U, end - 1u)) * HEAD_VEC4S + quad;
+    let keys_U = Eight(unpack_stored(k_cache[at_U]), unpack_stored(k_cache[at_U + 1u]));
+    let values_U = Eight(unpack_stored(v_cache[at_U]), unpack_stored(v_cache[at_U + 1u]));
+//#endrepeat
+//#repeat H HEADS
+    {
+//#repeat U UNROLL
+      var score_U = dot(query[H].a, keys_U.a) + dot(query[H].b, keys_U.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_U += subgroupShuffleXor(score_U, step);
       }
+      score_U = select(-2.0e30, score_U, key_U < end);
+//#endrepeat
+      var largest = sum.largest[H];
+//#repeat U UNROLL
+      largest = max(largest, score_U);
+//#endrepeat
+      let rescale = exp2(sum.largest[H] - largest);
+      sum.largest[H] = largest;
+      sum.total[H] *= rescale;
+      sum.output[H].a *= rescale;
+      sum.output[H].b *= rescale;
+//#repeat U UNROLL
+      let probability_U = exp2(score_U - largest);
+      sum.total[H] += probability_U;
+      sum.output[H].a += probability_U * values_U.a;
+      sum.output[H].b += probability_U * values_U.b;
+//#endrepeat
     }
-    for (var u = 0u; u < UNROLL; u++) {
-      let exists = block + u * SETS + own_set < end;
-      for (var h = 0u; h < HEADS; h++) {
-        for (var step = LANES / 2u; step > 0u; step /= 2u) {
-          scores[u][h] += subgroupShuffleXor(scores[u][h], step);
-        }
-        scores[u][h] = select(-2.0e30, scores[u][h], exists);
-      }
-    }
-    for (var h = 0u; h < HEADS; h++) {
-      let before = sum.largest[h];
-      var largest = before;
-      for (var u = 0u; u < UNROLL; u++) {
-        largest = max(largest, scores[u][h]);
-      }
-      let rescale = exp2(before - largest);
-      sum.largest[h] = largest;
-      sum.total[h] *= rescale;
-      sum.output[h].a *= rescale;
-      sum.output[h].b *= rescale;
-      for (var u = 0u; u < UNROLL; u++) {
-        let probability = exp2(scores[u][h] - largest);
-        sum.total[h] += probability;
-        sum.output[h].a += probability * values[u].a;
-        sum.output[h].b += probability * values[u].b;
-      }
-    }
+//#endrepeat
   }
   return sum;
 }
@@ -77,26 +70,26 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
 fn leave_partials(own: Softmax, invocation: u32) {
   var sum = own;
   for (var step = LANES; step < SUBGROUP; step *= 2u) {
-    for (var h = 0u; h < HEADS; h++) {
-      let largest = max(sum.largest[h], subgroupShuffleXor(sum.largest[h], step));
-      let rescale = exp2(sum.largest[h] - largest);
-      sum.largest[h] = largest;
-      sum.total[h] *= rescale;
-      sum.total[h] += subgroupShuffleXor(sum.total[h], step);
-      let a = sum.output[h].a * rescale;
-      let b = sum.output[h].b * rescale;
-      sum.output[h].a = a + subgroupShuffleXor(a, step);
-      sum.output[h].b = b + subgroupShuffleXor(b, step);
-    }
+//#repeat H HEADS
+    let largest_H = max(sum.largest[H], subgroupShuffleXor(sum.largest[H], step));
+    let rescale_H = exp2(sum.largest[H] - largest_H);
+    sum.largest[H] = largest_H;
+    sum.total[H] *= rescale_H;
+    sum.total[H] += subgroupShuffleXor(sum.total[H], step);
+    let a_H = sum.output[H].a * rescale_H;
+    let b_H = sum.output[H].b * rescale_H;
+    sum.output[H].a = a_H + subgroupShuffleXor(a_H, step);
+    sum.output[H].b = b_H + subgroupShuffleXor(b_H, step);
+//#endrepeat
   }
   let lane = invocation % SUBGROUP;
   let first = invocation / SUBGROUP * HEADS;
   if (lane < LANES) {
-    for (var h = 0u; h < HEADS; h++) {
-      partial_outputs[(first + h) * HEAD_VEC4S + lane * 2u] = sum.output[h].a;
-      partial_outputs[(first + h) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[h].b;
-      partial_scales[first + h] = vec2<f32>(sum.largest[h], sum.total[h]);
-    }
+//#repeat H HEADS
+    partial_outputs[(first + H) * HEAD_VEC4S + lane * 2u] = sum.output[H].a;
+    partial_outputs[(first + H) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[H].b;
+    partial_scales[first + H] = vec2<f32>(sum.largest[H], sum.total[H]);
+//#endrepeat
   }
   workgroupBarrier();
 }

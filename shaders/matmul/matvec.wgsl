@@ -44,14 +44,15 @@ fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32)
   sums[SUMS - 1u] += dot_group(x_group, x_group);
   x_group = multiply_group(x_group, load_norm(group * 8u));
 //#endif
-  for (var r = 0u; r < ROWS; r++) {
-    let row = min(first_row + r, params.rows - 1u);
-    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
+  // Written out: a loop would move the sums out of the registers.
+//#repeat R ROWS
+  let row_R = min(first_row + R, params.rows - 1u);
+  sums[R] += dot_group(load_group(row_R * params.row_vec4s, group, params.groups * 32u), x_group);
 //#if gated
-    let up = load_group((row + params.rows) * params.row_vec4s, group, params.groups * 32u);
-    sums[ROWS + r] += dot_group(up, x_group);
+  let up_R = load_group((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + R] += dot_group(up_R, x_group);
 //#endif
-  }
+//#endrepeat
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -111,11 +111,12 @@ fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: 
   var x_group = load_x(group * 8u);
   sums[ROWS] += dot_group(x_group, x_group);
   x_group = multiply_by_norm(x_group, group * 8u);
-  for (var r = 0u; r < ROWS; r++) {
-    let of_unit = first_row + r;
-    let row = select(first_rows.x + of_unit, first_rows.y + of_unit - 4u, of_unit >= 4u);
-    sums[r] += dot_group(load_group(row * params.row_vec4s, group, params.groups * 32u), x_group);
-  }
+  // Written out: a loop would move the sums out of the registers.
+//#repeat R ROWS
+  let of_unit_R = first_row + R;
+  let row_R = select(first_rows.x + of_unit_R, first_rows.y + of_unit_R - 4u, of_unit_R >= 4u);
+  sums[R] += dot_group(load_group(row_R * params.row_vec4s, group, params.groups * 32u), x_group);
+//#endrepeat
 }
 
 @compute @workgroup_size(WORKGROUP)

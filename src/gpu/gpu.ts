@@ -191,19 +191,30 @@ export class Gpu {
     rows: number,
     after?: (encoder: GPUCommandEncoder) => void,
   ): void {
+    this.submitAll([dispatches], rows, after);
+  }
+
+  /** `submit` of several lists in a row. */
+  submitAll(
+    lists: readonly (readonly Dispatch[])[],
+    rows: number,
+    after?: (encoder: GPUCommandEncoder) => void,
+  ): void {
     this.checkAlive();
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (const dispatch of dispatches) {
-      pass.setPipeline(dispatch.pipeline);
-      pass.setBindGroup(0, dispatch.bindGroup);
-      const [x, y, z] = dispatch.workgroups(rows);
-      pass.dispatchWorkgroups(x, y, z);
+    for (const dispatches of lists) {
+      for (const dispatch of dispatches) {
+        pass.setPipeline(dispatch.pipeline);
+        pass.setBindGroup(0, dispatch.bindGroup);
+        const [x, y, z] = dispatch.workgroups(rows);
+        pass.dispatchWorkgroups(x, y, z);
+      }
+      this.#calls.dispatches += dispatches.length;
     }
     pass.end();
     after?.(encoder);
     this.device.queue.submit([encoder.finish()]);
-    this.#calls.dispatches += dispatches.length;
     this.#calls.passes += 1;
     this.#calls.submits += 1;
   }

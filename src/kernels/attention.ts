@@ -55,6 +55,8 @@ function cooperative(
 
 /** Components of a head that an invocation of the stream variants holds. */
 const streamComponents = 8;
+/** Keys that it has under way at once. */
+const streamKeys = 4;
 
 /** Why a stream variant for so many heads a workgroup does not run, or null. */
 export function streamUnsupported(
@@ -83,6 +85,7 @@ export function streamConstants(
     SUBGROUP: subgroup,
     LANES: headDim / streamComponents,
     HEADS: heads,
+    UNROLL: streamKeys,
   };
 }
 

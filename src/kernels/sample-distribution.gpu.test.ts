@@ -17,7 +17,7 @@ async function drawMany(
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const buffers = {
     logits: gpu.createBuffer('logits', vocabulary * 4, usage),
-    state: gpu.createBuffer('state', 32, usage),
+    state: gpu.createBuffer('state', 96, usage),
     seen: gpu.createBuffer('seen', 64, usage),
     sampler: gpu.createBuffer('sampler', 32, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST),
   };

@@ -1,6 +1,6 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { packSampler, type SamplerSettings, type SampleUse } from './sample.ts';
+import { packSampler, type SamplerSettings, type SampleUse, sampledRing } from './sample.ts';
 
 /**
  * The tokens that the filters keep, with their probabilities, in double precision. Order: repetition penalty,
@@ -76,14 +76,17 @@ function toCase(
   logits: Float32Array<ArrayBuffer> = new Random(vocabulary).activations(vocabulary),
 ): KernelCase<SampleUse> {
   const settings = { ...off, ...change };
-  const [position, rows, step] = [12, 5, 3];
+  const position = 12;
+  const rows = 5;
+  const step = 3 + sampledRing;
+  const ring = new Array<number>(sampledRing).fill(9);
   return {
     name,
     use: { vocabulary, greedy },
     rows: 1,
     inputs: () => ({
       logits,
-      state: Uint32Array.of(position, rows, step, 0, 7),
+      state: Uint32Array.of(position, rows, step, 0, 7, ...ring),
       seen: seenBits(vocabulary, seen),
       sampler: packSampler(settings),
     }),
@@ -92,7 +95,8 @@ function toCase(
       const token = greedy
         ? greedyToken(logits, settings.repetitionPenalty, kept)
         : onlyToken(samplerDistribution(logits, settings, kept));
-      const state = Float64Array.of(position + rows, 1, step + 1, 0, token);
+      const after = ring.with(step % sampledRing, token);
+      const state = Float64Array.of(position + rows, 1, step + 1, 0, token, ...after);
       const bits = Float64Array.from(seenBits(vocabulary, [...seen, token]));
       return { state: { values: state, storage: 'u32' }, seen: { values: bits, storage: 'u32' } };
     },

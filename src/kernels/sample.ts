@@ -18,6 +18,14 @@ export interface SamplerSettings {
   seed: number;
 }
 
+/** Sampled tokens that stay on the GPU for the host, behind the first token of `state`: step s at s modulo this. */
+export const sampledRing = 16;
+
+/** The tokens of steps [first, first + count) out of the ring. */
+export function sampledTokens(ring: Uint32Array, first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => ring[(first + i) % sampledRing] ?? 0);
+}
+
 /** Bytes of `struct Sampler`, padded to the alignment of uniforms. */
 export const samplerBytes = 32;
 
@@ -42,7 +50,7 @@ function variant(workgroup: number): KernelVariant<SampleUse> {
     },
     options: (use) => ({
       flags: use.greedy ? ['greedy'] : [],
-      constants: { WORKGROUP: workgroup },
+      constants: { WORKGROUP: workgroup, RING: sampledRing },
     }),
     workgroups: () => [1, 1, 1],
   };

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
+import { sampledRing, sampledTokens } from '../kernels/sample.ts';
 import { fetchData, fetchFile, hasData } from '../testing/data.ts';
 import { indexOfLargest, logProbabilities, ModelFile } from '../testing/model-file.ts';
-import type { Decoder } from './decoder.ts';
+import { type Decoder, samplingBytes } from './decoder.ts';
 
 interface Fixture {
   name: string;
@@ -28,7 +29,7 @@ function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): n
   return largest;
 }
 
-/** What a decoder samples greedily: the prompt in passes of these sizes, then `count` tokens. */
+/** What a decoder samples greedily: the prompt in passes of these sizes, then `count` tokens, the n-th burst of them n long. */
 async function greedyTokens(
   gpu: Gpu,
   decoder: Decoder,
@@ -36,7 +37,8 @@ async function greedyTokens(
   passes: readonly number[],
   count: number,
 ): Promise<number[]> {
-  const staging = gpu.createBuffer('token', 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+  const staging = gpu.createBuffer('tokens', samplingBytes, usage);
   decoder.beginSampling(greedy, []);
   let first = 0;
   for (const rows of passes) {
@@ -46,10 +48,13 @@ async function greedyTokens(
     first += rows;
   }
   const tokens: number[] = [];
-  for (;;) {
-    tokens.push(new Uint32Array(await gpu.readStaging(staging, 4))[0] ?? 0);
-    if (tokens.length === count) break;
-    decoder.step(prompt.length + tokens.length - 1, true, staging);
+  let arriving = 1;
+  for (let steps = 1; tokens.length < count; steps += 1) {
+    const ring = new Uint32Array(await gpu.readStaging(staging, samplingBytes));
+    tokens.push(...sampledTokens(ring, tokens.length, arriving));
+    const next = Math.min(steps, sampledRing, count - tokens.length);
+    if (next > 0) decoder.steps(next, prompt.length + tokens.length - 1, true, staging);
+    arriving = next;
   }
   gpu.destroyBuffer(staging);
   return tokens;

@@ -11,7 +11,13 @@ import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
 import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
 import { ropeTable } from '../kernels/rope-table.ts';
-import { packSampler, type SamplerSettings, sample, samplerBytes } from '../kernels/sample.ts';
+import {
+  packSampler,
+  type SamplerSettings,
+  sample,
+  sampledRing,
+  samplerBytes,
+} from '../kernels/sample.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { RopeConfig, TransformerConfig } from './config.ts';
@@ -34,6 +40,8 @@ const passRows = { hardware: 1024, software: 32 } as const;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
+/** Bytes that the last sampled tokens take. */
+export const samplingBytes: number = sampledRing * 4;
 /** Bytes of `struct State` before its tokens. */
 const stateHeaderBytes = 16;
 
@@ -163,7 +171,10 @@ export class Decoder {
     this.#gpu.submit(this.#bodies[this.#bodyFor(tokens.length, position)], tokens.length);
   }
 
-  /** `pass`, then samples the token that follows; it lands in `staging` (4 bytes) and becomes the next step's input. */
+  /**
+   * `pass`, then samples the token that follows, which becomes the next step's input. `staging` gets the last sampled tokens
+   * (`samplingBytes`, see `sampledTokens`).
+   */
   passAndSample(
     tokens: readonly number[],
     position: number,
@@ -171,15 +182,16 @@ export class Decoder {
     staging: GPUBuffer,
   ): void {
     this.#writeState(tokens, position);
-    this.#submitSampled(tokens.length, position, greedy, staging);
+    this.#submitSampled([this.#bodyFor(tokens.length, position)], tokens.length, greedy, staging);
   }
 
   /**
-   * One decode step from what the last one left on the GPU: one encoder, one pass, one submit, nothing written. `position`
-   * is where that token stands.
+   * `count` decode steps from what the last one left on the GPU: one encoder, one pass, one submit, nothing written. `position`
+   * is where the first of their inputs stands. At most as many as the ring of sampled tokens holds.
    */
-  step(position: number, greedy: boolean, staging: GPUBuffer): void {
-    this.#submitSampled(1, position, greedy, staging);
+  steps(count: number, position: number, greedy: boolean, staging: GPUBuffer): void {
+    const bodies = Array.from({ length: count }, (_, i) => this.#bodyFor(1, position + i));
+    this.#submitSampled(bodies, 1, greedy, staging);
   }
 
   /** Logits [tokens, vocabSize] of a text from position 0. Overwrites the KV cache. */
@@ -217,10 +229,17 @@ export class Decoder {
     return position >= this.#splitFrom ? 'oneFar' : 'one';
   }
 
-  #submitSampled(rows: number, position: number, greedy: boolean, staging: GPUBuffer): void {
-    const dispatches = this.#sampled[this.#bodyFor(rows, position)][greedy ? 'greedy' : 'random'];
-    this.#gpu.submit(dispatches, rows, (encoder) =>
-      encoder.copyBufferToBuffer(this.#buffers.state, stateHeaderBytes, staging, 0, 4),
+  #submitSampled(bodies: readonly Body[], rows: number, greedy: boolean, staging: GPUBuffer): void {
+    const sampler = greedy ? 'greedy' : 'random';
+    const lists = bodies.map((body) => this.#sampled[body][sampler]);
+    this.#gpu.submitAll(lists, rows, (encoder) =>
+      encoder.copyBufferToBuffer(
+        this.#buffers.state,
+        stateHeaderBytes + 4,
+        staging,
+        0,
+        samplingBytes,
+      ),
     );
   }
 
@@ -286,7 +305,11 @@ export class Decoder {
       rows * Math.max(pad(config.hiddenSize), pad(heads * headDim)),
     );
     return {
-      state: this.#storage('state', stateHeaderBytes + rows * 4, GPUBufferUsage.COPY_SRC),
+      state: this.#storage(
+        'state',
+        stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4,
+        GPUBufferUsage.COPY_SRC,
+      ),
       x: floats('residual', rows * pad(config.hiddenSize)),
       qkv: products,
       gateUp: products,

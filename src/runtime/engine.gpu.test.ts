@@ -261,7 +261,7 @@ describe('the engine', () => {
     GPUAdapter.prototype.requestDevice = request;
   });
 
-  it('decodes with one encoder, one pass and one submit a step, and creates nothing', async () => {
+  it('decodes with at most one encoder, one pass and one submit a step, and creates nothing', async () => {
     const engine = await Engine.create();
     const model = await engine.loadModel(await fixture('qwen3'), load);
     await model.complete([1, 2, 3], greedy, ignore);
@@ -274,15 +274,16 @@ describe('the engine', () => {
     const perStep = Object.fromEntries(
       Object.entries(many).map(([name, count]) => [name, (count - (few[name] ?? 0)) / 20]),
     );
-    expect(perStep).toEqual({
+    const { submit, createCommandEncoder, beginComputePass, ...others } = perStep;
+    // Short steps share a submit.
+    expect(submit).toBeLessThanOrEqual(1);
+    expect([createCommandEncoder, beginComputePass]).toEqual([submit, submit]);
+    expect(others).toEqual({
       createBuffer: 0,
       createBindGroup: 0,
       createShaderModule: 0,
       createComputePipelineAsync: 0,
-      createCommandEncoder: 1,
       writeBuffer: 0,
-      submit: 1,
-      beginComputePass: 1,
       // Embedding, six a layer, lm_head, sampler.
       dispatchWorkgroups: 1 + 6 * 3 + 2,
     });

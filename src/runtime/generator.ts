@@ -1,7 +1,9 @@
 import { toVitrailError, VitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import type { Decoder } from '../models/decoder.ts';
+import { sampledTokens } from '../kernels/sample.ts';
+import { type Decoder, samplingBytes } from '../models/decoder.ts';
 import type { FinishReason, GenerationResult, TextEvent } from '../types.ts';
+import { BurstSize } from './burst-size.ts';
 import type { GenerationSettings } from './generate-options.ts';
 import { PassSize } from './pass-size.ts';
 import { StopRules } from './stop-rules.ts';
@@ -15,10 +17,16 @@ export interface GeneratorTokenizer {
 export type Emit = (event: TextEvent) => void;
 
 /**
- * Decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,
+ * Bursts of decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,
  * since a step takes long there and an abort should not wait for a second.
  */
-const stepsInFlight = { hardware: 4, software: 1 } as const;
+const burstsInFlight = { hardware: 2, software: 1 } as const;
+
+/** A submitted burst and its tokens, once they have come. */
+interface Burst {
+  steps: number;
+  tokens: Promise<number[]>;
+}
 
 /**
  * The life of a request on one model: prefill in chunks, then decode steps queued ahead of the readback. Generations on
@@ -31,6 +39,7 @@ export class Generator {
   readonly #staging: GPUBuffer[] = [];
   readonly #depth: number;
   readonly #passSize: PassSize;
+  readonly #burstSize = new BurstSize();
   /** Tokens whose keys and values are in the cache, from position 0. */
   #cached: number[] = [];
   /** Settles when the last queued piece of work is over. */
@@ -43,10 +52,10 @@ export class Generator {
     this.#decoder = decoder;
     this.#tokenizer = tokenizer;
     this.#passSize = new PassSize(decoder.passRows);
-    this.#depth = gpu.capabilities.software ? stepsInFlight.software : stepsInFlight.hardware;
+    this.#depth = gpu.capabilities.software ? burstsInFlight.software : burstsInFlight.hardware;
     for (let i = 0; i < this.#depth; i += 1) {
       const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-      this.#staging.push(gpu.createBuffer('sampled token', 4, usage));
+      this.#staging.push(gpu.createBuffer('sampled tokens', samplingBytes, usage));
     }
   }
 
@@ -103,6 +112,7 @@ export class Generator {
       tokenizer: this.#tokenizer,
       staging: this.#staging,
       passSize: this.#passSize,
+      burstSize: this.#burstSize,
       cached: this.#cached,
       setCached: (tokens) => {
         this.#cached = tokens;
@@ -149,6 +159,7 @@ interface RunParts {
   tokenizer: GeneratorTokenizer;
   staging: readonly GPUBuffer[];
   passSize: PassSize;
+  burstSize: BurstSize;
   cached: readonly number[];
   setCached(tokens: number[]): void;
   setDrained(drained: Promise<unknown>): void;
@@ -167,8 +178,8 @@ class Run {
   readonly #stopRules: StopRules;
   readonly #tokens: number[] = [];
   readonly #free: GPUBuffer[];
-  /** Sampled tokens on their way back, oldest first. */
-  readonly #pending: Promise<number>[] = [];
+  /** Bursts on their way back, oldest first. */
+  readonly #pending: Burst[] = [];
   readonly #limit: number;
   #text = '';
   #unsent: number[] = [];
@@ -213,7 +224,7 @@ class Run {
   }
 
   async #drain(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    await Promise.allSettled(this.#pending.map(({ tokens }) => tokens));
     await this.#parts.gpu.device.queue.onSubmittedWorkDone().catch(() => undefined);
   }
 
@@ -222,16 +233,21 @@ class Run {
     const reused = commonPrefix(this.#parts.cached, this.#prompt);
     let finish = await this.#prefill(reused);
     let firstTokenAt = begun;
+    let lastTokensAt = begun;
     while (!finish) {
-      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitStep();
-      const token = await Promise.race([this.#pending[0], this.#aborted]);
-      if (typeof token !== 'number') {
+      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
+      const burst = this.#pending[0];
+      const tokens = await Promise.race([burst?.tokens, this.#aborted]);
+      if (!burst || !Array.isArray(tokens)) {
         finish = 'abort';
         break;
       }
       this.#pending.shift();
-      if (this.#tokens.length === 0) firstTokenAt = performance.now();
-      finish = this.#accept(token);
+      const now = performance.now();
+      if (this.#tokens.length === 0) firstTokenAt = now;
+      else this.#parts.burstSize.adapt(burst.steps, now - lastTokensAt);
+      lastTokensAt = now;
+      for (const token of tokens) finish ??= this.#accept(token);
     }
     this.#send(this.#rest());
     return this.#result(finish, reused, begun, firstTokenAt);
@@ -249,7 +265,7 @@ class Run {
       const chunk = this.#prompt.slice(first, first + this.#parts.passSize.rows);
       first += chunk.length;
       if (first === this.#prompt.length) {
-        this.#read((staging) => decoder.passAndSample(chunk, position, greedy, staging));
+        this.#read(1, (staging) => decoder.passAndSample(chunk, position, greedy, staging));
         break;
       }
       const begun = performance.now();
@@ -266,24 +282,27 @@ class Run {
     return 'abort';
   }
 
-  #submitStep(): void {
+  #submitSteps(): void {
+    const { decoder, burstSize } = this.#parts;
+    const steps = Math.min(burstSize.steps, this.#limit - this.#submitted);
     // The token that the last step samples stands behind all that were submitted before it.
     const position = this.#prompt.length + this.#submitted - 1;
-    this.#read((staging) => this.#parts.decoder.step(position, this.#settings.greedy, staging));
+    this.#read(steps, (staging) => decoder.steps(steps, position, this.#settings.greedy, staging));
   }
 
-  #read(submit: (staging: GPUBuffer) => void): void {
+  #read(steps: number, submit: (staging: GPUBuffer) => void): void {
     const staging = this.#free.pop();
     if (!staging) throw new Error('no staging buffer is free');
     submit(staging);
-    this.#submitted += 1;
-    const token = this.#parts.gpu.readStaging(staging, 4).then((bytes) => {
+    const first = this.#submitted;
+    this.#submitted += steps;
+    const tokens = this.#parts.gpu.readStaging(staging, samplingBytes).then((bytes) => {
       this.#free.push(staging);
-      return new Uint32Array(bytes)[0] ?? 0;
+      return sampledTokens(new Uint32Array(bytes), first, steps);
     });
     // A loss of the device rejects all of them; the loop sees the first.
-    token.catch(() => undefined);
-    this.#pending.push(token);
+    tokens.catch(() => undefined);
+    this.#pending.push({ steps, tokens });
   }
 
   /** Takes a token in. Says why the generation ends, if it does. */

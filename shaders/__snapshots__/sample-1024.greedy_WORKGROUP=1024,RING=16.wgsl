@@ -1,4 +1,5 @@
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 1024u;
+const RING: u32 = 16u;
 struct Params {
   vocabulary: u32,
 }
@@ -110,6 +111,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   if (lane == 0u) {
     seen[token / 32u] |= 1u << (token % 32u);
     state.tokens[0] = token;
+    // The last RING sampled tokens, for the host.
+    state.tokens[1u + state.step % RING] = token;
     state.position += state.rows;
     state.rows = 1u;
     state.step += 1u;

@@ -1,8 +1,9 @@
 enable subgroups;
-const WORKGROUP: u32 = 512u;
+const WORKGROUP: u32 = 256u;
 const SUBGROUP: u32 = 32u;
-const LANES: u32 = 8u;
+const LANES: u32 = 4u;
 const HEADS: u32 = 1u;
+const UNROLL: u32 = 4u;
 struct Params {
   heads: u32,
   group_size: u32,
@@ -10,7 +11,7 @@ struct Params {
   window: u32,
   scale_log2e: f32,
 }
-const params = Params(9u, 3u, 133u, 0u, 0.1803368777036667f);
+const params = Params(4u, 2u, 132u, 0u, 0.3606737554073334f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -27,15 +28,15 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
-// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
-alias Stored = vec2<u32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+  return stored;
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+  return value;
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -45,9 +46,6 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 const SETS: u32 = WORKGROUP / LANES;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
-// Keys that a set has under way at once.
-const UNROLL: u32 = 4u;
-
 struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -67,46 +65,72 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
   var sum: Softmax;
-  for (var h = 0u; h < HEADS; h++) {
-    sum.largest[h] = -1.0e30;
-  }
+  sum.largest[0u] = -1.0e30;
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
-    var values: array<Eight, UNROLL>;
-    var scores: array<array<f32, HEADS>, UNROLL>;
-    for (var u = 0u; u < UNROLL; u++) {
-      let at = (kv_base + min(block + u * SETS + own_set, end - 1u)) * HEAD_VEC4S + quad;
-      let key = Eight(unpack_stored(k_cache[at]), unpack_stored(k_cache[at + 1u]));
-      values[u] = Eight(unpack_stored(v_cache[at]), unpack_stored(v_cache[at + 1u]));
-      for (var h = 0u; h < HEADS; h++) {
-        scores[u][h] = dot(query[h].a, key.a) + dot(query[h].b, key.b);
+    let key_0 = block + 0u * SETS + own_set;
+    let at_0 = (kv_base + min(key_0, end - 1u)) * HEAD_VEC4S + quad;
+    let keys_0 = Eight(unpack_stored(k_cache[at_0]), unpack_stored(k_cache[at_0 + 1u]));
+    let values_0 = Eight(unpack_stored(v_cache[at_0]), unpack_stored(v_cache[at_0 + 1u]));
+    let key_1 = block + 1u * SETS + own_set;
+    let at_1 = (kv_base + min(key_1, end - 1u)) * HEAD_VEC4S + quad;
+    let keys_1 = Eight(unpack_stored(k_cache[at_1]), unpack_stored(k_cache[at_1 + 1u]));
+    let values_1 = Eight(unpack_stored(v_cache[at_1]), unpack_stored(v_cache[at_1 + 1u]));
+    let key_2 = block + 2u * SETS + own_set;
+    let at_2 = (kv_base + min(key_2, end - 1u)) * HEAD_VEC4S + quad;
+    let keys_2 = Eight(unpack_stored(k_cache[at_2]), unpack_stored(k_cache[at_2 + 1u]));
+    let values_2 = Eight(unpack_stored(v_cache[at_2]), unpack_stored(v_cache[at_2 + 1u]));
+    let key_3 = block + 3u * SETS + own_set;
+    let at_3 = (kv_base + min(key_3, end - 1u)) * HEAD_VEC4S + quad;
+    let keys_3 = Eight(unpack_stored(k_cache[at_3]), unpack_stored(k_cache[at_3 + 1u]));
+    let values_3 = Eight(unpack_stored(v_cache[at_3]), unpack_stored(v_cache[at_3 + 1u]));
+    {
+      var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_0 += subgroupShuffleXor(score_0, step);
       }
-    }
-    for (var u = 0u; u < UNROLL; u++) {
-      let exists = block + u * SETS + own_set < end;
-      for (var h = 0u; h < HEADS; h++) {
-        for (var step = LANES / 2u; step > 0u; step /= 2u) {
-          scores[u][h] += subgroupShuffleXor(scores[u][h], step);
-        }
-        scores[u][h] = select(-2.0e30, scores[u][h], exists);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
+      var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_1 += subgroupShuffleXor(score_1, step);
       }
-    }
-    for (var h = 0u; h < HEADS; h++) {
-      let before = sum.largest[h];
-      var largest = before;
-      for (var u = 0u; u < UNROLL; u++) {
-        largest = max(largest, scores[u][h]);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
+      var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_2 += subgroupShuffleXor(score_2, step);
       }
-      let rescale = exp2(before - largest);
-      sum.largest[h] = largest;
-      sum.total[h] *= rescale;
-      sum.output[h].a *= rescale;
-      sum.output[h].b *= rescale;
-      for (var u = 0u; u < UNROLL; u++) {
-        let probability = exp2(scores[u][h] - largest);
-        sum.total[h] += probability;
-        sum.output[h].a += probability * values[u].a;
-        sum.output[h].b += probability * values[u].b;
+      score_2 = select(-2.0e30, score_2, key_2 < end);
+      var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_3 += subgroupShuffleXor(score_3, step);
       }
+      score_3 = select(-2.0e30, score_3, key_3 < end);
+      var largest = sum.largest[0u];
+      largest = max(largest, score_0);
+      largest = max(largest, score_1);
+      largest = max(largest, score_2);
+      largest = max(largest, score_3);
+      let rescale = exp2(sum.largest[0u] - largest);
+      sum.largest[0u] = largest;
+      sum.total[0u] *= rescale;
+      sum.output[0u].a *= rescale;
+      sum.output[0u].b *= rescale;
+      let probability_0 = exp2(score_0 - largest);
+      sum.total[0u] += probability_0;
+      sum.output[0u].a += probability_0 * values_0.a;
+      sum.output[0u].b += probability_0 * values_0.b;
+      let probability_1 = exp2(score_1 - largest);
+      sum.total[0u] += probability_1;
+      sum.output[0u].a += probability_1 * values_1.a;
+      sum.output[0u].b += probability_1 * values_1.b;
+      let probability_2 = exp2(score_2 - largest);
+      sum.total[0u] += probability_2;
+      sum.output[0u].a += probability_2 * values_2.a;
+      sum.output[0u].b += probability_2 * values_2.b;
+      let probability_3 = exp2(score_3 - largest);
+      sum.total[0u] += probability_3;
+      sum.output[0u].a += probability_3 * values_3.a;
+      sum.output[0u].b += probability_3 * values_3.b;
     }
   }
   return sum;
@@ -116,26 +140,22 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
 fn leave_partials(own: Softmax, invocation: u32) {
   var sum = own;
   for (var step = LANES; step < SUBGROUP; step *= 2u) {
-    for (var h = 0u; h < HEADS; h++) {
-      let largest = max(sum.largest[h], subgroupShuffleXor(sum.largest[h], step));
-      let rescale = exp2(sum.largest[h] - largest);
-      sum.largest[h] = largest;
-      sum.total[h] *= rescale;
-      sum.total[h] += subgroupShuffleXor(sum.total[h], step);
-      let a = sum.output[h].a * rescale;
-      let b = sum.output[h].b * rescale;
-      sum.output[h].a = a + subgroupShuffleXor(a, step);
-      sum.output[h].b = b + subgroupShuffleXor(b, step);
-    }
+    let largest_0 = max(sum.largest[0u], subgroupShuffleXor(sum.largest[0u], step));
+    let rescale_0 = exp2(sum.largest[0u] - largest_0);
+    sum.largest[0u] = largest_0;
+    sum.total[0u] *= rescale_0;
+    sum.total[0u] += subgroupShuffleXor(sum.total[0u], step);
+    let a_0 = sum.output[0u].a * rescale_0;
+    let b_0 = sum.output[0u].b * rescale_0;
+    sum.output[0u].a = a_0 + subgroupShuffleXor(a_0, step);
+    sum.output[0u].b = b_0 + subgroupShuffleXor(b_0, step);
   }
   let lane = invocation % SUBGROUP;
   let first = invocation / SUBGROUP * HEADS;
   if (lane < LANES) {
-    for (var h = 0u; h < HEADS; h++) {
-      partial_outputs[(first + h) * HEAD_VEC4S + lane * 2u] = sum.output[h].a;
-      partial_outputs[(first + h) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[h].b;
-      partial_scales[first + h] = vec2<f32>(sum.largest[h], sum.total[h]);
-    }
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u] = sum.output[0u].a;
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[0u].b;
+    partial_scales[first + 0u] = vec2<f32>(sum.largest[0u], sum.total[0u]);
   }
   workgroupBarrier();
 }
@@ -171,10 +191,10 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 
-alias Output = vec2<u32>;
+alias Output = vec4<f32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
-  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+  return value;
 }
 
 fn first_position(position: u32) -> u32 {
