@@ -2,7 +2,12 @@ import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { type Kernel, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
-import { attentionSplit, attentionSplits, canSplitAttention } from '../kernels/attention-split.ts';
+import {
+  attentionSplit,
+  attentionSplits,
+  canSplitAttention,
+  splitFrom,
+} from '../kernels/attention-split.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { matmul, matrixUnsupported } from '../kernels/matmul.ts';
@@ -49,9 +54,6 @@ type Dispatches = readonly Dispatch[];
 
 /** The layers for one token, for one token far into the context, and for many tokens. */
 type Body = 'one' | 'oneFar' | 'many';
-
-/** Where attention of one token pays to be cut. A software adapter has no such number of units to fill. */
-const splitFrom = { hardware: 1024, software: Number.POSITIVE_INFINITY } as const;
 
 type Buffers = Record<
   | 'state'
@@ -131,7 +133,7 @@ export class Decoder {
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
     this.passRows = Math.min(passRows[kind], rowsWithin(maxActivationBytes, config));
     this.#halves = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
-    this.#splitFrom = options.splitFrom ?? splitFrom[kind];
+    this.#splitFrom = options.splitFrom ?? splitFrom(gpu.capabilities);
     try {
       this.#buffers = this.#allocate();
     } catch (thrown) {
