@@ -24,6 +24,7 @@ const { values: options } = parseArgs({
     models: { type: 'string', default: '.carry/models' },
     gpu: { type: 'boolean', default: false },
     append: { type: 'boolean', default: false },
+    'accuracy-level': { type: 'string', default: '4' },
     'no-warm-up': { type: 'boolean', default: false },
   },
 });
@@ -101,7 +102,7 @@ function filesOfPack() {
 function generate(shape, float, folder) {
   console.error(`${shape}: writing random weights (${float}) …`);
   const generator = resolve(root, 'bench/random_model');
-  const parts = ['--shape', shape, '--out', folder, '--float', float];
+  const parts = ['--shape', shape, '--out', folder, '--float', float, '--accuracy-level', options['accuracy-level']];
   execFileSync('python3', [generator, ...parts, ...(shapes[shape].onnx ? ['--onnx'] : [])], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
