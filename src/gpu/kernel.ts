@@ -183,6 +183,7 @@ export class DispatchPlan {
       const storage = buffers.map((resource, i) => ({ binding: i + 1, resource }));
       return {
         label: dispatch.label,
+        boundBytes: buffers.reduce((sum, range) => sum + rangeBytes(range), 0),
         pipeline: dispatch.pipeline,
         bindGroup: gpu.createBindGroup(dispatch.label, dispatch.pipeline, [...uniform, ...storage]),
         workgroups: dispatch.workgroups,
@@ -197,6 +198,10 @@ export class DispatchPlan {
   dispose(): void {
     this.#gpu.destroyBuffer(this.#uniforms);
   }
+}
+
+function rangeBytes({ buffer, offset = 0, size }: BufferRange): number {
+  return size ?? buffer.size - offset;
 }
 
 /** Workgroup counts beyond the limit of one dimension spill into the second; kernels undo it by `linear_workgroup`. */
