@@ -1,5 +1,5 @@
 /**
- * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3]`.
+ * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3] [--profile] [--append]`.
  * For each prompt length: time to first token, prefill and decode speed (median of the runs, with the smallest and largest), after a
  * warm-up run. Prints a JSON line a tier; with --profile also the GPU time of each kernel while decoding, from a run of its own.
  */
@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     tokens: { type: 'string', default: '128' },
     profile: { type: 'boolean', default: false },
     append: { type: 'boolean', default: false },
+    history: { type: 'string', default: 'bench/history' },
   },
 });
 const root = resolve(import.meta.dirname, '..');
@@ -46,7 +47,8 @@ try {
     const { fallback, ...figures } = report;
     const line = { ...provenance(), kind: 'bench', browser: browser.version(), ...figures };
     console.log(JSON.stringify(line));
-    if (options.append) console.error(`appended to ${appendHistory({ ...line, fallback })}`);
+    if (options.append)
+      console.error(`appended to ${appendHistory({ ...line, fallback }, options.history)}`);
     if (options.profile) {
       const context = Math.max(...options.prompts.split(',').map(Number));
       const profile = await page.evaluate(profileKernels, {
@@ -72,13 +74,17 @@ async function measure({ model, maxTier, runs, prompts, maxTokens }) {
     contextLength: Math.max(...prompts) + maxTokens,
   });
   const loadMs = performance.now() - began;
+  const vocabulary = Math.min(1000, loaded.info.vocabSize);
   const results = [];
   for (const length of prompts) {
     const samples = [];
     // The first run of a length is the warm-up.
     for (let run = 0; run <= runs; run += 1) {
       // Another first token in each run: nothing of the prompt is in the cache.
-      const tokens = Array.from({ length }, (_, i) => (i * 7919 + run * 104_729 + length) % 1000);
+      const tokens = Array.from(
+        { length },
+        (_, i) => (i * 7919 + run * 104_729 + length) % vocabulary,
+      );
       const before = (await runtime.stats()).calls;
       const generation = loaded.complete(tokens, { temperature: 0, maxTokens, ignoreEos: true });
       const { timing } = await generation.result;
@@ -120,7 +126,8 @@ async function measure({ model, maxTier, runs, prompts, maxTokens }) {
 async function profileKernels({ model, maxTier, context, maxTokens }) {
   const runtime = await window.vitrail.createRuntime({ maxTier, profile: true });
   const loaded = await runtime.loadModel(model, { contextLength: context + maxTokens });
-  const prompt = Array.from({ length: context }, (_, i) => (i * 7919) % 1000);
+  const vocabulary = Math.min(1000, loaded.info.vocabSize);
+  const prompt = Array.from({ length: context }, (_, i) => (i * 7919) % vocabulary);
   const ask = (tokens, count) =>
     loaded.complete(tokens, { temperature: 0, maxTokens: count, ignoreEos: true }).result;
   await ask([...prompt.slice(1), 1], 2);

@@ -24,6 +24,7 @@ const { values: options } = parseArgs({
     models: { type: 'string', default: '.carry/models' },
     gpu: { type: 'boolean', default: false },
     append: { type: 'boolean', default: false },
+    history: { type: 'string', default: 'bench/history' },
     'accuracy-level': { type: 'string', default: '4' },
     'no-warm-up': { type: 'boolean', default: false },
   },
@@ -80,7 +81,10 @@ async function benchShape(shape) {
     };
     console.log(table(shape, compared));
     console.log(JSON.stringify(line));
-    if (options.append) console.error(`appended to ${appendHistory({ ...line, ...adapter })}`);
+    if (options.append) {
+      const { fallback } = adapter;
+      console.error(`appended to ${appendHistory({ ...line, fallback }, options.history)}`);
+    }
   } finally {
     await page.close();
     await server.close();
@@ -102,8 +106,17 @@ function filesOfPack() {
 function generate(shape, float, folder) {
   console.error(`${shape}: writing random weights (${float}) …`);
   const generator = resolve(root, 'bench/random_model');
-  const parts = ['--shape', shape, '--out', folder, '--float', float, '--accuracy-level', options['accuracy-level']];
-  execFileSync('python3', [generator, ...parts, ...(shapes[shape].onnx ? ['--onnx'] : [])], {
+  const parts = [
+    '--shape',
+    shape,
+    '--out',
+    folder,
+    '--float',
+    float,
+    '--accuracy-level',
+    options['accuracy-level'],
+  ];
+  execFileSync('python3', [generator, ...parts, ...(shapes[shape].peers ? ['--onnx'] : [])], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
 }
@@ -133,7 +146,7 @@ async function measure({ engineNames, model, prompts, count, rounds, warmUp }) {
   const results = {};
   const loaded = {};
   for (const name of engineNames) {
-    if (name === 'onnxruntime' && !model.onnx) continue;
+    if (name !== 'vitrail' && !model.peers) continue;
     await window.report(`  loading ${name}`);
     results[name] = { samples: [] };
     try {
