@@ -14,7 +14,6 @@ byId('bench-form').addEventListener('submit', (event) => {
 });
 byId('cancel').addEventListener('click', () => running?.abort());
 byId('copy').addEventListener('click', () => void copyResult());
-byId<HTMLInputElement>('model-file').addEventListener('change', showChosenFile);
 new ResizeObserver(() => redraw()).observe(byId('plot'));
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => redraw());
 
@@ -49,11 +48,6 @@ function chosenSource(): Source | undefined {
 
 function chosenPlan() {
   return byId<HTMLInputElement>('plan-full').checked ? plans.full : plans.quick;
-}
-
-function showChosenFile(): void {
-  const file = byId<HTMLInputElement>('model-file').files?.[0];
-  byId('file-name').textContent = file ? file.name : 'Open a file from this computer';
 }
 
 function showRunning(isRunning: boolean): void {
@@ -116,13 +110,13 @@ function showKernels({ kernels, profiledTokens, copyBytesPerSecond }: BenchRepor
   byId('kernels').replaceChildren(
     ...kernels.map(({ kernel, dispatches, totalMs, boundBytes }) => {
       const bytesPerSecond = totalMs > 0 ? (1000 * boundBytes) / totalMs : 0;
-      const name = make('th', { scope: 'row' }, make('code', { textContent: kernel }));
+      const name = make('th', { scope: 'row', className: 'kernel' }, kernelName(kernel));
       return make(
         'tr',
         {},
         name,
         make('td', { textContent: (dispatches / profiledTokens).toFixed(0) }),
-        make('td', { textContent: `${((1000 * totalMs) / profiledTokens).toFixed(1)} µs` }),
+        make('td', { textContent: formatShort(totalMs / profiledTokens) }),
         make('td', { textContent: percent(totalMs / total) }),
         make('td', { textContent: percent(bytesPerSecond / copyBytesPerSecond) }),
       );
@@ -130,8 +124,18 @@ function showKernels({ kernels, profiledTokens, copyBytesPerSecond }: BenchRepor
   );
 }
 
+/** `matvec/subgroup.q4_0`, and its constants in a line below. */
+function kernelName(kernel: string): HTMLElement {
+  const [name = '', constants = ''] = kernel.replace(']', '').split('[');
+  const small = make('span', { className: 'constants' }, constants.replaceAll(',', ', '));
+  return make('code', {}, name, small);
+}
+
 function showFailure(thrown: unknown, wasCancelled: boolean): void {
-  if (wasCancelled) return announce('The bench was cancelled.');
+  if (wasCancelled) {
+    announce('The bench was cancelled.');
+    return;
+  }
   const error = thrown as Error;
   byId('failure-message').textContent = error.message;
   byId('failure-fix').textContent = thrown instanceof VitrailError ? thrown.fix : '';
@@ -161,6 +165,11 @@ function redraw(): void {
   const isDrawn = rows.length > 1;
   byId('plot-part').hidden = !isDrawn;
   if (isDrawn) drawPlot(byId('plot'), rows);
+}
+
+/** `12.4 µs`, `3.2 ms`. */
+function formatShort(ms: number): string {
+  return ms < 1 ? `${(1000 * ms).toFixed(1)} µs` : `${ms.toFixed(1)} ms`;
 }
 
 function percent(share: number): string {
