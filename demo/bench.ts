@@ -128,7 +128,9 @@ function showKernels({ kernels, profiledTokens, copyBytesPerSecond }: BenchRepor
 function kernelName(kernel: string): HTMLElement {
   const [name = '', constants = ''] = kernel.replace(']', '').split('[');
   const small = make('span', { className: 'constants' }, constants.replaceAll(',', ', '));
-  return make('code', {}, name, small);
+  // Long names may break behind these.
+  const parts = name.split(/(?<=[./])/).flatMap((part) => [part, make('wbr')]);
+  return make('code', {}, ...parts, small);
 }
 
 function showFailure(thrown: unknown, wasCancelled: boolean): void {
