@@ -70,7 +70,7 @@ function drawing({ series, runs }) {
   );
   const commits = runs.map(
     (commit, run) =>
-      `<text x="${x(run)}" y="${bottom + 18}" text-anchor="middle">${escape(commit)}</text>`,
+      `<text x="${x(run)}" y="${bottom + 18}" text-anchor="middle">${xmlText(commit)}</text>`,
   );
   const curves = names.map((name, i) => {
     const points = series.get(name).map(({ run, speed }) => [x(run), y(speed)].map(Math.round));
@@ -82,7 +82,7 @@ function drawing({ series, runs }) {
   });
   const key = names.map(
     (name, i) =>
-      `<circle cx="${left + 6}" cy="${height + 10 + 20 * i}" r="5" fill="hsl(${hues[i]} 65% 50%)"/><text x="${left + 20}" y="${height + 14 + 20 * i}">${escape(name)}</text>`,
+      `<circle cx="${left + 6}" cy="${height + 10 + 20 * i}" r="5" fill="hsl(${hues[i]} 65% 50%)"/><text x="${left + 20}" y="${height + 14 + 20 * i}">${xmlText(name)}</text>`,
   );
   const total = height + 20 * names.length + 8;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${total}" role="img" aria-label="Decode speed at 128 tokens, in tokens a second, over the measured commits">
@@ -167,14 +167,16 @@ function aloneTable(lines) {
   return `${heading}\n\n${markdown(head, rows)}`;
 }
 
-const figure = ([median, smallest, largest]) =>
-  `${median.toLocaleString('en')} (${smallest.toLocaleString('en')}–${largest.toLocaleString('en')})`;
+function figure([median, smallest, largest]) {
+  const [middle, from, to] = [median, smallest, largest].map((value) => value.toLocaleString('en'));
+  return `${middle} (${from}–${to})`;
+}
 
 function markdown(head, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-function escape(text) {
+function xmlText(text) {
   return String(text).replace(/&/g, '&amp;').replace(/</g, '&lt;');
 }
