@@ -13,13 +13,6 @@ export interface SubmitTiming {
 const maxTimed = 2048;
 const timeBytes = 8;
 
-interface QuerySlot {
-  queries: GPUQuerySet;
-  resolved: GPUBuffer;
-  staging: GPUBuffer;
-  capacity: number;
-}
-
 /**
  * GPU time by kernel, from timestamp queries. Each dispatch is also an entry of the track "GPU kernels" in the browser's performance
  * panel. The clock of browsers is coarse (0.1 ms) unless they are started with developer features.
@@ -27,8 +20,6 @@ interface QuerySlot {
 export class Profiler {
   readonly #device: GPUDevice;
   readonly #kernels = new Map<string, KernelProfile>();
-  readonly #measures = new Set<string>();
-  #free: QuerySlot[] = [];
   #pending: Promise<void>[] = [];
   /** Milliseconds of the page's clock less those of the GPU's: set by the first submit. */
   #clockOffset: number | null = null;
@@ -43,30 +34,41 @@ export class Profiler {
   }
 
   begin(dispatches: readonly EncodableDispatch[]): SubmitTiming {
-    const count = Math.min(dispatches.length, maxTimed);
-    const { queries, resolved, staging, ...slot } = this.#slot(count);
+    const timed = dispatches.slice(0, maxTimed);
+    const count = 2 * timed.length;
+    const size = count * timeBytes;
+    const querySet = this.#device.createQuerySet({ type: 'timestamp', count });
+    const resolved = this.#device.createBuffer({
+      size,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    });
+    const staging = this.#device.createBuffer({
+      size,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
     return {
-      pass(index) {
-        const timestampWrites = {
-          querySet: queries,
-          beginningOfPassWriteIndex: 2 * index,
-          endOfPassWriteIndex: 2 * index + 1,
-        };
-        return index < count ? { timestampWrites } : undefined;
-      },
+      pass: (index) =>
+        index < timed.length
+          ? {
+              timestampWrites: {
+                querySet,
+                beginningOfPassWriteIndex: 2 * index,
+                endOfPassWriteIndex: 2 * index + 1,
+              },
+            }
+          : undefined,
       resolve(encoder) {
-        encoder.resolveQuerySet(queries, 0, 2 * count, resolved, 0);
-        encoder.copyBufferToBuffer(resolved, 0, staging, 0, 2 * count * timeBytes);
+        encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+        encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
       },
       read: () => {
-        const submittedAt = performance.now();
-        const reading = this.#read(staging, dispatches.slice(0, count), submittedAt);
-        const done = reading.then(
-          () => void this.#free.push({ queries, resolved, staging, ...slot }),
+        const reading = this.#read(staging, timed, performance.now())
           // A lost device has no times to tell.
-          () => undefined,
-        );
-        this.#pending.push(done);
+          .catch(() => undefined)
+          .finally(() => {
+            for (const resource of [querySet, resolved, staging]) resource.destroy();
+          });
+        this.#pending.push(reading);
       },
     };
   }
@@ -79,8 +81,7 @@ export class Profiler {
     const kernels = [...this.#kernels.values()].sort((a, b) => b.totalMs - a.totalMs);
     this.#kernels.clear();
     // The performance panel has them already; the page's own list would grow without end.
-    for (const name of this.#measures) performance.clearMeasures(name);
-    this.#measures.clear();
+    for (const { kernel } of kernels) performance.clearMeasures(kernel);
     return kernels;
   }
 
@@ -89,10 +90,8 @@ export class Profiler {
     dispatches: readonly EncodableDispatch[],
     submittedAt: number,
   ): Promise<void> {
-    const bytes = 2 * dispatches.length * timeBytes;
-    await staging.mapAsync(GPUMapMode.READ, 0, bytes);
-    const times = new BigInt64Array(staging.getMappedRange(0, bytes).slice(0));
-    staging.unmap();
+    await staging.mapAsync(GPUMapMode.READ);
+    const times = new BigInt64Array(staging.getMappedRange());
     dispatches.forEach(({ label = 'unnamed', boundBytes = 0 }, index) => {
       const [start, end] = [milliseconds(times, 2 * index), milliseconds(times, 2 * index + 1)];
       this.#clockOffset ??= submittedAt - start;
@@ -102,42 +101,18 @@ export class Profiler {
   }
 
   #add(kernel: string, boundBytes: number, ms: number): void {
-    const known = this.#kernels.get(kernel);
-    this.#kernels.set(kernel, {
-      kernel,
-      dispatches: (known?.dispatches ?? 0) + 1,
-      totalMs: (known?.totalMs ?? 0) + ms,
-      boundBytes: (known?.boundBytes ?? 0) + boundBytes,
-    });
+    const sum = this.#kernels.get(kernel) ?? { kernel, dispatches: 0, totalMs: 0, boundBytes: 0 };
+    sum.dispatches += 1;
+    sum.totalMs += ms;
+    sum.boundBytes += boundBytes;
+    this.#kernels.set(kernel, sum);
   }
 
   #trace(label: string, start: number, end: number): void {
     // A coarse or restarted clock can put the end before the start, and all before the page.
     if (start < 0 || end < start) return;
-    this.#measures.add(label);
     const devtools = { dataType: 'track-entry', track: 'GPU kernels', trackGroup: 'Vitrail' };
     performance.measure(label, { start, end, detail: { devtools } });
-  }
-
-  #slot(count: number): QuerySlot {
-    const found = this.#free.findIndex(({ capacity }) => capacity >= count);
-    const [slot] = found === -1 ? [] : this.#free.splice(found, 1);
-    if (slot) return slot;
-    const size = 2 * count * timeBytes;
-    return {
-      capacity: count,
-      queries: this.#device.createQuerySet({ type: 'timestamp', count: 2 * count }),
-      resolved: this.#device.createBuffer({
-        label: 'profiler times',
-        size,
-        usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-      }),
-      staging: this.#device.createBuffer({
-        label: 'profiler readback',
-        size,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      }),
-    };
   }
 }
 
