@@ -14,6 +14,11 @@ export interface RuntimeOptions {
     maxBufferBytes?: number;
     /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
     maxTier?: Tier;
+    /**
+     * Times every dispatch on the GPU, for `Runtime.profile()` and as a track of the browser's performance panel. Slower: each
+     * dispatch gets a pass of its own. Default false.
+     */
+    profile?: boolean;
     /** The folder that holds the embedded models. Default: `models/` beside this script. */
     modelsUrl?: string | URL;
 }
@@ -35,6 +40,8 @@ export interface Runtime extends AsyncDisposable {
     /** Not there yet: rejects with `model-unsupported`. */
     loadAvatar(source?: Source): Promise<never>;
     stats(): Promise<RuntimeStats>;
+    /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
+    profile(): Promise<RuntimeProfile>;
     /**
      * `devicelost`: the browser lost the GPU; what was running ends with `gpu-device-lost`. `devicerestored`: the runtime
      * has opened it anew and reloaded the models. Returns a function that removes the listener.
@@ -315,6 +322,22 @@ export interface RuntimeStats {
         bindGroups: number;
         buffers: number;
     };
+}
+/** The GPU time of the dispatches of one kernel. */
+export interface KernelProfile {
+    /** The kernel, its variant and constants: `matvec/subgroup.q4_0[ROWS=4]`. */
+    kernel: string;
+    dispatches: number;
+    totalMs: number;
+    /** Bytes of all buffers bound, summed over the dispatches: what a kernel that reads each once moves. */
+    boundBytes: number;
+}
+/** Where the GPU's time went. */
+export interface RuntimeProfile {
+    /** False: not asked for by `createRuntime({ profile: true })`, or the adapter has no timestamp queries. */
+    supported: boolean;
+    /** Longest total first. */
+    kernels: KernelProfile[];
 }
 export interface StoredModel {
     id: string;

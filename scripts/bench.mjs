@@ -1,10 +1,11 @@
 /**
- * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3]`.
+ * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3] [--profile] [--append]`.
  * For each prompt length: time to first token, prefill and decode speed (median of the runs, with the smallest and largest), after a
- * warm-up run. Prints a JSON line a tier.
+ * warm-up run. Prints a JSON line a tier; with --profile also the GPU time of each kernel while decoding, from a run of its own.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { appendHistory, provenance } from '../bench/history.mjs';
 import { launchBrowser } from './browser.mjs';
 import { startServer } from './static-server.mjs';
 
@@ -17,6 +18,9 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '3' },
     prompts: { type: 'string', default: '128,512,2048' },
     tokens: { type: 'string', default: '128' },
+    profile: { type: 'boolean', default: false },
+    append: { type: 'boolean', default: false },
+    history: { type: 'string', default: 'bench/history' },
   },
 });
 const root = resolve(import.meta.dirname, '..');
@@ -40,7 +44,21 @@ try {
       prompts: options.prompts.split(',').map(Number),
       maxTokens: Number(options.tokens),
     });
-    console.log(JSON.stringify({ browser: browser.version(), ...report }));
+    const { fallback, ...figures } = report;
+    const line = { ...provenance(), kind: 'bench', browser: browser.version(), ...figures };
+    console.log(JSON.stringify(line));
+    if (options.append)
+      console.error(`appended to ${appendHistory({ ...line, fallback }, options.history)}`);
+    if (options.profile) {
+      const context = Math.max(...options.prompts.split(',').map(Number));
+      const profile = await page.evaluate(profileKernels, {
+        model: `${server.url}/model.gguf`,
+        maxTier,
+        context,
+        maxTokens: Math.min(32, Number(options.tokens)),
+      });
+      console.log(JSON.stringify({ kind: 'profile', model: report.model, context, ...profile }));
+    }
   }
 } finally {
   await browser.close();
@@ -50,19 +68,23 @@ try {
 /** Runs in the page. */
 async function measure({ model, maxTier, runs, prompts, maxTokens }) {
   const runtime = await window.vitrail.createRuntime({ maxTier });
-  const { tier, adapter } = runtime.info;
+  const { tier, adapter, fallback } = runtime.info;
   const began = performance.now();
   const loaded = await runtime.loadModel(model, {
     contextLength: Math.max(...prompts) + maxTokens,
   });
   const loadMs = performance.now() - began;
+  const vocabulary = Math.min(1000, loaded.info.vocabSize);
   const results = [];
   for (const length of prompts) {
     const samples = [];
     // The first run of a length is the warm-up.
     for (let run = 0; run <= runs; run += 1) {
       // Another first token in each run: nothing of the prompt is in the cache.
-      const tokens = Array.from({ length }, (_, i) => (i * 7919 + run * 104_729 + length) % 1000);
+      const tokens = Array.from(
+        { length },
+        (_, i) => (i * 7919 + run * 104_729 + length) % vocabulary,
+      );
       const before = (await runtime.stats()).calls;
       const generation = loaded.complete(tokens, { temperature: 0, maxTokens, ignoreEos: true });
       const { timing } = await generation.result;
@@ -88,5 +110,45 @@ async function measure({ model, maxTier, runs, prompts, maxTokens }) {
   const { name, weightBytes } = loaded.info;
   await loaded.dispose();
   await runtime.dispose();
-  return { model: name, tier, adapter, loadMs: Math.round(loadMs), weightBytes, gpuBytes, results };
+  return {
+    model: name,
+    tier,
+    adapter,
+    fallback,
+    loadMs: Math.round(loadMs),
+    weightBytes,
+    gpuBytes,
+    results,
+  };
+}
+
+/** Runs in the page: microseconds of each kernel a token, while decoding after `context` tokens and while prefilling them. */
+async function profileKernels({ model, maxTier, context, maxTokens }) {
+  const runtime = await window.vitrail.createRuntime({ maxTier, profile: true });
+  const loaded = await runtime.loadModel(model, { contextLength: context + maxTokens });
+  const vocabulary = Math.min(1000, loaded.info.vocabSize);
+  const prompt = Array.from({ length: context }, (_, i) => (i * 7919) % vocabulary);
+  const ask = (tokens, count) =>
+    loaded.complete(tokens, { temperature: 0, maxTokens: count, ignoreEos: true }).result;
+  await ask([...prompt.slice(1), 1], 2);
+  await runtime.profile();
+  await ask(prompt, 1);
+  const prefill = await runtime.profile();
+  // The prompt is in the cache: what follows is decoding.
+  await ask(prompt, maxTokens);
+  const decode = await runtime.profile();
+  await loaded.dispose();
+  await runtime.dispose();
+  const perToken = ({ kernels }, tokens) =>
+    kernels.map(({ kernel, dispatches, totalMs, boundBytes }) => ({
+      kernel,
+      dispatches: Math.round((10 * dispatches) / tokens) / 10,
+      us: Math.round((1e4 * totalMs) / tokens) / 10,
+      gigabytesPerSecond: totalMs > 0 ? Math.round(boundBytes / totalMs / 1e6) : null,
+    }));
+  return {
+    supported: decode.supported,
+    decode: perToken(decode, maxTokens),
+    prefill: perToken(prefill, context),
+  };
 }

@@ -129,6 +129,24 @@ export interface RuntimeStats {
   };
 }
 
+/** The GPU time of the dispatches of one kernel. */
+export interface KernelProfile {
+  /** The kernel, its variant and constants: `matvec/subgroup.q4_0[ROWS=4]`. */
+  kernel: string;
+  dispatches: number;
+  totalMs: number;
+  /** Bytes of all buffers bound, summed over the dispatches: what a kernel that reads each once moves. */
+  boundBytes: number;
+}
+
+/** Where the GPU's time went. */
+export interface RuntimeProfile {
+  /** False: not asked for by `createRuntime({ profile: true })`, or the adapter has no timestamp queries. */
+  supported: boolean;
+  /** Longest total first. */
+  kernels: KernelProfile[];
+}
+
 export interface StoredModel {
   id: string;
   name: string;

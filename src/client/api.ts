@@ -5,6 +5,7 @@ import type {
   LoadOptions,
   Message,
   RuntimeInfo,
+  RuntimeProfile,
   RuntimeStats,
   Source,
   StoredModel,
@@ -24,6 +25,11 @@ export interface RuntimeOptions {
   maxBufferBytes?: number;
   /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
   maxTier?: Tier;
+  /**
+   * Times every dispatch on the GPU, for `Runtime.profile()` and as a track of the browser's performance panel. Slower: each
+   * dispatch gets a pass of its own. Default false.
+   */
+  profile?: boolean;
   /** The folder that holds the embedded models. Default: `models/` beside this script. */
   modelsUrl?: string | URL;
 }
@@ -43,6 +49,8 @@ export interface Runtime extends AsyncDisposable {
   /** Not there yet: rejects with `model-unsupported`. */
   loadAvatar(source?: Source): Promise<never>;
   stats(): Promise<RuntimeStats>;
+  /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
+  profile(): Promise<RuntimeProfile>;
   /**
    * `devicelost`: the browser lost the GPU; what was running ends with `gpu-device-lost`. `devicerestored`: the runtime
    * has opened it anew and reloaded the models. Returns a function that removes the listener.

@@ -2,7 +2,14 @@ import { embeddedModelFile, embeddedModelUrl } from 'virtual:vitrail-embedded';
 import { abortedError, invalidArgument, VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
 import type { DeviceEvent, LoadedModel } from '../rpc/contract.ts';
-import type { LoadOptions, LoadProgress, RuntimeInfo, RuntimeStats, Source } from '../types.ts';
+import type {
+  LoadOptions,
+  LoadProgress,
+  RuntimeInfo,
+  RuntimeProfile,
+  RuntimeStats,
+  Source,
+} from '../types.ts';
 import type {
   DeviceListener,
   LanguageModel,
@@ -112,6 +119,10 @@ class WorkerRuntime implements Runtime {
 
   stats(): Promise<RuntimeStats> {
     return this.#connection.call((service) => service.stats());
+  }
+
+  profile(): Promise<RuntimeProfile> {
+    return this.#connection.call((service) => service.profile());
   }
 
   on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void {

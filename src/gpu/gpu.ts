@@ -1,7 +1,8 @@
 import { VitrailError } from '../errors.ts';
-import type { RuntimeStats, Tier } from '../types.ts';
+import type { RuntimeProfile, RuntimeStats, Tier } from '../types.ts';
 import { requestDevice, requireAdapter } from './adapter.ts';
 import { adapterName, type Capabilities, capabilitiesOf } from './capabilities.ts';
+import { Profiler } from './profiler.ts';
 
 /** A part of a buffer, as a bind group takes it. Offsets are multiples of 256 bytes. */
 export interface BufferRange {
@@ -16,6 +17,8 @@ export interface GpuOptions {
   maxBufferBytes?: number;
   /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
   maxTier?: Tier;
+  /** Time every dispatch, where the adapter has timestamp queries. */
+  profile?: boolean;
 }
 
 /**
@@ -37,13 +40,15 @@ export class Gpu {
     bindGroups: 0,
     buffers: 0,
   };
+  readonly #profiler: Profiler | null;
   #gpuBytes = 0;
   #buffers = 0;
   #isLost = false;
 
   static async create(options: GpuOptions = {}): Promise<Gpu> {
     const adapter = await requireAdapter(options.powerPreference);
-    const device = await requestDevice(adapter, options.maxTier);
+    const more = options.profile ? (['timestamp-query'] as const) : [];
+    const device = await requestDevice(adapter, options.maxTier, more);
     return new Gpu(device, adapter, options);
   }
 
@@ -55,6 +60,7 @@ export class Gpu {
       options.maxBufferBytes ?? Number.POSITIVE_INFINITY,
     );
     this.capabilities = { ...capabilities, maxBufferBytes };
+    this.#profiler = options.profile ? Profiler.create(device) : null;
     this.adapterName = adapterName(adapter.info);
     this.lost = device.lost.then((info) => {
       this.#isLost = true;
@@ -202,9 +208,16 @@ export class Gpu {
   ): void {
     this.checkAlive();
     const encoder = this.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
+    const timing = this.#profiler?.begin(lists.flat());
+    let timed = 0;
+    let pass = encoder.beginComputePass(timing?.pass(0));
     for (const dispatches of lists) {
       for (const dispatch of dispatches) {
+        if (timing && timed > 0) {
+          pass.end();
+          pass = encoder.beginComputePass(timing.pass(timed));
+        }
+        timed += 1;
         pass.setPipeline(dispatch.pipeline);
         pass.setBindGroup(0, dispatch.bindGroup);
         const [x, y, z] = dispatch.workgroups(rows);
@@ -214,8 +227,10 @@ export class Gpu {
     }
     pass.end();
     after?.(encoder);
+    timing?.resolve(encoder);
     this.device.queue.submit([encoder.finish()]);
-    this.#calls.passes += 1;
+    timing?.read();
+    this.#calls.passes += timing ? timed : 1;
     this.#calls.submits += 1;
   }
 
@@ -240,6 +255,12 @@ export class Gpu {
     };
   }
 
+  /** GPU time by kernel since the last call. */
+  async profile(): Promise<RuntimeProfile> {
+    const kernels = await this.#profiler?.report();
+    return { supported: kernels !== undefined, kernels: kernels ?? [] };
+  }
+
   dispose(): void {
     this.device.destroy();
   }
@@ -247,7 +268,10 @@ export class Gpu {
 
 /** What `submit` records: a pipeline, its buffers, and how many workgroups run. */
 export interface Dispatch {
+  /** For profilers: the kernel and its variant. */
   label: string;
+  /** Bytes of the buffers bound. */
+  boundBytes: number;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   /** Workgroup counts for this many rows (tokens). */

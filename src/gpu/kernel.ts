@@ -130,10 +130,15 @@ export async function prepareDispatch<Use>(
   const pipeline = await gpu.pipeline(label, kernelCode(kernel, use, variant));
   return {
     label,
+    boundBytes: entries.reduce((sum, { resource }) => sum + rangeBytes(resource), 0),
     pipeline,
     bindGroup: gpu.createBindGroup(label, pipeline, entries),
     workgroups: (rows) => variant.workgroups(use, rows),
   };
+}
+
+function rangeBytes({ buffer, offset = 0, size }: BufferRange): number {
+  return size ?? buffer.size - offset;
 }
 
 /** Workgroup counts beyond the limit of one dimension spill into the second; kernels undo it by `linear_workgroup`. */

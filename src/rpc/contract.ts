@@ -5,6 +5,7 @@ import type {
   LoadOptions,
   Message,
   RuntimeInfo,
+  RuntimeProfile,
   RuntimeStats,
   Source,
   StoredModel,
@@ -18,6 +19,8 @@ export interface StartOptions {
   maxBufferBytes?: number;
   /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
   maxTier?: Tier;
+  /** Time every dispatch on the GPU. */
+  profile?: boolean;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */
@@ -54,6 +57,7 @@ export interface RuntimeService {
   /** Opens the GPU. The port carries `DeviceEvent`s for as long as the runtime lives. */
   start(options: StartOptions, deviceEvents: MessagePort): Promise<RuntimeInfo>;
   stats(): RuntimeStats;
+  profile(): Promise<RuntimeProfile>;
   /** Streams `LoadProgress`. */
   loadModel(source: WireSource, settings: LoadSettings, channel: MessagePort): Promise<LoadedModel>;
   disposeModel(model: number): Promise<void>;
@@ -84,6 +88,7 @@ export interface RuntimeService {
 export interface ServedEngine {
   readonly info: RuntimeInfo;
   stats(): RuntimeStats;
+  profile(): Promise<RuntimeProfile>;
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;

@@ -77,6 +77,7 @@ function partsWith(
     fire: ({ name, message }) => listeners.get(name)?.(message),
     createEngine: async () => ({
       info: runtimeInfo,
+      profile: () => Promise.resolve({ supported: false, kernels: [] }),
       stats: () => {
         throw new TypeError('no stats here');
       },

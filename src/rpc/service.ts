@@ -50,6 +50,7 @@ function createService(parts: ServiceParts): RuntimeService {
       return engine.info;
     },
     stats: () => started().stats(),
+    profile: () => started().profile(),
     loadModel: (source, settings, channel) =>
       serveCallChannel<LoadProgress, LoadedModel>(channel, async ({ signal, emit }) => {
         const loaded = await started().loadModel(source, {

@@ -1,6 +1,6 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
-import type { LoadOptions, RuntimeInfo, RuntimeStats, Source } from '../types.ts';
+import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
 import { EngineModel } from './engine-model.ts';
 
 export type EngineEvent = 'devicelost' | 'devicerestored';
@@ -45,6 +45,11 @@ export class Engine {
 
   stats(): RuntimeStats {
     return this.#gpu.stats();
+  }
+
+  /** GPU time by kernel since the last call. */
+  profile(): Promise<RuntimeProfile> {
+    return this.#gpu.profile();
   }
 
   on(event: EngineEvent, listener: Listener): void {
