@@ -43,7 +43,9 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    shells = types.SimpleNamespace(Unpickler=_Unpickler, load=lambda f, **_: _Unpickler(f).load(), Pickler=pickle.Pickler)
+    shells = types.ModuleType("shells")
+    shells.Unpickler = _Unpickler
+    shells.load = lambda file, **_: _Unpickler(file).load()
     checkpoint = torch.load(path, map_location="cpu", weights_only=False, pickle_module=shells)
     model = checkpoint.get("ema") or checkpoint["model"] if isinstance(checkpoint, dict) else checkpoint
     return {name.removeprefix("model."): value.float() for name, value in model.state_dict().items()}

@@ -1,16 +1,17 @@
 """Writes a model as safetensors with batch normalization folded into the convolutions.
 
-    python export.py OUT/checkpoint.pt ../../models/a-yolom-n.safetensors
+    python export.py OUT ../../models/a-yolom-n.safetensors
 
 Names are the modules' paths without `.conv`: `backbone.0.weight` [K, C, h, w], `backbone.0.bias` [K]. The header's metadata
 holds the widths, so that a reader builds the graph from the file alone.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from model import AYolom, Conv, build
@@ -74,13 +75,12 @@ def export(model: AYolom, path: Path, dtype: torch.dtype = torch.float16) -> Non
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("training", type=Path, help="the folder that train.py wrote")
     parser.add_argument("output", type=Path)
     parser.add_argument("--f32", action="store_true", help="store 32 bits a weight, not 16")
     args = parser.parse_args()
-    checkpoint = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
-    model = build(checkpoint["name"])
-    model.load_state_dict(checkpoint["average"])
+    model = build(json.loads((args.training / "state.json").read_text())["name"])
+    model.load_state_dict(load_file(args.training / "average.safetensors"))
     export(model, args.output, torch.float32 if args.f32 else torch.float16)
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
 
