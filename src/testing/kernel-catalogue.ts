@@ -5,6 +5,8 @@ import { attentionCombineCases } from '../kernels/attention-combine.ref.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import { attentionSplitCases } from '../kernels/attention-split.ref.ts';
 import { attentionSplit } from '../kernels/attention-split.ts';
+import { convolutionCases } from '../kernels/convolution.ref.ts';
+import { convolution } from '../kernels/convolution.ts';
 import { embeddingCases } from '../kernels/embedding.ref.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
@@ -13,8 +15,12 @@ import { matmulCases } from '../kernels/matmul.ref.ts';
 import { matmul } from '../kernels/matmul.ts';
 import { matvecCases } from '../kernels/matvec.ref.ts';
 import { matvec } from '../kernels/matvec.ts';
+import { poolCases } from '../kernels/pool.ref.ts';
+import { pool } from '../kernels/pool.ts';
 import { qkvCases } from '../kernels/qkv.ref.ts';
 import { qkv } from '../kernels/qkv.ts';
+import { resampleCases } from '../kernels/resample.ref.ts';
+import { resample } from '../kernels/resample.ts';
 import { rmsNormCases } from '../kernels/rms-norm.ref.ts';
 import { rmsNorm } from '../kernels/rms-norm.ts';
 import { ropeCases } from '../kernels/rope.ref.ts';
@@ -36,11 +42,14 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: attention, cases: attentionCases },
   { kernel: attentionCombine, cases: attentionCombineCases },
   { kernel: attentionSplit, cases: attentionSplitCases },
+  { kernel: convolution, cases: convolutionCases },
   { kernel: embedding, cases: embeddingCases },
   { kernel: gatedActivation, cases: gatedActivationCases },
   { kernel: matmul, cases: matmulCases },
   { kernel: matvec, cases: matvecCases },
+  { kernel: pool, cases: poolCases },
   { kernel: qkv, cases: qkvCases },
+  { kernel: resample, cases: resampleCases },
   { kernel: rmsNorm, cases: rmsNormCases },
   { kernel: rope, cases: ropeCases },
   { kernel: sample, cases: sampleCases },

@@ -94,11 +94,11 @@ def camvid(archive: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     pictures: dict[str, dict[bool, np.ndarray]] = {}
     with tarfile.open(archive) as tar:
         for member in tar:
-            if member.isfile() and member.name.endswith(".png"):
+            if member.isfile() and member.name.endswith((".png", ".jpg")):
                 image = Image.open(BytesIO(tar.extractfile(member).read()))
-                is_label = "annot" in member.name or "label" in member.name
+                is_label = member.name.startswith("labels/")
                 array = np.asarray(image if is_label else image.convert("RGB"))
-                pictures.setdefault(Path(member.name).name, {})[is_label] = array
+                pictures.setdefault(Path(member.name).stem, {})[is_label] = array
     return [(both[False], both[True]) for _, both in sorted(pictures.items())]
 
 
