@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `attention`: queries [tokens, heads, headDim] over K and V caches [kvHeads, contextLength, headDim]. */
 export interface AttentionUse {
@@ -46,6 +47,7 @@ function cooperative(reduce: 'workgroup' | 'subgroup'): KernelVariant<AttentionU
 /** Causal attention of the tokens of a pass over the cache. */
 export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention',
+  library: languageShaders,
   shader: 'attention/attention',
   params: {
     heads: 'u32',

@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `box-candidates`: the maps of one stride. */
 export interface BoxCandidatesUse {
@@ -20,6 +21,7 @@ const workgroup = 64;
 /** Boxes of the cells that score above the threshold, compacted. */
 export const boxCandidates: Kernel<BoxCandidatesUse> = defineKernel<BoxCandidatesUse>({
   name: 'box-candidates',
+  library: visionShaders,
   shader: 'vision/box-candidates',
   params: {
     box_offset: 'u32',

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `box-overlaps`: room for so many candidates, a multiple of 32. */
 export interface BoxOverlapsUse {
@@ -10,6 +11,7 @@ const workgroup = 64;
 /** Which later candidates each candidate would hide, a bit each. */
 export const boxOverlaps: Kernel<BoxOverlapsUse> = defineKernel<BoxOverlapsUse>({
   name: 'box-overlaps',
+  library: visionShaders,
   shader: 'vision/box-overlaps',
   params: { capacity: 'u32' },
   paramValues: ({ capacity }) => ({ capacity }),

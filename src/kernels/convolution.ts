@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags, noPlace } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 export type ConvolutionActivation = 'none' | 'silu' | 'prelu';
 
@@ -89,6 +90,7 @@ const serialWorkgroup = 16;
 /** Convolution with bias, activation and residual in one dispatch, from channels to channels of the same arena. */
 export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>({
   name: 'convolution',
+  library: visionShaders,
   shader: 'conv/convolution',
   params: {
     in_offset: 'u32',

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `keep-boxes`. */
 export interface KeepBoxesUse {
@@ -10,6 +11,7 @@ export interface KeepBoxesUse {
 /** Greedy non-maximum suppression over the overlap bits. */
 export const keepBoxes: Kernel<KeepBoxesUse> = defineKernel<KeepBoxesUse>({
   name: 'keep-boxes',
+  library: visionShaders,
   shader: 'vision/keep-boxes',
   params: { limit: 'u32' },
   paramValues: ({ limit }) => ({ limit }),

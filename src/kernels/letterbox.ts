@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `letterbox`: the input map of a network. */
 export interface LetterboxUse {
@@ -12,6 +13,7 @@ const side = 8;
 /** A frame at the network's size, proportions kept, RGB in 0..1, grey around it. */
 export const letterbox: Kernel<LetterboxUse> = defineKernel<LetterboxUse>({
   name: 'letterbox',
+  library: visionShaders,
   shader: 'vision/letterbox',
   params: { offset: 'u32', stride: 'u32', height: 'u32', width: 'u32' },
   paramValues: ({ output: { offset, stride, height, width } }) => ({

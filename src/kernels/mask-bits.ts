@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `mask-bits`: logits of background and foreground, their width a multiple of 32. */
 export interface MaskBitsUse {
@@ -14,6 +15,7 @@ const workgroup = 64;
 /** A mask of a bit a pixel. */
 export const maskBits: Kernel<MaskBitsUse> = defineKernel<MaskBitsUse>({
   name: 'mask-bits',
+  library: visionShaders,
   shader: 'vision/mask-bits',
   params: { offset: 'u32', stride: 'u32', pixels: 'u32', first_word: 'u32' },
   paramValues: ({ logits, firstWord }) => ({

@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `matmul`: y[tokens, rows] = x[tokens, columns] · weights[rows, columns]ᵀ. */
 export interface MatmulUse {
@@ -54,6 +55,7 @@ function flagsOf(use: MatmulUse): string[] {
 /** Matrix · matrix for prefill. */
 export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
   name: 'matmul',
+  library: languageShaders,
   shader: 'matmul/matmul',
   params: {
     rows: 'u32',

@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `pool`: a square window around each output pixel, centred as padding of window / 2 does. */
 export interface PoolUse {
@@ -16,6 +17,7 @@ const workgroup = 64;
 /** Maximum or mean of a window, each channel by itself. */
 export const pool: Kernel<PoolUse> = defineKernel<PoolUse>({
   name: 'pool',
+  library: visionShaders,
   shader: 'conv/pool',
   params: {
     in_offset: 'u32',

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `rank-boxes`: room for so many candidates. */
 export interface RankBoxesUse {
@@ -10,6 +11,7 @@ const workgroup = 64;
 /** Candidates by falling score, ties by rising cell. */
 export const rankBoxes: Kernel<RankBoxesUse> = defineKernel<RankBoxesUse>({
   name: 'rank-boxes',
+  library: visionShaders,
   shader: 'vision/rank-boxes',
   params: { capacity: 'u32' },
   paramValues: ({ capacity }) => ({ capacity }),

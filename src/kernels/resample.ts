@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `resample`: the input at the output's size. */
 export interface ResampleUse {
@@ -14,6 +15,7 @@ const workgroup = 64;
 /** Another size of a feature map, or a copy of it, each channel by itself. */
 export const resample: Kernel<ResampleUse> = defineKernel<ResampleUse>({
   name: 'resample',
+  library: visionShaders,
   shader: 'conv/resample',
   params: {
     in_offset: 'u32',
