@@ -1,10 +1,10 @@
-const TILE_PIXELS: u32 = 256u;
+const TILE_PIXELS: u32 = 128u;
 const TILE_GROUPS: u32 = 4u;
 const DEPTH: u32 = 4u;
-const KERNEL: u32 = 3u;
-const STRIDE: u32 = 2u;
+const KERNEL: u32 = 1u;
+const STRIDE: u32 = 1u;
 const DILATION: u32 = 1u;
-const PADDING: u32 = 1u;
+const PADDING: u32 = 0u;
 struct Params {
   in_offset: u32,
   in_stride: u32,

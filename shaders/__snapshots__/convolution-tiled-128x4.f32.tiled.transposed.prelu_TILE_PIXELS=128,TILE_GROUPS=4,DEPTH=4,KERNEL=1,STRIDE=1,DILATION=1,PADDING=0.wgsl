@@ -1,4 +1,4 @@
-const TILE_PIXELS: u32 = 256u;
+const TILE_PIXELS: u32 = 128u;
 const TILE_GROUPS: u32 = 4u;
 const DEPTH: u32 = 4u;
 const KERNEL: u32 = 1u;
@@ -55,10 +55,11 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;
   }
-  let channel_group = group;
-  let pixel = row * params.out_width + column;
+  let channel_group = group % params.out_groups;
+  let corner = group / params.out_groups;
+  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
   var value = sum + bias[channel_group];
-  value = value / (1.0 + exp(-value));
+  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 

@@ -1,10 +1,10 @@
-const TILE_PIXELS: u32 = 256u;
+const TILE_PIXELS: u32 = 128u;
 const TILE_GROUPS: u32 = 4u;
 const DEPTH: u32 = 4u;
-const KERNEL: u32 = 1u;
+const KERNEL: u32 = 3u;
 const STRIDE: u32 = 1u;
 const DILATION: u32 = 1u;
-const PADDING: u32 = 0u;
+const PADDING: u32 = 1u;
 struct Params {
   in_offset: u32,
   in_stride: u32,
@@ -55,11 +55,9 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;
   }
-  let channel_group = group % params.out_groups;
-  let corner = group / params.out_groups;
-  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
+  let channel_group = group;
+  let pixel = row * params.out_width + column;
   var value = sum + bias[channel_group];
-  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 

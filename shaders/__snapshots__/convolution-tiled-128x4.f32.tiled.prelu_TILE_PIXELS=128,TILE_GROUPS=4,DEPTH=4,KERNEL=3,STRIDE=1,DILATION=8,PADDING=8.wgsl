@@ -1,10 +1,10 @@
-const TILE_PIXELS: u32 = 256u;
+const TILE_PIXELS: u32 = 128u;
 const TILE_GROUPS: u32 = 4u;
 const DEPTH: u32 = 4u;
 const KERNEL: u32 = 3u;
 const STRIDE: u32 = 1u;
-const DILATION: u32 = 1u;
-const PADDING: u32 = 1u;
+const DILATION: u32 = 8u;
+const PADDING: u32 = 8u;
 struct Params {
   in_offset: u32,
   in_stride: u32,
@@ -58,6 +58,7 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   let channel_group = group;
   let pixel = row * params.out_width + column;
   var value = sum + bias[channel_group];
+  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 

@@ -1,4 +1,4 @@
-const TILE_PIXELS: u32 = 256u;
+const TILE_PIXELS: u32 = 128u;
 const TILE_GROUPS: u32 = 4u;
 const DEPTH: u32 = 4u;
 const KERNEL: u32 = 3u;
