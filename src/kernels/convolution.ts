@@ -148,12 +148,12 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
     },
     tiled('tiled-64x16', 64, 16),
     tiled('tiled-128x8', 128, 8),
-    tiled('tiled-256x4', 256, 4),
+    tiled('tiled-128x4', 128, 4),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     const groups = weightGroups(use);
-    const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-256x4';
+    const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-128x4';
     return [best, 'serial'];
   },
 });

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
 import { fetchFile } from '../testing/data.ts';
 import { arenaWith } from '../testing/feature-maps.ts';
+import { mapOf, readFloats } from '../testing/network-maps.ts';
 import { detectorConfig, detectorGraph } from './detector-config.ts';
 import { channelsOf, type Graph } from './graph.ts';
-import { Network, readMap } from './network.ts';
+import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
 
 const folder = '/e2e/fixtures/vision';
@@ -45,10 +46,10 @@ describe('a network against PyTorch', () => {
     }
     expect(gpu.stats().buffers).toBe(before.buffers);
     expect(gpu.stats().calls.bindGroups).toBe(before.calls.bindGroups);
-    const arena = new Float32Array(await readArena(gpu, network));
+    const arena = await readFloats(gpu, network.arena);
     for (const [name, map] of Object.entries(graph.outputs)) {
       const expected = answer(name);
-      const actual = readMap(arena, network.output(name), map);
+      const actual = channelsFirst(mapOf(arena, network.output(name)), channelsOf(map.parts), map);
       expect(actual.length, name).toBe(channelsOf(map.parts) * map.height * map.width);
       const worst = actual.reduce(
         (most, value, i) => Math.max(most, Math.abs(value - (expected[i] ?? Number.NaN))),
@@ -72,15 +73,15 @@ function writeImage(gpu: Gpu, network: Network, image: Float32Array): void {
   gpu.write(network.arena, input.offset * 16, placed.subarray(4));
 }
 
-async function readArena(gpu: Gpu, network: Network): Promise<ArrayBuffer> {
-  const { size } = network.arena;
-  const staging = gpu.createBuffer(
-    'readback',
-    size,
-    GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  );
-  gpu.submit([], 1, (encoder) => encoder.copyBufferToBuffer(network.arena, 0, staging, 0, size));
-  const bytes = await gpu.readStaging(staging, size);
-  gpu.destroyBuffer(staging);
-  return bytes;
+/** [height, width, whole groups] → [channels, height, width], as PyTorch has it. */
+function channelsFirst(
+  values: Float32Array,
+  channels: number,
+  { height, width }: { height: number; width: number },
+): Float32Array {
+  const pixels = height * width;
+  const stored = values.length / pixels;
+  return Float32Array.from({ length: channels * pixels }, (_, i) => {
+    return values[(i % pixels) * stored + Math.floor(i / pixels)] ?? 0;
+  });
 }

@@ -6,7 +6,7 @@ import { pool } from '../kernels/pool.ts';
 import { resample } from '../kernels/resample.ts';
 import { numberToHalf } from '../quant/half.ts';
 import { type ArenaPlan, planArena } from './arena-plan.ts';
-import type { FeatureMap, Graph, Node } from './graph.ts';
+import { channelsOf, type Graph, type Node } from './graph.ts';
 import { type ConvolutionNode, packConvolution } from './pack-weights.ts';
 import type { WeightFile } from './weight-file.ts';
 
@@ -17,7 +17,8 @@ const bindingAlignment = 256;
 export class Network {
   readonly arena: GPUBuffer;
   readonly storage: MapStorage;
-  /** Parameters of the network: weights and biases. */
+  /** Numbers in the file that the network uses: weights and biases. */
+  readonly parameters: number;
   readonly #gpu: Gpu;
   readonly #graph: Graph;
   readonly #arenaPlan: ArenaPlan;
@@ -63,6 +64,7 @@ export class Network {
     this.#plan = plan;
     this.arena = buffers.arena;
     this.storage = storage;
+    this.parameters = parametersOf(graph);
   }
 
   get input(): MapPlace {
@@ -84,6 +86,16 @@ export class Network {
     this.#plan.dispose();
     for (const buffer of this.#buffers) this.#gpu.destroyBuffer(buffer);
   }
+}
+
+function parametersOf({ nodes }: Graph): number {
+  let count = 0;
+  for (const node of nodes) {
+    if (node.op !== 'convolution') continue;
+    const outputs = channelsOf(node.output.parts);
+    count += outputs * (channelsOf(node.input.parts) * node.kernel ** 2 + 1);
+  }
+  return count;
 }
 
 interface Range {
@@ -215,27 +227,4 @@ function prepare(
     weights: { buffer: weights, ...range.matrices },
     bias: { buffer: bias, ...range.bias },
   });
-}
-
-/** The channels of a map as they are in PyTorch, [channels, height, width], from the bytes of an f32 arena. */
-export function readMap(
-  arena: Float32Array,
-  place: MapPlace,
-  map: Pick<FeatureMap, 'parts'>,
-): Float32Array {
-  const pixels = place.height * place.width;
-  const channels = map.parts.flatMap((count, part) => {
-    const before = map.parts
-      .slice(0, part)
-      .reduce((sum, other) => sum + Math.ceil(other / 4) * 4, 0);
-    return Array.from({ length: count }, (_, i) => before + i);
-  });
-  const values = new Float32Array(channels.length * pixels);
-  channels.forEach((slot, channel) => {
-    for (let pixel = 0; pixel < pixels; pixel += 1) {
-      values[channel * pixels + pixel] =
-        arena[(place.offset + pixel * place.stride) * 4 + slot] ?? 0;
-    }
-  });
-  return values;
 }
