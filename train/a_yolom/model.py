@@ -100,7 +100,8 @@ class AdaptiveConcat(nn.Module):
         self.merge = nn.Conv2d(inputs + skip, inputs, 1)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        return self.merge(torch.cat((x, skip), 1)) if torch.sigmoid(self.gate) > 0.5 else x
+        # A choice on the GPU: asking the gate for its value would stop the queue at every merge.
+        return torch.where(torch.sigmoid(self.gate) > 0.5, self.merge(torch.cat((x, skip), 1)), x)
 
 
 class MaskNeck(nn.Module):

@@ -1,6 +1,6 @@
 """Trains A-YOLOM on drawn scenes and labelled frames; stops after some minutes and goes on from there.
 
-    python train.py OUT --frames work/frames.npz --steps 9000 --minutes 9
+    python train.py OUT --frames work/frames.npz --steps 5000 --minutes 9
 
 OUT gets log.csv, state.json and one file each for weights, their average and the optimizer's two moments, none above 15 MB for
 the n model. The same command again goes on where the last one stopped. `--steps` fixes the learning rate's schedule, so keep it.
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--name", default="n", choices=["n", "s", "tiny"])
     parser.add_argument("--frames", type=Path, help="what prepare.py wrote; left out: drawn scenes alone")
-    parser.add_argument("--steps", type=int, default=9_000)
+    parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--size", type=int, nargs=2, default=(384, 672), metavar=("HEIGHT", "WIDTH"))
