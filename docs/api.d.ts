@@ -14,11 +14,8 @@ export interface RuntimeOptions {
     maxBufferBytes?: number;
     /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
     maxTier?: Tier;
-    /**
-     * Times every dispatch on the GPU, for `Runtime.profile()` and as a track of the browser's performance panel. Slower: each
-     * dispatch gets a pass of its own. Default false.
-     */
-    profile?: boolean;
+    /** Where `vitrail.vision.js` is served, which the worker loads for detectors. Default: beside this script. */
+    visionUrl?: string | URL;
     /** The folder that holds the embedded models. Default: `models/` beside this script. */
     modelsUrl?: string | URL;
 }
@@ -35,19 +32,29 @@ export interface Runtime extends AsyncDisposable {
     loadTokenizer(source: Source, options?: {
         signal?: AbortSignal;
     }): Promise<Tokenizer>;
-    /** Not there yet: rejects with `model-unsupported`. */
-    loadDetector(source?: Source): Promise<never>;
+    /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
+    loadDetector(source?: Source, options?: {
+        signal?: AbortSignal;
+    }): Promise<Detector>;
     /** Not there yet: rejects with `model-unsupported`. */
     loadAvatar(source?: Source): Promise<never>;
     stats(): Promise<RuntimeStats>;
-    /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
-    profile(): Promise<RuntimeProfile>;
     /**
      * `devicelost`: the browser lost the GPU; what was running ends with `gpu-device-lost`. `devicerestored`: the runtime
      * has opened it anew and reloaded the models. Returns a function that removes the listener.
      */
     on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void;
     /** Frees the GPU and ends the worker. What is under way ends as if aborted. */
+    dispose(): Promise<void>;
+}
+/** What a detector can look at. It stays the caller's: a copy moves to the worker. */
+export type DetectableFrame = VideoFrame | HTMLVideoElement | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | ImageBitmap | ImageData | Blob;
+export interface Detector extends AsyncDisposable {
+    readonly info: DetectorInfo;
+    /** Boxes and masks in pixels of the frame. Calls that overlap are answered one after another. */
+    detect(frame: DetectableFrame, options?: DetectOptions & {
+        signal?: AbortSignal;
+    }): Promise<Detection>;
     dispose(): Promise<void>;
 }
 /** The models that this browser keeps. */
@@ -323,22 +330,6 @@ export interface RuntimeStats {
         buffers: number;
     };
 }
-/** The GPU time of the dispatches of one kernel. */
-export interface KernelProfile {
-    /** The kernel, its variant and constants: `matvec/subgroup.q4_0[ROWS=4]`. */
-    kernel: string;
-    dispatches: number;
-    totalMs: number;
-    /** Bytes of all buffers bound, summed over the dispatches: what a kernel that reads each once moves. */
-    boundBytes: number;
-}
-/** Where the GPU's time went. */
-export interface RuntimeProfile {
-    /** False: not asked for by `createRuntime({ profile: true })`, or the adapter has no timestamp queries. */
-    supported: boolean;
-    /** Longest total first. */
-    kernels: KernelProfile[];
-}
 export interface StoredModel {
     id: string;
     name: string;
@@ -353,4 +344,46 @@ export interface Support {
     adapter: string;
     fallback: boolean;
     missing: string[];
+}
+export interface DetectorInfo {
+    name: string;
+    parameters: number;
+    weightBytes: number;
+    /** The size at which frames are looked at, in pixels. */
+    width: number;
+    height: number;
+    labels: string[];
+}
+export interface DetectOptions {
+    /** Boxes that score less are left out. Default 0.25. */
+    threshold?: number;
+    /** Of two boxes of a label that overlap by more than this share of their union, the worse is left out. Default 0.45. */
+    overlap?: number;
+}
+export interface DetectedBox {
+    /** Upper left corner and size, in pixels of the frame. */
+    x: number;
+    y: number;
+    width: number;
+    height: number;
+    /** 0 to 1. */
+    score: number;
+    label: string;
+}
+/** A mask over the frame: 1 where it applies, else 0; rows from the top. */
+export interface Mask {
+    width: number;
+    height: number;
+    data: Uint8Array<ArrayBuffer>;
+}
+export interface Detection {
+    /** Best first. */
+    boxes: DetectedBox[];
+    drivable: Mask;
+    lanes: Mask;
+    timing: {
+        preprocessMs: number;
+        inferMs: number;
+        postMs: number;
+    };
 }

@@ -14,6 +14,8 @@ export const lacksDataReason: string = 'the folder of real models, ../shared/dat
 
 /** Random weights: loads in a moment and answers nonsense. */
 export const tinyModel: string = '/fixtures/llama3.gguf';
+/** A narrow A-YOLOM with random weights. */
+export const tinyDetector: string = '/vision/a-yolom-tiny.safetensors';
 /** The storyteller that comes with the package. */
 export const embeddedModel: string = '/models/vitrail-books.gguf';
 
@@ -42,6 +44,7 @@ export const test: ReturnType<typeof base.extend<Fixtures, WorkerFixtures>> = ba
         roots: {
           '/data/': dataFolder,
           '/fixtures/': resolve(root, 'e2e/fixtures/models'),
+          '/vision/': resolve(root, 'e2e/fixtures/vision'),
           '/pages/': resolve(root, 'e2e/pages'),
           '/dist/': resolve(root, 'dist'),
           '/': resolve(root, 'dist/demo'),

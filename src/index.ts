@@ -1,4 +1,6 @@
 export type {
+  DetectableFrame,
+  Detector,
   DeviceListener,
   Generation,
   LanguageModel,

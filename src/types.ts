@@ -163,3 +163,46 @@ export interface Support {
   fallback: boolean;
   missing: string[];
 }
+
+export interface DetectorInfo {
+  name: string;
+  parameters: number;
+  weightBytes: number;
+  /** The size at which frames are looked at, in pixels. */
+  width: number;
+  height: number;
+  labels: string[];
+}
+
+export interface DetectOptions {
+  /** Boxes that score less are left out. Default 0.25. */
+  threshold?: number;
+  /** Of two boxes of a label that overlap by more than this share of their union, the worse is left out. Default 0.45. */
+  overlap?: number;
+}
+
+export interface DetectedBox {
+  /** Upper left corner and size, in pixels of the frame. */
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  /** 0 to 1. */
+  score: number;
+  label: string;
+}
+
+/** A mask over the frame: 1 where it applies, else 0; rows from the top. */
+export interface Mask {
+  width: number;
+  height: number;
+  data: Uint8Array<ArrayBuffer>;
+}
+
+export interface Detection {
+  /** Best first. */
+  boxes: DetectedBox[];
+  drivable: Mask;
+  lanes: Mask;
+  timing: { preprocessMs: number; inferMs: number; postMs: number };
+}

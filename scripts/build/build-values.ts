@@ -18,10 +18,14 @@ export function buildValues(location: ModelLocation, options: { minify: boolean 
   ];
 }
 
+/** The part of the worker that detects: loaded when it is wanted. */
+const visionScript = 'vitrail.vision.js';
+
 /** The scripts for pages without a bundler, by their file names in dist/. */
 export const standaloneScripts: Readonly<Record<string, string>> = {
   'vitrail.iife.js': 'src/client/script-tag.ts',
   'vitrail.worker.js': 'workers/runtime.worker.ts',
+  [visionScript]: 'workers/vision.extension.ts',
 };
 
 /** Bundles an entry into one classic script. */
@@ -110,33 +114,38 @@ function embeddedModels(): EmbeddedModel[] {
 
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
 const urlPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
+const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
 
 function embeddedModel(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
   const model = embeddedModels()[0];
-  const url = model ? urlOf(model.file) : 'undefined';
+  const url = model ? urlOf(`models/${model.file}`) : 'undefined';
+  const visionUrl = urlOf(visionScript);
   return {
     name: 'vitrail:embedded-model',
     resolveId: (source) => (source === id.slice(1) ? id : null),
     load(requested) {
       if (requested !== id) return null;
       return `export const embeddedModelFile = ${JSON.stringify(model?.file ?? null)};
-export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};`;
+export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};
+export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};`;
     },
     renderChunk: (code) =>
-      code.includes(urlPlaceholder) ? code.replaceAll(urlPlaceholder, url) : null,
+      code.includes(urlPlaceholder) || code.includes(visionPlaceholder)
+        ? code.replaceAll(urlPlaceholder, url).replaceAll(visionPlaceholder, visionUrl)
+        : null,
   };
 }
 
-/** The code that gives the address of an embedded model. */
-type UrlExpression = (file: string) => string;
+/** The code that gives the address of a file of the package. */
+type UrlExpression = (path: string) => string;
 
 const urlExpressions: Record<ModelLocation, UrlExpression> = {
-  'beside-module': (file) => `new URL("./models/${file}", import.meta.url).href`,
-  'above-module': (file) => `new URL("../models/${file}", import.meta.url).href`,
-  'server-root': (file) =>
-    `(globalThis.location ? new URL("/models/${file}", location.href).href : undefined)`,
+  'beside-module': (path) => `new URL("./${path}", import.meta.url).href`,
+  'above-module': (path) => `new URL("../${path}", import.meta.url).href`,
+  'server-root': (path) =>
+    `(globalThis.location ? new URL("/${path}", location.href).href : undefined)`,
 };
 
-const urlBesideScript: UrlExpression = (file) =>
-  `(globalThis.document?.currentScript?.src ? new URL("models/${file}", document.currentScript.src).href : undefined)`;
+const urlBesideScript: UrlExpression = (path) =>
+  `(globalThis.document?.currentScript?.src ? new URL("${path}", document.currentScript.src).href : undefined)`;

@@ -1,4 +1,7 @@
 import type {
+  Detection,
+  DetectOptions,
+  DetectorInfo,
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
@@ -30,6 +33,8 @@ export interface RuntimeOptions {
    * dispatch gets a pass of its own. Default false.
    */
   profile?: boolean;
+  /** Where `vitrail.vision.js` is served, which the worker loads for detectors. Default: beside this script. */
+  visionUrl?: string | URL;
   /** The folder that holds the embedded models. Default: `models/` beside this script. */
   modelsUrl?: string | URL;
 }
@@ -44,8 +49,8 @@ export interface Runtime extends AsyncDisposable {
   loadModel(source?: Source, options?: LoadOptions): Promise<LanguageModel>;
   /** The tokenizer of a GGUF file (one without weights will do) or of a `tokenizer.json`. */
   loadTokenizer(source: Source, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
-  /** Not there yet: rejects with `model-unsupported`. */
-  loadDetector(source?: Source): Promise<never>;
+  /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
+  loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /** Not there yet: rejects with `model-unsupported`. */
   loadAvatar(source?: Source): Promise<never>;
   stats(): Promise<RuntimeStats>;
@@ -57,6 +62,27 @@ export interface Runtime extends AsyncDisposable {
    */
   on(event: 'devicelost' | 'devicerestored', listener: DeviceListener): () => void;
   /** Frees the GPU and ends the worker. What is under way ends as if aborted. */
+  dispose(): Promise<void>;
+}
+
+/** What a detector can look at. It stays the caller's: a copy moves to the worker. */
+export type DetectableFrame =
+  | VideoFrame
+  | HTMLVideoElement
+  | HTMLImageElement
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | ImageBitmap
+  | ImageData
+  | Blob;
+
+export interface Detector extends AsyncDisposable {
+  readonly info: DetectorInfo;
+  /** Boxes and masks in pixels of the frame. Calls that overlap are answered one after another. */
+  detect(
+    frame: DetectableFrame,
+    options?: DetectOptions & { signal?: AbortSignal },
+  ): Promise<Detection>;
   dispose(): Promise<void>;
 }
 

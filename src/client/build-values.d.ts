@@ -9,4 +9,6 @@ declare module 'virtual:vitrail-embedded' {
   export const embeddedModelFile: string | null;
   /** Its address: beside the script that runs. Undefined where no script has an address (SSR). */
   export const embeddedModelUrl: string | undefined;
+  /** The address of vitrail.vision.js, likewise. */
+  export const visionScriptUrl: string | undefined;
 }

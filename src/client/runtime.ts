@@ -1,4 +1,4 @@
-import { embeddedModelFile, embeddedModelUrl } from 'virtual:vitrail-embedded';
+import { embeddedModelFile, embeddedModelUrl, visionScriptUrl } from 'virtual:vitrail-embedded';
 import { abortedError, invalidArgument, VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
 import type { DeviceEvent, LoadedModel } from '../rpc/contract.ts';
@@ -10,7 +10,9 @@ import type {
   RuntimeStats,
   Source,
 } from '../types.ts';
+import type { LoadedDetector } from '../vision/vision-call.ts';
 import type {
+  Detector,
   DeviceListener,
   LanguageModel,
   ModelStore,
@@ -18,6 +20,7 @@ import type {
   RuntimeOptions,
   Tokenizer,
 } from './api.ts';
+import { WorkerDetector } from './detector.ts';
 import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
 import { createModelStore } from './model-store.ts';
 import { wireSource } from './source.ts';
@@ -28,7 +31,7 @@ import { createWorker, workerStartError } from './worker.ts';
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const { workerUrl, modelsUrl, ...startOptions } = options;
+  const { workerUrl, modelsUrl, visionUrl = visionScriptUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
   const devices = new DeviceEvents();
   const info = await connection.start(
@@ -36,7 +39,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     (event) => devices.fire(event),
     (cause) => workerStartError(workerUrl, cause),
   );
-  return new WorkerRuntime(connection, info, devices, modelsUrl);
+  return new WorkerRuntime(connection, info, devices, modelsUrl, visionUrl);
 }
 
 class DeviceEvents {
@@ -59,6 +62,7 @@ class WorkerRuntime implements Runtime {
   readonly #connection: WorkerConnection;
   readonly #devices: DeviceEvents;
   readonly #modelsUrl: string | URL | undefined;
+  readonly #visionUrl: string | URL | undefined;
   #askedToPersist = false;
 
   constructor(
@@ -66,10 +70,12 @@ class WorkerRuntime implements Runtime {
     info: RuntimeInfo,
     devices: DeviceEvents,
     modelsUrl: string | URL | undefined,
+    visionUrl: string | URL | undefined,
   ) {
     this.#connection = connection;
     this.#devices = devices;
     this.#modelsUrl = modelsUrl;
+    this.#visionUrl = visionUrl;
     this.info = info;
     this.store = createModelStore(connection);
   }
@@ -109,8 +115,18 @@ class WorkerRuntime implements Runtime {
     return tokenizerOfJson(json);
   }
 
-  async loadDetector(_source?: Source): Promise<never> {
-    throw notThereYet('Detectors');
+  async loadDetector(
+    source?: Source,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Detector> {
+    if (source === undefined || this.#visionUrl === undefined) throw noDetector();
+    const url = new URL(this.#visionUrl, pageUrl()).href;
+    const call = { method: 'load', source: wireSource(source, pageUrl()) };
+    const loaded = await this.#connection.stream(
+      (service, port) => service.extend(url, call, port) as Promise<LoadedDetector>,
+      signal,
+    );
+    return new WorkerDetector(this.#connection, url, loaded);
   }
 
   async loadAvatar(_source?: Source): Promise<never> {
@@ -153,6 +169,14 @@ function embeddedSource(modelsUrl: string | URL | undefined): Source {
     'client/source',
     'This build has no embedded model.',
     'Pass a source to loadModel: a URL, a File, or "hf:owner/name/file.gguf".',
+  );
+}
+
+function noDetector(): VitrailError {
+  return invalidArgument(
+    'client/source',
+    'This build has no embedded detector.',
+    'Pass the .safetensors file that train/a_yolom/export.py wrote, and visionUrl where vitrail.vision.js is not beside this script.',
   );
 }
 

@@ -1,7 +1,6 @@
 import type { Capabilities } from './capabilities.ts';
 import type { BufferRange, Dispatch, Gpu } from './gpu.ts';
-import { shaderLibrary } from './shader-library.ts';
-import { linkShader, type ShaderOptions } from './wgsl-linker.ts';
+import { linkShader, type ShaderLibrary, type ShaderOptions } from './wgsl-linker.ts';
 
 /** A binding of a kernel. `when` leaves it out of variants that do not use it. */
 export interface KernelBinding<Use> {
@@ -28,6 +27,8 @@ export interface KernelVariant<Use> {
  */
 export interface Kernel<Use> {
   name: string;
+  /** The modules that the shader and its imports come from. */
+  library: ShaderLibrary;
   /** Path of the module in `shaders/`, without the ending. */
   shader: string;
   /** Fields of the constant `params` and their values for a use. */
@@ -64,7 +65,7 @@ export function kernelCode<Use>(
   variant: KernelVariant<Use>,
 ): string {
   return linkShader(
-    shaderLibrary,
+    kernel.library,
     kernel.shader,
     variant.options(use),
     [paramsOf(kernel, use), ...bindingDeclarations(kernel, use)].join('\n'),

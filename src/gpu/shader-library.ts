@@ -1,12 +1,7 @@
 import type { ShaderLibrary } from './wgsl-linker.ts';
 
-const files = import.meta.glob<string>(['../../shaders/*/*.wgsl', '!**/__snapshots__/**'], {
-  query: '?raw',
-  import: 'default',
-  eager: true,
-});
-
-/** Every module of `shaders/` by its path without the ending: `matmul/matvec`. */
-export const shaderLibrary: ShaderLibrary = Object.fromEntries(
-  Object.entries(files).map(([path, text]) => [path.replace(/^.*\/shaders\/|\.wgsl$/g, ''), text]),
-);
+/** Modules by their paths without the ending, `matmul/matvec`, from what a glob over `shaders/` gives. */
+export function shaderModules(files: Readonly<Record<string, string>>): ShaderLibrary {
+  const path = (file: string): string => file.replace(/^.*\/shaders\/|\.wgsl$/g, '');
+  return Object.fromEntries(Object.entries(files).map(([file, text]) => [path(file), text]));
+}

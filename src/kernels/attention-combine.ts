@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { attentionSplits } from './attention-split.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `attention-combine`: the parts of `attention-split` → out [heads, headDim]. */
 export interface AttentionCombineUse {
@@ -12,6 +13,7 @@ const workgroup = 32;
 /** Puts the parts of a token's attention together. */
 export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<AttentionCombineUse>({
   name: 'attention-combine',
+  library: languageShaders,
   shader: 'attention/attention-combine',
   params: { heads: 'u32' },
   paramValues: (use) => ({ heads: use.heads }),

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** Parts that the cached positions are cut into: enough workgroups to fill a large GPU with a few KV heads. */
 export const attentionSplits = 32;
@@ -58,6 +59,7 @@ function groupOf({ heads, kvHeads }: AttentionUse): number {
 /** Attention of one token over the cache, in parts: [heads, splits, headDim] outputs and [heads, splits] (maximum, sum). */
 export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention-split',
+  library: languageShaders,
   shader: 'attention/attention-split',
   params: { context_length: 'u32', window: 'u32', scale_log2e: 'f32' },
   paramValues: (use) => ({

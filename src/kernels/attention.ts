@@ -1,6 +1,7 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matmul.ts';
 
 /** One use of `attention`: queries [tokens, heads, headDim] over K and V caches [kvHeads, contextLength, headDim]. */
@@ -142,6 +143,7 @@ function outputFlags(use: AttentionUse): string[] {
 /** Causal attention of the tokens of a pass over the cache. */
 export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention',
+  library: languageShaders,
   shader: 'attention/attention',
   params: {
     heads: 'u32',

@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `embedding`: y[tokens, columns] = rows of weights [vocabulary, columns] · scale. */
 export interface EmbeddingUse {
@@ -18,6 +19,7 @@ function groupsOf(use: EmbeddingUse): number {
 /** Looks the tokens of a pass up in the embedding matrix. */
 export const embedding: Kernel<EmbeddingUse> = defineKernel<EmbeddingUse>({
   name: 'embedding',
+  library: languageShaders,
   shader: 'embedding/embedding',
   params: { groups: 'u32', row_vec4s: 'u32', vocabulary: 'u32', scale: 'f32' },
   paramValues: (use) => ({

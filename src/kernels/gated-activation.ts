@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { languageShaders } from './language-shaders.ts';
 import type { Activation } from './matvec.ts';
 
 /** One use of `gated-activation`: y[tokens, columns] from x[tokens, 2·columns] = [gate | up]. */
@@ -17,6 +18,7 @@ const workgroup = 64;
 /** The gated linear unit's product for all tokens of a pass. */
 export const gatedActivation: Kernel<GatedActivationUse> = defineKernel<GatedActivationUse>({
   name: 'gated-activation',
+  library: languageShaders,
   shader: 'elementwise/gated-activation',
   params: { quads: 'u32', y_stride_quads: 'u32' },
   paramValues: (use) => ({ quads: use.columns / 4, y_stride_quads: use.yStride / 4 }),

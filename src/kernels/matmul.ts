@@ -1,6 +1,7 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { groupElements, halfModule, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `matmul`: y[tokens, rows] = x[tokens, columns] · weights[rows, columns]ᵀ. */
 export interface MatmulUse {
@@ -116,6 +117,7 @@ function flagsOf(use: MatmulUse): string[] {
 /** Matrix · matrix for prefill. */
 export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
   name: 'matmul',
+  library: languageShaders,
   shader: 'matmul/matmul',
   params: {
     rows: 'u32',

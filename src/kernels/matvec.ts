@@ -2,6 +2,7 @@ import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { languageShaders } from './language-shaders.ts';
 
 export type Activation = 'silu' | 'gelu_tanh';
 
@@ -114,6 +115,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
 /** Matrix · vector for decoding, with what surrounds it in a transformer block fused in. */
 export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
   name: 'matvec',
+  library: languageShaders,
   shader: 'matmul/matvec',
   params: {
     rows: 'u32',

@@ -1,6 +1,7 @@
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { languageShaders } from './language-shaders.ts';
 import {
   type LaneShape,
   rowsOfShape,
@@ -78,6 +79,7 @@ export function canFuseQkv(use: QkvUse): boolean {
 /** RMSNorm, projection, RoPE and the write into the KV cache for one token. */
 export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
   name: 'qkv',
+  library: languageShaders,
   shader: 'matmul/qkv',
   params: {
     columns: 'u32',

@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { groupElements } from '../quant/format.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `rms-norm`: rows of x [tokens, columns], each padded to a multiple of 32 elements. */
 export interface RmsNormUse {
@@ -36,6 +37,7 @@ function variant(
 /** Root-mean-square normalization of each row. */
 export const rmsNorm: Kernel<RmsNormUse> = defineKernel<RmsNormUse>({
   name: 'rms-norm',
+  library: languageShaders,
   shader: 'norm/rms-norm',
   params: { columns: 'u32', stride_vec4s: 'u32', epsilon: 'f32' },
   paramValues: (use) => ({

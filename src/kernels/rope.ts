@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `rope`: qkv [tokens, heads + 2·kvHeads, headDim] → queries, K cache, V cache [kvHeads, contextLength, headDim]. */
 export interface RopeUse {
@@ -19,6 +20,7 @@ const workgroup = 32;
 /** Rotates queries and keys and fills the KV cache. */
 export const rope: Kernel<RopeUse> = defineKernel<RopeUse>({
   name: 'rope',
+  library: languageShaders,
   shader: 'attention/rope',
   params: {
     heads: 'u32',

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { languageShaders } from './language-shaders.ts';
 
 /** One use of `sample`: logits [vocabulary] → the next token in `state`. */
 export interface SampleUse {
@@ -59,6 +60,7 @@ function variant(workgroup: number): KernelVariant<SampleUse> {
 /** Filters the logits, draws a token and moves the state to the next step. */
 export const sample: Kernel<SampleUse> = defineKernel<SampleUse>({
   name: 'sample',
+  library: languageShaders,
   shader: 'sampling/sample',
   params: { vocabulary: 'u32' },
   paramValues: (use) => ({ vocabulary: use.vocabulary }),

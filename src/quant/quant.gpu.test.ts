@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requestDevice, requireAdapter } from '../gpu/adapter.ts';
-import { shaderLibrary } from '../gpu/shader-library.ts';
 import { linkShader } from '../gpu/wgsl-linker.ts';
+import { languageShaders } from '../kernels/language-shaders.ts';
 import { fetchFile } from '../testing/data.ts';
 import { packRows } from '../testing/weights.ts';
 import { fileRowBytes, groupElements, type QuantFormat, rowLayout } from './format.ts';
@@ -41,7 +41,7 @@ async function decodeOnGpu(
 ): Promise<Float32Array> {
   const groups = Math.ceil(columns / groupElements);
   const { rowBytes } = rowLayout(format, columns);
-  const code = linkShader({ ...shaderLibrary, decode: decodeShader }, 'decode', {
+  const code = linkShader({ ...languageShaders, decode: decodeShader }, 'decode', {
     choices: { quant: format.name },
     constants: { GROUPS: groups, ROW_VECTORS: rowBytes / 16 },
   });

@@ -1,3 +1,4 @@
+import type { Gpu } from '../gpu/gpu.ts';
 import type {
   GenerateOptions,
   GenerationResult,
@@ -36,6 +37,12 @@ export interface DeviceEvent {
   name: DeviceEventName;
   /** What the browser said; empty for `devicerestored`. */
   message: string;
+}
+
+/** What a page asks of an extension; the rest is between the extension and its client. */
+export interface ExtensionCall {
+  method: string;
+  [argument: string]: unknown;
 }
 
 /** A loaded model as the page sees it. */
@@ -78,6 +85,8 @@ export interface RuntimeService {
   logits(model: number, tokens: number[]): Promise<Float32Array>;
   /** The tokenizer definition of a file, as UTF-8 JSON. */
   loadTokenizer(source: WireSource, channel: MessagePort): Promise<Uint8Array>;
+  /** A call of the extension whose script is at `url`; the script is loaded by the first one. */
+  extend(url: string, call: ExtensionCall, channel: MessagePort): Promise<unknown>;
   listStored(): Promise<StoredModel[]>;
   deleteStored(id: string): Promise<void>;
   verifyStored(id: string): Promise<boolean>;
@@ -90,6 +99,8 @@ export interface ServedEngine {
   stats(): RuntimeStats;
   profile(): Promise<RuntimeProfile>;
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
+  /** The device, once a lost one is replaced. */
+  gpu(): Promise<Gpu>;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;
 }
@@ -114,6 +125,7 @@ export type Emit = (event: TextEvent) => void;
 export interface ServiceParts {
   createEngine(options: StartOptions): Promise<ServedEngine>;
   loadTokenizerDefinition(source: WireSource, signal: AbortSignal): Promise<object>;
+  callExtension(url: string, call: ExtensionCall, gpu: Gpu, signal: AbortSignal): Promise<unknown>;
   store: {
     list(): Promise<StoredModel[]>;
     delete(id: string): Promise<void>;

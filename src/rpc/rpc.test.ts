@@ -92,11 +92,13 @@ function partsWith(
         });
         return model;
       },
+      gpu: () => Promise.reject(new TypeError('no GPU here')),
       on: (name, listener) => listeners.set(name, listener),
       dispose: () => {},
       ...engine,
     }),
     loadTokenizerDefinition: async () => ({ kind: 'bpe' }),
+    callExtension: async (url, call) => ({ url, call }),
     store: { list: async () => [], delete: async () => {}, verify: async () => true },
   };
 }

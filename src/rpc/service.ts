@@ -105,6 +105,10 @@ function createService(parts: ServiceParts): RuntimeService {
         const json = encodeJson(await parts.loadTokenizerDefinition(source, signal));
         return transfer(json, [json.buffer]);
       }),
+    extend: (url, call, channel) =>
+      serveCallChannel(channel, async ({ signal }) =>
+        parts.callExtension(url, call, await started().gpu(), signal),
+      ),
     listStored: () => parts.store.list(),
     deleteStored: (id) => parts.store.delete(id),
     verifyStored: (id) => parts.store.verify(id),

@@ -71,6 +71,12 @@ export class Engine {
     return model;
   }
 
+  /** The device, once a lost one is replaced: for extensions, which watch for another one by themselves. */
+  async gpu(): Promise<Gpu> {
+    await this.#ready();
+    return this.#gpu;
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;

@@ -5,16 +5,34 @@ import { attentionCombineCases } from '../kernels/attention-combine.ref.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import { attentionSplitCases } from '../kernels/attention-split.ref.ts';
 import { attentionSplit } from '../kernels/attention-split.ts';
+import { boxCandidatesCases } from '../kernels/box-candidates.ref.ts';
+import { boxCandidates } from '../kernels/box-candidates.ts';
+import { boxOverlapsCases } from '../kernels/box-overlaps.ref.ts';
+import { boxOverlaps } from '../kernels/box-overlaps.ts';
+import { convolutionCases } from '../kernels/convolution.ref.ts';
+import { convolution } from '../kernels/convolution.ts';
 import { embeddingCases } from '../kernels/embedding.ref.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
+import { keepBoxes } from '../kernels/keep-boxes.ts';
+import { letterboxCases } from '../kernels/letterbox.ref.ts';
+import { letterbox } from '../kernels/letterbox.ts';
+import { maskBitsCases } from '../kernels/mask-bits.ref.ts';
+import { maskBits } from '../kernels/mask-bits.ts';
 import { matmulCases } from '../kernels/matmul.ref.ts';
 import { matmul } from '../kernels/matmul.ts';
 import { matvecCases } from '../kernels/matvec.ref.ts';
 import { matvec } from '../kernels/matvec.ts';
+import { poolCases } from '../kernels/pool.ref.ts';
+import { pool } from '../kernels/pool.ts';
 import { qkvCases } from '../kernels/qkv.ref.ts';
 import { qkv } from '../kernels/qkv.ts';
+import { rankBoxesCases } from '../kernels/rank-boxes.ref.ts';
+import { rankBoxes } from '../kernels/rank-boxes.ts';
+import { resampleCases } from '../kernels/resample.ref.ts';
+import { resample } from '../kernels/resample.ts';
 import { rmsNormCases } from '../kernels/rms-norm.ref.ts';
 import { rmsNorm } from '../kernels/rms-norm.ts';
 import { ropeCases } from '../kernels/rope.ref.ts';
@@ -36,12 +54,21 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: attention, cases: attentionCases },
   { kernel: attentionCombine, cases: attentionCombineCases },
   { kernel: attentionSplit, cases: attentionSplitCases },
+  { kernel: convolution, cases: convolutionCases },
   { kernel: embedding, cases: embeddingCases },
   { kernel: gatedActivation, cases: gatedActivationCases },
   { kernel: matmul, cases: matmulCases },
   { kernel: matvec, cases: matvecCases },
+  { kernel: pool, cases: poolCases },
   { kernel: qkv, cases: qkvCases },
+  { kernel: resample, cases: resampleCases },
   { kernel: rmsNorm, cases: rmsNormCases },
   { kernel: rope, cases: ropeCases },
   { kernel: sample, cases: sampleCases },
+  { kernel: letterbox, cases: letterboxCases },
+  { kernel: boxCandidates, cases: boxCandidatesCases },
+  { kernel: rankBoxes, cases: rankBoxesCases },
+  { kernel: boxOverlaps, cases: boxOverlapsCases },
+  { kernel: keepBoxes, cases: keepBoxesCases },
+  { kernel: maskBits, cases: maskBitsCases },
 ];

@@ -1,0 +1,108 @@
+const WORKGROUP: u32 = 16u;
+const KERNEL: u32 = 3u;
+const STRIDE: u32 = 1u;
+const DILATION: u32 = 1u;
+const PADDING: u32 = 1u;
+struct Params {
+  in_offset: u32,
+  in_stride: u32,
+  in_height: u32,
+  in_width: u32,
+  in_groups: u32,
+  out_offset: u32,
+  out_stride: u32,
+  out_height: u32,
+  out_width: u32,
+  out_groups: u32,
+  weight_groups: u32,
+  residual_offset: u32,
+  residual_stride: u32,
+}
+const params = Params(5u, 6u, 9u, 17u, 5u, 925u, 7u, 9u, 17u, 5u, 5u, 1996u, 5u);
+@group(0) @binding(0) var<storage, read_write> arena: array<MapVec4>;
+@group(0) @binding(1) var<storage, read> weights: array<WeightMat>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+// Feature maps stand in one arena as pixels of channel groups: four channels a vector. Element 0 is a zero that padding reads.
+alias MapVec4 = vec4<f32>;
+alias WeightMat = mat4x4<f32>;
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// y[k] = activation(sum over taps t and channels c of w[k, t, c] * x[pixel * STRIDE + t, c] + bias[k]) + residual.
+// Implicit GEMM: rows are pixels, columns are groups of four output channels, and the depth is taps * input groups; x is never unfolded.
+// A weight matrix turns four input channels into four outputs: weights [output group][tap][input group].
+// transposed: a 2 x 2 convolution of stride 2 backwards is a 1 x 1 convolution to four times the channels, each quarter of which is one
+// of the four pixels that grow from a pixel. prelu: slopes follow the biases.
+
+const TAPS = KERNEL * KERNEL;
+
+// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map.
+fn source(row: u32, column: u32, tap: u32) -> u32 {
+  // Wraps below zero at the upper and left border, and so fails the comparison too.
+  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+  let inside = row < params.out_height && column < params.out_width && y < params.in_height && x < params.in_width;
+  return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
+}
+
+fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
+  if (row >= params.out_height || column >= params.out_width) {
+    return;
+  }
+  let channel_group = group;
+  let pixel = row * params.out_width + column;
+  var value = sum + bias[channel_group];
+  value = value / (1.0 + exp(-value));
+  value += vec4<f32>(arena[params.residual_offset + pixel * params.residual_stride + channel_group]);
+  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
+}
+
+// Four pixels of a row by four channels an invocation: no barrier, and every weight is used four times.
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = linear_workgroup(workgroup, workgroups) * WORKGROUP + lane;
+  let quads = (params.out_width + 3u) / 4u;
+  let group = index / (quads * params.out_height);
+  if (group >= params.weight_groups) {
+    return;
+  }
+  let row = index / quads % params.out_height;
+  let column = index % quads * 4u;
+  var a0: vec4<f32>;
+  var a1: vec4<f32>;
+  var a2: vec4<f32>;
+  var a3: vec4<f32>;
+  var weight = group * TAPS * params.in_groups;
+  for (var tap = 0u; tap < TAPS; tap += 1u) {
+    var p0 = source(row, column, tap);
+    var p1 = source(row, column + 1u, tap);
+    var p2 = source(row, column + 2u, tap);
+    var p3 = source(row, column + 3u, tap);
+    // A pixel outside stays at the arena's zero.
+    let s0 = min(p0, 1u);
+    let s1 = min(p1, 1u);
+    let s2 = min(p2, 1u);
+    let s3 = min(p3, 1u);
+    for (var c = 0u; c < params.in_groups; c += 1u) {
+      let w = mat4x4<f32>(weights[weight]);
+      a0 += w * vec4<f32>(arena[p0]);
+      a1 += w * vec4<f32>(arena[p1]);
+      a2 += w * vec4<f32>(arena[p2]);
+      a3 += w * vec4<f32>(arena[p3]);
+      weight += 1u;
+      p0 += s0;
+      p1 += s1;
+      p2 += s2;
+      p3 += s3;
+    }
+  }
+  finish(a0, row, column, group);
+  finish(a1, row, column + 1u, group);
+  finish(a2, row, column + 2u, group);
+  finish(a3, row, column + 3u, group);
+}

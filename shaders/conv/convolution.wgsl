@@ -1,0 +1,158 @@
+// y[k] = activation(sum over taps t and channels c of w[k, t, c] * x[pixel * STRIDE + t, c] + bias[k]) + residual.
+// Implicit GEMM: rows are pixels, columns are groups of four output channels, and the depth is taps * input groups; x is never unfolded.
+// A weight matrix turns four input channels into four outputs: weights [output group][tap][input group].
+// transposed: a 2 x 2 convolution of stride 2 backwards is a 1 x 1 convolution to four times the channels, each quarter of which is one
+// of the four pixels that grow from a pixel. prelu: slopes follow the biases.
+//#import lib/map-{storage}
+//#import lib/grid
+
+const TAPS = KERNEL * KERNEL;
+//#if tiled
+const THREADS = TILE_PIXELS / 4 * TILE_GROUPS;
+var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
+var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
+//#endif
+
+// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map.
+fn source(row: u32, column: u32, tap: u32) -> u32 {
+  // Wraps below zero at the upper and left border, and so fails the comparison too.
+  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+  let inside = row < params.out_height && column < params.out_width && y < params.in_height && x < params.in_width;
+  return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
+}
+
+fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
+  if (row >= params.out_height || column >= params.out_width) {
+    return;
+  }
+//#if transposed
+  let channel_group = group % params.out_groups;
+  let corner = group / params.out_groups;
+  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
+//#else
+  let channel_group = group;
+  let pixel = row * params.out_width + column;
+//#endif
+  var value = sum + bias[channel_group];
+//#if silu
+  value = value / (1.0 + exp(-value));
+//#endif
+//#if prelu
+  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
+//#endif
+//#if residual
+  value += vec4<f32>(arena[params.residual_offset + pixel * params.residual_stride + channel_group]);
+//#endif
+  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
+}
+
+//#if tiled
+@compute @workgroup_size(THREADS)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first_pixel = workgroup.x * TILE_PIXELS;
+  let first_group = workgroup.y * TILE_GROUPS;
+  let depth = TAPS * params.in_groups;
+  let own_group = lane % TILE_GROUPS;
+  let own_pixel = lane / TILE_GROUPS * 4u;
+  var a0: vec4<f32>;
+  var a1: vec4<f32>;
+  var a2: vec4<f32>;
+  var a3: vec4<f32>;
+  for (var start = 0u; start < depth; start += DEPTH) {
+    for (var i = lane; i < TILE_PIXELS * DEPTH; i += THREADS) {
+      let pixel = first_pixel + i / DEPTH;
+      let k = start + i % DEPTH;
+      let at = source(pixel / params.out_width, pixel % params.out_width, k / params.in_groups);
+      let inside = at > 0u && k < depth;
+      tile_x[i] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
+    }
+    for (var i = lane; i < TILE_GROUPS * DEPTH; i += THREADS) {
+      let group = first_group + i / DEPTH;
+      let k = start + i % DEPTH;
+      // Past the last group or the last tap x or the result is thrown away: any weight will do.
+      let matrix = mat4x4<f32>(weights[min(group, params.weight_groups - 1u) * depth + min(k, depth - 1u)]);
+      let to = i % DEPTH * 4u * TILE_GROUPS + i / DEPTH;
+      tile_w[to] = matrix[0];
+      tile_w[to + TILE_GROUPS] = matrix[1];
+      tile_w[to + 2u * TILE_GROUPS] = matrix[2];
+      tile_w[to + 3u * TILE_GROUPS] = matrix[3];
+    }
+    workgroupBarrier();
+    for (var d = 0u; d < DEPTH; d += 1u) {
+      let w = mat4x4<f32>(
+        tile_w[d * 4u * TILE_GROUPS + own_group],
+        tile_w[(d * 4u + 1u) * TILE_GROUPS + own_group],
+        tile_w[(d * 4u + 2u) * TILE_GROUPS + own_group],
+        tile_w[(d * 4u + 3u) * TILE_GROUPS + own_group],
+      );
+      a0 += w * tile_x[own_pixel * DEPTH + d];
+      a1 += w * tile_x[(own_pixel + 1u) * DEPTH + d];
+      a2 += w * tile_x[(own_pixel + 2u) * DEPTH + d];
+      a3 += w * tile_x[(own_pixel + 3u) * DEPTH + d];
+    }
+    workgroupBarrier();
+  }
+  let group = first_group + own_group;
+  if (group >= params.weight_groups) {
+    return;
+  }
+  let pixel = first_pixel + own_pixel;
+  finish(a0, pixel / params.out_width, pixel % params.out_width, group);
+  finish(a1, (pixel + 1u) / params.out_width, (pixel + 1u) % params.out_width, group);
+  finish(a2, (pixel + 2u) / params.out_width, (pixel + 2u) % params.out_width, group);
+  finish(a3, (pixel + 3u) / params.out_width, (pixel + 3u) % params.out_width, group);
+}
+//#else
+// Four pixels of a row by four channels an invocation: no barrier, and every weight is used four times.
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = linear_workgroup(workgroup, workgroups) * WORKGROUP + lane;
+  let quads = (params.out_width + 3u) / 4u;
+  let group = index / (quads * params.out_height);
+  if (group >= params.weight_groups) {
+    return;
+  }
+  let row = index / quads % params.out_height;
+  let column = index % quads * 4u;
+  var a0: vec4<f32>;
+  var a1: vec4<f32>;
+  var a2: vec4<f32>;
+  var a3: vec4<f32>;
+  var weight = group * TAPS * params.in_groups;
+  for (var tap = 0u; tap < TAPS; tap += 1u) {
+    var p0 = source(row, column, tap);
+    var p1 = source(row, column + 1u, tap);
+    var p2 = source(row, column + 2u, tap);
+    var p3 = source(row, column + 3u, tap);
+    // A pixel outside stays at the arena's zero.
+    let s0 = min(p0, 1u);
+    let s1 = min(p1, 1u);
+    let s2 = min(p2, 1u);
+    let s3 = min(p3, 1u);
+    for (var c = 0u; c < params.in_groups; c += 1u) {
+      let w = mat4x4<f32>(weights[weight]);
+      a0 += w * vec4<f32>(arena[p0]);
+      a1 += w * vec4<f32>(arena[p1]);
+      a2 += w * vec4<f32>(arena[p2]);
+      a3 += w * vec4<f32>(arena[p3]);
+      weight += 1u;
+      p0 += s0;
+      p1 += s1;
+      p2 += s2;
+      p3 += s3;
+    }
+  }
+  finish(a0, row, column, group);
+  finish(a1, row, column + 1u, group);
+  finish(a2, row, column + 2u, group);
+  finish(a3, row, column + 3u, group);
+}
+//#endif

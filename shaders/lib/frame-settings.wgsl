@@ -1,0 +1,13 @@
+// What may change from frame to frame: thresholds, and where the frame lies in the network's input. Lengths are pixels.
+struct FrameSettings {
+  score_threshold: f32,
+  overlap_threshold: f32,
+  // Input pixels a frame pixel, and the frame's upper left corner in the input.
+  scale: f32,
+  left: f32,
+  top: f32,
+  frame_width: u32,
+  frame_height: u32,
+  // Pixels from a row of the frame to the next, as a copy from a texture lays them out.
+  row_pixels: u32,
+}

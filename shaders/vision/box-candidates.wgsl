@@ -1,0 +1,56 @@
+// Cells of one detection map whose best class scores above the threshold -> candidates, in no order. A side's distance is the mean of a
+// distribution over 16 bins (Li et al. 2020, arXiv 2006.04388), measured from the cell's centre in units of the stride.
+// A candidate is two vectors: corners (x0, y0, x1, y1) in pixels of the frame, then score, cell, class, 0.
+//#import lib/map-{storage}
+//#import lib/frame-settings
+
+fn side_length(first: u32) -> f32 {
+  var bins: array<vec4<f32>, 4>;
+  var largest = vec4<f32>(-3.4e38);
+  for (var i = 0u; i < 4u; i += 1u) {
+    bins[i] = vec4<f32>(arena[first + i]);
+    largest = max(largest, bins[i]);
+  }
+  let top = max(max(largest.x, largest.y), max(largest.z, largest.w));
+  var total = 0.0;
+  var mean = 0.0;
+  for (var i = 0u; i < 4u; i += 1u) {
+    let weight = exp(bins[i] - top);
+    total += dot(weight, vec4<f32>(1.0));
+    mean += dot(weight, vec4<f32>(0.0, 1.0, 2.0, 3.0) + f32(i * 4u));
+  }
+  return mean / total;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let cell = id.x;
+  if (cell >= params.width * params.height) {
+    return;
+  }
+  var best = -3.4e38;
+  var label = 0u;
+  for (var k = 0u; k < params.classes; k += 1u) {
+    let logit = f32(arena[params.score_offset + cell * params.score_stride + k / 4u][k % 4u]);
+    if (logit > best) {
+      best = logit;
+      label = k;
+    }
+  }
+  let score = 1.0 / (1.0 + exp(-best));
+  if (!(score >= settings.score_threshold)) {
+    return;
+  }
+  let slot = atomicAdd(&count[0], 1u);
+  if (slot >= params.capacity) {
+    return;
+  }
+  let first = params.box_offset + cell * params.box_stride;
+  let centre = vec2<f32>(f32(cell % params.width), f32(cell / params.width)) + 0.5;
+  let low = centre - vec2<f32>(side_length(first), side_length(first + 4u));
+  let high = centre + vec2<f32>(side_length(first + 8u), side_length(first + 12u));
+  let corners = (vec4<f32>(low, high) * params.pixels - vec4<f32>(settings.left, settings.top, settings.left, settings.top)) / settings.scale;
+  let size = vec2<f32>(f32(settings.frame_width), f32(settings.frame_height));
+  candidates[slot * 2u] = clamp(corners, vec4<f32>(), vec4<f32>(size, size));
+  candidates[slot * 2u + 1u] = vec4<f32>(score, f32(params.first_cell + cell), f32(label), 0.0);
+}

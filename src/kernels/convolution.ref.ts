@@ -1,0 +1,148 @@
+import { arenaWith, channelsOf, type MapValues, randomMap } from '../testing/feature-maps.ts';
+import type { KernelCase } from '../testing/kernel-run.ts';
+import { Random } from '../testing/random.ts';
+import type { ConvolutionActivation, ConvolutionUse } from './convolution.ts';
+import type { MapPlace } from './feature-map.ts';
+
+function activate(kind: ConvolutionActivation, value: number, slope: number): number {
+  if (kind === 'silu') return value / (1 + Math.exp(-value));
+  return kind === 'prelu' && value < 0 ? value * slope : value;
+}
+
+/** The output map in double precision. Weights are matrices in columns: [output group][tap][input group][input][output]. */
+export function convolutionReference(
+  use: ConvolutionUse,
+  x: MapValues,
+  weights: Float32Array,
+  bias: Float32Array,
+  residual?: MapValues,
+): Float64Array {
+  const { input, output } = use;
+  const [inputs, outputs] = [channelsOf(input), channelsOf(output)];
+  const size = use.transposed ? 1 : use.kernel;
+  const y = new Float64Array(output.height * output.width * outputs);
+  for (let pixel = 0; pixel < output.height * output.width; pixel += 1) {
+    const [row, column] = [Math.floor(pixel / output.width), pixel % output.width];
+    const corner = use.transposed ? (row % 2) * 2 + (column % 2) : 0;
+    for (let k = 0; k < outputs; k += 1) {
+      const group = corner * output.groups + Math.floor(k / 4);
+      let sum = bias[k] ?? 0;
+      for (let tap = 0; tap < size * size; tap += 1) {
+        const at = sourcePixel(use, row, column, tap);
+        if (at === null) continue;
+        for (let c = 0; c < inputs; c += 1) {
+          const matrix = (group * size * size + tap) * input.groups + Math.floor(c / 4);
+          const weight = weights[matrix * 16 + (c % 4) * 4 + (k % 4)] ?? 0;
+          sum += weight * (x[at * inputs + c] ?? 0);
+        }
+      }
+      const value = activate(use.activation, sum, bias[outputs + k] ?? 0);
+      y[pixel * outputs + k] = value + (residual?.[pixel * outputs + k] ?? 0);
+    }
+  }
+  return y;
+}
+
+function sourcePixel(use: ConvolutionUse, row: number, column: number, tap: number): number | null {
+  const { input, kernel, stride, dilation } = use;
+  if (use.transposed) return Math.floor(row / 2) * input.width + Math.floor(column / 2);
+  const padding = Math.floor(kernel / 2) * dilation;
+  const y = row * stride + Math.floor(tap / kernel) * dilation - padding;
+  const x = column * stride + (tap % kernel) * dilation - padding;
+  const inside = y >= 0 && x >= 0 && y < input.height && x < input.width;
+  return inside ? y * input.width + x : null;
+}
+
+interface Shape {
+  inputs: number;
+  outputs: number;
+  height: number;
+  width: number;
+  kernel?: number;
+  stride?: number;
+  dilation?: number;
+  activation?: ConvolutionActivation;
+  transposed?: boolean;
+  residual?: boolean;
+}
+
+function toCase(name: string, shape: Shape, seed: number): KernelCase<ConvolutionUse> {
+  const { inputs, outputs, height, width, kernel = 3, stride = 1, transposed = false } = shape;
+  const random = new Random(seed);
+  const resized = (size: number): number => (transposed ? size * 2 : Math.ceil(size / stride));
+  // Input and output stand inside wider pixels, as parts of concatenations do.
+  const input: MapPlace = { offset: 5, stride: inputs + 1, groups: inputs, height, width };
+  const afterInput = input.offset + height * width * input.stride;
+  const output: MapPlace = {
+    offset: afterInput + 2,
+    stride: outputs + 2,
+    groups: outputs,
+    height: resized(height),
+    width: resized(width),
+  };
+  const afterOutput = output.offset + output.height * output.width * output.stride;
+  const residual: MapPlace = { ...output, offset: afterOutput, stride: outputs };
+  const use: ConvolutionUse = {
+    storage: 'f32',
+    input,
+    output,
+    kernel: transposed ? 2 : kernel,
+    stride: transposed ? 2 : stride,
+    dilation: shape.dilation ?? 1,
+    activation: shape.activation ?? 'none',
+    ...(transposed ? { transposed } : {}),
+    ...(shape.residual ? { residual } : {}),
+  };
+  const x = randomMap(input, random);
+  const added = randomMap(residual, random);
+  const taps = transposed ? 4 : kernel * kernel;
+  const weights = random.activations(outputs * taps * inputs * 16, 2).map((value) => value / 8);
+  const bias = random.activations(outputs * 8);
+  const maps: [MapPlace, MapValues][] = [[input, x]];
+  if (shape.residual) maps.push([residual, added]);
+  const numbers = (afterOutput + residual.height * residual.width * residual.stride) * 4;
+  return {
+    name,
+    use,
+    rows: 1,
+    inputs: () => ({ arena: arenaWith(new Float32Array(numbers), maps), weights, bias }),
+    outputs: () => {
+      const y = convolutionReference(use, x, weights, bias, shape.residual ? added : undefined);
+      return { arena: { values: arenaWith(new Float64Array(numbers), [...maps, [output, y]]) } };
+    },
+  };
+}
+
+export const convolutionCases: readonly KernelCase<ConvolutionUse>[] = [
+  toCase(
+    'first layer',
+    { inputs: 1, outputs: 4, height: 11, width: 13, stride: 2, activation: 'silu' },
+    801,
+  ),
+  toCase('one pixel', { inputs: 3, outputs: 2, height: 1, width: 1 }, 802),
+  toCase(
+    '1 × 1',
+    { inputs: 7, outputs: 17, height: 5, width: 29, kernel: 1, activation: 'silu' },
+    803,
+  ),
+  toCase(
+    '3 × 3 with residual',
+    { inputs: 5, outputs: 5, height: 9, width: 17, activation: 'silu', residual: true },
+    804,
+  ),
+  toCase(
+    'stride 2 of even sizes',
+    { inputs: 9, outputs: 9, height: 8, width: 12, stride: 2, activation: 'silu' },
+    805,
+  ),
+  toCase(
+    'dilated, PReLU',
+    { inputs: 3, outputs: 3, height: 19, width: 7, dilation: 8, activation: 'prelu' },
+    806,
+  ),
+  toCase(
+    'transposed',
+    { inputs: 2, outputs: 3, height: 6, width: 5, transposed: true, activation: 'prelu' },
+    807,
+  ),
+];

@@ -1,0 +1,159 @@
+import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
+import { type MapPlace, type MapStorage, mapStorageFlags, noPlace } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
+
+export type ConvolutionActivation = 'none' | 'silu' | 'prelu';
+
+/** One use of `convolution`. */
+export interface ConvolutionUse {
+  storage: MapStorage;
+  input: MapPlace;
+  /** Of a transposed convolution: twice the input's size. */
+  output: MapPlace;
+  kernel: number;
+  stride: number;
+  dilation: number;
+  activation: ConvolutionActivation;
+  /** 2 × 2 with stride 2, backwards. */
+  transposed?: boolean;
+  /** Added after the activation; as large as the output. */
+  residual?: MapPlace;
+}
+
+/** Output groups that the weights have: a transposed convolution has those of its four corners. */
+function weightGroups({ output, transposed }: ConvolutionUse): number {
+  return output.groups * (transposed ? 4 : 1);
+}
+
+/** The pixels that sums are made for: a transposed convolution makes one sum a corner at each input pixel. */
+function gridOf({ input, output, transposed }: ConvolutionUse): { height: number; width: number } {
+  return transposed ? input : output;
+}
+
+function flagsOf(use: ConvolutionUse): string[] {
+  return [
+    ...mapStorageFlags(use.storage),
+    ...(use.transposed ? ['transposed'] : []),
+    ...(use.activation === 'none' ? [] : [use.activation]),
+    ...(use.residual ? ['residual'] : []),
+  ];
+}
+
+function shapeConstants(use: ConvolutionUse): Record<string, number> {
+  const kernel = use.transposed ? 1 : use.kernel;
+  return {
+    KERNEL: kernel,
+    STRIDE: use.transposed ? 1 : use.stride,
+    DILATION: use.dilation,
+    PADDING: Math.floor(kernel / 2) * use.dilation,
+  };
+}
+
+function needsF16(use: ConvolutionUse, f16: boolean): string | null {
+  return use.storage === 'f16' && !f16 ? 'needs shader-f16' : null;
+}
+
+function tiled(
+  name: string,
+  tilePixels: number,
+  tileGroups: number,
+): KernelVariant<ConvolutionUse> {
+  return {
+    name,
+    unsupported: (use, { f16, workgroupInvocations }) =>
+      workgroupInvocations < (tilePixels / 4) * tileGroups
+        ? 'needs larger workgroups'
+        : needsF16(use, f16),
+    options: (use) => ({
+      choices: { storage: use.storage },
+      flags: ['tiled', ...flagsOf(use)],
+      constants: {
+        TILE_PIXELS: tilePixels,
+        TILE_GROUPS: tileGroups,
+        DEPTH: 4,
+        ...shapeConstants(use),
+      },
+    }),
+    workgroups: (use) => {
+      const { height, width } = gridOf(use);
+      return [
+        Math.ceil((height * width) / tilePixels),
+        Math.ceil(weightGroups(use) / tileGroups),
+        1,
+      ];
+    },
+  };
+}
+
+const serialWorkgroup = 16;
+
+/** Convolution with bias, activation and residual in one dispatch, from channels to channels of the same arena. */
+export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>({
+  name: 'convolution',
+  library: visionShaders,
+  shader: 'conv/convolution',
+  params: {
+    in_offset: 'u32',
+    in_stride: 'u32',
+    in_height: 'u32',
+    in_width: 'u32',
+    in_groups: 'u32',
+    out_offset: 'u32',
+    out_stride: 'u32',
+    out_height: 'u32',
+    out_width: 'u32',
+    out_groups: 'u32',
+    weight_groups: 'u32',
+    residual_offset: 'u32',
+    residual_stride: 'u32',
+  },
+  paramValues: (use) => {
+    const { input, output, residual = noPlace } = use;
+    const grid = gridOf(use);
+    return {
+      in_offset: input.offset,
+      in_stride: input.stride,
+      in_height: input.height,
+      in_width: input.width,
+      in_groups: input.groups,
+      out_offset: output.offset,
+      out_stride: output.stride,
+      out_height: grid.height,
+      out_width: grid.width,
+      out_groups: output.groups,
+      weight_groups: weightGroups(use),
+      residual_offset: residual.offset,
+      residual_stride: residual.stride,
+    };
+  },
+  bindings: [
+    { name: 'arena', type: 'array<MapVec4>', access: 'read_write' },
+    { name: 'weights', type: 'array<WeightMat>', access: 'read' },
+    { name: 'bias', type: 'array<vec4<f32>>', access: 'read' },
+  ],
+  variants: [
+    {
+      name: 'serial',
+      unsupported: (use, { f16 }) => needsF16(use, f16),
+      options: (use) => ({
+        choices: { storage: use.storage },
+        flags: flagsOf(use),
+        constants: { WORKGROUP: serialWorkgroup, ...shapeConstants(use) },
+      }),
+      workgroups: (use) => {
+        const { height, width } = gridOf(use);
+        const quads = Math.ceil(width / 4) * height;
+        return spread(Math.ceil((quads * weightGroups(use)) / serialWorkgroup));
+      },
+    },
+    tiled('tiled-64x16', 64, 16),
+    tiled('tiled-128x8', 128, 8),
+    tiled('tiled-128x4', 128, 4),
+  ],
+  preferred: (use, { software }) => {
+    if (software) return ['serial'];
+    const groups = weightGroups(use);
+    const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-128x4';
+    return [best, 'serial'];
+  },
+});

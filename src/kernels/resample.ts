@@ -1,0 +1,60 @@
+import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
+import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { visionShaders } from './vision-shaders.ts';
+
+/** One use of `resample`: the input at the output's size. */
+export interface ResampleUse {
+  storage: MapStorage;
+  filter: 'nearest' | 'bilinear';
+  input: MapPlace;
+  output: MapPlace;
+}
+
+const workgroup = 64;
+
+/** Another size of a feature map, or a copy of it, each channel by itself. */
+export const resample: Kernel<ResampleUse> = defineKernel<ResampleUse>({
+  name: 'resample',
+  library: visionShaders,
+  shader: 'conv/resample',
+  params: {
+    in_offset: 'u32',
+    in_stride: 'u32',
+    in_height: 'u32',
+    in_width: 'u32',
+    out_offset: 'u32',
+    out_stride: 'u32',
+    out_height: 'u32',
+    out_width: 'u32',
+    groups: 'u32',
+  },
+  paramValues: ({ input, output }) => ({
+    in_offset: input.offset,
+    in_stride: input.stride,
+    in_height: input.height,
+    in_width: input.width,
+    out_offset: output.offset,
+    out_stride: output.stride,
+    out_height: output.height,
+    out_width: output.width,
+    groups: output.groups,
+  }),
+  bindings: [{ name: 'arena', type: 'array<MapVec4>', access: 'read_write' }],
+  variants: [
+    {
+      name: 'plain',
+      unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
+      options: (use) => ({
+        choices: { storage: use.storage },
+        flags: [
+          ...mapStorageFlags(use.storage),
+          ...(use.filter === 'bilinear' ? ['bilinear'] : []),
+        ],
+        constants: { WORKGROUP: workgroup },
+      }),
+      workgroups: ({ output }) =>
+        spread(Math.ceil((output.height * output.width * output.groups) / workgroup)),
+    },
+  ],
+  preferred: () => ['plain'],
+});

@@ -1,0 +1,59 @@
+import { invalidArgument } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import { readWhole } from '../storage/read-whole.ts';
+import type { Detection, Source } from '../types.ts';
+import { FrameDetector } from './frame-detector.ts';
+import type { LoadedDetector, VisionCall } from './vision-call.ts';
+
+/** A detector, the device it is on, and its file: another device gets it anew. */
+interface OpenDetector {
+  bytes: Uint8Array;
+  gpu: Gpu;
+  detector: Promise<FrameDetector>;
+}
+
+/** The detectors of one worker. */
+export class VisionExtension {
+  readonly #open = new Map<number, OpenDetector>();
+  #lastId = 0;
+
+  call(gpu: Gpu, call: VisionCall, signal: AbortSignal): Promise<unknown> {
+    if (call.method === 'load') return this.#load(gpu, call.source, signal);
+    if (call.method === 'detect') return this.#detect(gpu, call);
+    return this.#dispose(call.id);
+  }
+
+  async #load(gpu: Gpu, source: Source, signal: AbortSignal): Promise<LoadedDetector> {
+    const bytes = await readWhole(source, signal);
+    const detector = await FrameDetector.create(gpu, bytes);
+    this.#lastId += 1;
+    this.#open.set(this.#lastId, { bytes, gpu, detector: Promise.resolve(detector) });
+    return { id: this.#lastId, info: detector.info };
+  }
+
+  async #detect(
+    gpu: Gpu,
+    { id, frame, options }: Extract<VisionCall, { method: 'detect' }>,
+  ): Promise<Detection> {
+    try {
+      const open = this.#open.get(id);
+      if (!open) {
+        const fix = 'Load it again, or call dispose() later.';
+        throw invalidArgument('vision/detector', 'The detector has been disposed.', fix);
+      }
+      if (open.gpu !== gpu) {
+        open.gpu = gpu;
+        open.detector = FrameDetector.create(gpu, open.bytes);
+      }
+      return await (await open.detector).detect(frame, options);
+    } finally {
+      frame.close();
+    }
+  }
+
+  async #dispose(id: number): Promise<void> {
+    const open = this.#open.get(id);
+    this.#open.delete(id);
+    await (await open?.detector)?.dispose();
+  }
+}

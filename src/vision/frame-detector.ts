@@ -1,0 +1,258 @@
+import { invalidArgument } from '../errors.ts';
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
+import {
+  type FrameSettings,
+  fitFrame,
+  frameSettingsBytes,
+  packFrameSettings,
+} from '../kernels/frame-settings.ts';
+import { letterbox } from '../kernels/letterbox.ts';
+import { maskBits } from '../kernels/mask-bits.ts';
+import type { DetectedBox, Detection, DetectOptions, DetectorInfo, Mask } from '../types.ts';
+import {
+  boxResultBytes,
+  createBoxBuffers,
+  type DetectionMaps,
+  prepareBoxes,
+} from './box-pipeline.ts';
+import { type DetectorConfig, detectorConfig, detectorGraph } from './detector-config.ts';
+import { type Frame, FrameBuffer, type FrameSize, frameSize } from './frame-buffer.ts';
+import { Network } from './network.ts';
+import { WeightFile } from './weight-file.ts';
+
+const strides = [8, 16, 32];
+const defaults = { threshold: 0.25, overlap: 0.45 };
+
+interface DetectorBuffers {
+  settings: GPUBuffer;
+  bits: GPUBuffer;
+  staging: GPUBuffer;
+  boxes: ReturnType<typeof createBoxBuffers>;
+}
+
+/** A detector on the GPU: frame in, boxes and masks out, one small readback a frame. */
+export class FrameDetector {
+  readonly info: DetectorInfo;
+  readonly #gpu: Gpu;
+  readonly #config: DetectorConfig;
+  readonly #network: Network;
+  readonly #frame: FrameBuffer;
+  readonly #buffers: DetectorBuffers;
+  readonly #owned: readonly GPUBuffer[];
+  readonly #post: readonly Dispatch[];
+  #pre: readonly Dispatch[] | null = null;
+  /** Frames share the buffers: one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  /** Throws `model-corrupt` and `model-unsupported` for the file, `gpu-out-of-memory` and other `gpu-…` errors. */
+  static async create(gpu: Gpu, bytes: Uint8Array): Promise<FrameDetector> {
+    const file = new WeightFile(bytes);
+    const config = detectorConfig(file);
+    const graph = detectorGraph(config, config.height, config.width);
+    const network = await Network.create(gpu, graph, file, gpu.capabilities.f16 ? 'f16' : 'f32');
+    const owned: GPUBuffer[] = [];
+    const inOut = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const create = (label: string, size: number, usage = inOut): GPUBuffer => {
+      const buffer = gpu.createBuffer(label, size, usage);
+      owned.push(buffer);
+      return buffer;
+    };
+    try {
+      const buffers = createBuffers(create, maskBytes(config));
+      const post = await Promise.all(prepareResults(gpu, network, config, buffers));
+      return new FrameDetector(gpu, config, network, buffers, owned, post, bytes.byteLength);
+    } catch (thrown) {
+      for (const buffer of owned) gpu.destroyBuffer(buffer);
+      network.dispose();
+      throw thrown;
+    }
+  }
+
+  private constructor(
+    gpu: Gpu,
+    config: DetectorConfig,
+    network: Network,
+    buffers: DetectorBuffers,
+    owned: readonly GPUBuffer[],
+    post: readonly Dispatch[],
+    weightBytes: number,
+  ) {
+    this.#gpu = gpu;
+    this.#config = config;
+    this.#network = network;
+    this.#buffers = buffers;
+    this.#owned = owned;
+    this.#post = post;
+    this.#frame = new FrameBuffer(gpu);
+    const { height, width, labels } = config;
+    const { parameters } = network;
+    this.info = { name: 'A-YOLOM', parameters, weightBytes, width, height, labels: [...labels] };
+  }
+
+  /** Boxes and masks of a frame. Throws `invalid-argument` for a closed or empty frame and `gpu-device-lost`. */
+  detect(frame: Frame, options: DetectOptions = {}): Promise<Detection> {
+    const result = this.#turn.then(() => this.#detect(frame, options));
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #detect(frame: Frame, options: DetectOptions): Promise<Detection> {
+    if (this.#disposed) {
+      throw invalidArgument('vision/detector', 'The detector is disposed.', 'Load it again.');
+    }
+    const { threshold, overlap } = checkedOptions(options);
+    this.#gpu.checkAlive();
+    const size = frameSize(frame);
+    const marks = [performance.now()];
+    const done = async (): Promise<void> => {
+      await this.#gpu.device.queue.onSubmittedWorkDone();
+      marks.push(performance.now());
+    };
+    const { buffer, rowPixels, changed } = this.#frame.write(frame, size);
+    const settings: FrameSettings = {
+      scoreThreshold: threshold,
+      overlapThreshold: overlap,
+      ...fitFrame(size, this.#network.input),
+      frameWidth: size.width,
+      frameHeight: size.height,
+      rowPixels,
+    };
+    this.#gpu.write(this.#buffers.settings, 0, packFrameSettings(settings));
+    if (changed || !this.#pre) await this.#planLetterbox(buffer);
+    this.#gpu.submit(this.#pre ?? [], 1);
+    await done();
+    this.#gpu.submit(this.#network.dispatches, 1);
+    await done();
+    const bytes = await this.#results();
+    marks.push(performance.now());
+    const [start = 0, ready = 0, inferred = 0, end = 0] = marks;
+    return {
+      boxes: boxesOf(bytes, this.#config.labels),
+      ...masksOf(bytes, this.#config, settings, size),
+      timing: { preprocessMs: ready - start, inferMs: inferred - ready, postMs: end - inferred },
+    };
+  }
+
+  async #planLetterbox(frame: GPUBuffer): Promise<void> {
+    this.#pre = null;
+    const { arena, storage, input } = this.#network;
+    const use = { storage, output: input };
+    const { settings } = this.#buffers;
+    const buffers = { settings, frame, arena };
+    this.#pre = [await prepareDispatch(this.#gpu, letterbox, use, buffers)];
+  }
+
+  #results(): Promise<ArrayBuffer> {
+    const { boxes, bits, staging } = this.#buffers;
+    this.#gpu.submit(this.#post, 1, (encoder) => {
+      encoder.copyBufferToBuffer(boxes.result, 0, staging, 0, boxResultBytes);
+      encoder.copyBufferToBuffer(bits, 0, staging, boxResultBytes, maskBytes(this.#config));
+    });
+    return this.#gpu.readStaging(staging, boxResultBytes + maskBytes(this.#config));
+  }
+
+  /** Waits for the frame under way, then frees the GPU. */
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#turn;
+    this.#frame.dispose();
+    this.#network.dispose();
+    for (const buffer of this.#owned) this.#gpu.destroyBuffer(buffer);
+  }
+}
+
+/** Both masks, a bit a pixel. */
+function maskBytes({ height, width }: DetectorConfig): number {
+  return (2 * height * width) / 8;
+}
+
+function createBuffers(
+  create: (label: string, bytes: number, usage?: number) => GPUBuffer,
+  bytesOfMasks: number,
+): DetectorBuffers {
+  return {
+    settings: create('frame settings', frameSettingsBytes),
+    bits: create('mask bits', bytesOfMasks),
+    staging: create(
+      'detection readback',
+      boxResultBytes + bytesOfMasks,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    ),
+    boxes: createBoxBuffers((label, bytes) => create(label, bytes)),
+  };
+}
+
+function prepareResults(
+  gpu: Gpu,
+  network: Network,
+  { labels, height, width }: DetectorConfig,
+  { settings, bits, boxes }: DetectorBuffers,
+): Promise<Dispatch>[] {
+  const { arena, storage: mapStorage } = network;
+  const maps: DetectionMaps[] = strides.map((stride, scale) => ({
+    box: network.output(`box${scale}`),
+    score: network.output(`score${scale}`),
+    stride,
+  }));
+  const masks = ['drivable', 'lanes'].map((name, mask) => {
+    const firstWord = (mask * height * width) / 32;
+    const use = { storage: mapStorage, logits: network.output(name), firstWord };
+    return prepareDispatch(gpu, maskBits, use, { arena, bits });
+  });
+  const all = { settings, arena, ...boxes };
+  return [...prepareBoxes(gpu, maps, labels.length, mapStorage, all), ...masks];
+}
+
+function checkedOptions(options: DetectOptions): Required<DetectOptions> {
+  const checked = { ...defaults, ...options };
+  for (const [name, value] of Object.entries(checked)) {
+    if (typeof value === 'number' && value >= 0 && value <= 1) continue;
+    const fix = 'Leave it out, or pass a number from 0 to 1.';
+    throw invalidArgument('vision/options', `The option '${name}' is ${value}.`, fix);
+  }
+  return checked;
+}
+
+function boxesOf(bytes: ArrayBuffer, labels: readonly string[]): DetectedBox[] {
+  const [kept = 0] = new Float32Array(bytes, 0, 1);
+  return Array.from({ length: kept }, (_, i) => {
+    const values = new Float32Array(bytes, 16 + i * 32, 8);
+    const [x = 0, y = 0, right = 0, bottom = 0, score = 0, , label = 0] = values;
+    return {
+      x,
+      y,
+      width: right - x,
+      height: bottom - y,
+      score,
+      label: labels[label] ?? `${label}`,
+    };
+  });
+}
+
+/** The masks at the size of the frame: each of its pixels takes the bit below its centre. */
+function masksOf(
+  bytes: ArrayBuffer,
+  { height, width }: DetectorConfig,
+  { scale, left, top }: FrameSettings,
+  frame: FrameSize,
+): { drivable: Mask; lanes: Mask } {
+  const bits = new Uint8Array(bytes, boxResultBytes);
+  const columns = Int32Array.from({ length: frame.width }, (_, x) =>
+    Math.min(width - 1, Math.floor(left + (x + 0.5) * scale)),
+  );
+  const mask = (firstBit: number): Mask => {
+    const data = new Uint8Array(frame.width * frame.height);
+    for (let y = 0; y < frame.height; y += 1) {
+      const row = firstBit + Math.min(height - 1, Math.floor(top + (y + 0.5) * scale)) * width;
+      for (let x = 0; x < frame.width; x += 1) {
+        const bit = row + (columns[x] ?? 0);
+        data[y * frame.width + x] = ((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1;
+      }
+    }
+    return { width: frame.width, height: frame.height, data };
+  };
+  return { drivable: mask(0), lanes: mask(height * width) };
+}

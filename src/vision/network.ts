@@ -1,0 +1,225 @@
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
+import { convolution } from '../kernels/convolution.ts';
+import type { MapPlace, MapStorage } from '../kernels/feature-map.ts';
+import { pool } from '../kernels/pool.ts';
+import { resample } from '../kernels/resample.ts';
+import { numberToHalf } from '../quant/half.ts';
+import { type ArenaPlan, planArena } from './arena-plan.ts';
+import { channelsOf, type Graph, type Node } from './graph.ts';
+import { type ConvolutionNode, packConvolution } from './pack-weights.ts';
+import type { WeightFile } from './weight-file.ts';
+
+/** Bindings begin at multiples of this (the WebGPU default of both offset alignments). */
+const bindingAlignment = 256;
+
+/** A graph on the GPU: weights, one arena of feature maps, and its dispatches, made once and replayed for each frame. */
+export class Network {
+  readonly arena: GPUBuffer;
+  /** The dispatches of one frame, to be submitted together with what comes before and after. */
+  readonly dispatches: readonly Dispatch[];
+  readonly storage: MapStorage;
+  /** Numbers in the file that the network uses: weights and biases. */
+  readonly parameters: number;
+  readonly #gpu: Gpu;
+  readonly #graph: Graph;
+  readonly #arenaPlan: ArenaPlan;
+  readonly #buffers: readonly GPUBuffer[];
+
+  /** Throws `model-corrupt` where a weight is missing or has another shape, and `gpu-out-of-memory`. */
+  static async create(
+    gpu: Gpu,
+    graph: Graph,
+    file: WeightFile,
+    storage: MapStorage,
+  ): Promise<Network> {
+    const weights = packAll(graph, file, storage);
+    const arenaPlan = planArena(graph);
+    const buffers = await gpu.withMemoryCheck(() =>
+      createBuffers(gpu, weights, arenaPlan.elements, storage),
+    );
+    try {
+      const prepared = graph.nodes.map((node) =>
+        prepare(gpu, node, arenaPlan, storage, weights.ranges, buffers),
+      );
+      const dispatches = await Promise.all(prepared);
+      return new Network(gpu, graph, arenaPlan, buffers, dispatches, storage);
+    } catch (thrown) {
+      buffers.dispose();
+      throw thrown;
+    }
+  }
+
+  private constructor(
+    gpu: Gpu,
+    graph: Graph,
+    arenaPlan: ArenaPlan,
+    buffers: NetworkBuffers,
+    dispatches: readonly Dispatch[],
+    storage: MapStorage,
+  ) {
+    this.#gpu = gpu;
+    this.#graph = graph;
+    this.#arenaPlan = arenaPlan;
+    this.#buffers = [buffers.arena, buffers.weights, buffers.bias];
+    this.dispatches = dispatches;
+    this.arena = buffers.arena;
+    this.storage = storage;
+    this.parameters = parametersOf(graph);
+  }
+
+  get input(): MapPlace {
+    return this.#arenaPlan.place(this.#graph.input);
+  }
+
+  output(name: string): MapPlace {
+    const map = this.#graph.outputs[name];
+    if (!map) throw new Error(`the network has no output '${name}'`);
+    return this.#arenaPlan.place(map);
+  }
+
+  dispose(): void {
+    for (const buffer of this.#buffers) this.#gpu.destroyBuffer(buffer);
+  }
+}
+
+function parametersOf({ nodes }: Graph): number {
+  let count = 0;
+  for (const node of nodes) {
+    if (node.op !== 'convolution') continue;
+    const outputs = channelsOf(node.output.parts);
+    count += outputs * (channelsOf(node.input.parts) * node.kernel ** 2 + 1);
+  }
+  return count;
+}
+
+interface Range {
+  offset: number;
+  size: number;
+}
+
+interface NetworkWeights {
+  matrices: ArrayBuffer;
+  bias: ArrayBuffer;
+  /** Where each convolution's weights stand. */
+  ranges: ReadonlyMap<string, { matrices: Range; bias: Range }>;
+}
+
+interface NetworkBuffers {
+  arena: GPUBuffer;
+  weights: GPUBuffer;
+  bias: GPUBuffer;
+  dispose(): void;
+}
+
+/** All weights one after another, each at an offset that can be bound. */
+function packAll(graph: Graph, file: WeightFile, storage: MapStorage): NetworkWeights {
+  const nodes = graph.nodes.filter((node): node is ConvolutionNode => node.op === 'convolution');
+  const matrices: (Float32Array | Uint16Array)[] = [];
+  const biases: Float32Array[] = [];
+  const ranges = new Map<string, { matrices: Range; bias: Range }>();
+  const ends = { matrices: 0, bias: 0 };
+  const next = (kind: keyof typeof ends, size: number): Range => {
+    const offset = ends[kind];
+    ends[kind] = offset + Math.ceil(size / bindingAlignment) * bindingAlignment;
+    return { offset, size };
+  };
+  for (const node of nodes) {
+    const packed = packConvolution(node, file);
+    const stored =
+      storage === 'f16' ? Uint16Array.from(packed.matrices, numberToHalf) : packed.matrices;
+    ranges.set(node.name, {
+      matrices: next('matrices', stored.byteLength),
+      bias: next('bias', packed.bias.byteLength),
+    });
+    matrices.push(stored);
+    biases.push(packed.bias);
+  }
+  return { matrices: joined(matrices, ends.matrices), bias: joined(biases, ends.bias), ranges };
+}
+
+function joined(parts: readonly (Float32Array | Uint16Array)[], bytes: number): ArrayBuffer {
+  const whole = new Uint8Array(bytes);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
+    offset += Math.ceil(part.byteLength / bindingAlignment) * bindingAlignment;
+  }
+  return whole.buffer;
+}
+
+function createBuffers(
+  gpu: Gpu,
+  weights: NetworkWeights,
+  arenaElements: number,
+  storage: MapStorage,
+): NetworkBuffers {
+  const created: GPUBuffer[] = [];
+  const create = (label: string, bytes: number): GPUBuffer => {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const buffer = gpu.createBuffer(label, bytes, usage);
+    created.push(buffer);
+    return buffer;
+  };
+  const dispose = (): void => {
+    for (const buffer of created) gpu.destroyBuffer(buffer);
+  };
+  try {
+    const buffers = {
+      arena: create('feature maps', arenaElements * (storage === 'f16' ? 8 : 16)),
+      weights: create('convolution weights', weights.matrices.byteLength),
+      bias: create('convolution biases', weights.bias.byteLength),
+      dispose,
+    };
+    gpu.write(buffers.weights, 0, new Uint8Array(weights.matrices));
+    gpu.write(buffers.bias, 0, new Uint8Array(weights.bias));
+    return buffers;
+  } catch (thrown) {
+    dispose();
+    throw thrown;
+  }
+}
+
+function prepare(
+  gpu: Gpu,
+  node: Node,
+  arenaPlan: ArenaPlan,
+  storage: MapStorage,
+  ranges: NetworkWeights['ranges'],
+  { arena, weights, bias }: NetworkBuffers,
+): Promise<Dispatch> {
+  const input = arenaPlan.place(node.input);
+  const output = arenaPlan.place(node.output);
+  if (node.op === 'pool') {
+    const { kind, window, stride } = node;
+    return prepareDispatch(gpu, pool, { storage, kind, window, stride, input, output }, { arena });
+  }
+  if (node.op === 'resample') {
+    return prepareDispatch(
+      gpu,
+      resample,
+      { storage, filter: node.filter, input, output },
+      { arena },
+    );
+  }
+  const range = ranges.get(node.name);
+  if (!range) throw new Error(`${node.name} has no weights`);
+  const { kernel, stride, dilation, activation, transposed } = node;
+  const residual = node.residual ? { residual: arenaPlan.place(node.residual) } : {};
+  const use = {
+    storage,
+    input,
+    output,
+    kernel,
+    stride,
+    dilation,
+    activation,
+    transposed,
+    ...residual,
+  };
+  return prepareDispatch(gpu, convolution, use, {
+    arena,
+    weights: { buffer: weights, ...range.matrices },
+    bias: { buffer: bias, ...range.bias },
+  });
+}

@@ -1,0 +1,410 @@
+"""Driving scenes of our own, drawn with their labels on the GPU: a whole batch at once, every parameter at random.
+
+A pixel's ray meets a flat ground: its place across the road decides asphalt, markings, kerb, verge. Above the horizon stand
+sky, hills, trees and house fronts. Vehicles are boxes on the ground, painted far to near. Then weather, light, lens and sensor.
+Nothing is meant to look like one place: what varies is what the model must not rely on.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+MAX_VEHICLES = 10
+FAR = 160.0
+"""Metres at which the ground is taken to end."""
+
+
+@dataclass
+class Batch:
+    """image [N, 3, H, W] in 0..1; drivable, lanes [N, H, W] in {0, 1}; boxes [N, B, 4] corners in pixels; valid [N, B]."""
+
+    image: torch.Tensor
+    drivable: torch.Tensor
+    lanes: torch.Tensor
+    boxes: torch.Tensor
+    valid: torch.Tensor
+
+
+class Painter:
+    """Draws batches of one size on one device. The same seed draws the same scenes on the same device."""
+
+    def __init__(self, height: int, width: int, device: torch.device, seed: int):
+        self.height, self.width, self.device = height, width, device
+        self.random = torch.Generator(device).manual_seed(seed)
+        y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+        self.x = (x + 0.5 - width / 2)[None].float()
+        self.y = (y + 0.5 - height / 2)[None].float()
+
+    def uniform(self, count: int, low: float, high: float) -> torch.Tensor:
+        """[N, 1, 1], ready to combine with pictures."""
+        return low + (high - low) * torch.rand(count, 1, 1, generator=self.random, device=self.device)
+
+    def chance(self, count: int, probability: float) -> torch.Tensor:
+        return (self.uniform(count, 0, 1) < probability).float()
+
+    def colours(self, count: int, low: float, high: float, spread: float) -> torch.Tensor:
+        """[N, 3, 1, 1]: a grey between low and high, tinted by up to spread."""
+        grey = self.uniform(count, low, high)[:, None]
+        tint = torch.rand(count, 3, 1, 1, generator=self.random, device=self.device) * 2 - 1
+        return (grey + spread * tint).clamp(0, 1)
+
+    def noise(self, count: int, cells: int, octaves: int = 3) -> torch.Tensor:
+        """Smooth noise [N, 1, 128, 128] of mean 0 that repeats at its borders; `cells` bumps across."""
+        total = torch.zeros(count, 1, 128, 128, device=self.device)
+        for octave in range(octaves):
+            side = min(128, cells << octave)
+            grid = torch.rand(count, 1, side, side, generator=self.random, device=self.device) - 0.5
+            grid = F.pad(grid, (1, 1, 1, 1), mode="circular")
+            wide = F.interpolate(grid, scale_factor=128 / side, mode="bicubic", align_corners=False)
+            margin = (wide.shape[-1] - 128) // 2
+            total += wide[..., margin : margin + 128, margin : margin + 128] * 0.6**octave
+        return total
+
+    @staticmethod
+    def sample(texture: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """The texture at periodic coordinates (period 1): [N, H, W]."""
+        wrap = torch.stack((torch.remainder(u, 1), torch.remainder(v, 1)), -1) * 2 - 1
+        return F.grid_sample(texture, wrap, padding_mode="border", align_corners=True)[:, 0]
+
+    @torch.no_grad()
+    def draw(self, count: int) -> Batch:
+        # Camera: focal length in pixels, height in metres, angles in radians.
+        focal = self.uniform(count, 0.55, 1.25) * self.width
+        camera = self.uniform(count, 1.1, 2.3)
+        pitch = self.uniform(count, -0.05, 0.14)
+        roll = self.uniform(count, -0.03, 0.03)
+        yaw = self.uniform(count, -0.12, 0.12)
+        x, y = self.x + roll * self.y, self.y - roll * self.x
+        down = y / focal + pitch
+        z = camera / down.clamp(min=1e-4)
+        ground = ((down > camera / FAR) & (z < FAR)).float()
+        z = z.clamp(max=FAR)
+        bend = self.uniform(count, -1, 1) ** 3 * 0.006
+        across = x / focal * z + yaw * z - bend * z * z * 0.5
+
+        road = self._road(count, across, z)
+        scenery = self._background(count, x, down, focal)
+        image = torch.where(ground[:, None] > 0, road.image, scenery)
+        drivable, lanes = road.drivable * ground, road.lanes * ground * (z < 90)
+        canvas = _Canvas(image, drivable, lanes)
+        boxes, valid = self._traffic(canvas, count, focal, camera, pitch, roll, yaw, bend, road)
+        self._bonnet(canvas, count)
+        image = self._sensor(canvas.image, count, z, ground)
+        return Batch(image, canvas.drivable, canvas.lanes, boxes, valid)
+
+    def _road(self, count: int, across: torch.Tensor, z: torch.Tensor) -> "_Road":
+        lane_width = self.uniform(count, 2.8, 3.9)
+        lanes_left = torch.floor(self.uniform(count, 0, 3.99))
+        lanes_right = torch.floor(self.uniform(count, 0, 2.99))
+        offset = self.uniform(count, -0.8, 0.8)
+        u = across + offset
+        left = -(lanes_left + 0.5) * lane_width
+        right = (lanes_right + 0.5) * lane_width
+        shoulder = self.uniform(count, 0.1, 2.2) * self.chance(count, 0.7)
+        on_road = ((u > left - shoulder) & (u < right + shoulder)).float()
+        # A crossing road in some scenes, level with ours.
+        cross_at = self.uniform(count, 8, 70)
+        cross_width = self.uniform(count, 6, 14)
+        crossing = self.chance(count, 0.3) * ((z > cross_at) & (z < cross_at + cross_width)).float()
+        on_road = torch.maximum(on_road, crossing)
+
+        fine, coarse = self.noise(count, 32), self.noise(count, 3)
+        fade = torch.exp(-z / 25)
+        grain = self.sample(fine, u * 0.7, z * 0.35) * fade
+        patches = self.sample(coarse, u * 0.06, z * 0.025)
+        asphalt = self.colours(count, 0.18, 0.62, 0.04) + (grain * self.uniform(count, 0.02, 0.2))[:, None]
+        asphalt = asphalt + (patches * self.uniform(count, 0, 0.3))[:, None]
+        ruts = torch.cos((u / lane_width) * 4 * math.pi) * self.uniform(count, -0.04, 0.04)
+        asphalt = asphalt + ruts[:, None]
+        verge = self.colours(count, 0.2, 0.7, 0.18) + (grain * 0.35 + patches * 0.35)[:, None]
+        pavement = self.colours(count, 0.35, 0.75, 0.05) + (grain * 0.1 + patches * 0.1)[:, None]
+        slabs = ((torch.remainder(u, 1.2) < 0.05) | (torch.remainder(z, 1.2) < 0.05)).float() * fade
+        pavement = pavement - 0.12 * slabs[:, None]
+        kerb_side = self.chance(count, 0.65)
+        edge = torch.maximum(left - shoulder - u, u - right - shoulder)
+        walk = kerb_side * (edge < self.uniform(count, 1.5, 5)).float()
+        kerb = kerb_side * (edge < 0.22).float()
+        side = verge * (1 - walk[:, None]) + pavement * walk[:, None]
+        side = side * (1 - kerb[:, None]) + self.colours(count, 0.4, 0.85, 0.03) * kerb[:, None]
+
+        paint, labels = self._markings(count, u, z, lane_width, lanes_left, lanes_right)
+        hidden = 1 - crossing
+        paint, labels = paint * hidden, labels * hidden
+        zebra = self.chance(count, 0.25) * ((z > cross_at - 4) & (z < cross_at - 1.2)).float()
+        zebra = zebra * (torch.remainder(u, 1.0) < 0.5).float() * (1 - crossing)
+        worn = (0.75 + self.sample(fine, u * 0.3, z * 0.2)).clamp(0, 1)
+        white = self.colours(count, 0.6, 0.98, 0.03)
+        yellow = torch.tensor([0.85, 0.65, 0.15], device=self.device).view(1, 3, 1, 1)
+        yellow_left = (self.chance(count, 0.35) * (u < -0.3 * lane_width).float())[:, None]
+        colour = white * (1 - yellow_left) + yellow * yellow_left
+        strength = (torch.maximum(paint, zebra) * worn * self.uniform(count, 0.45, 1.0))[:, None]
+        surface = asphalt * (1 - strength) + colour * strength
+        image = torch.where(on_road[:, None] > 0, surface, side)
+        # Shadows of trees and houses lie across everything.
+        shade = (self.sample(self.noise(count, 4), u * 0.05 + 0.3, z * 0.03) > self.uniform(count, 0.0, 0.6)).float()
+        image = image * (1 - (shade * self.uniform(count, 0, 0.65))[:, None])
+        return _Road(image.clamp(0, 1), on_road, labels * on_road, left, right, lane_width, offset)
+
+    def _markings(
+        self, count: int, u: torch.Tensor, z: torch.Tensor, width: torch.Tensor, left: torch.Tensor, right: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Paint, and its label: the line as if dashes had no gaps, a little wider, as people label lanes."""
+        place = u / width + 0.5
+        index = torch.round(place)
+        distance = (place - index).abs() * width
+        inside = ((index >= -left) & (index <= right + 1)).float()
+        border = ((index == -left) | (index == right + 1)).float()
+        thickness = self.uniform(count, 0.05, 0.13)
+        period = self.uniform(count, 4, 14)
+        dash = (torch.remainder(z + self.uniform(count, 0, 10), period) < period * self.uniform(count, 0.25, 0.6)).float()
+        dashed = 1 - border * self.chance(count, 0.85)
+        drawn = inside * (1 - dashed * (1 - dash))
+        exists = inside * torch.where(border > 0, self.chance(count, 0.75), self.chance(count, 0.9))
+        # Far away a line is thinner than a pixel, and a camera still shows it.
+        reach = thickness + z * 0.0012
+        line = (distance < reach).float() * exists
+        # Labels of lanes are as wide as a fixed number of pixels at every distance.
+        label = (distance < 0.08 + z * 0.006).float() * exists
+        return line * drawn, label
+
+    def _background(self, count: int, x: torch.Tensor, down: torch.Tensor, focal: torch.Tensor) -> torch.Tensor:
+        turn, rise = torch.atan(x / focal), -down
+        sky_low, sky_high = self.colours(count, 0.55, 1.0, 0.08), self.colours(count, 0.3, 0.9, 0.15)
+        mix = (rise * 2.2).clamp(0, 1)[:, None]
+        clouds = self.sample(self.noise(count, 4, 4), turn * 0.5 + 0.5, rise * 1.2) * self.uniform(count, 0, 0.5)
+        picture = (sky_low * (1 - mix) + sky_high * mix + clouds[:, None]).clamp(0, 1)
+        for low, high, cells in ((0.0, 0.10, 3), (0.02, 0.22, 10)):
+            outline = self.sample(self.noise(count, cells, 4), turn * 0.35 + 0.5, torch.zeros_like(turn) + 0.37)
+            top = self.uniform(count, low, high) + outline * self.uniform(count, 0.05, 0.3)
+            texture = self.sample(self.noise(count, 24), turn * 1.5, rise * 1.5)
+            leaves = self.colours(count, 0.1, 0.5, 0.12) + (texture * self.uniform(count, 0.1, 0.5))[:, None]
+            there = ((rise < top).float() * self.chance(count, 0.8))[:, None]
+            picture = picture * (1 - there) + leaves * there
+        # House fronts: columns of random height with windows.
+        fronts = self.uniform(count, 3, 16)
+        column = torch.floor(turn * fronts)
+        seed = torch.sin(column * 12.9898 + self.uniform(count, 0, 100)) * 43758.5453
+        height = (seed - torch.floor(seed)) * self.uniform(count, 0.05, 0.6)
+        street = (turn.abs() > self.uniform(count, 0.0, 0.25)).float()
+        shown = (rise < height).float() * street * self.chance(count, 0.55)
+        tone = torch.sin(column * 7.7 + self.uniform(count, 0, 100)) * 0.15
+        windows = ((torch.remainder(turn * 40, 1) < 0.5) & (torch.remainder(rise * self.uniform(count, 15, 45), 1) < 0.5)).float()
+        wall = self.colours(count, 0.25, 0.75, 0.12) + tone[:, None] - (windows * self.uniform(count, 0, 0.35))[:, None]
+        picture = picture * (1 - shown[:, None]) + wall.clamp(0, 1) * shown[:, None]
+        # Poles and trunks.
+        trunk = torch.remainder(turn * self.uniform(count, 4, 12) + self.uniform(count, 0, 1), 1)
+        pole = (trunk < self.uniform(count, 0.005, 0.06)).float() * (rise < self.uniform(count, 0.1, 0.5)).float()
+        pole = (pole * self.chance(count, 0.5))[:, None]
+        return (picture * (1 - pole) + self.colours(count, 0.05, 0.6, 0.05) * pole).clamp(0, 1)
+
+    def _traffic(
+        self,
+        canvas: "_Canvas",
+        count: int,
+        focal: torch.Tensor,
+        camera: torch.Tensor,
+        pitch: torch.Tensor,
+        roll: torch.Tensor,
+        yaw: torch.Tensor,
+        bend: torch.Tensor,
+        road: "_Road",
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Paints vehicles and people far to near; gives the boxes of vehicles that stay visible."""
+        places = torch.rand(count, MAX_VEHICLES, generator=self.random, device=self.device)
+        depths = (4.5 + 85 * places**2).sort(1, descending=True).values[..., None, None]
+        crowd = self.uniform(count, 0.05, 0.95)
+        x, y = self.x + roll * self.y, self.y - roll * self.x
+        owners = torch.full_like(canvas.drivable, -1)
+        boxes, areas = [], []
+        for index in range(MAX_VEHICLES):
+            z = depths[:, index]
+            present = (self.uniform(count, 0, 1) < crowd).float()
+            person = self.chance(count, 0.15)
+            large = self.chance(count, 0.18)
+            wide = torch.where(large > 0, self.uniform(count, 2.2, 2.7), self.uniform(count, 1.6, 2.0))
+            tall = torch.where(large > 0, self.uniform(count, 2.3, 3.8), self.uniform(count, 1.35, 1.95))
+            long = torch.where(large > 0, self.uniform(count, 6, 12), self.uniform(count, 3.6, 5))
+            wide, tall, long = (
+                torch.where(person > 0, self.uniform(count, low, high), size)
+                for size, low, high in ((wide, 0.4, 0.8), (tall, 1.4, 1.9), (long, 0.3, 0.5))
+            )
+            # Some stand or drive across: their flank faces the camera.
+            turned = self.chance(count, 0.15) * (1 - person)
+            wide, long = torch.where(turned > 0, long, wide), torch.where(turned > 0, wide, long)
+            span = road.right - road.left
+            lane = torch.floor(self.uniform(count, 0, 1) * (span / road.lane_width).round())
+            centre = road.left + (lane + 0.5) * road.lane_width + self.uniform(count, -0.4, 0.4)
+            # Parked at either edge, as streets have them.
+            edge = torch.where(self.chance(count, 0.5) > 0, road.left - self.uniform(count, 0, 3), road.right + self.uniform(count, 0, 3))
+            aside = torch.maximum(self.chance(count, 0.35), person)
+            lateral = torch.where(aside > 0, edge, centre) - road.offset
+            own_lane = ((lateral.abs() < 2.2) & (z < 7)).float()
+            present = present * (1 - own_lane)
+
+            def column(depth: torch.Tensor, sideways: torch.Tensor) -> torch.Tensor:
+                return (lateral + sideways + bend * depth * depth * 0.5 - yaw * depth) / depth * focal
+
+            def row(depth: torch.Tensor, up: torch.Tensor | float) -> torch.Tensor:
+                return ((camera - up) / depth - pitch) * focal
+
+            back = z + long
+            near_left, near_right = column(z, -wide / 2), column(z, wide / 2)
+            far_left, far_right = column(back, -wide / 2), column(back, wide / 2)
+            top, bottom = row(z, tall), row(z, 0.0)
+            far_top, far_bottom = row(back, tall), row(back, 0.0)
+            painted = self._vehicle(
+                canvas, count, x, y, present, person, turned,
+                (near_left, near_right, top, bottom), (far_left, far_right, far_top, far_bottom),
+            )
+            owners = torch.where(painted > 0, float(index), owners)
+            canvas.drivable = canvas.drivable * (1 - painted)
+            canvas.lanes = canvas.lanes * (1 - painted)
+            areas.append((painted.sum((1, 2)), present.flatten() * (1 - person.flatten())))
+            big = 1e6
+            inside = painted > 0
+            columns = torch.arange(self.width, device=self.device).view(1, 1, -1).float()
+            rows = torch.arange(self.height, device=self.device).view(1, -1, 1).float()
+            boxes.append(
+                torch.stack(
+                    (
+                        torch.where(inside, columns, big).amin((1, 2)),
+                        torch.where(inside, rows, big).amin((1, 2)),
+                        torch.where(inside, columns + 1, 0.0).amax((1, 2)),
+                        torch.where(inside, rows + 1, 0.0).amax((1, 2)),
+                    ),
+                    -1,
+                )
+            )
+        corners = torch.stack(boxes, 1)
+        visible = torch.stack([(owners == index).sum((1, 2)) for index in range(MAX_VEHICLES)], 1)
+        drawn = torch.stack([area for area, _ in areas], 1)
+        vehicle = torch.stack([there for _, there in areas], 1)
+        size = (corners[..., 2:] - corners[..., :2]).amin(-1)
+        valid = (vehicle > 0) & (drawn > 20) & (size >= 5) & (visible > 0.35 * drawn)
+        return torch.where(valid[..., None], corners, 0.0), valid
+
+    def _vehicle(
+        self,
+        canvas: "_Canvas",
+        count: int,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        present: torch.Tensor,
+        person: torch.Tensor,
+        turned: torch.Tensor,
+        near: tuple[torch.Tensor, ...],
+        far: tuple[torch.Tensor, ...],
+    ) -> torch.Tensor:
+        """Paints one body a picture: flank, roof line, near face, windows, lights, wheels, shadow. Gives what it covers."""
+        left, right, top, bottom = near
+        far_left, far_right, far_top, far_bottom = far
+        s, t = (x - left) / (right - left).clamp(min=1), (y - top) / (bottom - top).clamp(min=1)
+        # The cabin narrows upwards, and corners are round.
+        narrow = self.uniform(count, 0.0, 0.16) * (0.45 - t).clamp(min=0) * 2
+        rounded = ((s - 0.5).abs() * 2) ** 6 * 0.08
+        face = ((s > narrow) & (s < 1 - narrow) & (t > rounded) & (t < 0.97)).float()
+        ellipse = (((s - 0.5) * 2) ** 2 + ((t - 0.5) * 2) ** 4 < 1).float()
+        face = torch.where(person > 0, ellipse, face) * present
+
+        # The flank runs from the near face's edge to the far face's, on the side that the camera sees.
+        see_right = (right < 0).float()
+        a, b = torch.where(see_right > 0, right, left), torch.where(see_right > 0, far_right, far_left)
+        along = (x - a) / torch.where((b - a).abs() < 1e-3, 1e-3, b - a)
+        side_top, side_bottom = top + (far_top - top) * along, bottom + (far_bottom - bottom) * along
+        v = (y - side_top) / (side_bottom - side_top).clamp(min=1)
+        seen = ((right < 0) | (left > 0)).float()
+        slope = 0.35 * ((along - 0.72).clamp(min=0) / 0.28) + 0.1 * ((0.12 - along).clamp(min=0) / 0.12)
+        flank = ((along >= 0) & (along <= 1) & (v > slope) & (v < 0.93)).float() * seen * present * (1 - person)
+
+        paint = self.colours(count, 0.03, 0.95, 0.03)
+        vivid = torch.rand(count, 3, 1, 1, generator=self.random, device=self.device)
+        body = torch.where(self.chance(count, 0.4)[:, None] > 0, vivid, paint)
+        light = self.uniform(count, 0.7, 1.15)
+        gloss = ((0.5 - t) * 0.25).clamp(-0.15, 0.15)
+        colour = body * light[:, None] + gloss[:, None]
+        glass = self.colours(count, 0.03, 0.4, 0.04)
+
+        def put(base: torch.Tensor, mask: torch.Tensor, what: torch.Tensor) -> torch.Tensor:
+            return base * (1 - mask[:, None]) + what * mask[:, None]
+
+        is_car = 1 - person
+        window = ((t > 0.09) & (t < self.uniform(count, 0.34, 0.48)) & (s > narrow + 0.09) & (s < 0.91 - narrow)).float()
+        rear = put(colour, window * is_car * (1 - self.chance(count, 0.1)), glass)
+        lamp_row = self.uniform(count, 0.45, 0.6)
+        lamps = ((t > lamp_row) & (t < lamp_row + 0.12) & ((s - 0.5).abs() > 0.33)).float() * is_car * (1 - turned)
+        red = torch.tensor([0.75, 0.06, 0.05], device=self.device).view(1, 3, 1, 1)
+        white = torch.tensor([0.95, 0.95, 0.85], device=self.device).view(1, 3, 1, 1)
+        rear = put(rear, lamps, torch.where(self.chance(count, 0.65)[:, None] > 0, red, white))
+        plate = ((t > 0.62) & (t < 0.72) & ((s - 0.5).abs() < 0.14)).float() * is_car * (1 - turned)
+        rear = put(rear, plate * self.chance(count, 0.8), self.colours(count, 0.6, 0.95, 0.1))
+        bumper = ((t > self.uniform(count, 0.74, 0.84)) & (t < 0.9)).float() * is_car * self.chance(count, 0.5)
+        rear = put(rear, bumper, colour * 0.5)
+        under = ((t > 0.86) & ((s - 0.5).abs() < 0.3)).float() * is_car
+        tyres = ((t > 0.82) & ((s - 0.5).abs() > 0.32)).float() * is_car * (1 - turned)
+        wheel = ((torch.remainder(s, 0.62) - 0.2).abs() < 0.1).float() * (t > 0.74).float() * turned
+        dark = torch.maximum(torch.maximum(under, tyres), wheel)
+        rear = put(rear, dark, self.colours(count, 0.02, 0.12, 0.01))
+        skin = put(rear, person * (t < 0.16).float(), self.colours(count, 0.25, 0.8, 0.1))
+
+        flank_colour = body * self.uniform(count, 0.5, 1.1)[:, None] + (0.12 * (0.5 - v))[:, None]
+        panes = ((v > slope + 0.08) & (v < 0.45) & (along > 0.1) & (along < 0.85) & (torch.remainder(along, 0.33) > 0.03)).float()
+        flank_colour = put(flank_colour, panes, glass)
+        wheels = (((along - 0.2).abs() < 0.085) | ((along - 0.8).abs() < 0.085)).float() * (v > 0.68).float()
+        flank_colour = put(flank_colour, wheels, self.colours(count, 0.02, 0.15, 0.01))
+
+        # The shadow below grounds the body; it is road still.
+        spread = (right - left) * 0.06
+        shadow = ((x > left - spread) & (x < right + spread) & (y > bottom - (bottom - top) * 0.1)).float()
+        shadow = shadow * (y < bottom + (bottom - top) * 0.05).float() * present * self.uniform(count, 0.2, 0.85)
+        image = canvas.image * (1 - shadow[:, None])
+        image = put(image, flank, flank_colour.clamp(0, 1))
+        canvas.image = put(image, face, skin.clamp(0, 1))
+        return torch.maximum(face, flank)
+
+    def _bonnet(self, canvas: "_Canvas", count: int) -> None:
+        """In some cameras the own car's bonnet covers the lowest rows."""
+        depth = self.uniform(count, 0.02, 0.16) * self.height * self.chance(count, 0.35)
+        curve = depth * (1 - (self.x / (0.5 * self.width * self.uniform(count, 0.9, 1.6))) ** 2)
+        covered = (self.y > self.height / 2 - curve).float()
+        colour = self.colours(count, 0.02, 0.6, 0.08) + (0.2 * self.y / self.height)[:, None]
+        canvas.image = canvas.image * (1 - covered[:, None]) + colour.clamp(0, 1) * covered[:, None]
+        canvas.drivable = canvas.drivable * (1 - covered)
+        canvas.lanes = canvas.lanes * (1 - covered)
+
+    def _sensor(self, image: torch.Tensor, count: int, z: torch.Tensor, ground: torch.Tensor) -> torch.Tensor:
+        fog = self.chance(count, 0.3) * self.uniform(count, 0.002, 0.03)
+        depth = torch.where(ground > 0, z, FAR)
+        veil = (1 - torch.exp(-depth * fog))[:, None]
+        image = image * (1 - veil) + self.colours(count, 0.5, 0.9, 0.04) * veil
+        night = self.chance(count, 0.12)
+        beam = torch.exp(-((self.x / self.width) ** 2) * 6 - ((self.y / self.height - 0.2) ** 2) * 10)
+        image = image * (1 - night * (1 - 0.12 - 0.5 * beam))[:, None]
+        image = image.clamp(0, 1) ** self.uniform(count, 0.6, 1.6)[:, None] * (0.9 + self.colours(count, 0.0, 0.2, 0.08))
+        image = (image - 0.5) * self.uniform(count, 0.6, 1.25)[:, None] + 0.5 + self.uniform(count, -0.1, 0.1)[:, None]
+        soft = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        blur = self.uniform(count, 0, 1)[:, None]
+        image = soft * blur + image * (1 - blur)
+        noise = torch.randn(image.shape, generator=self.random, device=self.device)
+        return (image + noise * self.uniform(count, 0, 0.05)[:, None]).clamp(0, 1)
+
+
+@dataclass
+class _Canvas:
+    image: torch.Tensor
+    drivable: torch.Tensor
+    lanes: torch.Tensor
+
+
+@dataclass
+class _Road:
+    """image [N, 3, H, W], drivable and lanes [N, H, W]; the edges, lane width and own offset in metres [N, 1, 1]."""
+
+    image: torch.Tensor
+    drivable: torch.Tensor
+    lanes: torch.Tensor
+    left: torch.Tensor
+    right: torch.Tensor
+    lane_width: torch.Tensor
+    offset: torch.Tensor
