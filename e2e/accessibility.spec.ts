@@ -47,6 +47,14 @@ for (const colorScheme of ['light', 'dark'] as const) {
   });
 }
 
+test('the bench has no violations, before and after a run', async ({ page }) => {
+  await page.goto('/bench.html');
+  expect(await violations(page)).toEqual([]);
+  await page.getByRole('button', { name: 'Start' }).click();
+  await expect(page.getByRole('button', { name: 'Copy result' })).toBeVisible({ timeout: 35_000 });
+  expect(await violations(page)).toEqual([]);
+});
+
 test('the samples have no violations', async ({ page }) => {
   for (const sample of ['/script-tag.html', '/element.html', '/csp.html', '/react/']) {
     await page.goto(sample);

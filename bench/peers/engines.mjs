@@ -27,6 +27,9 @@ import { DecoderSession } from './ort-decoder.mjs';
 const engines = { vitrail, onnxruntime, wllama };
 window.engines = engines;
 
+/** The address of a file of a peer. */
+const peerFile = (name) => new URL(`/peers/${name}`, location.href).href;
+
 async function vitrail({ shape, contextLength }) {
   const began = performance.now();
   const runtime = await window.vitrail.createRuntime({ powerPreference: 'high-performance' });
@@ -70,8 +73,8 @@ async function callsOfAToken(runtime, model) {
 
 async function onnxruntime({ shape, ...model }) {
   const began = performance.now();
-  const ort = await import('/peers/ort.webgpu.bundle.min.mjs');
-  ort.env.wasm.wasmPaths = new URL('/peers/', location.href).href;
+  const ort = await import(peerFile('ort.webgpu.bundle.min.mjs'));
+  ort.env.wasm.wasmPaths = peerFile('');
   ort.env.webgpu.powerPreference = 'high-performance';
   const session = await DecoderSession.create(ort, {
     ...model,
@@ -100,11 +103,11 @@ async function onnxruntime({ shape, ...model }) {
 
 async function wllama({ shape, contextLength }) {
   const began = performance.now();
-  const { Wllama, LoggerWithoutDebug } = await import('/peers/wllama.js');
+  const { Wllama, LoggerWithoutDebug } = await import(peerFile('wllama.js'));
   const lines = [];
   const keep = (...parts) => lines.push(parts.join(' '));
   const logger = { ...LoggerWithoutDebug, debug: keep, log: keep, warn: keep, error: keep };
-  const wasm = new URL('/peers/wllama.wasm', location.href).href;
+  const wasm = peerFile('wllama.wasm');
   const instance = new Wllama({ default: wasm }, { allowOffline: true, logger });
   const file = await (await fetch(`/models/${shape}.gguf`)).blob();
   await instance.loadModel([file], { n_ctx: contextLength, n_batch: 2048, log_level: 2 });

@@ -2,12 +2,14 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { BenchRow } from './measure.ts';
 
-/** Draws prefill and decode speed over the prompt's length, both axes logarithmic. Returns what redraws it. */
+/** Draws prefill and decode speed over the prompt's length, both axes logarithmic. */
 export function drawPlot(target: HTMLElement, rows: readonly BenchRow[]): void {
   target.replaceChildren();
-  const style = getComputedStyle(target);
-  const color = (name: string): string => style.getPropertyValue(name).trim();
-  const axis = { stroke: style.color, grid: { stroke: color('--plot-grid'), width: 1 } };
+  const color = (name: string): string => resolvedColor(target, name);
+  const axis = {
+    stroke: getComputedStyle(target).color,
+    grid: { stroke: color('--plot-grid'), width: 1 },
+  };
   const series = (label: string, stroke: string) => ({
     label,
     stroke,
@@ -36,6 +38,14 @@ export function drawPlot(target: HTMLElement, rows: readonly BenchRow[]): void {
     rows.map((row) => row.decodeTokensPerSecond),
   ];
   new uPlot(options, data, target);
+}
+
+/** The canvas needs a plain color; the property may hold one for each theme. */
+function resolvedColor(target: HTMLElement, property: string): string {
+  target.style.color = `var(${property})`;
+  const { color } = getComputedStyle(target);
+  target.style.color = '';
+  return color;
 }
 
 function lengthLabel(tokens: number | null): string {
