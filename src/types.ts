@@ -145,3 +145,13 @@ export interface Support {
   fallback: boolean;
   missing: string[];
 }
+
+/** A pinhole camera: right-handed, metres, degrees. */
+export interface Camera {
+  position: readonly [number, number, number];
+  target: readonly [number, number, number];
+  /** Default: y up. */
+  up?: readonly [number, number, number];
+  /** Vertical field of view in degrees. */
+  fovY: number;
+}

@@ -1,4 +1,4 @@
-import { halfToNumber } from './half.ts';
+import { halfToNumber } from '../quant/half.ts';
 import {
   checkedCount,
   corruptSplats,

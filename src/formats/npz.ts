@@ -1,4 +1,4 @@
-import { halfToNumber } from './half.ts';
+import { halfToNumber } from '../quant/half.ts';
 import { corruptSplats, unsupportedSplats } from './splat-cloud.ts';
 import { readZip } from './zip.ts';
 

@@ -1,5 +1,5 @@
 import { decompress as decompressZstd } from 'fzstd';
-import { halfToNumber } from './half.ts';
+import { halfToNumber } from '../quant/half.ts';
 import { inflate } from './inflate.ts';
 import {
   checkedCount,
