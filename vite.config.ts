@@ -67,7 +67,9 @@ function site(location: ModelLocation): UserConfig {
       emptyOutDir: true,
       target: 'es2022',
       rolldownOptions: {
-        input: [resolve(root, 'demo/index.html'), resolve(root, 'demo/react/index.html')],
+        input: ['index.html', 'avatar.html', 'react/index.html'].map((page) =>
+          resolve(root, 'demo', page),
+        ),
       },
     },
   };

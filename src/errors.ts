@@ -38,6 +38,11 @@ export class VitrailError extends Error {
   readonly fix: string;
   readonly detail: Record<string, unknown>;
 
+  /** Parts of the runtime that are loaded later bring a copy of this class: its errors are of this type too. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'VitrailError' && 'code' in value;
+  }
+
   constructor(code: VitrailErrorCode, message: string, init: VitrailErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });
     this.code = code;

@@ -1,7 +1,11 @@
 export type {
+  AttachOptions,
+  Avatar,
+  AvatarView,
   DeviceListener,
   Generation,
   LanguageModel,
+  LoadAvatarOptions,
   ModelStore,
   Runtime,
   RuntimeOptions,

@@ -18,10 +18,13 @@ export function buildValues(location: ModelLocation, options: { minify: boolean 
   ];
 }
 
+const splatsPart = 'workers/splats.part.ts';
+
 /** The scripts for pages without a bundler, by their file names in dist/. */
 export const standaloneScripts: Readonly<Record<string, string>> = {
   'vitrail.iife.js': 'src/client/script-tag.ts',
   'vitrail.worker.js': 'workers/runtime.worker.ts',
+  'vitrail.splats.js': splatsPart,
 };
 
 /** Bundles an entry into one classic script. */
@@ -37,6 +40,7 @@ export async function bundleScript(
     plugins: [
       workerOfOwnText(),
       embeddedModel(urlBesideScript),
+      shadersOf(entry),
       ...(options.minify ? [minifyWgslImports()] : []),
     ],
     build: {
@@ -60,6 +64,22 @@ export async function bundleScript(
 
 const globalName = 'vitrail';
 const workerModule = 'virtual:vitrail-worker';
+
+/** Kernels of splats go into their own part, and their shaders with them; the rest stays in the worker. */
+function shadersOf(entry: string): Plugin {
+  const all = "'../../shaders/*/*.wgsl'";
+  const shared = 'splat,tiles,spherical-harmonics';
+  const wanted =
+    entry === splatsPart
+      ? `'../../shaders/splats/*.wgsl', '../../shaders/lib/{grid,${shared}}.wgsl'`
+      : `${all}, '!../../shaders/splats/*.wgsl', '!../../shaders/lib/{${shared}}.wgsl'`;
+  return {
+    name: 'vitrail:shaders-of-part',
+    enforce: 'pre',
+    transform: (code, id) =>
+      id.endsWith('/src/gpu/shader-library.ts') ? code.replace(all, wanted) : null,
+  };
+}
 
 /** For modules: the worker is a text inside. Bundlers may do to modules what they like without breaking it. */
 function inlinedWorker(options: { minify: boolean }): Plugin {
@@ -110,33 +130,38 @@ function embeddedModels(): EmbeddedModel[] {
 
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
 const urlPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
+const partPlaceholder = '__VITRAIL_SPLATS_PART_URL__';
 
 function embeddedModel(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
   const model = embeddedModels()[0];
-  const url = model ? urlOf(model.file) : 'undefined';
+  const url = model ? urlOf(`models/${model.file}`) : 'undefined';
+  const partUrl = urlOf('vitrail.splats.js');
   return {
     name: 'vitrail:embedded-model',
     resolveId: (source) => (source === id.slice(1) ? id : null),
     load(requested) {
       if (requested !== id) return null;
       return `export const embeddedModelFile = ${JSON.stringify(model?.file ?? null)};
-export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};`;
+export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};
+export const splatsPartUrl = ${this.environment.mode === 'dev' ? partUrl : partPlaceholder};`;
     },
     renderChunk: (code) =>
-      code.includes(urlPlaceholder) ? code.replaceAll(urlPlaceholder, url) : null,
+      code.includes('__VITRAIL_')
+        ? code.replaceAll(urlPlaceholder, url).replaceAll(partPlaceholder, partUrl)
+        : null,
   };
 }
 
-/** The code that gives the address of an embedded model. */
+/** The code that gives the address of a file beside the scripts: an embedded model, a part that is loaded later. */
 type UrlExpression = (file: string) => string;
 
 const urlExpressions: Record<ModelLocation, UrlExpression> = {
-  'beside-module': (file) => `new URL("./models/${file}", import.meta.url).href`,
-  'above-module': (file) => `new URL("../models/${file}", import.meta.url).href`,
+  'beside-module': (file) => `new URL("./${file}", import.meta.url).href`,
+  'above-module': (file) => `new URL("../${file}", import.meta.url).href`,
   'server-root': (file) =>
-    `(globalThis.location ? new URL("/models/${file}", location.href).href : undefined)`,
+    `(globalThis.location ? new URL("/${file}", location.href).href : undefined)`,
 };
 
 const urlBesideScript: UrlExpression = (file) =>
-  `(globalThis.document?.currentScript?.src ? new URL("models/${file}", document.currentScript.src).href : undefined)`;
+  `(globalThis.document?.currentScript?.src ? new URL("${file}", document.currentScript.src).href : undefined)`;

@@ -1,16 +1,19 @@
-import { embeddedModelFile, embeddedModelUrl } from 'virtual:vitrail-embedded';
+import { embeddedModelFile, embeddedModelUrl, splatsPartUrl } from 'virtual:vitrail-embedded';
 import { abortedError, invalidArgument, VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
-import type { DeviceEvent, LoadedModel } from '../rpc/contract.ts';
+import type { DeviceEvent, LoadedAvatar, LoadedModel } from '../rpc/contract.ts';
 import type { LoadOptions, LoadProgress, RuntimeInfo, RuntimeStats, Source } from '../types.ts';
 import type {
+  Avatar,
   DeviceListener,
   LanguageModel,
+  LoadAvatarOptions,
   ModelStore,
   Runtime,
   RuntimeOptions,
   Tokenizer,
 } from './api.ts';
+import { WorkerAvatar } from './avatar.ts';
 import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
 import { createModelStore } from './model-store.ts';
 import { wireSource } from './source.ts';
@@ -21,7 +24,7 @@ import { createWorker, workerStartError } from './worker.ts';
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const { workerUrl, modelsUrl, ...startOptions } = options;
+  const { workerUrl, modelsUrl, splatsUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
   const devices = new DeviceEvents();
   const info = await connection.start(
@@ -29,7 +32,9 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     (event) => devices.fire(event),
     (cause) => workerStartError(workerUrl, cause),
   );
-  return new WorkerRuntime(connection, info, devices, modelsUrl);
+  const part =
+    splatsUrl ?? (workerUrl && new URL('vitrail.splats.js', new URL(workerUrl, pageUrl())));
+  return new WorkerRuntime(connection, info, devices, { modelsUrl, splatsUrl: part });
 }
 
 class DeviceEvents {
@@ -51,24 +56,24 @@ class WorkerRuntime implements Runtime {
   readonly store: ModelStore;
   readonly #connection: WorkerConnection;
   readonly #devices: DeviceEvents;
-  readonly #modelsUrl: string | URL | undefined;
+  readonly #urls: FileUrls;
   #askedToPersist = false;
 
   constructor(
     connection: WorkerConnection,
     info: RuntimeInfo,
     devices: DeviceEvents,
-    modelsUrl: string | URL | undefined,
+    urls: FileUrls,
   ) {
     this.#connection = connection;
     this.#devices = devices;
-    this.#modelsUrl = modelsUrl;
+    this.#urls = urls;
     this.info = info;
     this.store = createModelStore(connection);
   }
 
   async loadModel(
-    source: Source = embeddedSource(this.#modelsUrl),
+    source: Source = embeddedSource(this.#urls.modelsUrl),
     options: LoadOptions = {},
   ): Promise<LanguageModel> {
     const { signal, onProgress, ...settings } = options;
@@ -106,8 +111,16 @@ class WorkerRuntime implements Runtime {
     throw notThereYet('Detectors');
   }
 
-  async loadAvatar(_source?: Source): Promise<never> {
-    throw notThereYet('Avatars');
+  async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<Avatar> {
+    const sent = wireSource(source, pageUrl());
+    const partUrl = this.#urls.splatsUrl ?? splatsPartUrl;
+    if (partUrl === undefined) throw noSplatsUrl();
+    const loaded = await this.#connection.stream<LoadProgress, LoadedAvatar>(
+      (service, port) => service.loadAvatar(sent, new URL(partUrl, pageUrl()).href, port),
+      options.signal,
+      options.onProgress,
+    );
+    return new WorkerAvatar(this.#connection, loaded);
   }
 
   stats(): Promise<RuntimeStats> {
@@ -127,6 +140,20 @@ class WorkerRuntime implements Runtime {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+/** Where files are that are loaded later; undefined: beside this script. */
+interface FileUrls {
+  modelsUrl: string | URL | undefined;
+  splatsUrl: string | URL | undefined;
+}
+
+function noSplatsUrl(): VitrailError {
+  return invalidArgument(
+    'client/avatar',
+    'This page does not say where vitrail.splats.js is.',
+    'Pass splatsUrl to createRuntime: the address of vitrail.splats.js of this version.',
+  );
 }
 
 /** Browsers may ask the visitor before they agree to persist: not for a small file. */

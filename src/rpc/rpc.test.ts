@@ -91,6 +91,8 @@ function partsWith(
         });
         return model;
       },
+      loadAvatar: async () => Promise.reject(new Error('no avatars here')),
+      disposeAvatar: () => {},
       on: (name, listener) => listeners.set(name, listener),
       dispose: () => {},
       ...engine,

@@ -1,7 +1,10 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
 import type { LoadOptions, RuntimeInfo, RuntimeStats, Source } from '../types.ts';
+import type { ServedAvatar } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
+import { readSource } from './read-source.ts';
+import { type RestorableAvatar, splatsPart } from './splats-part.ts';
 
 export type EngineEvent = 'devicelost' | 'devicerestored';
 type Listener = (message: string) => void;
@@ -13,6 +16,7 @@ type Listener = (message: string) => void;
 export class Engine {
   readonly #options: GpuOptions;
   readonly #models = new Set<EngineModel>();
+  readonly #avatars = new Set<RestorableAvatar>();
   readonly #listeners: Record<EngineEvent, Set<Listener>> = {
     devicelost: new Set(),
     devicerestored: new Set(),
@@ -66,9 +70,33 @@ export class Engine {
     return model;
   }
 
+  /** Loads splats or an avatar with the part at `partUrl`. An abort or a failure leaves nothing on the GPU. */
+  async loadAvatar(
+    source: Source,
+    partUrl: string,
+    options: Pick<LoadOptions, 'signal' | 'onProgress'> = {},
+  ): Promise<RestorableAvatar> {
+    throwIfAborted(options.signal, 'engine/load');
+    const bytes = await readSource(source, options);
+    await this.#restoring;
+    this.#checkOpen();
+    const avatar = await splatsPart(partUrl).openAvatar(this.#gpu, bytes);
+    if (this.#disposed || options.signal?.aborted) {
+      avatar.dispose();
+      throw abortedError('engine/load');
+    }
+    this.#avatars.add(avatar);
+    return avatar;
+  }
+
+  disposeAvatar(avatar: ServedAvatar): void {
+    if (this.#avatars.delete(avatar as RestorableAvatar)) avatar.dispose();
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    for (const avatar of this.#avatars) this.disposeAvatar(avatar);
     await Promise.all([...this.#models].map((model) => model.dispose()));
     this.#gpu.dispose();
   }
@@ -106,6 +134,7 @@ export class Engine {
       }
       this.#gpu = gpu;
       for (const model of this.#models) await model.restore(gpu);
+      for (const avatar of this.#avatars) await avatar.restore(gpu);
       this.#watch(gpu);
       this.#tell('devicerestored', '');
     } catch (thrown) {

@@ -1,7 +1,8 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import { halfToNumber } from '../quant/half.ts';
+import type { RasterMethod } from '../types.ts';
 import type { ViewTransform } from './camera.ts';
-import { type Background, type RasterMethod, type SceneObject, SplatRenderer } from './renderer.ts';
+import { type Background, type SceneObject, SplatRenderer } from './renderer.ts';
 
 export interface Picture {
   width: number;

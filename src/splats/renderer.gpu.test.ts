@@ -3,13 +3,13 @@ import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import { fetchData, hasData } from '../testing/data.ts';
 import { randomCloud } from '../testing/splats.ts';
-import type { Camera } from '../types.ts';
+import type { Camera, RasterMethod } from '../types.ts';
 import { framingCamera, type ViewTransform, viewTransform } from './camera.ts';
 import { SplatGeometry } from './geometry.ts';
 import { renderPicture } from './picture.ts';
 import { Pose } from './pose.ts';
 import { overBackground, psnr, type ReferenceObject, renderReference } from './render.ref.ts';
-import type { RasterMethod, SceneObject } from './renderer.ts';
+import type { SceneObject } from './renderer.ts';
 import { quaternionOfRotationVector, type Vec3 } from './vector.ts';
 
 const methods: RasterMethod[] = ['quads', 'tiles'];

@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { DispatchPlan, type PreparedDispatch, prepareDispatch } from '../gpu/kernel.ts';
 import { splatProject } from '../kernels/splat-project.ts';
 import { prepareSplatQuads, type SplatQuads } from '../kernels/splat-quads.ts';
+import type { RasterMethod } from '../types.ts';
 import type { ViewTransform } from './camera.ts';
 import { FrameData } from './frame-data.ts';
 import type { SplatGeometry } from './geometry.ts';
@@ -17,9 +18,6 @@ export interface SceneObject {
   pose: Pose | null;
   transform?: Affine;
 }
-
-/** How ellipses become pixels: instanced quads and blending, or a compute pass over tiles. */
-export type RasterMethod = 'quads' | 'tiles';
 
 /** R, G, B not multiplied by alpha, and alpha, 0..1. */
 export type Background = readonly [number, number, number, number];

@@ -1,0 +1,49 @@
+import { version } from '../../package.json';
+import { invalidArgument, VitrailError } from '../errors.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { ServedAvatar } from './avatar-contract.ts';
+
+/**
+ * What vitrail.splats.js puts into the worker's scope: everything about splats. It is a script of its own, so that pages without avatars
+ * do not load it. It shares the device with the rest and brings its own copies of what is small.
+ */
+export interface SplatsPart {
+  version: string;
+  openAvatar(gpu: Gpu, bytes: Uint8Array): Promise<RestorableAvatar>;
+}
+
+/** An avatar that survives the loss of the device. */
+export interface RestorableAvatar extends ServedAvatar {
+  restore(gpu: Gpu): Promise<void>;
+}
+
+export interface PartScope {
+  vitrailSplats?: SplatsPart;
+  importScripts?: (url: string) => void;
+}
+
+/** The part, loaded once. Throws `network` where the script is not at `url`, `invalid-argument` where it is of another version. */
+export function splatsPart(url: string): SplatsPart {
+  const scope = globalThis as PartScope;
+  if (!scope.vitrailSplats) importPart(scope, url);
+  const part = scope.vitrailSplats;
+  if (part?.version === version) return part;
+  throw invalidArgument(
+    'splats-part/version',
+    `The worker is Vitrail ${version}, ${url} is ${part?.version ?? 'something else'}.`,
+    `Serve the vitrail.splats.js of version ${version} there, and reload without the browser's cache.`,
+  );
+}
+
+function importPart(scope: PartScope, url: string): void {
+  try {
+    scope.importScripts?.(url);
+  } catch (cause) {
+    throw new VitrailError('network', `The part for splats at ${url} could not be loaded.`, {
+      where: 'splats-part/import',
+      fix: 'Serve vitrail.splats.js beside the script that runs (or beside workerUrl), as text/javascript, and allow it in script-src of a Content-Security-Policy.',
+      detail: { url },
+      cause,
+    });
+  }
+}
