@@ -28,6 +28,9 @@ const gold: [number, number, number] = [238, 172, 52];
 const emerald: [number, number, number] = [28, 132, 96];
 const sky: [number, number, number] = [92, 156, 232];
 
+/** Enough that panes have no holes. */
+const splatsPerArea = 11_000;
+
 const rings: readonly Ring[] = [
   { petals: 6, inner: 0.02, outer: 0.3, colors: [gold, ruby] },
   { petals: 12, inner: 0.34, outer: 0.78, colors: [cobalt, violet, ruby] },
@@ -40,12 +43,10 @@ function addRing(rows: Row[], { petals, inner, outer, colors }: Ring): void {
   const width = (2 * Math.PI) / petals;
   for (let petal = 0; petal < petals; petal += 1) {
     const base = colors[petal % colors.length] as [number, number, number];
-    for (let i = 0; i < 14_400 / petals; i += 1) {
-      const along = Math.sqrt(random());
-      const radius = inner + (outer - inner) * along;
-      // Petals narrow towards both ends.
-      const share = Math.sin(Math.PI * (0.12 + 0.8 * along)) * 0.46;
-      const angle = petal * width + (random() * 2 - 1) * width * share;
+    const area = (outer * outer - inner * inner) / petals;
+    for (let i = 0; i < area * splatsPerArea; i += 1) {
+      const radius = Math.sqrt(inner * inner + random() * area * petals);
+      const angle = petal * width + (random() * 2 - 1) * width * 0.5;
       const light = 0.72 + 0.5 * random() + 0.25 * Math.sin(radius * 21 + petal);
       rows.push({
         position: [
@@ -53,7 +54,7 @@ function addRing(rows: Row[], { petals, inner, outer, colors }: Ring): void {
           Math.sin(angle) * radius,
           0.05 * Math.cos(radius * 2.4) + (random() - 0.5) * 0.012,
         ],
-        scale: [0.011, 0.004, 0.0015],
+        scale: [0.014, 0.007, 0.0015],
         color: [base[0] * light, base[1] * light, base[2] * light, 214],
         angle: angle + (random() - 0.5) * 0.5,
       });
@@ -68,19 +69,19 @@ function addTracery(rows: Row[]): void {
     const shade = 26 + 26 * random();
     rows.push({
       position: [x, y, 0.06 * Math.cos(Math.hypot(x, y) * 2.4) + (random() - 0.5) * 0.02],
-      scale: [0.012, 0.005, 0.006],
+      scale: [0.016, 0.0055, 0.006],
       color: [shade, shade, shade + 6, 250],
       angle,
     });
   };
   for (const radius of [0.32, 0.8, 1.18, 1.21]) {
-    for (let i = 0; i < radius * 1500; i += 1) {
+    for (let i = 0; i < radius * 900; i += 1) {
       const angle = random() * 2 * Math.PI;
       lead(Math.cos(angle) * radius, Math.sin(angle) * radius, angle + Math.PI / 2);
     }
   }
   for (const { petals, inner, outer } of rings) {
-    for (let i = 0; i < petals * 130; i += 1) {
+    for (let i = 0; i < petals * 60; i += 1) {
       const angle = ((i % petals) + 0.5) * ((2 * Math.PI) / petals);
       const radius = inner + (outer - inner) * random();
       lead(Math.cos(angle) * radius, Math.sin(angle) * radius, angle);

@@ -3,11 +3,18 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VitrailError } from '../errors.ts';
-import { type PlyFormat, plyOf, randomCloud, splatFileOf, spzOf } from '../testing/splats.ts';
+import {
+  type PlyFormat,
+  plyOf,
+  randomCloud,
+  sogOf,
+  splatFileOf,
+  spzOf,
+} from '../testing/splats.ts';
 import { placeOnTriangles } from './gaussian-avatars.ts';
 import { parseNpz } from './npz.ts';
 import { parsePlySplats } from './ply-splats.ts';
-import type { ImageDecoder } from './sog.ts';
+import { type ImageDecoder, parseSog } from './sog.ts';
 import { emptyCloud, type SplatCloud, setRotation } from './splat-cloud.ts';
 import { readSplatFile } from './splats.ts';
 
@@ -98,6 +105,47 @@ describe('one scene in several formats', () => {
     };
     expectAlike(await read(spzOf(scene)), scene, limits);
     expectAlike(await read(new Uint8Array(gzipSync(spzOf(scene)))), scene, limits);
+  });
+});
+
+describe('SOG', () => {
+  const cloud = randomCloud(70, 1, 21);
+  const { meta, planes } = sogOf(cloud);
+  const name = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  const readPlane = async (file: string): Promise<Uint8Array> => new TextEncoder().encode(file);
+  const decode: ImageDecoder = async (file) => {
+    const plane = planes.get(name(file));
+    if (!plane) throw new Error('no such image');
+    return plane;
+  };
+  const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+  it('holds positions in 16 bits and the rest in codebooks', async () => {
+    expectAlike(await parseSog(json(meta), readPlane, decode), cloud, {
+      positions: 1e-4,
+      scales: 0.01,
+      opacities: 0.5 / 255 + 1e-6,
+      colors: 0.005,
+      sh: 0.003,
+      rotation: 1e-4,
+    });
+  });
+
+  it('gives splats or a typed error, whatever meta.json says', async () => {
+    const value = fc.oneof(fc.integer(), fc.string(), fc.constant(null), fc.constant([]));
+    const keys = ['version', 'count', 'means', 'scales', 'quats', 'sh0', 'shN'];
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...keys), value, async (key, wrong) => {
+        const changed = { ...meta, [key]: wrong };
+        await parseSog(json(changed), readPlane, decode).catch((thrown) =>
+          expect(thrown).toBeInstanceOf(VitrailError),
+        );
+      }),
+      { numRuns: 200 },
+    );
+    await expect(parseSog(json(meta), async () => null, decode)).rejects.toMatchObject({
+      code: 'model-corrupt',
+    });
   });
 });
 

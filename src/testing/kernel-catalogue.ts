@@ -15,12 +15,26 @@ import { matvecCases } from '../kernels/matvec.ref.ts';
 import { matvec } from '../kernels/matvec.ts';
 import { qkvCases } from '../kernels/qkv.ref.ts';
 import { qkv } from '../kernels/qkv.ts';
+import { radixCountCases } from '../kernels/radix-count.ref.ts';
+import { radixCount } from '../kernels/radix-count.ts';
+import { radixScanCases } from '../kernels/radix-scan.ref.ts';
+import { radixScan } from '../kernels/radix-scan.ts';
+import { radixScatterCases } from '../kernels/radix-scatter.ref.ts';
+import { radixScatter } from '../kernels/radix-scatter.ts';
 import { rmsNormCases } from '../kernels/rms-norm.ref.ts';
 import { rmsNorm } from '../kernels/rms-norm.ts';
 import { ropeCases } from '../kernels/rope.ref.ts';
 import { rope } from '../kernels/rope.ts';
 import { sampleCases } from '../kernels/sample.ref.ts';
 import { sample } from '../kernels/sample.ts';
+import { splatProjectCases } from '../kernels/splat-project.ref.ts';
+import { splatProject } from '../kernels/splat-project.ts';
+import { tileCountCases } from '../kernels/tile-count.ref.ts';
+import { tileCount } from '../kernels/tile-count.ts';
+import { tileEmitCases } from '../kernels/tile-emit.ref.ts';
+import { tileEmit } from '../kernels/tile-emit.ts';
+import { tileRasterCases } from '../kernels/tile-raster.ref.ts';
+import { tileRaster } from '../kernels/tile-raster.ts';
 import type { KernelCase } from './kernel-test.ts';
 
 interface Entry {
@@ -44,4 +58,11 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: rmsNorm, cases: rmsNormCases },
   { kernel: rope, cases: ropeCases },
   { kernel: sample, cases: sampleCases },
+  { kernel: radixCount, cases: radixCountCases },
+  { kernel: radixScan, cases: radixScanCases },
+  { kernel: radixScatter, cases: radixScatterCases },
+  { kernel: splatProject, cases: splatProjectCases },
+  { kernel: tileCount, cases: tileCountCases },
+  { kernel: tileEmit, cases: tileEmitCases },
+  { kernel: tileRaster, cases: tileRasterCases },
 ];

@@ -126,3 +126,94 @@ export function spzOf(cloud: SplatCloud): Uint8Array {
   });
   return Uint8Array.from(bytes);
 }
+
+/** A plane of SOG, by its file name. */
+interface SogPlane {
+  width: number;
+  height: number;
+  data: Uint8Array;
+}
+
+/** The cloud as SOG 2, its images not encoded. For tests. */
+export function sogOf(cloud: SplatCloud): {
+  meta: Record<string, unknown>;
+  planes: Map<string, SogPlane>;
+} {
+  const { count } = cloud;
+  const planes = new Map<string, SogPlane>();
+  const plane = (name: string, width: number, height: number): Uint8Array => {
+    const data = new Uint8Array(width * height * 4);
+    planes.set(name, { width, height, data });
+    return data;
+  };
+  const codebook = (least: number, most: number): number[] =>
+    Array.from({ length: 256 }, (_, i) => least + ((most - least) * i) / 255);
+  const code = (book: readonly number[], value: number): number => {
+    const [least, most] = [book[0] as number, book[255] as number];
+    return Math.max(0, Math.min(255, Math.round(((value - least) / (most - least)) * 255)));
+  };
+  const names = ['means_l', 'means_u', 'scales', 'quats', 'sh0', 'labels'];
+  const [low, high, scales, quats, sh0, labels] = names.map((name) => plane(name, count, 1)) as [
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+    Uint8Array,
+  ];
+  const rest = restCoefficients(cloud.shDegree);
+  const rows = Math.ceil(count / 64);
+  const centroids = plane('centroids', 64 * rest, rows);
+  const [scaleBook, colorBook, shBook] = [codebook(-4, -1), codebook(-2, 2), codebook(-0.5, 0.5)];
+  const bound = Math.log(2);
+  for (let i = 0; i < count; i += 1) {
+    for (let axis = 0; axis < 3; axis += 1) {
+      const position = cloud.positions[i * 3 + axis] as number;
+      const folded = Math.sign(position) * Math.log1p(Math.abs(position));
+      const steps = Math.round(((folded + bound) / (2 * bound)) * 65_535);
+      low[i * 4 + axis] = steps & 255;
+      high[i * 4 + axis] = steps >> 8;
+      scales[i * 4 + axis] = code(scaleBook, Math.log(cloud.scales[i * 3 + axis] as number));
+      sh0[i * 4 + axis] = code(colorBook, ((cloud.colors[i * 3 + axis] as number) - 0.5) / shBand0);
+    }
+    sh0[i * 4 + 3] = Math.round((cloud.opacities[i] as number) * 255);
+    writeSmallestThree(quats, i, cloud.rotations.subarray(i * 4, i * 4 + 4));
+    labels[i * 4] = i & 255;
+    labels[i * 4 + 1] = i >> 8;
+    for (let k = 0; k < rest * 3; k += 1) {
+      const pixel = Math.floor(i / 64) * 64 * rest + (i % 64) * rest + Math.floor(k / 3);
+      centroids[pixel * 4 + (k % 3)] = code(shBook, cloud.sh[i * rest * 3 + k] as number);
+    }
+  }
+  const meta = {
+    version: 2,
+    count,
+    means: {
+      mins: [-bound, -bound, -bound],
+      maxs: [bound, bound, bound],
+      files: names.slice(0, 2),
+    },
+    scales: { codebook: scaleBook, files: ['scales'] },
+    quats: { files: ['quats'] },
+    sh0: { codebook: colorBook, files: ['sh0'] },
+    shN: { count, bands: cloud.shDegree, codebook: shBook, files: ['centroids', 'labels'] },
+  };
+  return { meta, planes };
+}
+
+/** Bytes of the three smaller components of w, x, y, z, and in alpha which is the largest. */
+function writeSmallestThree(target: Uint8Array, splat: number, rotation: Float32Array): void {
+  const [x, y, z, w] = rotation as unknown as [number, number, number, number];
+  const parts = [w, x, y, z];
+  const largest = parts.reduce(
+    (best, part, i) => (Math.abs(part) > Math.abs(parts[best] as number) ? i : best),
+    0,
+  );
+  const sign = (parts[largest] as number) < 0 ? -1 : 1;
+  parts
+    .filter((_, i) => i !== largest)
+    .forEach((part, k) => {
+      target[splat * 4 + k] = Math.round(((part * sign) / Math.SQRT2 + 0.5) * 255);
+    });
+  target[splat * 4 + 3] = 252 + largest;
+}
