@@ -54,7 +54,7 @@ function addRing(rows: Row[], { petals, inner, outer, colors }: Ring): void {
           Math.sin(angle) * radius,
           0.05 * Math.cos(radius * 2.4) + (random() - 0.5) * 0.012,
         ],
-        scale: [0.014, 0.007, 0.0015],
+        scale: [0.021, 0.0115, 0.0015],
         color: [base[0] * light, base[1] * light, base[2] * light, 214],
         angle: angle + (random() - 0.5) * 0.5,
       });

@@ -133,13 +133,14 @@ describe.skipIf(!hasData())('an avatar', () => {
     60_000,
   );
 
-  it('equals the reference on frames of an expression track with head pose', async () => {
+  it('equals the reference on 20 frames of an expression track with head pose', async () => {
     const { camera } = await json<Reference>('avatars/status-reference.json');
     const track = await json<Track>('avatars/expression-track.json');
     const { cloud, rig } = await loaded('avatars/status.zip');
     if (!rig) throw new Error('no rig');
     const head = rig.joints.findIndex(({ name }) => name === 'head');
-    for (const [i, frame] of [0, 200, 400, 900].entries()) {
+    for (let i = 0; i < 20; i += 1) {
+      const frame = i * 51;
       const pose = new Pose(rig);
       track.names.forEach((name, k) => {
         const at = rig.expressions.indexOf(name);
@@ -147,7 +148,7 @@ describe.skipIf(!hasData())('an avatar', () => {
       });
       pose.setTurn(head, quaternionOfRotationVector(track.head_pose[frame] as Vec3));
       pose.update();
-      const view = viewTransform(camera, 192, 192);
+      const view = viewTransform(camera, 128, 128);
       const ratio = await against([{ cloud, pose }], view, methods[i % 2] as RasterMethod);
       expect(ratio, `frame ${frame}`).toBeGreaterThanOrEqual(45);
     }

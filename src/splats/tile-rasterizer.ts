@@ -52,7 +52,7 @@ export class TileRasterizer {
     const values = make('values', capacity);
     const image = make('image', stride * height);
     const background = make('background', 4, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
-    const bits = Math.ceil(Math.log2(columns * rows + 1));
+    const bits = Math.max(1, Math.ceil(Math.log2(columns * rows)));
     const sort = await RadixSort.prepare(gpu, {
       label: 'tiles',
       capacity,
