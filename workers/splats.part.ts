@@ -5,5 +5,5 @@ import type { PartScope } from '../src/runtime/splats-part.ts';
 /** The entry of vitrail.splats.js, which the worker loads for its first avatar. */
 (globalThis as PartScope).vitrailSplats = {
   version,
-  openAvatar: (gpu, bytes) => EngineAvatar.open(gpu, bytes),
+  openAvatar: EngineAvatar.open,
 };

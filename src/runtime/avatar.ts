@@ -1,4 +1,4 @@
-import { invalidArgument, toVitrailError } from '../errors.ts';
+import { invalidArgument, throwIfAborted, toVitrailError } from '../errors.ts';
 import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Animator } from '../splats/animator.ts';
@@ -8,9 +8,18 @@ import { decodeImage } from '../splats/image-decoder.ts';
 import { fasterMethod, measureFrame } from '../splats/measure.ts';
 import { type Picture, renderPicture } from '../splats/picture.ts';
 import type { SceneObject } from '../splats/renderer.ts';
-import type { AvatarInfo, Camera, FrameTiming, PictureOptions, RasterMethod } from '../types.ts';
+import type {
+  AvatarInfo,
+  Camera,
+  FrameTiming,
+  LoadOptions,
+  PictureOptions,
+  RasterMethod,
+  Source,
+} from '../types.ts';
 import type { AvatarCommand, ServedAvatar, ViewOptions } from './avatar-contract.ts';
 import { AvatarView } from './avatar-view.ts';
+import { readSource } from './read-source.ts';
 
 const maxSide = 8192;
 
@@ -24,9 +33,15 @@ export class EngineAvatar implements ServedAvatar {
   #geometry: SplatGeometry;
   #method: Promise<RasterMethod> | null = null;
 
-  /** Reads a file of splats and uploads it. Throws `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`. */
-  static async open(gpu: Gpu, bytes: Uint8Array): Promise<EngineAvatar> {
+  /** Reads a file of splats and uploads it. Throws `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
+  static async open(
+    gpu: Gpu,
+    source: Source,
+    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
+  ): Promise<EngineAvatar> {
+    const bytes = await readSource(source, options);
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
+    throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);
     return new EngineAvatar(gpu, file, geometry);
   }

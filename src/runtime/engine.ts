@@ -3,7 +3,6 @@ import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
 import type { LoadOptions, RuntimeInfo, RuntimeStats, Source } from '../types.ts';
 import type { ServedAvatar } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
-import { readSource } from './read-source.ts';
 import { type RestorableAvatar, splatsPart } from './splats-part.ts';
 
 export type EngineEvent = 'devicelost' | 'devicerestored';
@@ -76,12 +75,10 @@ export class Engine {
     partUrl: string,
     options: Pick<LoadOptions, 'signal' | 'onProgress'> = {},
   ): Promise<RestorableAvatar> {
-    throwIfAborted(options.signal, 'engine/load');
-    const bytes = await readSource(source, options);
     await this.#restoring;
     this.#checkOpen();
-    const avatar = await splatsPart(partUrl).openAvatar(this.#gpu, bytes);
-    if (this.#disposed || options.signal?.aborted) {
+    const avatar = await splatsPart(partUrl).openAvatar(this.#gpu, source, options);
+    if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');
     }

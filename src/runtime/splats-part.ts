@@ -1,6 +1,7 @@
 import { version } from '../../package.json';
 import { invalidArgument, VitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { LoadOptions, Source } from '../types.ts';
 import type { ServedAvatar } from './avatar-contract.ts';
 
 /**
@@ -9,7 +10,12 @@ import type { ServedAvatar } from './avatar-contract.ts';
  */
 export interface SplatsPart {
   version: string;
-  openAvatar(gpu: Gpu, bytes: Uint8Array): Promise<RestorableAvatar>;
+  /** Reads a file of splats and uploads it. An abort or a failure leaves nothing on the GPU. */
+  openAvatar(
+    gpu: Gpu,
+    source: Source,
+    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
+  ): Promise<RestorableAvatar>;
 }
 
 /** An avatar that survives the loss of the device. */
@@ -30,8 +36,8 @@ export function splatsPart(url: string): SplatsPart {
   if (part?.version === version) return part;
   throw invalidArgument(
     'splats-part/version',
-    `The worker is Vitrail ${version}, ${url} is ${part?.version ?? 'something else'}.`,
-    `Serve the vitrail.splats.js of version ${version} there, and reload without the browser's cache.`,
+    `${url} is not of Vitrail ${version}.`,
+    `Serve the vitrail.splats.js of version ${version} there.`,
   );
 }
 
@@ -41,8 +47,7 @@ function importPart(scope: PartScope, url: string): void {
   } catch (cause) {
     throw new VitrailError('network', `The part for splats at ${url} could not be loaded.`, {
       where: 'splats-part/import',
-      fix: 'Serve vitrail.splats.js beside the script that runs (or beside workerUrl), as text/javascript, and allow it in script-src of a Content-Security-Policy.',
-      detail: { url },
+      fix: 'Serve vitrail.splats.js there, or say where it is by splatsUrl; a Content-Security-Policy has to allow it in script-src.',
       cause,
     });
   }
