@@ -146,7 +146,8 @@ export class AvatarView {
     this.#changed = false;
     try {
       scene.update(performance.now() / 1000);
-      const { width, height, camera, background } = this.#options;
+      const { camera, background } = this.#options;
+      const { width, height } = renderer.options;
       const view = viewTransform(camera ?? scene.camera(width / height), width, height);
       const behind = background ? ([...background, 1] as const) : transparent;
       renderer.drawTo(this.#context.getCurrentTexture(), view, behind);

@@ -22,6 +22,9 @@ import { AvatarView } from './avatar-view.ts';
 import { readSource } from './read-source.ts';
 
 const maxSide = 8192;
+/** Pixels of the pictures that decide which way of drawing is faster. */
+const probeSide = 512;
+const softwareProbeSide = 96;
 
 /** Splats that live on the GPU, animated where the file has a rig. */
 export class EngineAvatar implements ServedAvatar {
@@ -143,11 +146,9 @@ export class EngineAvatar implements ServedAvatar {
   }
 
   #fasterMethod(): Promise<RasterMethod> {
-    this.#method ??= fasterMethod(
-      this.#gpu,
-      [this.#object()],
-      viewTransform(this.#camera(1), 512, 512),
-    ).catch((thrown) => {
+    const side = this.#gpu.capabilities.software ? softwareProbeSide : probeSide;
+    const view = viewTransform(this.#camera(1), side, side);
+    this.#method ??= fasterMethod(this.#gpu, [this.#object()], view).catch((thrown) => {
       this.#method = null;
       throw toVitrailError(thrown, 'avatar/measure');
     });
