@@ -69,6 +69,47 @@ test('loadAvatar renders stills, straight alpha and over a colour', async ({ bla
   expect(seen.stages).toEqual(expect.arrayContaining(['project', 'sort', 'frame']));
 });
 
+test('a view follows the size of its canvas, and stops', async ({ blank }) => {
+  await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
+  const seen = await blank.evaluate(async (bytes) => {
+    const runtime = await vitrail.createRuntime();
+    const avatar = await runtime.loadAvatar(new Blob([new Uint8Array(bytes)]));
+    const canvas = document.createElement('canvas');
+    canvas.style.cssText = 'display:block;width:200px;height:100px';
+    document.body.append(canvas);
+    const view = avatar.attach(canvas, { background: [0, 1, 0], pixelRatio: 1 });
+    const failed = new Promise<string>((resolve) => view.on('error', ({ code }) => resolve(code)));
+    const stats = () =>
+      Promise.race([
+        new Promise<string>((resolve) => view.on('stats', ({ method }) => resolve(method))),
+        failed,
+      ]);
+    const methods = [await stats()];
+    const before = (await runtime.stats()).buffers;
+    canvas.style.width = '320px';
+    methods.push(await stats(), await stats());
+    view.setCamera({ position: [0, 0, 2], target: [0, 0, 0], fovY: 40 });
+    methods.push(await stats());
+    const during = (await runtime.stats()).buffers;
+    const again = await Promise.resolve()
+      .then(() => avatar.attach(canvas))
+      .catch(({ code }) => code);
+    view.stop();
+    const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
+    let after = (await runtime.stats()).buffers;
+    for (let i = 0; i < 40 && after === during; i += 1) {
+      await wait();
+      after = (await runtime.stats()).buffers;
+    }
+    await runtime.dispose();
+    return { methods, before, during, after, again };
+  }, redSplat());
+  for (const method of seen.methods) expect(['quads', 'tiles']).toContain(method);
+  expect(seen.during).toBe(seen.before);
+  expect(seen.after).toBeLessThan(seen.during);
+  expect(seen.again).toBe('invalid-argument');
+});
+
 test('a missing part says where it has to be', async ({ blank }) => {
   await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
   const error = await blank.evaluate(async (bytes) => {

@@ -22,5 +22,6 @@ export {
 } from './client/chat.ts';
 export { checkSupport } from './client/check-support.ts';
 export { createRuntime } from './client/runtime.ts';
+export { speechTrack } from './client/speech-track.ts';
 export { VitrailError, type VitrailErrorCode } from './errors.ts';
 export type * from './types.ts';

@@ -1,5 +1,5 @@
 import { transfer } from 'comlink';
-import { invalidArgument, toVitrailError, type VitrailError } from '../errors.ts';
+import { invalidArgument, toVitrailError, VitrailError } from '../errors.ts';
 import type { WorkerConnection } from '../rpc/connection.ts';
 import type { LoadedAvatar } from '../rpc/contract.ts';
 import type { AvatarCommand, ViewCommand, ViewEvent } from '../runtime/avatar-contract.ts';
@@ -181,7 +181,8 @@ class CanvasView implements AvatarView {
 
   #onEvent(event: ViewEvent): void {
     if ('error' in event) {
-      this.fail(toVitrailError(event.error, 'avatar/view'));
+      const { code, message, where, fix } = event.error;
+      this.fail(new VitrailError(code, message, { where, fix }));
       return;
     }
     for (const listener of this.#listeners.stats) listener(event.stats);

@@ -1,3 +1,4 @@
+import type { VitrailError } from '../errors.ts';
 import type {
   AvatarInfo,
   Camera,
@@ -25,7 +26,10 @@ export interface ViewOptions {
 /** What the page tells a view; each member replaces what was. `stop` ends it. */
 export type ViewCommand = Partial<ViewOptions> & { stop?: true };
 
-export type ViewEvent = { stats: ViewStats } | { error: unknown };
+/** An error as a message can carry it: causes may be objects of the GPU, which cannot be cloned. */
+export type ErrorRecord = Pick<VitrailError, 'code' | 'message' | 'where' | 'fix'>;
+
+export type ViewEvent = { stats: ViewStats } | { error: ErrorRecord };
 
 export interface AvatarPicture {
   width: number;

@@ -110,7 +110,7 @@ export class AvatarView {
         return;
       }
     } catch (thrown) {
-      this.#tell({ error: toVitrailError(thrown, 'avatar/view') });
+      this.#fail(thrown);
     } finally {
       this.#rebuilding = false;
     }
@@ -153,8 +153,7 @@ export class AvatarView {
       renderer.drawTo(this.#context.getCurrentTexture(), view, behind);
       this.#count(1);
     } catch (thrown) {
-      this.#tell({ error: toVitrailError(thrown, 'avatar/view') });
-      this.stop();
+      this.#fail(thrown);
     }
   }
 
@@ -170,6 +169,14 @@ export class AvatarView {
     this.#tell({ stats: { framesPerSecond, splats, method: this.#parts.method } });
     this.#frames = 0;
     this.#countedSince = now;
+  }
+
+  #fail(thrown: unknown): void {
+    // A lost device is replaced, and `start` comes again.
+    if (this.#gpu?.isLost) return;
+    const { code, message, where, fix } = toVitrailError(thrown, 'avatar/view');
+    this.#tell({ error: { code, message, where, fix } });
+    this.stop();
   }
 
   #tell(event: ViewEvent): void {
