@@ -1,4 +1,4 @@
-import type { Avatar } from 'vitrail';
+import { type Avatar, speechTrack } from 'vitrail';
 import { byId } from './dom.ts';
 
 /** Expressions that make a face at one touch, in the names of ARKit. */
@@ -33,6 +33,11 @@ export async function setUpFace(
   );
   byId('neutral').onclick = () => setAll({});
   byId('clips').replaceChildren(...clipChips(avatar, clips, onError));
+  byId('say').onsubmit = (event) => {
+    event.preventDefault();
+    const text = byId<HTMLInputElement>('words').value.trim();
+    if (text) avatar.play(speechTrack(text)).catch(onError);
+  };
   const box = byId<HTMLInputElement>('idle');
   box.checked = idle;
   box.onchange = () => avatar.setIdle(box.checked).catch(onError);

@@ -117,9 +117,7 @@ export interface Avatar extends AsyncDisposable {
     /** A still, colours not multiplied by alpha. */
     render(options: PictureOptions): Promise<ImageData>;
     /** How long the passes of a frame take on the GPU. */
-    measure(options: PictureOptions & {
-        frames?: number;
-    }): Promise<FrameTiming>;
+    measure(options: MeasureOptions): Promise<FrameTiming>;
     dispose(): Promise<void>;
 }
 export interface AttachOptions {
@@ -212,6 +210,14 @@ export declare function checkSupport(): Promise<Support>;
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export declare function createRuntime(options?: RuntimeOptions): Promise<Runtime>;
+
+// client/speech-track.d.ts
+
+/**
+ * The mouth of someone who says a text, letter by letter: for `avatar.play` while an answer streams, a sentence at a time. Meant for
+ * text without sound, where nothing has to be in time with a voice.
+ */
+export declare function speechTrack(text: string): ExpressionTrack;
 
 // errors.d.ts
 
@@ -436,6 +442,12 @@ export interface ViewStats {
     splats: number;
     /** The one that was faster on this GPU when the view was opened. */
     method: RasterMethod;
+}
+export interface MeasureOptions extends PictureOptions {
+    /** Frames that the medians are of. Default 30. */
+    frames?: number;
+    /** So many of the avatar side by side, in one sort. Default 1. */
+    copies?: number;
 }
 /** GPU milliseconds of each pass of a frame and of the frame, the median of several. */
 export interface FrameTiming {

@@ -1,4 +1,6 @@
-import { expect, lacksData, lacksDataReason, test } from './site.ts';
+import { resolve } from 'node:path';
+import { createServer } from 'vite';
+import { expect, lacksData, lacksDataReason, root, test } from './site.ts';
 
 /** A `.splat` of one large, opaque, red splat at the origin. */
 function redSplat(): number[] {
@@ -137,6 +139,30 @@ test('<vitrail-avatar> loads, shows and tells', async ({ blank }) => {
   }, redSplat());
   expect(info.splats).toBe(1);
   await expect(blank.getByRole('img', { name: 'A red ball' })).toBeVisible();
+});
+
+test('useAvatar loads one avatar in one worker, in StrictMode too', async ({ page }) => {
+  // Only React's development build mounts twice: the development server has it.
+  const server = await createServer({
+    configFile: resolve(root, 'vite.config.ts'),
+    logLevel: 'error',
+    server: { port: 5311, open: false, watch: null, hmr: false },
+  });
+  try {
+    await server.listen();
+    let workers = 0;
+    page.on('worker', () => {
+      workers += 1;
+    });
+    const file = Buffer.from(redSplat()).toString('base64');
+    const source = encodeURIComponent(`data:application/octet-stream;base64,${file}`);
+    await page.goto(`${server.resolvedUrls?.local[0]}react/?avatar=${source}`);
+    await expect(page.getByText('1 splats are ready')).toBeVisible();
+    await expect(page.getByRole('img')).toHaveCount(1);
+    expect(workers).toBe(1);
+  } finally {
+    await server.close();
+  }
 });
 
 test.describe('a rigged avatar', () => {

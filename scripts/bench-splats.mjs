@@ -35,6 +35,9 @@ const server = await startServer({
 });
 const scenes = [
   ...found.map(([url, path]) => ({ name: path.split('/').at(-1), url: `${server.url}${url}` })),
+  ...found
+    .filter(([url]) => url === '/avatar')
+    .map(([url]) => ({ name: '20 avatars', url: `${server.url}${url}`, copies: 20 })),
   ...options.synthetic
     .split(',')
     .filter(Boolean)
@@ -71,7 +74,13 @@ async function measure({ scene, size, frames }) {
   const lines = [];
   for (const method of ['quads', 'tiles']) {
     try {
-      const timing = await avatar.measure({ width: size, height: size, frames, method });
+      const timing = await avatar.measure({
+        width: size,
+        height: size,
+        frames,
+        method,
+        copies: scene.copies ?? 1,
+      });
       const ms = Object.fromEntries(
         Object.entries(timing.ms).map(([name, value]) => [name, Math.round(value * 1e4) / 1e4]),
       );

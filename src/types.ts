@@ -203,6 +203,13 @@ export interface ViewStats {
   method: RasterMethod;
 }
 
+export interface MeasureOptions extends PictureOptions {
+  /** Frames that the medians are of. Default 30. */
+  frames?: number;
+  /** So many of the avatar side by side, in one sort. Default 1. */
+  copies?: number;
+}
+
 /** GPU milliseconds of each pass of a frame and of the frame, the median of several. */
 export interface FrameTiming {
   method: RasterMethod;

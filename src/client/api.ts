@@ -9,6 +9,7 @@ import type {
   GenerationResult,
   LanguageModelInfo,
   LoadOptions,
+  MeasureOptions,
   Message,
   PictureOptions,
   RuntimeInfo,
@@ -132,7 +133,7 @@ export interface Avatar extends AsyncDisposable {
   /** A still, colours not multiplied by alpha. */
   render(options: PictureOptions): Promise<ImageData>;
   /** How long the passes of a frame take on the GPU. */
-  measure(options: PictureOptions & { frames?: number }): Promise<FrameTiming>;
+  measure(options: MeasureOptions): Promise<FrameTiming>;
   dispose(): Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import type {
   Color,
   ExpressionTrack,
   FrameTiming,
+  MeasureOptions,
   PictureOptions,
   ViewStats,
 } from '../types.ts';
@@ -75,7 +76,7 @@ export class WorkerAvatar implements Avatar {
     return new ImageData(data, width, height);
   }
 
-  measure(options: PictureOptions & { frames?: number }): Promise<FrameTiming> {
+  measure(options: MeasureOptions): Promise<FrameTiming> {
     return this.#connection.call((service) => service.measureAvatar(this.#id, options));
   }
 

@@ -11,6 +11,7 @@ import type {
   GenerationResult,
   LanguageModelInfo,
   LoadOptions,
+  MeasureOptions,
   Message,
   PictureOptions,
   RuntimeInfo,
@@ -66,10 +67,7 @@ export interface AvatarService {
   loadAvatar(source: WireSource, partUrl: string, channel: MessagePort): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
   renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
-  measureAvatar(
-    avatar: number,
-    options: PictureOptions & { frames?: number },
-  ): Promise<FrameTiming>;
+  measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
   /** The port carries `ViewCommand`s one way and `ViewEvent`s the other. */
   attachAvatar(
     avatar: number,

@@ -5,6 +5,7 @@ import type {
   Color,
   ExpressionTrack,
   FrameTiming,
+  MeasureOptions,
   PictureOptions,
   ViewStats,
 } from '../types.ts';
@@ -42,7 +43,7 @@ export interface ServedAvatar {
   readonly info: AvatarInfo;
   command(command: AvatarCommand): void;
   render(options: PictureOptions): Promise<AvatarPicture>;
-  measure(options: PictureOptions & { frames?: number }): Promise<FrameTiming>;
+  measure(options: MeasureOptions): Promise<FrameTiming>;
   /** Draws to the canvas until the port says stop. */
   attach(canvas: OffscreenCanvas, options: ViewOptions, port: MessagePort): Promise<void>;
   dispose(): void;

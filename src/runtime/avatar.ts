@@ -13,6 +13,7 @@ import type {
   Camera,
   FrameTiming,
   LoadOptions,
+  MeasureOptions,
   PictureOptions,
   RasterMethod,
   Source,
@@ -93,16 +94,22 @@ export class EngineAvatar implements ServedAvatar {
     return renderPicture(this.#gpu, [this.#object()], view, behind, method);
   }
 
-  async measure(options: PictureOptions & { frames?: number }): Promise<FrameTiming> {
-    const { width, height, camera = this.#camera(width / height), frames = 30 } = options;
+  async measure(options: MeasureOptions): Promise<FrameTiming> {
+    const {
+      width,
+      height,
+      camera = this.#camera(width / height),
+      frames = 30,
+      copies = 1,
+    } = options;
     checkSize(width, height);
     const method = options.method ?? (await this.#fasterMethod());
     const view = viewTransform(camera, width, height);
-    const objects = [this.#object()];
+    const objects = sideBySide(this.#object(), copies);
     const ms = await measureFrame(this.#gpu, objects, view, method, frames, () =>
       this.#animator?.update(performance.now() / 1000),
     );
-    return { method, splats: this.info.splats, ms };
+    return { method, splats: this.info.splats * objects.length, ms };
   }
 
   async attach(canvas: OffscreenCanvas, options: ViewOptions, port: MessagePort): Promise<void> {
@@ -154,6 +161,17 @@ export class EngineAvatar implements ServedAvatar {
     });
     return this.#method;
   }
+}
+
+/** Copies of an object in rows, as close as their bounds allow. */
+function sideBySide(object: SceneObject, copies: number): SceneObject[] {
+  const columns = Math.ceil(Math.sqrt(copies));
+  const step = object.geometry.framed.radius * 1.2;
+  return Array.from({ length: copies }, (_, i) => {
+    const right = ((i % columns) - (columns - 1) / 2) * step;
+    const back = Math.floor(i / columns) * step;
+    return { ...object, transform: Float64Array.of(1, 0, 0, right, 0, 1, 0, 0, 0, 0, 1, -back) };
+  });
 }
 
 function checkSize(width: number, height: number): void {

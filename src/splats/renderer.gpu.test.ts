@@ -62,6 +62,30 @@ describe.each(methods)('%s', (method) => {
     expect(await against(references, view, method)).toBeGreaterThan(45);
   });
 
+  it('leaves out splats at places that are no numbers, and sorts the others', async () => {
+    const cloud = randomCloud(300, 0, 914);
+    const view = viewTransform({ position: [0, 0, 5], target: [0, 0, 0], fovY: 30 }, 64, 64);
+    const broken = { ...cloud, positions: cloud.positions.slice() };
+    const wrong = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (let i = 0; i < 60; i += 1) broken.positions[i * 5] = wrong[i % 3] as number;
+    const kept = [...Array(300).keys()].filter((i) =>
+      broken.positions.subarray(i * 3, i * 3 + 3).every(Number.isFinite),
+    );
+    const sound = randomCloud(kept.length, 0, 915);
+    kept.forEach((from, to) => {
+      for (const key of ['positions', 'scales', 'rotations', 'opacities', 'colors'] as const) {
+        const width = broken[key].length / 300;
+        sound[key].set(broken[key].subarray(from * width, (from + 1) * width), to * width);
+      }
+    });
+    const geometry = await SplatGeometry.upload(gpu, broken, null);
+    const objects = [{ geometry, pose: null }];
+    const { data } = await renderPicture(gpu, objects, view, [0.5, 0.5, 0.5, 1], method);
+    geometry.dispose();
+    const expected = renderReference([{ cloud: sound, pose: null }], view);
+    expect(psnr(data, overBackground(expected, [0.5, 0.5, 0.5]))).toBeGreaterThan(45);
+  });
+
   it('leaves what no splat covers transparent', async () => {
     const cloud = randomCloud(20, 0, 912);
     const geometry = await SplatGeometry.upload(gpu, cloud, null);
