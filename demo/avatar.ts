@@ -43,7 +43,7 @@ async function show(avatar: Avatar, name: string): Promise<void> {
   shown = { avatar, view, name };
   view.on('error', showError);
   view.on('stats', ({ framesPerSecond, splats, method }) => {
-    const rate = framesPerSecond < 1 ? 'still' : `${Math.round(framesPerSecond)} frames a second`;
+    const rate = framesPerSecond < 1 ? 'still' : `${Math.round(framesPerSecond)} fps`;
     byId('stats').textContent = `${rate} · ${splats.toLocaleString('en')} splats · ${method}`;
   });
   const { splats, shDegree, expressions, clips } = avatar.info;

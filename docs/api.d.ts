@@ -240,8 +240,6 @@ export declare class VitrailError extends Error {
     readonly where: string;
     readonly fix: string;
     readonly detail: Record<string, unknown>;
-    /** Parts of the runtime that are loaded later bring a copy of this class: its errors are of this type too. */
-    static [Symbol.hasInstance](value: unknown): boolean;
     constructor(code: VitrailErrorCode, message: string, init: VitrailErrorInit);
 }
 /** Wraps anything thrown: a `VitrailError` stays as it is, an abort becomes `aborted`, the rest `internal`. */

@@ -1,5 +1,5 @@
 import { version } from '../../package.json';
-import { invalidArgument, VitrailError } from '../errors.ts';
+import { VitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { LoadOptions, Source } from '../types.ts';
 import type { ServedAvatar } from './avatar-contract.ts';
@@ -28,27 +28,20 @@ export interface PartScope {
   importScripts?: (url: string) => void;
 }
 
-/** The part, loaded once. Throws `network` where the script is not at `url`, `invalid-argument` where it is of another version. */
+/** The part, loaded once. Throws `network` where `url` has none, or one of another version. */
 export function splatsPart(url: string): SplatsPart {
   const scope = globalThis as PartScope;
-  if (!scope.vitrailSplats) importPart(scope, url);
+  let cause: unknown;
+  try {
+    if (!scope.vitrailSplats) scope.importScripts?.(url);
+  } catch (thrown) {
+    cause = thrown;
+  }
   const part = scope.vitrailSplats;
   if (part?.version === version) return part;
-  throw invalidArgument(
-    'splats-part/version',
-    `${url} is not of Vitrail ${version}.`,
-    `Serve the vitrail.splats.js of version ${version} there.`,
-  );
-}
-
-function importPart(scope: PartScope, url: string): void {
-  try {
-    scope.importScripts?.(url);
-  } catch (cause) {
-    throw new VitrailError('network', `The part for splats at ${url} could not be loaded.`, {
-      where: 'splats-part/import',
-      fix: 'Serve vitrail.splats.js there, or say where it is by splatsUrl; a Content-Security-Policy has to allow it in script-src.',
-      cause,
-    });
-  }
+  throw new VitrailError('network', `${url} is not the part for splats of Vitrail ${version}.`, {
+    where: 'splats-part/import',
+    fix: 'Serve the vitrail.splats.js of this version there, or say where it is by splatsUrl; a Content-Security-Policy has to allow it in script-src.',
+    cause,
+  });
 }
