@@ -67,7 +67,7 @@ function site(location: ModelLocation): UserConfig {
       emptyOutDir: true,
       target: 'es2022',
       rolldownOptions: {
-        input: ['index.html', 'bench.html', 'react/index.html'].map((page) =>
+        input: ['index.html', 'avatar.html', 'bench.html', 'react/index.html'].map((page) =>
           resolve(root, 'demo', page),
         ),
       },

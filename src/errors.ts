@@ -50,6 +50,7 @@ export class VitrailError extends Error {
 /** Wraps anything thrown: a `VitrailError` stays as it is, an abort becomes `aborted`, the rest `internal`. */
 export function toVitrailError(thrown: unknown, where: string): VitrailError {
   if (thrown instanceof VitrailError) return thrown;
+  if (isCopy(thrown)) return new VitrailError(thrown.code, thrown.message, thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (thrown instanceof Error && thrown.name === 'AbortError') return abortedError(where, thrown);
   return new VitrailError('internal', message, {
@@ -57,6 +58,11 @@ export function toVitrailError(thrown: unknown, where: string): VitrailError {
     fix: 'This is a defect in Vitrail. Please report it with the steps that led here.',
     cause: thrown,
   });
+}
+
+/** Parts of the runtime that are loaded later bring a copy of the class; its errors are as good. */
+function isCopy(thrown: unknown): thrown is VitrailError {
+  return thrown instanceof Error && thrown.name === 'VitrailError' && 'code' in thrown;
 }
 
 export function abortedError(where: string, cause?: unknown): VitrailError {

@@ -1,9 +1,13 @@
 export type {
+  AttachOptions,
+  Avatar,
+  AvatarView,
   DetectableFrame,
   Detector,
   DeviceListener,
   Generation,
   LanguageModel,
+  LoadAvatarOptions,
   ModelStore,
   Runtime,
   RuntimeOptions,
@@ -20,5 +24,6 @@ export {
 } from './client/chat.ts';
 export { checkSupport } from './client/check-support.ts';
 export { createRuntime } from './client/runtime.ts';
+export { speechTrack } from './client/speech-track.ts';
 export { VitrailError, type VitrailErrorCode } from './errors.ts';
 export type * from './types.ts';

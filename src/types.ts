@@ -206,3 +206,74 @@ export interface Detection {
   lanes: Mask;
   timing: { preprocessMs: number; inferMs: number; postMs: number };
 }
+
+/** A pinhole camera: right-handed, metres, degrees. */
+export interface Camera {
+  position: readonly [number, number, number];
+  target: readonly [number, number, number];
+  /** Default: y up. */
+  up?: readonly [number, number, number];
+  /** Vertical field of view in degrees. */
+  fovY: number;
+}
+
+export interface AvatarInfo {
+  splats: number;
+  shDegree: number;
+  /** Names for `setExpression`; empty for splats without a rig. */
+  expressions: string[];
+  /** Joints that move splats: names for `setJoint`. */
+  joints: string[];
+  clips: string[];
+  /** The camera that frames the whole: what is used where none is given. */
+  camera: Camera;
+}
+
+/** Expression weights over time, as face trackers record them. */
+export interface ExpressionTrack {
+  names: readonly string[];
+  /** `time` in seconds; left out, frames follow at `fps`. */
+  frames: readonly { weights: readonly number[]; time?: number }[];
+  /** Default 30. */
+  fps?: number;
+  /** Turns of the head as rotation vectors in radians, one a frame. */
+  head_pose?: readonly (readonly number[])[];
+}
+
+/** sRGB-encoded R, G, B in 0..1. */
+export type Color = readonly [number, number, number];
+
+/** How splats become pixels: sorted quads, or a compute pass over tiles of 16 × 16 pixels. */
+export type RasterMethod = 'quads' | 'tiles';
+
+export interface PictureOptions {
+  width: number;
+  height: number;
+  /** Default: frames the whole head and shoulders from the front. */
+  camera?: Camera;
+  /** Null, the default, leaves the picture transparent where no splat is. */
+  background?: Color | null;
+  /** Default: the faster one on this GPU. */
+  method?: RasterMethod;
+}
+
+export interface ViewStats {
+  framesPerSecond: number;
+  splats: number;
+  /** The one that was faster on this GPU when the view was opened. */
+  method: RasterMethod;
+}
+
+export interface MeasureOptions extends PictureOptions {
+  /** Frames that the medians are of. Default 30. */
+  frames?: number;
+  /** So many of the avatar side by side, in one sort. Default 1. */
+  copies?: number;
+}
+
+/** GPU milliseconds of each pass of a frame and of the frame, the median of several. */
+export interface FrameTiming {
+  method: RasterMethod;
+  splats: number;
+  ms: Record<string, number>;
+}

@@ -2,9 +2,13 @@ import { type FormEvent, StrictMode, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import type { LanguageModel } from 'vitrail';
 import { messageText, useChat, useModel } from 'vitrail/react';
+import { Portrait } from './portrait.tsx';
 
 /** `?model=` of the address, else the embedded model. */
-const source = new URLSearchParams(location.search).get('model') ?? undefined;
+const parameters = new URLSearchParams(location.search);
+const source = parameters.get('model') ?? undefined;
+/** `?avatar=` shows an avatar in place of the chat. */
+const avatar = parameters.get('avatar');
 
 function App() {
   const { status, progress, model, error } = useModel(source);
@@ -79,7 +83,7 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <h1>Vitrail in React</h1>
-      <App />
+      {avatar ? <Portrait src={avatar} /> : <App />}
     </StrictMode>,
   );
 }

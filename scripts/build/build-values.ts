@@ -18,14 +18,16 @@ export function buildValues(location: ModelLocation, options: { minify: boolean 
   ];
 }
 
-/** The part of the worker that detects: loaded when it is wanted. */
+/** Parts of the worker that are loaded when they are wanted. */
 const visionScript = 'vitrail.vision.js';
+const splatsScript = 'vitrail.splats.js';
 
 /** The scripts for pages without a bundler, by their file names in dist/. */
 export const standaloneScripts: Readonly<Record<string, string>> = {
   'vitrail.iife.js': 'src/client/script-tag.ts',
   'vitrail.worker.js': 'workers/runtime.worker.ts',
   [visionScript]: 'workers/vision.extension.ts',
+  [splatsScript]: 'workers/splats.part.ts',
 };
 
 /** Bundles an entry into one classic script. */
@@ -115,12 +117,14 @@ function embeddedModels(): EmbeddedModel[] {
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
 const urlPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
 const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
+const splatsPlaceholder = '__VITRAIL_SPLATS_SCRIPT_URL__';
 
 function embeddedModel(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
   const model = embeddedModels()[0];
   const url = model ? urlOf(`models/${model.file}`) : 'undefined';
   const visionUrl = urlOf(visionScript);
+  const splatsUrl = urlOf(splatsScript);
   return {
     name: 'vitrail:embedded-model',
     resolveId: (source) => (source === id.slice(1) ? id : null),
@@ -128,24 +132,28 @@ function embeddedModel(urlOf: UrlExpression): Plugin {
       if (requested !== id) return null;
       return `export const embeddedModelFile = ${JSON.stringify(model?.file ?? null)};
 export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};
-export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};`;
+export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};
+export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};`;
     },
     renderChunk: (code) =>
-      code.includes(urlPlaceholder) || code.includes(visionPlaceholder)
-        ? code.replaceAll(urlPlaceholder, url).replaceAll(visionPlaceholder, visionUrl)
+      code.includes('__VITRAIL_')
+        ? code
+            .replaceAll(urlPlaceholder, url)
+            .replaceAll(visionPlaceholder, visionUrl)
+            .replaceAll(splatsPlaceholder, splatsUrl)
         : null,
   };
 }
 
-/** The code that gives the address of a file of the package. */
-type UrlExpression = (path: string) => string;
+/** The code that gives the address of a file beside the scripts: an embedded model, a part that is loaded later. */
+type UrlExpression = (file: string) => string;
 
 const urlExpressions: Record<ModelLocation, UrlExpression> = {
-  'beside-module': (path) => `new URL("./${path}", import.meta.url).href`,
-  'above-module': (path) => `new URL("../${path}", import.meta.url).href`,
-  'server-root': (path) =>
-    `(globalThis.location ? new URL("/${path}", location.href).href : undefined)`,
+  'beside-module': (file) => `new URL("./${file}", import.meta.url).href`,
+  'above-module': (file) => `new URL("../${file}", import.meta.url).href`,
+  'server-root': (file) =>
+    `(globalThis.location ? new URL("/${file}", location.href).href : undefined)`,
 };
 
-const urlBesideScript: UrlExpression = (path) =>
-  `(globalThis.document?.currentScript?.src ? new URL("${path}", document.currentScript.src).href : undefined)`;
+const urlBesideScript: UrlExpression = (file) =>
+  `(globalThis.document?.currentScript?.src ? new URL("${file}", document.currentScript.src).href : undefined)`;

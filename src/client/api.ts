@@ -1,12 +1,20 @@
+import type { VitrailError } from '../errors.ts';
 import type {
+  AvatarInfo,
+  Camera,
+  Color,
   Detection,
   DetectOptions,
   DetectorInfo,
+  ExpressionTrack,
+  FrameTiming,
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
   LoadOptions,
+  MeasureOptions,
   Message,
+  PictureOptions,
   RuntimeInfo,
   RuntimeProfile,
   RuntimeStats,
@@ -14,6 +22,7 @@ import type {
   StoredModel,
   TextEvent,
   Tier,
+  ViewStats,
 } from '../types.ts';
 
 export interface RuntimeOptions {
@@ -37,6 +46,8 @@ export interface RuntimeOptions {
   visionUrl?: string | URL;
   /** The folder that holds the embedded models. Default: `models/` beside this script. */
   modelsUrl?: string | URL;
+  /** Where `vitrail.splats.js` is served. Default: beside `workerUrl`, or beside this script. */
+  splatsUrl?: string | URL;
 }
 
 export type DeviceListener = (event: { message: string }) => void;
@@ -51,8 +62,11 @@ export interface Runtime extends AsyncDisposable {
   loadTokenizer(source: Source, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
   /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
-  /** Not there yet: rejects with `model-unsupported`. */
-  loadAvatar(source?: Source): Promise<never>;
+  /**
+   * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
+   * code for it, vitrail.splats.js, is loaded for the first one. Rejects with `model-corrupt`, `model-unsupported`, `network`.
+   */
+  loadAvatar(source: Source, options?: LoadAvatarOptions): Promise<Avatar>;
   stats(): Promise<RuntimeStats>;
   /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
   profile(): Promise<RuntimeProfile>;
@@ -130,4 +144,53 @@ export interface LanguageModel extends AsyncDisposable {
  */
 export interface Generation extends AsyncIterable<TextEvent> {
   readonly result: Promise<GenerationResult>;
+}
+
+export type LoadAvatarOptions = Pick<LoadOptions, 'signal' | 'onProgress'>;
+
+/** Splats on the GPU, which a rig animates where the file has one. */
+export interface Avatar extends AsyncDisposable {
+  readonly info: AvatarInfo;
+  /** Draws to a canvas, which belongs to the worker from then on: a busy page does not make it stutter. */
+  attach(canvas: HTMLCanvasElement, options?: AttachOptions): AvatarView;
+  /** Weights of expressions by name, usually 0..1; those that are not named stay. Rejects with `invalid-argument`. */
+  setExpression(weights: Readonly<Record<string, number>>): Promise<void>;
+  /** Turns a joint from its rest or clip pose, in its own frame: x, y, z, w. */
+  setJoint(
+    name: string,
+    rotation: readonly [x: number, y: number, z: number, w: number],
+  ): Promise<void>;
+  /** Plays a clip of `info.clips` or an expression track; null ends what plays. */
+  play(what: string | ExpressionTrack | null, options?: { loop?: boolean }): Promise<void>;
+  /** Blinks, small movements of the eyes and of the head, until it is switched off. */
+  setIdle(on: boolean): Promise<void>;
+  /** A still, colours not multiplied by alpha. */
+  render(options: PictureOptions): Promise<ImageData>;
+  /** How long the passes of a frame take on the GPU. */
+  measure(options: MeasureOptions): Promise<FrameTiming>;
+  dispose(): Promise<void>;
+}
+
+export interface AttachOptions {
+  /** Default: `info.camera`, fitted to the canvas. */
+  camera?: Camera;
+  /** Null, the default, shows the page through. */
+  background?: Color | null;
+  /** Pixels of the picture a CSS pixel. Default: the display's, at most 2. */
+  pixelRatio?: number;
+  /** Orbit by pointer, touch and keyboard. Default true. */
+  controls?: boolean;
+}
+
+/** An avatar on a canvas. */
+export interface AvatarView {
+  /** Where the camera is now; null: where it frames the whole. */
+  readonly camera: Camera | null;
+  /** Null: the one that frames the whole. */
+  setCamera(camera: Camera | null): void;
+  setBackground(background: Color | null): void;
+  /** `stats` comes twice a second; `error` once, when drawing has ended. Returns a function that removes the listener. */
+  on(event: 'stats', listener: (stats: ViewStats) => void): () => void;
+  on(event: 'error', listener: (error: VitrailError) => void): () => void;
+  stop(): void;
 }

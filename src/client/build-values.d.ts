@@ -7,6 +7,8 @@ declare module 'virtual:vitrail-worker' {
 declare module 'virtual:vitrail-embedded' {
   /** File name of the first entry of models/index.json, or null where there is none. */
   export const embeddedModelFile: string | null;
+  /** Where vitrail.splats.js is: beside the script that runs. Undefined where no script has an address (SSR). */
+  export const splatsPartUrl: string | undefined;
   /** Its address: beside the script that runs. Undefined where no script has an address (SSR). */
   export const embeddedModelUrl: string | undefined;
   /** The address of vitrail.vision.js, likewise. */

@@ -1,7 +1,12 @@
-import { embeddedModelFile, embeddedModelUrl, visionScriptUrl } from 'virtual:vitrail-embedded';
-import { abortedError, invalidArgument, VitrailError } from '../errors.ts';
+import {
+  embeddedModelFile,
+  embeddedModelUrl,
+  splatsPartUrl,
+  visionScriptUrl,
+} from 'virtual:vitrail-embedded';
+import { abortedError, invalidArgument, type VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
-import type { DeviceEvent, LoadedModel } from '../rpc/contract.ts';
+import type { DeviceEvent, LoadedAvatar, LoadedModel } from '../rpc/contract.ts';
 import type {
   LoadOptions,
   LoadProgress,
@@ -12,14 +17,17 @@ import type {
 } from '../types.ts';
 import type { LoadedDetector } from '../vision/vision-call.ts';
 import type {
+  Avatar,
   Detector,
   DeviceListener,
   LanguageModel,
+  LoadAvatarOptions,
   ModelStore,
   Runtime,
   RuntimeOptions,
   Tokenizer,
 } from './api.ts';
+import { WorkerAvatar } from './avatar.ts';
 import { WorkerDetector } from './detector.ts';
 import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
 import { createModelStore } from './model-store.ts';
@@ -31,7 +39,7 @@ import { createWorker, workerStartError } from './worker.ts';
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const { workerUrl, modelsUrl, visionUrl = visionScriptUrl, ...startOptions } = options;
+  const { workerUrl, modelsUrl, visionUrl, splatsUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
   const devices = new DeviceEvents();
   const info = await connection.start(
@@ -39,7 +47,13 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
     (event) => devices.fire(event),
     (cause) => workerStartError(workerUrl, cause),
   );
-  return new WorkerRuntime(connection, info, devices, modelsUrl, visionUrl);
+  // Beside the worker, where the page says where that is.
+  const beside = (file: string) => workerUrl && new URL(file, new URL(workerUrl, pageUrl()));
+  return new WorkerRuntime(connection, info, devices, {
+    modelsUrl,
+    visionUrl: visionUrl ?? beside('vitrail.vision.js') ?? visionScriptUrl,
+    splatsUrl: splatsUrl ?? beside('vitrail.splats.js') ?? splatsPartUrl,
+  });
 }
 
 class DeviceEvents {
@@ -61,27 +75,24 @@ class WorkerRuntime implements Runtime {
   readonly store: ModelStore;
   readonly #connection: WorkerConnection;
   readonly #devices: DeviceEvents;
-  readonly #modelsUrl: string | URL | undefined;
-  readonly #visionUrl: string | URL | undefined;
+  readonly #urls: FileUrls;
   #askedToPersist = false;
 
   constructor(
     connection: WorkerConnection,
     info: RuntimeInfo,
     devices: DeviceEvents,
-    modelsUrl: string | URL | undefined,
-    visionUrl: string | URL | undefined,
+    urls: FileUrls,
   ) {
     this.#connection = connection;
     this.#devices = devices;
-    this.#modelsUrl = modelsUrl;
-    this.#visionUrl = visionUrl;
+    this.#urls = urls;
     this.info = info;
     this.store = createModelStore(connection);
   }
 
   async loadModel(
-    source: Source = embeddedSource(this.#modelsUrl),
+    source: Source = embeddedSource(this.#urls.modelsUrl),
     options: LoadOptions = {},
   ): Promise<LanguageModel> {
     const { signal, onProgress, ...settings } = options;
@@ -119,8 +130,8 @@ class WorkerRuntime implements Runtime {
     source?: Source,
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Detector> {
-    if (source === undefined || this.#visionUrl === undefined) throw noDetector();
-    const url = new URL(this.#visionUrl, pageUrl()).href;
+    if (source === undefined || this.#urls.visionUrl === undefined) throw noDetector();
+    const url = new URL(this.#urls.visionUrl, pageUrl()).href;
     const call = { method: 'load', source: wireSource(source, pageUrl()) };
     const loaded = await this.#connection.stream(
       (service, port) => service.extend(url, call, port) as Promise<LoadedDetector>,
@@ -129,8 +140,16 @@ class WorkerRuntime implements Runtime {
     return new WorkerDetector(this.#connection, url, loaded);
   }
 
-  async loadAvatar(_source?: Source): Promise<never> {
-    throw notThereYet('Avatars');
+  async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<Avatar> {
+    const sent = wireSource(source, pageUrl());
+    const partUrl = this.#urls.splatsUrl;
+    if (partUrl === undefined) throw noSplatsUrl();
+    const loaded = await this.#connection.stream<LoadProgress, LoadedAvatar>(
+      (service, port) => service.loadAvatar(sent, new URL(partUrl, pageUrl()).href, port),
+      options.signal,
+      options.onProgress,
+    );
+    return new WorkerAvatar(this.#connection, loaded);
   }
 
   stats(): Promise<RuntimeStats> {
@@ -156,6 +175,21 @@ class WorkerRuntime implements Runtime {
   }
 }
 
+/** Where files are that are loaded later; undefined: beside this script. */
+interface FileUrls {
+  modelsUrl: string | URL | undefined;
+  visionUrl: string | URL | undefined;
+  splatsUrl: string | URL | undefined;
+}
+
+function noSplatsUrl(): VitrailError {
+  return invalidArgument(
+    'client/avatar',
+    'This page does not say where vitrail.splats.js is.',
+    'Pass splatsUrl to createRuntime: the address of vitrail.splats.js of this version.',
+  );
+}
+
 /** Browsers may ask the visitor before they agree to persist: not for a small file. */
 const worthKeepingBytes = 32e6;
 
@@ -178,13 +212,6 @@ function noDetector(): VitrailError {
     'This build has no embedded detector.',
     'Pass the .safetensors file that train/a_yolom/export.py wrote, and visionUrl where vitrail.vision.js is not beside this script.',
   );
-}
-
-function notThereYet(what: string): VitrailError {
-  return new VitrailError('model-unsupported', `${what} are not part of this version.`, {
-    where: 'client/runtime',
-    fix: 'Use loadModel for language models, or a later version of Vitrail.',
-  });
 }
 
 /** The base of relative URLs; undefined outside a page. */

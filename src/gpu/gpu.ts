@@ -161,26 +161,56 @@ export class Gpu {
         compute: { module, entryPoint: 'main' },
       });
     } catch (cause) {
-      if (this.#isLost) throw deviceLostError(cause);
-      const info = await module.getCompilationInfo();
-      const messages = info.messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`);
-      const reason = messages[0] ?? String(cause);
-      throw new VitrailError(
-        'shader-invalid',
-        `The browser rejected the kernel ${label}: ${reason}`,
-        {
-          where: label,
-          fix: 'Update the browser and the graphics driver. If it stays, report it with this message.',
-          detail: { messages },
-          cause,
-        },
-      );
+      throw await this.#compileError(label, module, cause);
+    }
+  }
+
+  async #compileError(
+    label: string,
+    module: GPUShaderModule,
+    cause: unknown,
+  ): Promise<VitrailError> {
+    if (this.#isLost) return deviceLostError(cause);
+    const info = await module.getCompilationInfo();
+    const messages = info.messages.map((m) => `${m.lineNum}:${m.linePos} ${m.message}`);
+    const reason = messages[0] ?? String(cause);
+    return new VitrailError(
+      'shader-invalid',
+      `The browser rejected the kernel ${label}: ${reason}`,
+      {
+        where: label,
+        fix: 'Update the browser and the graphics driver. If it stays, report it with this message.',
+        detail: { messages },
+        cause,
+      },
+    );
+  }
+
+  /** A pipeline that draws, its stages being `vertex` and `fragment` of linked WGSL. Throws `shader-invalid`. */
+  async renderPipeline(
+    label: string,
+    code: string,
+    stages: { vertex: string; fragment: string; topology: GPUPrimitiveTopology },
+    target: GPUColorTargetState,
+  ): Promise<GPURenderPipeline> {
+    this.checkAlive();
+    const module = this.device.createShaderModule({ label, code });
+    try {
+      return await this.device.createRenderPipelineAsync({
+        label,
+        layout: 'auto',
+        vertex: { module, entryPoint: stages.vertex },
+        fragment: { module, entryPoint: stages.fragment, targets: [target] },
+        primitive: { topology: stages.topology },
+      });
+    } catch (cause) {
+      throw await this.#compileError(label, module, cause);
     }
   }
 
   createBindGroup(
     label: string,
-    pipeline: GPUComputePipeline,
+    pipeline: GPUComputePipeline | GPURenderPipeline,
     entries: readonly { binding: number; resource: BufferRange }[],
   ): GPUBindGroup {
     this.#calls.bindGroups += 1;
@@ -231,6 +261,19 @@ export class Gpu {
     this.device.queue.submit([encoder.finish()]);
     timing?.read();
     this.#calls.passes += timing ? timed : 1;
+    this.#calls.submits += 1;
+  }
+
+  /** As `submit`, for work that is more than one pass: render passes, copies, timestamps. `record` says what it encoded. */
+  submitRecorded(
+    record: (encoder: GPUCommandEncoder) => { dispatches: number; passes: number },
+  ): void {
+    this.checkAlive();
+    const encoder = this.device.createCommandEncoder();
+    const { dispatches, passes } = record(encoder);
+    this.device.queue.submit([encoder.finish()]);
+    this.#calls.dispatches += dispatches;
+    this.#calls.passes += passes;
     this.#calls.submits += 1;
   }
 

@@ -1,10 +1,20 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import type {
+  AvatarCommand,
+  AvatarPicture,
+  ServedAvatar,
+  ViewOptions,
+} from '../runtime/avatar-contract.ts';
+import type {
+  AvatarInfo,
+  FrameTiming,
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
   LoadOptions,
+  MeasureOptions,
   Message,
+  PictureOptions,
   RuntimeInfo,
   RuntimeProfile,
   RuntimeStats,
@@ -54,11 +64,35 @@ export interface LoadedModel {
   tokenizerJson: Uint8Array;
 }
 
+/** A loaded avatar as the page sees it. */
+export interface LoadedAvatar {
+  /** Names the avatar in later calls; never used again after `disposeAvatar`. */
+  id: number;
+  info: AvatarInfo;
+}
+
+/** The calls about avatars; avatar-service.ts answers them. */
+export interface AvatarService {
+  /** Streams `LoadProgress`. `partUrl` is where vitrail.splats.js is. */
+  loadAvatar(source: WireSource, partUrl: string, channel: MessagePort): Promise<LoadedAvatar>;
+  commandAvatar(avatar: number, command: AvatarCommand): void;
+  renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
+  measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
+  /** The port carries `ViewCommand`s one way and `ViewEvent`s the other. */
+  attachAvatar(
+    avatar: number,
+    canvas: OffscreenCanvas,
+    options: ViewOptions,
+    port: MessagePort,
+  ): Promise<void>;
+  disposeAvatar(avatar: number): void;
+}
+
 /**
  * What the worker answers. Each method is one Comlink call; nothing is proxied, so nothing has to be released.
  * Calls that stream or can be aborted take the port of a call channel (call-channel.ts).
  */
-export interface RuntimeService {
+export interface RuntimeService extends AvatarService {
   /** The version of the package that the worker was built from. */
   version(): string;
   /** Opens the GPU. The port carries `DeviceEvent`s for as long as the runtime lives. */
@@ -101,6 +135,12 @@ export interface ServedEngine {
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
   /** The device, once a lost one is replaced. */
   gpu(): Promise<Gpu>;
+  loadAvatar(
+    source: WireSource,
+    partUrl: string,
+    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
+  ): Promise<ServedAvatar>;
+  disposeAvatar(avatar: ServedAvatar): void;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;
 }

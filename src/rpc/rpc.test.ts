@@ -93,6 +93,8 @@ function partsWith(
         return model;
       },
       gpu: () => Promise.reject(new TypeError('no GPU here')),
+      loadAvatar: async () => Promise.reject(new Error('no avatars here')),
+      disposeAvatar: () => {},
       on: (name, listener) => listeners.set(name, listener),
       dispose: () => {},
       ...engine,

@@ -2,6 +2,7 @@ import { type Endpoint, expose, transfer } from 'comlink';
 import { version } from '../../package.json';
 import { toVitrailError, VitrailError } from '../errors.ts';
 import type { LoadProgress, TextEvent } from '../types.ts';
+import { createAvatarService } from './avatar-service.ts';
 import { serveCallChannel } from './call-channel.ts';
 import type {
   DeviceEvent,
@@ -42,7 +43,14 @@ function createService(parts: ServiceParts): RuntimeService {
     return found;
   };
 
+  const avatars = createAvatarService({
+    engine: started,
+    closing: closing.signal,
+    disposedError: () => disposedError('The avatar'),
+  });
+
   return {
+    ...avatars,
     version: () => version,
     async start(options, deviceEvents) {
       engine = await parts.createEngine(options);

@@ -1,7 +1,9 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
 import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
+import type { ServedAvatar } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
+import { type RestorableAvatar, splatsPart } from './splats-part.ts';
 
 export type EngineEvent = 'devicelost' | 'devicerestored';
 type Listener = (message: string) => void;
@@ -13,6 +15,7 @@ type Listener = (message: string) => void;
 export class Engine {
   readonly #options: GpuOptions;
   readonly #models = new Set<EngineModel>();
+  readonly #avatars = new Set<RestorableAvatar>();
   readonly #listeners: Record<EngineEvent, Set<Listener>> = {
     devicelost: new Set(),
     devicerestored: new Set(),
@@ -77,9 +80,31 @@ export class Engine {
     return this.#gpu;
   }
 
+  /** Loads splats or an avatar with the part at `partUrl`. An abort or a failure leaves nothing on the GPU. */
+  async loadAvatar(
+    source: Source,
+    partUrl: string,
+    options: Pick<LoadOptions, 'signal' | 'onProgress'> = {},
+  ): Promise<RestorableAvatar> {
+    await this.#restoring;
+    this.#checkOpen();
+    const avatar = await splatsPart(partUrl).openAvatar(this.#gpu, source, options);
+    if (this.#disposed) {
+      avatar.dispose();
+      throw abortedError('engine/load');
+    }
+    this.#avatars.add(avatar);
+    return avatar;
+  }
+
+  disposeAvatar(avatar: ServedAvatar): void {
+    if (this.#avatars.delete(avatar as RestorableAvatar)) avatar.dispose();
+  }
+
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    for (const avatar of this.#avatars) this.disposeAvatar(avatar);
     await Promise.all([...this.#models].map((model) => model.dispose()));
     this.#gpu.dispose();
   }
@@ -117,6 +142,7 @@ export class Engine {
       }
       this.#gpu = gpu;
       for (const model of this.#models) await model.restore(gpu);
+      for (const avatar of this.#avatars) await avatar.restore(gpu);
       this.#watch(gpu);
       this.#tell('devicerestored', '');
     } catch (thrown) {

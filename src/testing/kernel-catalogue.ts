@@ -29,6 +29,12 @@ import { poolCases } from '../kernels/pool.ref.ts';
 import { pool } from '../kernels/pool.ts';
 import { qkvCases } from '../kernels/qkv.ref.ts';
 import { qkv } from '../kernels/qkv.ts';
+import { radixCountCases } from '../kernels/radix-count.ref.ts';
+import { radixCount } from '../kernels/radix-count.ts';
+import { radixScanCases } from '../kernels/radix-scan.ref.ts';
+import { radixScan } from '../kernels/radix-scan.ts';
+import { radixScatterCases } from '../kernels/radix-scatter.ref.ts';
+import { radixScatter } from '../kernels/radix-scatter.ts';
 import { rankBoxesCases } from '../kernels/rank-boxes.ref.ts';
 import { rankBoxes } from '../kernels/rank-boxes.ts';
 import { resampleCases } from '../kernels/resample.ref.ts';
@@ -39,6 +45,14 @@ import { ropeCases } from '../kernels/rope.ref.ts';
 import { rope } from '../kernels/rope.ts';
 import { sampleCases } from '../kernels/sample.ref.ts';
 import { sample } from '../kernels/sample.ts';
+import { splatProjectCases } from '../kernels/splat-project.ref.ts';
+import { splatProject } from '../kernels/splat-project.ts';
+import { tileCountCases } from '../kernels/tile-count.ref.ts';
+import { tileCount } from '../kernels/tile-count.ts';
+import { tileEmitCases } from '../kernels/tile-emit.ref.ts';
+import { tileEmit } from '../kernels/tile-emit.ts';
+import { tileRasterCases } from '../kernels/tile-raster.ref.ts';
+import { tileRaster } from '../kernels/tile-raster.ts';
 import type { KernelCase } from './kernel-run.ts';
 
 interface Entry {
@@ -71,4 +85,11 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: boxOverlaps, cases: boxOverlapsCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },
+  { kernel: radixCount, cases: radixCountCases },
+  { kernel: radixScan, cases: radixScanCases },
+  { kernel: radixScatter, cases: radixScatterCases },
+  { kernel: splatProject, cases: splatProjectCases },
+  { kernel: tileCount, cases: tileCountCases },
+  { kernel: tileEmit, cases: tileEmitCases },
+  { kernel: tileRaster, cases: tileRasterCases },
 ];

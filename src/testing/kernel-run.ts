@@ -24,13 +24,14 @@ export interface KernelCase<Use> {
 export interface ExpectedOutput {
   values: Float64Array;
   /** How an element is stored. Half precision is rounded when stored, so it has the looser bound. */
-  storage?: 'f32' | 'f16' | 'u32';
+  storage?: 'f32' | 'f16' | 'u32' | 'u8';
   /** Elements of the buffer, where it is larger than `values`; the rest is undefined. */
   room?: number;
 }
 
 /** Normalized mean squared error: 1e-7 for f32, 1e-6 for f16 storage with f32 accumulation. */
-const standardNmse = { f32: 1e-7, f16: 1e-6, u32: 0 } as const;
+const standardNmse = { f32: 1e-7, f16: 1e-6, u32: 0, u8: 0 } as const;
+const storageBytes = { f32: 4, f16: 2, u32: 4, u8: 1 } as const;
 const guardBytes = 256;
 const nanWord = 0x7fc0_0bad;
 const guardWord = 0xdead_beef;
@@ -77,7 +78,7 @@ export async function runCase<Use>(
 }
 
 function outputBytes(output: ExpectedOutput | undefined): number | undefined {
-  return output && (output.room ?? output.values.length) * (output.storage === 'f16' ? 2 : 4);
+  return output && (output.room ?? output.values.length) * storageBytes[output.storage ?? 'f32'];
 }
 
 function createGuarded(
@@ -149,10 +150,11 @@ function outputProblems<Use>(
 
 function elementsOf(
   contents: ArrayBuffer,
-  storage: 'f32' | 'f16' | 'u32',
+  storage: keyof typeof storageBytes,
   count: number,
 ): ArrayLike<number> {
   if (storage === 'f32') return new Float32Array(contents, guardBytes, count);
   if (storage === 'u32') return new Uint32Array(contents, guardBytes, count);
+  if (storage === 'u8') return new Uint8Array(contents, guardBytes, count);
   return Float64Array.from(new Uint16Array(contents, guardBytes, count), halfToNumber);
 }

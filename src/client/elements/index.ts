@@ -1,11 +1,14 @@
+import { VitrailAvatarElement } from './vitrail-avatar.ts';
 import { VitrailChatElement } from './vitrail-chat.ts';
 
-export { VitrailChatElement };
+export { VitrailAvatarElement, VitrailChatElement };
 
 /** Defines the elements where there is a document and they are not defined yet. Importing `vitrail/elements` does it. */
 export function defineElements(): void {
-  if (globalThis.customElements && !customElements.get('vitrail-chat')) {
-    customElements.define('vitrail-chat', VitrailChatElement);
+  const elements = { 'vitrail-chat': VitrailChatElement, 'vitrail-avatar': VitrailAvatarElement };
+  for (const [name, element] of Object.entries(elements)) {
+    if (globalThis.customElements && !customElements.get(name))
+      customElements.define(name, element);
   }
 }
 

@@ -11,9 +11,11 @@ import {
 } from '../chat.ts';
 import { createRuntime } from '../runtime.ts';
 import { ResourceStore } from './resource.ts';
+import { sourceKey } from './source-key.ts';
 
 export type { Chat, ChatMessage, ChatOptions, ChatState, ChatStatus } from '../chat.ts';
 export { messageText } from '../chat.ts';
+export { type UseAvatarOptions, type UseAvatarResult, useAvatar } from './use-avatar.ts';
 
 export type UseRuntimeResult =
   | { status: 'loading'; runtime: null; error: null }
@@ -148,11 +150,4 @@ function useLatest<Value>(value: Value): { readonly current: Value } {
     ref.current = value;
   });
   return ref;
-}
-
-/** Equal for sources that mean the same model, so that an inline `{ repo, file }` does not load anew on each render. */
-function sourceKey(source: Source | undefined): unknown {
-  if (source instanceof URL) return source.href;
-  if (typeof source !== 'object' || !('repo' in source)) return source;
-  return `hf:${source.repo}/${source.file}@${source.revision ?? ''}`;
 }

@@ -1,0 +1,147 @@
+import { type Avatar, type AvatarView, createRuntime, type Runtime, VitrailError } from 'vitrail';
+import { setUpFace } from './avatar-face.ts';
+import { byId } from './dom.ts';
+import { roseWindow } from './rose-window.ts';
+
+const stage = byId('stage');
+const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+let runtime: Promise<Runtime> | undefined;
+let shown: { avatar: Avatar; view: AvatarView; name: string } | undefined;
+let loading: AbortController | undefined;
+
+/** Opens splats in place of what is shown. A newer call wins over an older one. */
+async function open(source: Blob | string, name: string): Promise<void> {
+  loading?.abort();
+  const mine = new AbortController();
+  loading = mine;
+  showError(null);
+  showNote(`Opening ${name} …`);
+  try {
+    runtime ??= createRuntime();
+    const avatar = await (await runtime).loadAvatar(source, {
+      signal: mine.signal,
+      onProgress: ({ loadedBytes, totalBytes }) =>
+        showNote(`Opening ${name} …`, totalBytes > 0 ? loadedBytes / totalBytes : undefined),
+    });
+    if (mine.signal.aborted) return await avatar.dispose();
+    await show(avatar, name);
+  } catch (thrown) {
+    if (!mine.signal.aborted) showError(thrown);
+  } finally {
+    if (loading === mine) byId('note').hidden = true;
+  }
+}
+
+async function show(avatar: Avatar, name: string): Promise<void> {
+  const before = shown;
+  const canvas = document.createElement('canvas');
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', `${name}, in three dimensions. Arrow keys turn it.`);
+  byId('slot').replaceChildren(canvas);
+  const view = avatar.attach(canvas);
+  shown = { avatar, view, name };
+  view.on('error', showError);
+  view.on('stats', ({ framesPerSecond, splats, method }) => {
+    const rate = framesPerSecond < 1 ? 'still' : `${Math.round(framesPerSecond)} fps`;
+    byId('stats').textContent = `${rate} · ${splats.toLocaleString('en')} splats · ${method}`;
+  });
+  const { splats, shDegree, expressions, clips } = avatar.info;
+  byId('title').textContent = name;
+  byId('facts').textContent = [
+    `${splats.toLocaleString('en')} splats`,
+    shDegree > 0 ? `harmonics of degree ${shDegree}` : null,
+    expressions.length > 0 ? `${expressions.length} expressions` : null,
+    clips.length > 0 ? `${clips.length} clips` : null,
+  ]
+    .filter(Boolean)
+    .join(' · ');
+  await setUpFace(avatar, { idle: !calm }, showError);
+  await before?.avatar.dispose();
+}
+
+function showNote(text: string, share?: number): void {
+  byId('note').hidden = false;
+  byId('note-text').textContent = text;
+  const bar = byId<HTMLProgressElement>('note-bar');
+  if (share === undefined) bar.removeAttribute('value');
+  else bar.value = share;
+}
+
+function showError(thrown: unknown): void {
+  byId('error').hidden = thrown === null;
+  if (thrown === null) return;
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  byId('error-message').textContent = error.message;
+  byId('error-fix').textContent = error instanceof VitrailError ? error.fix : '';
+}
+
+/** A picture of what the stage shows, at twice the size of a large screen. */
+async function savePicture(): Promise<void> {
+  if (!shown) return;
+  const { clientWidth, clientHeight } = stage;
+  const scale = 2048 / Math.max(clientWidth, clientHeight);
+  const { avatar, view, name } = shown;
+  const picture = await avatar.render({
+    width: Math.round(clientWidth * scale),
+    height: Math.round(clientHeight * scale),
+    ...(view.camera ? { camera: view.camera } : {}),
+  });
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  canvas.getContext('2d')?.putImageData(picture, 0, 0);
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(await canvas.convertToBlob());
+  link.download = `${name.replace(/\.\w+$/, '')}.png`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function setUpFiles(): void {
+  const openFile = (file: File | undefined): void => {
+    if (file) void open(file, file.name);
+  };
+  const input = byId<HTMLInputElement>('file');
+  input.addEventListener('change', () => openFile(input.files?.[0]));
+  let depth = 0;
+  addEventListener('dragenter', () => {
+    depth += 1;
+    byId('drop-hint').hidden = false;
+  });
+  addEventListener('dragleave', () => {
+    depth -= 1;
+    byId('drop-hint').hidden = depth > 0;
+  });
+  addEventListener('dragover', (event) => event.preventDefault());
+  addEventListener('drop', (event) => {
+    event.preventDefault();
+    depth = 0;
+    byId('drop-hint').hidden = true;
+    openFile(event.dataTransfer?.files[0]);
+  });
+}
+
+function setUpBackground(): void {
+  const color = byId<HTMLInputElement>('color');
+  color.addEventListener('input', () => {
+    stage.style.setProperty('--stage', color.value);
+    stage.style.setProperty('--stage-image', 'none');
+  });
+  const image = byId<HTMLInputElement>('image');
+  image.addEventListener('change', () => {
+    const file = image.files?.[0];
+    if (file) stage.style.setProperty('--stage-image', `url("${URL.createObjectURL(file)}")`);
+  });
+  byId('plain').addEventListener('click', () => {
+    stage.style.removeProperty('--stage');
+    stage.style.removeProperty('--stage-image');
+  });
+}
+
+setUpFiles();
+setUpBackground();
+byId('home').addEventListener('click', () => shown?.view.setCamera(null));
+byId('picture').addEventListener('click', () => savePicture().catch(showError));
+const source = new URLSearchParams(location.search).get('src');
+void (source
+  ? open(source, source.split('/').at(-1) ?? source)
+  : open(roseWindow(), 'Rose window'));

@@ -1,0 +1,136 @@
+/**
+ * GPU time of splat frames, through the public API: `npm run bench:splats -- [--gpu] [--avatar ZIP] [--scene SPZ] [--size 1024]
+ * [--frames 60] [--synthetic 1000000,5000000]`. Each pass apart by timestamp queries, medians; both ways of drawing. The sort of a
+ * million keys is the `sort` pass of the synthetic scene of that size. Prints a JSON line a scene and method. The names of passes: project,
+ * sort, then quads, or bin and raster; `frame` from the first to the last; `encode` is CPU time a frame, `queued` the wall-clock time
+ * a frame where many are queued.
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { launchBrowser } from './browser.mjs';
+import { startServer } from './static-server.mjs';
+
+const root = resolve(import.meta.dirname, '..');
+const data = resolve(root, '../shared/data');
+const { values: options } = parseArgs({
+  options: {
+    gpu: { type: 'boolean', default: false },
+    dist: { type: 'string', default: 'dist' },
+    avatar: { type: 'string', default: resolve(data, 'avatars/status.zip') },
+    scene: { type: 'string', default: resolve(data, 'splats/biker.spz') },
+    size: { type: 'string', default: '1024' },
+    frames: { type: 'string', default: '60' },
+    synthetic: { type: 'string', default: '1000000,5000000' },
+  },
+});
+const files = { '/avatar': options.avatar, '/scene': options.scene };
+const found = Object.entries(files).filter(([, path]) => existsSync(path));
+const server = await startServer({
+  roots: {
+    ...Object.fromEntries(found.map(([url, path]) => [url, resolve(path)])),
+    '/page.html': resolve(root, 'scripts/ask.html'),
+    '/': resolve(root, options.dist),
+  },
+});
+const scenes = [
+  ...found.map(([url, path]) => ({ name: path.split('/').at(-1), url: `${server.url}${url}` })),
+  ...found
+    .filter(([url]) => url === '/avatar')
+    .map(([url]) => ({ name: '20 avatars', url: `${server.url}${url}`, copies: 20 })),
+  ...options.synthetic
+    .split(',')
+    .filter(Boolean)
+    .map((count) => ({ name: `synthetic ${count}`, count: Number(count) })),
+];
+const browser = await launchBrowser({ gpu: options.gpu });
+try {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(0);
+  await page.goto(`${server.url}/page.html`);
+  for (const scene of scenes) {
+    const settings = { scene, size: Number(options.size), frames: Number(options.frames) };
+    for (const line of await page.evaluate(measure, settings)) {
+      console.log(JSON.stringify({ browser: browser.version(), size: options.size, ...line }));
+    }
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
+
+/** Runs in the page. */
+async function measure({ scene, size, frames }) {
+  const runtime = await window.vitrail.createRuntime();
+  const { adapter, tier } = runtime.info;
+  const began = performance.now();
+  const avatar = await runtime.loadAvatar(scene.url ?? synthetic(scene.count));
+  const loadMs = Math.round(performance.now() - began);
+  // An avatar moves in each frame, as it does on a page.
+  if (avatar.info.expressions.length > 0) {
+    await avatar.setIdle(true);
+    if (avatar.info.clips[0]) await avatar.play(avatar.info.clips[0], { loop: true });
+  }
+  const lines = [];
+  for (const method of ['quads', 'tiles']) {
+    try {
+      const timing = await avatar.measure({
+        width: size,
+        height: size,
+        frames,
+        method,
+        copies: scene.copies ?? 1,
+      });
+      const ms = Object.fromEntries(
+        Object.entries(timing.ms).map(([name, value]) => [name, Math.round(value * 1e4) / 1e4]),
+      );
+      const perSecond = Math.round(1000 / (timing.ms.frame ?? timing.ms.queued));
+      lines.push({
+        scene: scene.name,
+        splats: timing.splats,
+        method,
+        ms,
+        perSecond,
+        adapter,
+        tier,
+        loadMs,
+      });
+    } catch (error) {
+      lines.push({ scene: scene.name, method, error: error.message });
+    }
+  }
+  await runtime.dispose();
+  return lines;
+
+  /** Splats of all colours in a ball, as `.splat`: 32 bytes each. */
+  function synthetic(count) {
+    const bytes = new Uint8Array(count * 32);
+    const view = new DataView(bytes.buffer);
+    let state = 12_345;
+    const random = () => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return state / 2 ** 32;
+    };
+    // As large as the space between them, so that the ball has the overdraw of a scene.
+    const scale = 0.6 / Math.cbrt(count);
+    for (let i = 0; i < count; i += 1) {
+      const row = i * 32;
+      const [height, angle, radius] = [
+        2 * random() - 1,
+        2 * Math.PI * random(),
+        Math.cbrt(random()),
+      ];
+      const flat = Math.sqrt(1 - height * height) * radius;
+      const place = [Math.cos(angle) * flat, height * radius, Math.sin(angle) * flat];
+      for (let axis = 0; axis < 3; axis += 1) {
+        view.setFloat32(row + axis * 4, place[axis], true);
+        view.setFloat32(row + 12 + axis * 4, scale * (0.3 + random()), true);
+        bytes[row + 24 + axis] = 256 * random();
+        bytes[row + 28 + axis] = 256 * random();
+      }
+      bytes[row + 27] = 60 + 190 * random();
+      bytes[row + 31] = 256 * random();
+    }
+    return new Blob([bytes]);
+  }
+}

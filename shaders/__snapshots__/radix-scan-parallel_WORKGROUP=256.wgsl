@@ -1,0 +1,42 @@
+const WORKGROUP: u32 = 256u;
+struct Params {
+  length: u32,
+}
+const params = Params(1u);
+@group(0) @binding(0) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(1) var<storage, read_write> sum: array<u32>;
+// Exclusive prefix sums of counts [length], in place, by one workgroup: each invocation sums a run, the runs' sums are scanned
+// (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
+
+var<workgroup> sums: array<u32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) invocation: u32) {
+  let run = (params.length + WORKGROUP - 1u) / WORKGROUP;
+  let start = invocation * run;
+  let end = min(start + run, params.length);
+  var own = 0u;
+  for (var at = start; at < end; at += 1u) {
+    own += counts[at];
+  }
+  sums[invocation] = own;
+  workgroupBarrier();
+  for (var step = 1u; step < WORKGROUP; step *= 2u) {
+    var before = 0u;
+    if (invocation >= step) {
+      before = sums[invocation - step];
+    }
+    workgroupBarrier();
+    sums[invocation] += before;
+    workgroupBarrier();
+  }
+  var before = sums[invocation] - own;
+  for (var at = start; at < end; at += 1u) {
+    let count = counts[at];
+    counts[at] = before;
+    before += count;
+  }
+  if (invocation == WORKGROUP - 1u) {
+    sum[0] = before;
+  }
+}

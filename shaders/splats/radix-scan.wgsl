@@ -1,0 +1,43 @@
+// Exclusive prefix sums of counts [length], in place, by one workgroup: each invocation sums a run, the runs' sums are scanned
+// (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
+
+//#if parallel
+var<workgroup> sums: array<u32, WORKGROUP>;
+//#endif
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) invocation: u32) {
+//#if parallel
+  let run = (params.length + WORKGROUP - 1u) / WORKGROUP;
+  let start = invocation * run;
+  let end = min(start + run, params.length);
+  var own = 0u;
+  for (var at = start; at < end; at += 1u) {
+    own += counts[at];
+  }
+  sums[invocation] = own;
+  workgroupBarrier();
+  for (var step = 1u; step < WORKGROUP; step *= 2u) {
+    var before = 0u;
+    if (invocation >= step) {
+      before = sums[invocation - step];
+    }
+    workgroupBarrier();
+    sums[invocation] += before;
+    workgroupBarrier();
+  }
+  var before = sums[invocation] - own;
+//#else
+  let start = 0u;
+  let end = params.length;
+  var before = 0u;
+//#endif
+  for (var at = start; at < end; at += 1u) {
+    let count = counts[at];
+    counts[at] = before;
+    before += count;
+  }
+  if (invocation == WORKGROUP - 1u) {
+    sum[0] = before;
+  }
+}

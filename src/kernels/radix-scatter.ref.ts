@@ -1,0 +1,47 @@
+import type { KernelCase } from '../testing/kernel-run.ts';
+import { radixCountReference, radixKeys, radixPasses } from './radix-count.ref.ts';
+import type { RadixPassUse } from './radix-count.ts';
+import { radixScanReference } from './radix-scan.ref.ts';
+
+/** Keys and values in the order of one digit; equal digits stay as they were. */
+export function radixScatterReference(
+  { shift }: RadixPassUse,
+  keys: Uint32Array,
+  values: Uint32Array,
+  total: number,
+): { keys: Float64Array; values: Float64Array } {
+  const digit = (i: number): number => ((keys[i] as number) >>> shift) & 15;
+  // Array.prototype.sort is stable.
+  const order = Array.from({ length: total }, (_, i) => i).sort((a, b) => digit(a) - digit(b));
+  return {
+    keys: Float64Array.from(order, (i) => keys[i] as number),
+    values: Float64Array.from(order, (i) => values[i] as number),
+  };
+}
+
+export const radixScatterCases: readonly KernelCase<RadixPassUse>[] = radixPasses
+  .filter(({ total }) => total > 0)
+  .map(({ name, use, total }, i) => {
+    const keys = radixKeys(use.capacity, 660 + i);
+    const values = use.first ? keys.map((_, at) => at) : radixKeys(use.capacity, 680 + i);
+    const counts = radixCountReference(use, keys, total);
+    const offsets = Uint32Array.from(radixScanReference(counts).subarray(0, counts.length));
+    return {
+      name,
+      use,
+      rows: 1,
+      inputs: () => ({
+        total: Uint32Array.of(total),
+        offsets,
+        keys_in: keys,
+        ...(use.first ? {} : { values_in: values }),
+      }),
+      outputs: () => {
+        const moved = radixScatterReference(use, keys, values, total);
+        return {
+          keys_out: { values: moved.keys, storage: 'u32' as const },
+          values_out: { values: moved.values, storage: 'u32' as const },
+        };
+      },
+    };
+  });

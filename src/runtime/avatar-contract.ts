@@ -1,0 +1,50 @@
+import type { VitrailError } from '../errors.ts';
+import type {
+  AvatarInfo,
+  Camera,
+  Color,
+  ExpressionTrack,
+  FrameTiming,
+  MeasureOptions,
+  PictureOptions,
+  ViewStats,
+} from '../types.ts';
+
+/** What changes the pose of an avatar. */
+export type AvatarCommand =
+  | { type: 'expression'; weights: Record<string, number> }
+  | { type: 'joint'; name: string; rotation: [number, number, number, number] }
+  | { type: 'play'; what: string | ExpressionTrack | null; loop: boolean }
+  | { type: 'idle'; on: boolean };
+
+export interface ViewOptions {
+  width: number;
+  height: number;
+  camera: Camera | null;
+  background: Color | null;
+}
+
+/** What the page tells a view; each member replaces what was. `stop` ends it. */
+export type ViewCommand = Partial<ViewOptions> & { stop?: true };
+
+/** An error as a message can carry it: causes may be objects of the GPU, which cannot be cloned. */
+export type ErrorRecord = Pick<VitrailError, 'code' | 'message' | 'where' | 'fix'>;
+
+export type ViewEvent = { stats: ViewStats } | { error: ErrorRecord };
+
+export interface AvatarPicture {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** An avatar as the worker serves it. */
+export interface ServedAvatar {
+  readonly info: AvatarInfo;
+  command(command: AvatarCommand): void;
+  render(options: PictureOptions): Promise<AvatarPicture>;
+  measure(options: MeasureOptions): Promise<FrameTiming>;
+  /** Draws to the canvas until the port says stop. */
+  attach(canvas: OffscreenCanvas, options: ViewOptions, port: MessagePort): Promise<void>;
+  dispose(): void;
+}

@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Gpu } from '../gpu/gpu.ts';
+import { plyOf, randomCloud } from '../testing/splats.ts';
+import type { Camera } from '../types.ts';
+import { EngineAvatar } from './avatar.ts';
+
+const camera: Camera = { position: [0, 0, 4], target: [0, 0, 0], fovY: 40 };
+const file = plyOf(randomCloud(200, 1, 77), 'binary_little_endian').slice().buffer as ArrayBuffer;
+
+describe('an avatar in the engine', () => {
+  let gpu: Gpu;
+  beforeEach(async () => {
+    gpu = await Gpu.create();
+  });
+  afterEach(() => gpu.dispose());
+
+  it('is the same on a new device after the loss of the first', async () => {
+    const avatar = await EngineAvatar.open(gpu, file, {});
+    const options = { width: 48, height: 40, camera, method: 'tiles' } as const;
+    const before = await avatar.render(options);
+    gpu.device.destroy();
+    await gpu.lost;
+    const lost = await avatar.render(options).catch((error) => error);
+    expect(lost).toMatchObject({ code: 'gpu-device-lost' });
+    const next = await Gpu.create();
+    await avatar.restore(next);
+    const after = await avatar.render(options);
+    expect(after.data).toEqual(before.data);
+    expect(Math.max(...after.data)).toBeGreaterThan(100);
+    avatar.dispose();
+    expect(next.stats().gpuBytes).toBe(0);
+    next.dispose();
+  });
+
+  it('frames itself, and refuses sizes that no picture has', async () => {
+    const avatar = await EngineAvatar.open(gpu, file, {});
+    const picture = await avatar.render({ width: 32, height: 32, background: [1, 0, 0] });
+    expect([...picture.data.subarray(0, 4)]).toEqual([255, 0, 0, 255]);
+    for (const width of [0, -1, 1.5, 1e6, Number.NaN]) {
+      await expect(avatar.render({ width, height: 10 })).rejects.toMatchObject({
+        code: 'invalid-argument',
+      });
+    }
+    avatar.dispose();
+    expect(gpu.stats().gpuBytes).toBe(0);
+  });
+});

@@ -1,0 +1,68 @@
+import { invalidArgument } from '../errors.ts';
+import type { Camera } from '../types.ts';
+import { cross, dot, normalize, subtract, type Vec3 } from './vector.ts';
+
+/** A camera ready for a picture of one size. View space has x right, y down and z forward, as images do. */
+export interface ViewTransform {
+  /** World → view, row-major 3×4. */
+  view: readonly number[];
+  /** Where the camera stands, in the world. */
+  position: Vec3;
+  /** Focal length in pixels, the same for both axes. */
+  focal: number;
+  width: number;
+  height: number;
+}
+
+/** Nearer splats are not drawn; metres. */
+export const nearPlane: number = 0.01;
+
+/** The pinhole camera of a picture of width × height pixels. Throws `invalid-argument`. */
+export function viewTransform(camera: Camera, width: number, height: number): ViewTransform {
+  const { position, target, up = [0, 1, 0], fovY } = camera;
+  const valid = [...position, ...target, ...up].every(Number.isFinite);
+  if (!valid || !(fovY > 0 && fovY < 180)) {
+    throw invalidArgument(
+      'splats/camera',
+      'The camera is not valid.',
+      'Give finite numbers, and a fovY between 0 and 180 degrees.',
+    );
+  }
+  const forward = normalize(subtract(target, position));
+  const right = normalize(cross(forward, leaning(forward, up)));
+  const down = cross(forward, right);
+  const row = (axis: Vec3): number[] => [...axis, -dot(axis, position)];
+  return {
+    view: [...row(right), ...row(down), ...row(forward)],
+    position,
+    focal: height / 2 / Math.tan((fovY * Math.PI) / 360),
+    width,
+    height,
+  };
+}
+
+/** `up`, or another axis where the camera looks along it. */
+function leaning(forward: Vec3, up: Vec3): Vec3 {
+  const along = Math.abs(dot(forward, normalize(up)));
+  return along < 0.999_999 ? up : [0, 0, 1];
+}
+
+/** The space that splats fill: what a camera frames and depths are measured in. */
+export interface Bounds {
+  center: Vec3;
+  radius: number;
+}
+
+/** A camera in front that frames a sphere in a picture of this aspect (width / height). `down`: y grows downwards. */
+export function framingCamera({ center, radius }: Bounds, down: boolean, aspect: number): Camera {
+  const fovY = 30;
+  const half = Math.tan((fovY * Math.PI) / 360) * Math.min(1, aspect);
+  const distance = (radius * 1.08) / Math.sin(Math.atan(half));
+  const sign = down ? -1 : 1;
+  return {
+    position: [center[0], center[1], center[2] + sign * distance],
+    target: center,
+    up: [0, sign, 0],
+    fovY,
+  };
+}

@@ -1,0 +1,98 @@
+import type { Gpu } from '../gpu/gpu.ts';
+import type { RasterMethod } from '../types.ts';
+import type { ViewTransform } from './camera.ts';
+import { type SceneObject, SplatRenderer } from './renderer.ts';
+import { StageClock } from './stage-clock.ts';
+
+const methods: readonly RasterMethod[] = ['quads', 'tiles'];
+const probeFrames = 4;
+
+/** Which way of drawing is faster here: both draw a few frames, and the clock decides. */
+export async function fasterMethod(
+  gpu: Gpu,
+  objects: readonly SceneObject[],
+  view: ViewTransform,
+): Promise<RasterMethod> {
+  let best: { method: RasterMethod; ms: number } | null = null;
+  for (const method of methods) {
+    const ms = await withTarget(gpu, objects, view, method, async (renderer, texture) => {
+      const draw = (): void => renderer.drawTo(texture, view, [0, 0, 0, 1]);
+      draw();
+      await gpu.device.queue.onSubmittedWorkDone();
+      const start = performance.now();
+      for (let i = 0; i < probeFrames; i += 1) draw();
+      await gpu.device.queue.onSubmittedWorkDone();
+      return performance.now() - start;
+    });
+    if (!best || ms < best.ms) best = { method, ms };
+  }
+  return best?.method ?? 'quads';
+}
+
+/**
+ * GPU milliseconds of each stage and of the whole frame, medians over `frames` frames. Where the GPU cannot tell the time, `frame` is
+ * wall-clock time, many frames at once.
+ */
+export async function measureFrame(
+  gpu: Gpu,
+  objects: readonly SceneObject[],
+  view: ViewTransform,
+  method: RasterMethod,
+  frames: number,
+  update: () => void,
+): Promise<Record<string, number>> {
+  return withTarget(gpu, objects, view, method, async (renderer, texture) => {
+    const clock = StageClock.create(gpu, renderer.stageNames);
+    const samples: Record<string, number>[] = [];
+    for (let i = 0; i < frames + 3 && clock; i += 1) {
+      update();
+      renderer.drawTo(texture, view, [0, 0, 0, 1], undefined, clock);
+      const sample = await clock.read();
+      if (i >= 3) samples.push(sample);
+    }
+    clock?.dispose();
+    const start = performance.now();
+    for (let i = 0; i < frames; i += 1) {
+      update();
+      renderer.drawTo(texture, view, [0, 0, 0, 1]);
+    }
+    const encodeMs = (performance.now() - start) / frames;
+    await gpu.device.queue.onSubmittedWorkDone();
+    const queuedMs = (performance.now() - start) / frames;
+    return { ...mediansOf(samples), encode: encodeMs, queued: queuedMs };
+  });
+}
+
+function mediansOf(samples: readonly Record<string, number>[]): Record<string, number> {
+  const names = Object.keys(samples[0] ?? {});
+  return Object.fromEntries(
+    names.map((name) => {
+      const sorted = samples.map((sample) => sample[name] ?? 0).sort((a, b) => a - b);
+      return [name, sorted[sorted.length >> 1] ?? 0];
+    }),
+  );
+}
+
+async function withTarget<Result>(
+  gpu: Gpu,
+  objects: readonly SceneObject[],
+  view: ViewTransform,
+  method: RasterMethod,
+  use: (renderer: SplatRenderer, texture: GPUTexture) => Promise<Result>,
+): Promise<Result> {
+  const { width, height } = view;
+  const format = 'rgba8unorm';
+  const renderer = await SplatRenderer.create(gpu, objects, { width, height, method, format });
+  const texture = gpu.device.createTexture({
+    label: 'splats measured',
+    size: [width, height],
+    format,
+    usage: GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_DST,
+  });
+  try {
+    return await use(renderer, texture);
+  } finally {
+    texture.destroy();
+    renderer.dispose();
+  }
+}

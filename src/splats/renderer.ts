@@ -1,0 +1,254 @@
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
+import { splatProject } from '../kernels/splat-project.ts';
+import { prepareSplatQuads, type SplatQuads } from '../kernels/splat-quads.ts';
+import type { RasterMethod } from '../types.ts';
+import type { ViewTransform } from './camera.ts';
+import { FrameData } from './frame-data.ts';
+import type { SplatGeometry } from './geometry.ts';
+import type { Pose } from './pose.ts';
+import { RadixSort } from './radix-sort.ts';
+import type { StageClock } from './stage-clock.ts';
+import { TileRasterizer } from './tile-rasterizer.ts';
+import type { Affine } from './vector.ts';
+
+/** Splats in a scene. Their pose is read at each frame; `transform` (row-major 3×4) places them in the world. */
+export interface SceneObject {
+  geometry: SplatGeometry;
+  pose: Pose | null;
+  transform?: Affine;
+}
+
+/** R, G, B not multiplied by alpha, and alpha, 0..1. */
+export type Background = readonly [number, number, number, number];
+
+export interface RendererOptions {
+  width: number;
+  height: number;
+  method: RasterMethod;
+  /** Of the textures that are drawn to; tiles need `rgba8unorm`. */
+  format: GPUTextureFormat;
+}
+
+/** Dispatches that are timed together. */
+export interface Stage {
+  name: string;
+  dispatches: readonly Dispatch[];
+}
+
+/**
+ * Draws objects of splats with one global sort by depth. All is allocated in `create`; a frame writes one buffer and submits once.
+ */
+export class SplatRenderer {
+  readonly options: RendererOptions;
+  readonly #gpu: Gpu;
+  readonly #objects: readonly SceneObject[];
+  readonly #stages: readonly Stage[];
+  readonly #frames: FrameData;
+  readonly #draw: GPUBuffer;
+  readonly #drawStart: GPUBuffer;
+  readonly #quads: SplatQuads | null;
+  readonly #tiles: TileRasterizer | null;
+  readonly #owned: readonly { dispose(): void }[];
+
+  static async create(
+    gpu: Gpu,
+    objects: readonly SceneObject[],
+    options: RendererOptions,
+  ): Promise<SplatRenderer> {
+    const resources: { dispose(): void }[] = [];
+    try {
+      return await SplatRenderer.#create(gpu, objects, options, resources);
+    } catch (thrown) {
+      for (const resource of resources) resource.dispose();
+      throw thrown;
+    }
+  }
+
+  static async #create(
+    gpu: Gpu,
+    objects: readonly SceneObject[],
+    options: RendererOptions,
+    owned: { dispose(): void }[],
+  ): Promise<SplatRenderer> {
+    const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const buffer = (label: string, bytes: number, usage: number = storage): GPUBuffer => {
+      const made = gpu.createBuffer(`splats ${label}`, bytes, usage);
+      owned.push({ dispose: () => gpu.destroyBuffer(made) });
+      return made;
+    };
+    const count = objects.reduce((sum, { geometry }) => sum + geometry.count, 0);
+    const keyBits = keyBitsFor(objects, count);
+    const cache = buffer('cache', Math.max(1, count) * 32);
+    const keys = buffer('keys', Math.max(1, count) * 4);
+    const total = buffer('total', 16);
+    const draw = buffer('draw', 16, storage | GPUBufferUsage.INDIRECT);
+    const drawStart = buffer('draw start', 16, GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
+    gpu.write(total, 0, Uint32Array.of(count));
+    gpu.write(drawStart, 0, Uint32Array.of(4, 0, 0, 0));
+    const frames = new FrameData(gpu, objects, keyBits);
+    owned.push(frames);
+    const project: Dispatch[] = [];
+    let first = 0;
+    for (const [i, { geometry }] of objects.entries()) {
+      const { count, shDegree, joints } = geometry;
+      const use = { count, first, shDegree, keyBits, ...(joints === null ? {} : { joints }) };
+      project.push(
+        await prepareDispatch(gpu, splatProject, use, {
+          ...geometry.buffers,
+          frame: frames.frameRange(i),
+          ...(joints === null ? {} : { pose: frames.poseRange(i) }),
+          cache,
+          keys,
+          draw,
+        }),
+      );
+      first += count;
+    }
+    const sort = await RadixSort.prepare(gpu, {
+      label: 'splats',
+      capacity: Math.max(1, count),
+      bits: keyBits,
+      total,
+      keys,
+    });
+    owned.push(sort);
+    const shown = { draw, cache, order: sort.values };
+    const tiles =
+      options.method === 'tiles'
+        ? await TileRasterizer.prepare(gpu, { ...shown, splats: count, ...options })
+        : null;
+    if (tiles) owned.push(tiles);
+    const quads = tiles
+      ? null
+      : await prepareSplatQuads(gpu, options.format, { ...shown, size: frames.size });
+    const stages = [
+      { name: 'project', dispatches: project },
+      { name: 'sort', dispatches: sort.dispatches },
+      ...(tiles?.stages ?? []),
+    ];
+    return new SplatRenderer(gpu, objects, options, {
+      stages,
+      frames,
+      draw,
+      drawStart,
+      quads,
+      tiles,
+      owned,
+    });
+  }
+
+  private constructor(
+    gpu: Gpu,
+    objects: readonly SceneObject[],
+    options: RendererOptions,
+    parts: {
+      stages: readonly Stage[];
+      frames: FrameData;
+      draw: GPUBuffer;
+      drawStart: GPUBuffer;
+      quads: SplatQuads | null;
+      tiles: TileRasterizer | null;
+      owned: readonly { dispose(): void }[];
+    },
+  ) {
+    this.#gpu = gpu;
+    this.#objects = objects;
+    this.options = options;
+    this.#stages = parts.stages;
+    this.#frames = parts.frames;
+    this.#draw = parts.draw;
+    this.#drawStart = parts.drawStart;
+    this.#quads = parts.quads;
+    this.#tiles = parts.tiles;
+    this.#owned = parts.owned;
+  }
+
+  /** Draws a frame to a texture of the renderer's size and format, colours multiplied by alpha. Poses must be up to date. */
+  drawTo(
+    texture: GPUTexture,
+    view: ViewTransform,
+    background: Background,
+    after?: (encoder: GPUCommandEncoder) => void,
+    clock?: StageClock,
+  ): void {
+    this.#frames.write(this.#objects, view);
+    this.#tiles?.setBackground(background);
+    this.#gpu.submitRecorded((encoder) => {
+      encoder.copyBufferToBuffer(this.#drawStart, 0, this.#draw, 0, 16);
+      const passes = clock ? this.#recordStages(encoder, clock) : this.#recordOnePass(encoder);
+      if (this.#tiles) this.#tiles.copyTo(encoder, texture);
+      else this.#drawQuads(encoder, texture, background, clock);
+      clock?.resolve(encoder);
+      after?.(encoder);
+      const dispatches = this.#stages.reduce((sum, stage) => sum + stage.dispatches.length, 0);
+      return { dispatches, passes: passes + (this.#quads ? 1 : 0) };
+    });
+  }
+
+  #recordOnePass(encoder: GPUCommandEncoder): number {
+    const pass = encoder.beginComputePass();
+    for (const stage of this.#stages) recordStage(pass, stage);
+    pass.end();
+    return 1;
+  }
+
+  /** A pass for each stage, each with its timestamps. */
+  #recordStages(encoder: GPUCommandEncoder, clock: StageClock): number {
+    for (const stage of this.#stages) {
+      const pass = encoder.beginComputePass({ timestampWrites: clock.stage(stage.name) });
+      recordStage(pass, stage);
+      pass.end();
+    }
+    return this.#stages.length;
+  }
+
+  #drawQuads(
+    encoder: GPUCommandEncoder,
+    texture: GPUTexture,
+    [r, g, b, a]: Background,
+    clock: StageClock | undefined,
+  ): void {
+    const pass = encoder.beginRenderPass({
+      colorAttachments: [
+        {
+          view: texture.createView(),
+          clearValue: [r * a, g * a, b * a, a],
+          loadOp: 'clear',
+          storeOp: 'store',
+        },
+      ],
+      ...(clock ? { timestampWrites: clock.stage('quads') } : {}),
+    });
+    this.#quads?.draw(pass);
+    pass.end();
+  }
+
+  /** Names of the stages that a clock sees. */
+  get stageNames(): readonly string[] {
+    const names = this.#stages.map(({ name }) => name);
+    return this.#quads ? [...names, 'quads'] : names;
+  }
+
+  dispose(): void {
+    for (const resource of this.#owned) resource.dispose();
+  }
+}
+
+function recordStage(pass: GPUComputePassEncoder, { dispatches }: Stage): void {
+  for (const { pipeline, bindGroup, workgroups } of dispatches) {
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(...workgroups(1));
+  }
+}
+
+/** Enough steps that neighbours seldom share one, and more where a few splats are far from the rest. */
+function keyBitsFor(objects: readonly SceneObject[], count: number): number {
+  const bits = count <= 2 ** 16 ? 16 : count <= 2 ** 20 ? 20 : 24;
+  const spread = Math.max(
+    1,
+    ...objects.map(({ geometry: { bounds, framed } }) => bounds.radius / framed.radius),
+  );
+  return spread > 8 ? Math.min(24, bits + 4) : bits;
+}
