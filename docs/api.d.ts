@@ -14,10 +14,17 @@ export interface RuntimeOptions {
     maxBufferBytes?: number;
     /** Leave features of better tiers unused: to see what visitors with lesser GPUs see. */
     maxTier?: Tier;
+    /**
+     * Times every dispatch on the GPU, for `Runtime.profile()` and as a track of the browser's performance panel. Slower: each
+     * dispatch gets a pass of its own. Default false.
+     */
+    profile?: boolean;
     /** Where `vitrail.vision.js` is served, which the worker loads for detectors. Default: beside this script. */
     visionUrl?: string | URL;
     /** The folder that holds the embedded models. Default: `models/` beside this script. */
     modelsUrl?: string | URL;
+    /** Where `vitrail.splats.js` is served. Default: beside `workerUrl`, or beside this script. */
+    splatsUrl?: string | URL;
 }
 export type DeviceListener = (event: {
     message: string;
@@ -36,9 +43,14 @@ export interface Runtime extends AsyncDisposable {
     loadDetector(source?: Source, options?: {
         signal?: AbortSignal;
     }): Promise<Detector>;
-    /** Not there yet: rejects with `model-unsupported`. */
-    loadAvatar(source?: Source): Promise<never>;
+    /**
+     * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
+     * code for it, vitrail.splats.js, is loaded for the first one. Rejects with `model-corrupt`, `model-unsupported`, `network`.
+     */
+    loadAvatar(source: Source, options?: LoadAvatarOptions): Promise<Avatar>;
     stats(): Promise<RuntimeStats>;
+    /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
+    profile(): Promise<RuntimeProfile>;
     /**
      * `devicelost`: the browser lost the GPU; what was running ends with `gpu-device-lost`. `devicerestored`: the runtime
      * has opened it anew and reloaded the models. Returns a function that removes the listener.
@@ -106,6 +118,50 @@ export interface LanguageModel extends AsyncDisposable {
  */
 export interface Generation extends AsyncIterable<TextEvent> {
     readonly result: Promise<GenerationResult>;
+}
+export type LoadAvatarOptions = Pick<LoadOptions, 'signal' | 'onProgress'>;
+/** Splats on the GPU, which a rig animates where the file has one. */
+export interface Avatar extends AsyncDisposable {
+    readonly info: AvatarInfo;
+    /** Draws to a canvas, which belongs to the worker from then on: a busy page does not make it stutter. */
+    attach(canvas: HTMLCanvasElement, options?: AttachOptions): AvatarView;
+    /** Weights of expressions by name, usually 0..1; those that are not named stay. Rejects with `invalid-argument`. */
+    setExpression(weights: Readonly<Record<string, number>>): Promise<void>;
+    /** Turns a joint from its rest or clip pose, in its own frame: x, y, z, w. */
+    setJoint(name: string, rotation: readonly [x: number, y: number, z: number, w: number]): Promise<void>;
+    /** Plays a clip of `info.clips` or an expression track; null ends what plays. */
+    play(what: string | ExpressionTrack | null, options?: {
+        loop?: boolean;
+    }): Promise<void>;
+    /** Blinks, small movements of the eyes and of the head, until it is switched off. */
+    setIdle(on: boolean): Promise<void>;
+    /** A still, colours not multiplied by alpha. */
+    render(options: PictureOptions): Promise<ImageData>;
+    /** How long the passes of a frame take on the GPU. */
+    measure(options: MeasureOptions): Promise<FrameTiming>;
+    dispose(): Promise<void>;
+}
+export interface AttachOptions {
+    /** Default: `info.camera`, fitted to the canvas. */
+    camera?: Camera;
+    /** Null, the default, shows the page through. */
+    background?: Color | null;
+    /** Pixels of the picture a CSS pixel. Default: the display's, at most 2. */
+    pixelRatio?: number;
+    /** Orbit by pointer, touch and keyboard. Default true. */
+    controls?: boolean;
+}
+/** An avatar on a canvas. */
+export interface AvatarView {
+    /** Where the camera is now; null: where it frames the whole. */
+    readonly camera: Camera | null;
+    /** Null: the one that frames the whole. */
+    setCamera(camera: Camera | null): void;
+    setBackground(background: Color | null): void;
+    /** `stats` comes twice a second; `error` once, when drawing has ended. Returns a function that removes the listener. */
+    on(event: 'stats', listener: (stats: ViewStats) => void): () => void;
+    on(event: 'error', listener: (error: VitrailError) => void): () => void;
+    stop(): void;
 }
 
 // client/chat.d.ts
@@ -175,6 +231,14 @@ export declare function checkSupport(): Promise<Support>;
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export declare function createRuntime(options?: RuntimeOptions): Promise<Runtime>;
+
+// client/speech-track.d.ts
+
+/**
+ * The mouth of someone who says a text, letter by letter: for `avatar.play` while an answer streams, a sentence at a time. Meant for
+ * text without sound, where nothing has to be in time with a voice.
+ */
+export declare function speechTrack(text: string): ExpressionTrack;
 
 // errors.d.ts
 
@@ -330,6 +394,22 @@ export interface RuntimeStats {
         buffers: number;
     };
 }
+/** The GPU time of the dispatches of one kernel. */
+export interface KernelProfile {
+    /** The kernel, its variant and constants: `matvec/subgroup.q4_0[ROWS=4]`. */
+    kernel: string;
+    dispatches: number;
+    totalMs: number;
+    /** Bytes of all buffers bound, summed over the dispatches: what a kernel that reads each once moves. */
+    boundBytes: number;
+}
+/** Where the GPU's time went. */
+export interface RuntimeProfile {
+    /** False: not asked for by `createRuntime({ profile: true })`, or the adapter has no timestamp queries. */
+    supported: boolean;
+    /** Longest total first. */
+    kernels: KernelProfile[];
+}
 export interface StoredModel {
     id: string;
     name: string;
@@ -386,4 +466,69 @@ export interface Detection {
         inferMs: number;
         postMs: number;
     };
+}
+/** A pinhole camera: right-handed, metres, degrees. */
+export interface Camera {
+    position: readonly [number, number, number];
+    target: readonly [number, number, number];
+    /** Default: y up. */
+    up?: readonly [number, number, number];
+    /** Vertical field of view in degrees. */
+    fovY: number;
+}
+export interface AvatarInfo {
+    splats: number;
+    shDegree: number;
+    /** Names for `setExpression`; empty for splats without a rig. */
+    expressions: string[];
+    /** Joints that move splats: names for `setJoint`. */
+    joints: string[];
+    clips: string[];
+    /** The camera that frames the whole: what is used where none is given. */
+    camera: Camera;
+}
+/** Expression weights over time, as face trackers record them. */
+export interface ExpressionTrack {
+    names: readonly string[];
+    /** `time` in seconds; left out, frames follow at `fps`. */
+    frames: readonly {
+        weights: readonly number[];
+        time?: number;
+    }[];
+    /** Default 30. */
+    fps?: number;
+    /** Turns of the head as rotation vectors in radians, one a frame. */
+    head_pose?: readonly (readonly number[])[];
+}
+/** sRGB-encoded R, G, B in 0..1. */
+export type Color = readonly [number, number, number];
+/** How splats become pixels: sorted quads, or a compute pass over tiles of 16 × 16 pixels. */
+export type RasterMethod = 'quads' | 'tiles';
+export interface PictureOptions {
+    width: number;
+    height: number;
+    /** Default: frames the whole head and shoulders from the front. */
+    camera?: Camera;
+    /** Null, the default, leaves the picture transparent where no splat is. */
+    background?: Color | null;
+    /** Default: the faster one on this GPU. */
+    method?: RasterMethod;
+}
+export interface ViewStats {
+    framesPerSecond: number;
+    splats: number;
+    /** The one that was faster on this GPU when the view was opened. */
+    method: RasterMethod;
+}
+export interface MeasureOptions extends PictureOptions {
+    /** Frames that the medians are of. Default 30. */
+    frames?: number;
+    /** So many of the avatar side by side, in one sort. Default 1. */
+    copies?: number;
+}
+/** GPU milliseconds of each pass of a frame and of the frame, the median of several. */
+export interface FrameTiming {
+    method: RasterMethod;
+    splats: number;
+    ms: Record<string, number>;
 }
