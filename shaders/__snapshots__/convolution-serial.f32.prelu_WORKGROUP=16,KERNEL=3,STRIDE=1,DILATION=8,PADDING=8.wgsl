@@ -57,7 +57,7 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 
-// Four pixels of a row by four channels an invocation: no barrier, and every weight is used four times.
+// Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -66,7 +66,7 @@ fn main(
 ) {
   let index = linear_workgroup(workgroup, workgroups) * WORKGROUP + lane;
   let quads = (params.out_width + 3u) / 4u;
-  let group = index / (quads * params.out_height);
+  let group = index / (quads * params.out_height) * 2u;
   if (group >= params.weight_groups) {
     return;
   }
@@ -76,7 +76,13 @@ fn main(
   var a1: vec4<f32>;
   var a2: vec4<f32>;
   var a3: vec4<f32>;
+  var b0: vec4<f32>;
+  var b1: vec4<f32>;
+  var b2: vec4<f32>;
+  var b3: vec4<f32>;
   var weight = group * TAPS * params.in_groups;
+  // Where the groups are odd in number the last one is done twice, and stored once.
+  let other = select(0u, TAPS * params.in_groups, group + 1u < params.weight_groups);
   for (var tap = 0u; tap < TAPS; tap += 1u) {
     var p0 = source(row, column, tap);
     var p1 = source(row, column + 1u, tap);
@@ -88,11 +94,20 @@ fn main(
     let s2 = min(p2, 1u);
     let s3 = min(p3, 1u);
     for (var c = 0u; c < params.in_groups; c += 1u) {
+      let x0 = vec4<f32>(arena[p0]);
+      let x1 = vec4<f32>(arena[p1]);
+      let x2 = vec4<f32>(arena[p2]);
+      let x3 = vec4<f32>(arena[p3]);
       let w = mat4x4<f32>(weights[weight]);
-      a0 += w * vec4<f32>(arena[p0]);
-      a1 += w * vec4<f32>(arena[p1]);
-      a2 += w * vec4<f32>(arena[p2]);
-      a3 += w * vec4<f32>(arena[p3]);
+      a0 += w * x0;
+      a1 += w * x1;
+      a2 += w * x2;
+      a3 += w * x3;
+      let v = mat4x4<f32>(weights[weight + other]);
+      b0 += v * x0;
+      b1 += v * x1;
+      b2 += v * x2;
+      b3 += v * x3;
       weight += 1u;
       p0 += s0;
       p1 += s1;
@@ -104,4 +119,11 @@ fn main(
   finish(a1, row, column + 1u, group);
   finish(a2, row, column + 2u, group);
   finish(a3, row, column + 3u, group);
+  if (other == 0u) {
+    return;
+  }
+  finish(b0, row, column, group + 1u);
+  finish(b1, row, column + 1u, group + 1u);
+  finish(b2, row, column + 2u, group + 1u);
+  finish(b3, row, column + 3u, group + 1u);
 }

@@ -143,7 +143,7 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
       workgroups: (use) => {
         const { height, width } = gridOf(use);
         const quads = Math.ceil(width / 4) * height;
-        return spread(Math.ceil((quads * weightGroups(use)) / serialWorkgroup));
+        return spread(Math.ceil((quads * Math.ceil(weightGroups(use) / 2)) / serialWorkgroup));
       },
     },
     tiled('tiled-64x16', 64, 16),
