@@ -139,7 +139,7 @@ fn split_total(row_set: u32, i: u32) -> f32 {
   return total;
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -153,6 +153,11 @@ fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
 
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
 
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
@@ -178,8 +183,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -191,9 +194,20 @@ fn main(
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = split_total(place.row_set, 0u);
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = split_total(place.row_set, place.lane);
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = split_total(place.row_set, 1u);
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = split_total(place.row_set, 2u);
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = split_total(place.row_set, 3u);
+    y[params.y_offset + first_row + 3u] = value;
+  }
 }

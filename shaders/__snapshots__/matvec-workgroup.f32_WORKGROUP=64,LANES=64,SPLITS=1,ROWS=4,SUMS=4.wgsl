@@ -79,17 +79,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -103,6 +94,11 @@ fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
 
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
 
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
@@ -128,8 +124,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -140,9 +134,20 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    y[params.y_offset + first_row + 3u] = value;
+  }
 }

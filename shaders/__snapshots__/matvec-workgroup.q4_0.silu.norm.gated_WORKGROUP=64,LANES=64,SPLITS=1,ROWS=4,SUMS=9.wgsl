@@ -119,17 +119,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -152,6 +143,11 @@ fn load_norm(at: u32) -> Group {
 
 fn multiply_group(a: Group, b: Group) -> Group {
   return Group(a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5], a[6] * b[6], a[7] * b[7]);
+}
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
 // Adds what a group of columns brings to the sums of a set's rows.
@@ -188,8 +184,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -200,15 +194,44 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    let squares = sums[SUMS - 1u];
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = sums[ROWS + 0u];
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  let squares = sums[SUMS - 1u];
-  let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-  value *= rms;
-  var up = sum_at(sums, ROWS + place.lane);
-  up *= rms;
-  value = activation(value) * up;
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    let squares = sums[SUMS - 1u];
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = sums[ROWS + 1u];
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    let squares = sums[SUMS - 1u];
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = sums[ROWS + 2u];
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    let squares = sums[SUMS - 1u];
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = sums[ROWS + 3u];
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 3u] = value;
+  }
 }

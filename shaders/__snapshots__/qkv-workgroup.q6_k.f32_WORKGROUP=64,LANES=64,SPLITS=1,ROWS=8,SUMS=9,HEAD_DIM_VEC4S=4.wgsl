@@ -162,15 +162,6 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
 // sums can be turned where they are made, and a quad of the cache is written whole. A set of LANES invocations makes ROWS rows

@@ -38,13 +38,4 @@ fn split_total(row_set: u32, i: u32) -> f32 {
   }
   return total;
 }
-//#else
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 //#endif

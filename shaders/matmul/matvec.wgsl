@@ -1,5 +1,5 @@
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -37,6 +37,11 @@ fn multiply_group(a: Group, b: Group) -> Group {
 }
 //#endif
 
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
@@ -73,11 +78,14 @@ fn main(
 //#if last_row
   x_base = (state.rows - 1u) * params.groups * 8u;
 //#endif
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 //#if residual
-  // On its way while the sums are made.
-  let before = y[params.y_offset + min(row, params.rows - 1u)];
+  // On their way while the sums are made.
+//#repeat R ROWS
+  var before_R = 0.0;
+  if (writes(place, first_row, R)) {
+    before_R = y[params.y_offset + first_row + R];
+  }
+//#endrepeat
 //#endif
 
   var sums: Sums;
@@ -92,39 +100,40 @@ fn main(
 //#if splits
   leave_split(sums, place);
 //#endif
-  if (!writes) {
-    return;
-  }
+//#repeat R ROWS
+  if (writes(place, first_row, R)) {
 //#if splits
-  var value = split_total(place.row_set, place.lane);
+    var value = split_total(place.row_set, R);
 //#else
-  var value = sum_at(sums, place.lane);
+    var value = sums[R];
 //#endif
 //#if norm
 //#if splits
-  let squares = split_total(place.row_set, SUMS - 1u);
+    let squares = split_total(place.row_set, SUMS - 1u);
 //#else
-  let squares = sums[SUMS - 1u];
+    let squares = sums[SUMS - 1u];
 //#endif
-  let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-  value *= rms;
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
 //#endif
 //#if bias
-  value += bias[row];
+    value += bias[first_row + R];
 //#endif
 //#if gated
 //#if splits
-  var up = split_total(place.row_set, ROWS + place.lane);
+    var up = split_total(place.row_set, ROWS + R);
 //#else
-  var up = sum_at(sums, ROWS + place.lane);
+    var up = sums[ROWS + R];
 //#endif
 //#if norm
-  up *= rms;
+    up *= rms;
 //#endif
-  value = activation(value) * up;
+    value = activation(value) * up;
 //#endif
 //#if residual
-  value += before;
+    value += before_R;
 //#endif
-  y[params.y_offset + row] = value;
+    y[params.y_offset + first_row + R] = value;
+  }
+//#endrepeat
 }

@@ -147,7 +147,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     { name: 'state', type: 'State', access: 'read', when: (use) => use.lastRow === true },
   ],
   variants: [
-    variant({ workgroup: 16, lanes: 1, rows: 1, splits: 1, reduce: 'none' }),
+    variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
     variant(shuffleShape(4, 4, 8)),

@@ -1,8 +1,8 @@
 const WORKGROUP: u32 = 16u;
 const LANES: u32 = 1u;
 const SPLITS: u32 = 1u;
-const ROWS: u32 = 1u;
-const SUMS: u32 = 2u;
+const ROWS: u32 = 8u;
+const SUMS: u32 = 8u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -11,11 +11,10 @@ struct Params {
   y_offset: u32,
   epsilon: f32,
 }
-const params = Params(50u, 576u, 18u, 21u, 0u, 0.000009999999747378752f);
+const params = Params(64u, 1536u, 48u, 60u, 0u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -63,13 +62,13 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
   let q = weights[row_base + group];
-  let factor = weight_half(row_base, columns / 4u + group);
-  let scale = vec4<f32>(factor);
-  let offset = vec4<f32>(-8.0 * factor);
+  let factors = unpack2x16float(weight_word(row_base * 4u + columns / 8u + group));
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
   return array<vec4<f32>, 8>(
     fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
     fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
@@ -102,17 +101,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -126,25 +116,32 @@ fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
 
-fn load_norm(at: u32) -> Group {
-  return Group(
-    norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u],
-    norm_weight[at + 4u], norm_weight[at + 5u], norm_weight[at + 6u], norm_weight[at + 7u],
-  );
-}
 
-fn multiply_group(a: Group, b: Group) -> Group {
-  return Group(a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5], a[6] * b[6], a[7] * b[7]);
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
-  sums[SUMS - 1u] += dot_group(x_group, x_group);
-  x_group = multiply_group(x_group, load_norm(group * 8u));
   // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
   sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_4 = min(first_row + 4u, params.rows - 1u);
+  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_5 = min(first_row + 5u, params.rows - 1u);
+  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_6 = min(first_row + 6u, params.rows - 1u);
+  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_7 = min(first_row + 7u, params.rows - 1u);
+  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -157,8 +154,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -169,12 +164,36 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  let squares = sums[SUMS - 1u];
-  let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-  value *= rms;
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    y[params.y_offset + first_row + 3u] = value;
+  }
+  if (writes(place, first_row, 4u)) {
+    var value = sums[4u];
+    y[params.y_offset + first_row + 4u] = value;
+  }
+  if (writes(place, first_row, 5u)) {
+    var value = sums[5u];
+    y[params.y_offset + first_row + 5u] = value;
+  }
+  if (writes(place, first_row, 6u)) {
+    var value = sums[6u];
+    y[params.y_offset + first_row + 6u] = value;
+  }
+  if (writes(place, first_row, 7u)) {
+    var value = sums[7u];
+    y[params.y_offset + first_row + 7u] = value;
+  }
 }

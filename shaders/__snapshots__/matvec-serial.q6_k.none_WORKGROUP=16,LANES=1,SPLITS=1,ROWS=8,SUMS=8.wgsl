@@ -1,8 +1,8 @@
 const WORKGROUP: u32 = 16u;
 const LANES: u32 = 1u;
 const SPLITS: u32 = 1u;
-const ROWS: u32 = 1u;
-const SUMS: u32 = 1u;
+const ROWS: u32 = 8u;
+const SUMS: u32 = 8u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -11,7 +11,7 @@ struct Params {
   y_offset: u32,
   epsilon: f32,
 }
-const params = Params(101u, 256u, 8u, 17u, 0u, 0f);
+const params = Params(33u, 256u, 8u, 14u, 0u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -62,19 +62,29 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let a = weights[row_base + group * 2u];
-  let b = weights[row_base + group * 2u + 1u];
-  let scale = weight_half(row_base, columns / 2u + group);
+  let q = weights[row_base + group];
+  let words = row_base * 4u;
+  let pairs = words + columns / 8u + group * 2u;
+  let first = weight_word(pairs);
+  let second = weight_word(pairs + 1u);
+  // Sixteen signed bytes a super-block of eight groups: two a group.
+  let scales = weight_word(words + columns / 8u + columns / 16u + group / 2u);
+  let factor = weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u);
+  let a = factor * signed_byte(scales, (group & 1u) * 2u);
+  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
   return array<vec4<f32>, 8>(
-    signed_bytes(a.x) * scale, signed_bytes(a.y) * scale, signed_bytes(a.z) * scale, signed_bytes(a.w) * scale,
-    signed_bytes(b.x) * scale, signed_bytes(b.y) * scale, signed_bytes(b.z) * scale, signed_bytes(b.w) * scale,
+    (low_nibbles(q.x) + 16.0 * pairs_at(first, 0u) - 32.0) * a,
+    (high_nibbles(q.x) + 16.0 * pairs_at(first, 4u) - 32.0) * a,
+    (low_nibbles(q.y) + 16.0 * pairs_at(first, 8u) - 32.0) * a,
+    (high_nibbles(q.y) + 16.0 * pairs_at(first, 12u) - 32.0) * a,
+    (low_nibbles(q.z) + 16.0 * pairs_at(second, 0u) - 32.0) * b,
+    (high_nibbles(q.z) + 16.0 * pairs_at(second, 4u) - 32.0) * b,
+    (low_nibbles(q.w) + 16.0 * pairs_at(second, 8u) - 32.0) * b,
+    (high_nibbles(q.w) + 16.0 * pairs_at(second, 12u) - 32.0) * b,
   );
 }
 // Each sum belongs to one invocation: nothing to add up.
@@ -102,17 +112,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -127,12 +128,31 @@ fn load_x(at: u32) -> Group {
 }
 
 
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
   // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
   sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_4 = min(first_row + 4u, params.rows - 1u);
+  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_5 = min(first_row + 5u, params.rows - 1u);
+  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_6 = min(first_row + 6u, params.rows - 1u);
+  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_7 = min(first_row + 7u, params.rows - 1u);
+  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -145,10 +165,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
-  // On its way while the sums are made.
-  let before = y[params.y_offset + min(row, params.rows - 1u)];
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -159,10 +175,36 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  value += before;
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    y[params.y_offset + first_row + 3u] = value;
+  }
+  if (writes(place, first_row, 4u)) {
+    var value = sums[4u];
+    y[params.y_offset + first_row + 4u] = value;
+  }
+  if (writes(place, first_row, 5u)) {
+    var value = sums[5u];
+    y[params.y_offset + first_row + 5u] = value;
+  }
+  if (writes(place, first_row, 6u)) {
+    var value = sums[6u];
+    y[params.y_offset + first_row + 6u] = value;
+  }
+  if (writes(place, first_row, 7u)) {
+    var value = sums[7u];
+    y[params.y_offset + first_row + 7u] = value;
+  }
 }

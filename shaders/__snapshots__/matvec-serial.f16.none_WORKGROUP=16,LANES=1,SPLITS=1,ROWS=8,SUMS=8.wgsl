@@ -1,8 +1,8 @@
 const WORKGROUP: u32 = 16u;
 const LANES: u32 = 1u;
 const SPLITS: u32 = 1u;
-const ROWS: u32 = 1u;
-const SUMS: u32 = 1u;
+const ROWS: u32 = 8u;
+const SUMS: u32 = 8u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -26,9 +26,9 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// Group of 32: four vec4 of two upper halves of single precision a word.
+// Group of 32: four vec4 of two half-precision numbers a word.
 fn halves(a: u32, b: u32) -> vec4<f32> {
-  return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
+  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
 }
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
@@ -67,17 +67,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -92,12 +83,31 @@ fn load_x(at: u32) -> Group {
 }
 
 
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
   // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
   sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_4 = min(first_row + 4u, params.rows - 1u);
+  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_5 = min(first_row + 5u, params.rows - 1u);
+  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_6 = min(first_row + 6u, params.rows - 1u);
+  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_7 = min(first_row + 7u, params.rows - 1u);
+  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -110,8 +120,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -122,9 +130,36 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    y[params.y_offset + first_row + 3u] = value;
+  }
+  if (writes(place, first_row, 4u)) {
+    var value = sums[4u];
+    y[params.y_offset + first_row + 4u] = value;
+  }
+  if (writes(place, first_row, 5u)) {
+    var value = sums[5u];
+    y[params.y_offset + first_row + 5u] = value;
+  }
+  if (writes(place, first_row, 6u)) {
+    var value = sums[6u];
+    y[params.y_offset + first_row + 6u] = value;
+  }
+  if (writes(place, first_row, 7u)) {
+    var value = sums[7u];
+    y[params.y_offset + first_row + 7u] = value;
+  }
 }

@@ -1,8 +1,8 @@
 const WORKGROUP: u32 = 16u;
 const LANES: u32 = 1u;
 const SPLITS: u32 = 1u;
-const ROWS: u32 = 1u;
-const SUMS: u32 = 2u;
+const ROWS: u32 = 8u;
+const SUMS: u32 = 16u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -70,17 +70,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -95,6 +86,11 @@ fn load_x(at: u32) -> Group {
 }
 
 
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
@@ -103,6 +99,34 @@ fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32)
   sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
   let up_0 = load_group((row_0 + params.rows) * params.row_vec4s, group, params.groups * 32u);
   sums[ROWS + 0u] += dot_group(up_0, x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_1 = load_group((row_1 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 1u] += dot_group(up_1, x_group);
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_2 = load_group((row_2 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 2u] += dot_group(up_2, x_group);
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_3 = load_group((row_3 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 3u] += dot_group(up_3, x_group);
+  let row_4 = min(first_row + 4u, params.rows - 1u);
+  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_4 = load_group((row_4 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 4u] += dot_group(up_4, x_group);
+  let row_5 = min(first_row + 5u, params.rows - 1u);
+  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_5 = load_group((row_5 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 5u] += dot_group(up_5, x_group);
+  let row_6 = min(first_row + 6u, params.rows - 1u);
+  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_6 = load_group((row_6 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 6u] += dot_group(up_6, x_group);
+  let row_7 = min(first_row + 7u, params.rows - 1u);
+  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let up_7 = load_group((row_7 + params.rows) * params.row_vec4s, group, params.groups * 32u);
+  sums[ROWS + 7u] += dot_group(up_7, x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -115,8 +139,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -127,11 +149,52 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    var up = sums[ROWS + 0u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  var up = sum_at(sums, ROWS + place.lane);
-  value = activation(value) * up;
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    var up = sums[ROWS + 1u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    var up = sums[ROWS + 2u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    var up = sums[ROWS + 3u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 3u] = value;
+  }
+  if (writes(place, first_row, 4u)) {
+    var value = sums[4u];
+    var up = sums[ROWS + 4u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 4u] = value;
+  }
+  if (writes(place, first_row, 5u)) {
+    var value = sums[5u];
+    var up = sums[ROWS + 5u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 5u] = value;
+  }
+  if (writes(place, first_row, 6u)) {
+    var value = sums[6u];
+    var up = sums[ROWS + 6u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 6u] = value;
+  }
+  if (writes(place, first_row, 7u)) {
+    var value = sums[7u];
+    var up = sums[ROWS + 7u];
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 7u] = value;
+  }
 }

@@ -1,8 +1,8 @@
 const WORKGROUP: u32 = 16u;
 const LANES: u32 = 1u;
 const SPLITS: u32 = 1u;
-const ROWS: u32 = 1u;
-const SUMS: u32 = 1u;
+const ROWS: u32 = 8u;
+const SUMS: u32 = 8u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -11,7 +11,7 @@ struct Params {
   y_offset: u32,
   epsilon: f32,
 }
-const params = Params(33u, 512u, 16u, 18u, 0u, 0f);
+const params = Params(65u, 192u, 6u, 13u, 0u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -62,29 +62,19 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// Scale and minimum of group `i` (0..7) of a super-block, out of the 16 bytes of factors (two halves) and 12 bytes of 6-bit
-// numbers: the first four scales and minimums in the low bits of bytes 0..3 and 4..7, the others split over all three words.
-fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
-  let shift = 8u * (i & 3u);
-  let a = packed.y >> shift;
-  let b = packed.z >> shift;
-  let c = packed.w >> shift;
-  let early = vec2<u32>(a & 63u, b & 63u);
-  let late = vec2<u32>((c & 15u) | ((a >> 2u) & 48u), ((c >> 4u) & 15u) | ((b >> 2u) & 48u));
-  return unpack2x16float(packed.x) * vec2<f32>(select(late, early, i < 4u));
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, then 16 bytes of factors and 6-bit scales a super-block.
 
 fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factors = scale_and_minimum(weights[row_base + columns / 32u + group / 8u], group % 8u);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(-factors.y);
+  let a = weights[row_base + group * 2u];
+  let b = weights[row_base + group * 2u + 1u];
+  let scale = weight_half(row_base, columns / 2u + group);
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    signed_bytes(a.x) * scale, signed_bytes(a.y) * scale, signed_bytes(a.z) * scale, signed_bytes(a.w) * scale,
+    signed_bytes(b.x) * scale, signed_bytes(b.y) * scale, signed_bytes(b.z) * scale, signed_bytes(b.w) * scale,
   );
 }
 // Each sum belongs to one invocation: nothing to add up.
@@ -112,17 +102,8 @@ struct Lane {
 fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
-
-// Sum `i`, without an index that is known only at run time: that would move the sums out of the registers.
-fn sum_at(sums: Sums, i: u32) -> f32 {
-  var sum = sums[0];
-  for (var s = 1u; s < SUMS; s++) {
-    sum = select(sum, sums[s], s == i);
-  }
-  return sum;
-}
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
-// of them (lib/lanes); ROWS is at most LANES, and each lane writes at most one row.
+// of them (lib/lanes).
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
@@ -137,12 +118,31 @@ fn load_x(at: u32) -> Group {
 }
 
 
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
 // Adds what a group of columns brings to the sums of a set's rows.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
   var x_group = load_x(x_base + group * 8u);
   // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
   sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_4 = min(first_row + 4u, params.rows - 1u);
+  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_5 = min(first_row + 5u, params.rows - 1u);
+  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_6 = min(first_row + 6u, params.rows - 1u);
+  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let row_7 = min(first_row + 7u, params.rows - 1u);
+  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -155,8 +155,6 @@ fn main(
   let place = lane_of(invocation);
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  let row = first_row + place.lane;
-  let writes = place.lane < ROWS && place.split == 0u && row < params.rows;
 
   var sums: Sums;
   let own_group = place.split * LANES + place.lane;
@@ -167,9 +165,36 @@ fn main(
     add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
   }
   sums = reduce_add(sums, place.lane, subgroup_size);
-  if (!writes) {
-    return;
+  if (writes(place, first_row, 0u)) {
+    var value = sums[0u];
+    y[params.y_offset + first_row + 0u] = value;
   }
-  var value = sum_at(sums, place.lane);
-  y[params.y_offset + row] = value;
+  if (writes(place, first_row, 1u)) {
+    var value = sums[1u];
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = sums[2u];
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = sums[3u];
+    y[params.y_offset + first_row + 3u] = value;
+  }
+  if (writes(place, first_row, 4u)) {
+    var value = sums[4u];
+    y[params.y_offset + first_row + 4u] = value;
+  }
+  if (writes(place, first_row, 5u)) {
+    var value = sums[5u];
+    y[params.y_offset + first_row + 5u] = value;
+  }
+  if (writes(place, first_row, 6u)) {
+    var value = sums[6u];
+    y[params.y_offset + first_row + 6u] = value;
+  }
+  if (writes(place, first_row, 7u)) {
+    var value = sums[7u];
+    y[params.y_offset + first_row + 7u] = value;
+  }
 }
