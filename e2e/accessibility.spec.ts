@@ -157,6 +157,8 @@ test('the focus is never lost with the button that had it', async ({ page }) => 
   await expect(page.getByRole('button', { name: 'Stop' })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.locator('#prompt')).toBeFocused();
+  // The answer's buttons come with the next frame.
+  await expect(page.getByRole('button', { name: 'Regenerate' })).toBeVisible();
   await page.keyboard.press('Shift+Tab');
   await expect(page.getByRole('button', { name: 'Regenerate' })).toBeFocused();
   await page.keyboard.press('Enter');

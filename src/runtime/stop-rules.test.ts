@@ -27,6 +27,12 @@ describe('StopRules', () => {
     expect(stream(['one two three'], ['three', 'two'])).toBe('one ');
   });
 
+  it('waits for a longer stop text that began before a short one', () => {
+    expect(stream(['bc', 'b'], ['c', 'bcb'])).toBe('');
+    expect(stream(['bc', 'a'], ['c', 'bcb'])).toBe('b');
+    expect(stream(['bc'], ['c', 'bcb'])).toBe('b');
+  });
+
   it('cuts at the first stop text, however the text is split', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 30 });
     const stop = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 });
@@ -36,6 +42,7 @@ describe('StopRules', () => {
         const ends = stops.map((s) => whole.indexOf(s)).filter((i) => i >= 0);
         expect(stream(pieces, stops)).toBe(whole.slice(0, Math.min(...ends, whole.length)));
       }),
+      { numRuns: 1000 },
     );
   });
 });

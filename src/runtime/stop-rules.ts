@@ -14,20 +14,22 @@ export class StopRules {
   push(text: string): { text: string; stopped: boolean } {
     const pending = this.#held + text;
     const at = firstIndex(pending, this.#stops);
-    if (at >= 0) {
+    const open = pending.length - longestOpenStop(pending, this.#stops);
+    // A longer stop text that began before the one found decides, once it is whole or broken off.
+    if (at >= 0 && open >= at) {
       this.#held = '';
       return { text: pending.slice(0, at), stopped: true };
     }
-    const held = longestOpenStop(pending, this.#stops);
-    this.#held = pending.slice(pending.length - held);
-    return { text: pending.slice(0, pending.length - held), stopped: false };
+    this.#held = pending.slice(open);
+    return { text: pending.slice(0, open), stopped: false };
   }
 
   /** What was held back, once no more text comes. */
   flush(): string {
     const held = this.#held;
     this.#held = '';
-    return held;
+    const at = firstIndex(held, this.#stops);
+    return at >= 0 ? held.slice(0, at) : held;
   }
 }
 
