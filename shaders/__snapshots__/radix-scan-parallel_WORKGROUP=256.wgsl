@@ -5,20 +5,10 @@ struct Params {
 const params = Params(1u);
 @group(0) @binding(0) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(1) var<storage, read_write> sum: array<u32>;
-// Exclusive prefix sums of counts [length], in place, by one workgroup: each invocation sums a run, the runs' sums are scanned
-// (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
-
+// Inclusive prefix sums over a workgroup (Hillis & Steele 1986). Called once: the results stay in workgroup memory.
 var<workgroup> sums: array<u32, WORKGROUP>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) invocation: u32) {
-  let run = (params.length + WORKGROUP - 1u) / WORKGROUP;
-  let start = invocation * run;
-  let end = min(start + run, params.length);
-  var own = 0u;
-  for (var at = start; at < end; at += 1u) {
-    own += counts[at];
-  }
+fn inclusive_sum(own: u32, invocation: u32) -> u32 {
   sums[invocation] = own;
   workgroupBarrier();
   for (var step = 1u; step < WORKGROUP; step *= 2u) {
@@ -30,7 +20,22 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
     sums[invocation] += before;
     workgroupBarrier();
   }
-  var before = sums[invocation] - own;
+  return sums[invocation];
+}
+// Exclusive prefix sums of counts [length], in place, by one workgroup: each invocation sums a run, the runs' sums are scanned
+// (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
+
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) invocation: u32) {
+  let run = (params.length + WORKGROUP - 1u) / WORKGROUP;
+  let start = invocation * run;
+  let end = min(start + run, params.length);
+  var own = 0u;
+  for (var at = start; at < end; at += 1u) {
+    own += counts[at];
+  }
+  var before = inclusive_sum(own, invocation) - own;
   for (var at = start; at < end; at += 1u) {
     let count = counts[at];
     counts[at] = before;

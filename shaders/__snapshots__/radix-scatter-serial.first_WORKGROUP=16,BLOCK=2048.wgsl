@@ -15,6 +15,23 @@ const params = Params(1u, 1u, 0u);
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
 }
+// Inclusive prefix sums over a workgroup (Hillis & Steele 1986). Called once: the results stay in workgroup memory.
+var<workgroup> sums: array<u32, WORKGROUP>;
+
+fn inclusive_sum(own: u32, invocation: u32) -> u32 {
+  sums[invocation] = own;
+  workgroupBarrier();
+  for (var step = 1u; step < WORKGROUP; step *= 2u) {
+    var before = 0u;
+    if (invocation >= step) {
+      before = sums[invocation - step];
+    }
+    workgroupBarrier();
+    sums[invocation] += before;
+    workgroupBarrier();
+  }
+  return sums[invocation];
+}
 // Moves keys and values to where the scanned counts [16 digits, blocks] say, keeping the order of equal digits: the last step
 // of a pass of LSD radix sort. first: values are the keys' own indices.
 

@@ -69,6 +69,23 @@ fn tiles_of(splat: Splat, columns: u32, rows: u32) -> vec4<u32> {
 fn tile_count(box: vec4<u32>) -> u32 {
   return (box.z - box.x) * (box.w - box.y);
 }
+// Inclusive prefix sums over a workgroup (Hillis & Steele 1986). Called once: the results stay in workgroup memory.
+var<workgroup> sums: array<u32, WORKGROUP>;
+
+fn inclusive_sum(own: u32, invocation: u32) -> u32 {
+  sums[invocation] = own;
+  workgroupBarrier();
+  for (var step = 1u; step < WORKGROUP; step *= 2u) {
+    var before = 0u;
+    if (invocation >= step) {
+      before = sums[invocation - step];
+    }
+    workgroupBarrier();
+    sums[invocation] += before;
+    workgroupBarrier();
+  }
+  return sums[invocation];
+}
 // Writes the pairs of tile (keys) and splat (values), in order of depth, each block from where the scanned counts say. Pairs beyond
 // the capacity are dropped: the farthest ones.
 
@@ -91,7 +108,6 @@ fn emit(box: vec4<u32>, slot: u32, start: u32) -> u32 {
   return next;
 }
 
-var<workgroup> sums: array<u32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -110,18 +126,8 @@ fn main(
     box = box_of(at);
   }
   let own = tile_count(box);
-  sums[invocation] = own;
-  workgroupBarrier();
-  for (var step = 1u; step < WORKGROUP; step *= 2u) {
-    var before = 0u;
-    if (invocation >= step) {
-      before = sums[invocation - step];
-    }
-    workgroupBarrier();
-    sums[invocation] += before;
-    workgroupBarrier();
-  }
+  let up_to = inclusive_sum(own, invocation);
   if (own > 0u) {
-    emit(box, order[at], offsets[block] + sums[invocation] - own);
+    emit(box, order[at], offsets[block] + up_to - own);
   }
 }

@@ -2,7 +2,7 @@
 // (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
 
 //#if parallel
-var<workgroup> sums: array<u32, WORKGROUP>;
+//#import lib/workgroup-scan
 //#endif
 
 @compute @workgroup_size(WORKGROUP)
@@ -15,18 +15,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   for (var at = start; at < end; at += 1u) {
     own += counts[at];
   }
-  sums[invocation] = own;
-  workgroupBarrier();
-  for (var step = 1u; step < WORKGROUP; step *= 2u) {
-    var before = 0u;
-    if (invocation >= step) {
-      before = sums[invocation - step];
-    }
-    workgroupBarrier();
-    sums[invocation] += before;
-    workgroupBarrier();
-  }
-  var before = sums[invocation] - own;
+  var before = inclusive_sum(own, invocation) - own;
 //#else
   let start = 0u;
   let end = params.length;

@@ -1,6 +1,7 @@
 // Moves keys and values to where the scanned counts [16 digits, blocks] say, keeping the order of equal digits: the last step
 // of a pass of LSD radix sort. first: values are the keys' own indices.
 //#import lib/grid
+//#import lib/workgroup-scan
 
 fn value_at(at: u32) -> u32 {
 //#if first
@@ -14,7 +15,6 @@ fn value_at(at: u32) -> u32 {
 const ITEMS: u32 = BLOCK / WORKGROUP;
 // [8 digits, invocations]: digits 0 to 7 in the low halves, 8 to 15 in the high ones. A block has at most 2,048 keys.
 var<workgroup> tallies: array<u32, 8u * WORKGROUP>;
-var<workgroup> sums: array<u32, WORKGROUP>;
 var<workgroup> starts: array<u32, 8>;
 //#endif
 
@@ -48,18 +48,7 @@ fn main(
   for (var i = 0u; i < 8u; i += 1u) {
     run += tallies[invocation * 8u + i];
   }
-  sums[invocation] = run;
-  workgroupBarrier();
-  for (var step = 1u; step < WORKGROUP; step *= 2u) {
-    var before = 0u;
-    if (invocation >= step) {
-      before = sums[invocation - step];
-    }
-    workgroupBarrier();
-    sums[invocation] += before;
-    workgroupBarrier();
-  }
-  var before = sums[invocation] - run;
+  var before = inclusive_sum(run, invocation) - run;
   for (var i = 0u; i < 8u; i += 1u) {
     let count = tallies[invocation * 8u + i];
     tallies[invocation * 8u + i] = before;

@@ -3,6 +3,7 @@
 //#import lib/grid
 //#import lib/splat
 //#import lib/tiles
+//#import lib/workgroup-scan
 
 fn box_of(at: u32) -> vec4<u32> {
   let slot = order[at];
@@ -24,7 +25,6 @@ fn emit(box: vec4<u32>, slot: u32, start: u32) -> u32 {
 }
 
 //#if parallel
-var<workgroup> sums: array<u32, WORKGROUP>;
 //#endif
 
 @compute @workgroup_size(WORKGROUP)
@@ -45,19 +45,9 @@ fn main(
     box = box_of(at);
   }
   let own = tile_count(box);
-  sums[invocation] = own;
-  workgroupBarrier();
-  for (var step = 1u; step < WORKGROUP; step *= 2u) {
-    var before = 0u;
-    if (invocation >= step) {
-      before = sums[invocation - step];
-    }
-    workgroupBarrier();
-    sums[invocation] += before;
-    workgroupBarrier();
-  }
+  let up_to = inclusive_sum(own, invocation);
   if (own > 0u) {
-    emit(box, order[at], offsets[block] + sums[invocation] - own);
+    emit(box, order[at], offsets[block] + up_to - own);
   }
 //#else
   let block = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;

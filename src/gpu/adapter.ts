@@ -50,14 +50,9 @@ const fixes: Record<string, string> = {
     'Update the graphics driver and switch on hardware acceleration in the browser settings; chrome://gpu names the reason.',
 };
 
-/** A device with every wanted feature of the tier, `more` features where there are, and the largest limits that the adapter has. */
-export async function requestDevice(
-  adapter: GPUAdapter,
-  maxTier: Tier = 'A',
-  more: readonly GPUFeatureName[] = [],
-): Promise<GPUDevice> {
-  const wanted = [...featuresOfTier(maxTier), ...more];
-  const features = wanted.filter((name) => adapter.features.has(name));
+/** A device with every wanted feature of the tier and the largest limits that the adapter has. */
+export async function requestDevice(adapter: GPUAdapter, maxTier: Tier = 'A'): Promise<GPUDevice> {
+  const features = featuresOfTier(maxTier).filter((name) => adapter.features.has(name));
   const { limits } = adapter;
   try {
     return await adapter.requestDevice({

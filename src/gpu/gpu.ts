@@ -47,8 +47,7 @@ export class Gpu {
 
   static async create(options: GpuOptions = {}): Promise<Gpu> {
     const adapter = await requireAdapter(options.powerPreference);
-    const more = options.profile ? (['timestamp-query'] as const) : [];
-    const device = await requestDevice(adapter, options.maxTier, more);
+    const device = await requestDevice(adapter, options.maxTier);
     return new Gpu(device, adapter, options);
   }
 

@@ -92,7 +92,7 @@ export class Profiler {
   ): Promise<void> {
     await staging.mapAsync(GPUMapMode.READ);
     const times = new BigInt64Array(staging.getMappedRange());
-    dispatches.forEach(({ label = 'unnamed', boundBytes = 0 }, index) => {
+    dispatches.forEach(({ label, boundBytes }, index) => {
       const [start, end] = [milliseconds(times, 2 * index), milliseconds(times, 2 * index + 1)];
       this.#clockOffset ??= submittedAt - start;
       this.#add(label, boundBytes, Math.max(0, end - start));

@@ -19,3 +19,36 @@ export const noPlace: MapPlace = { offset: 0, stride: 0, groups: 0, height: 0, w
 export function mapStorageFlags(storage: MapStorage): string[] {
   return storage === 'f16' ? ['f16'] : [];
 }
+
+/** Fields of `params` that say where a map-to-map kernel reads and writes, each channel by itself. */
+export const mapParams = {
+  in_offset: 'u32',
+  in_stride: 'u32',
+  in_height: 'u32',
+  in_width: 'u32',
+  out_offset: 'u32',
+  out_stride: 'u32',
+  out_height: 'u32',
+  out_width: 'u32',
+  groups: 'u32',
+} as const;
+
+export function mapParamValues({
+  input,
+  output,
+}: {
+  input: MapPlace;
+  output: MapPlace;
+}): Record<keyof typeof mapParams, number> {
+  return {
+    in_offset: input.offset,
+    in_stride: input.stride,
+    in_height: input.height,
+    in_width: input.width,
+    out_offset: output.offset,
+    out_stride: output.stride,
+    out_height: output.height,
+    out_width: output.width,
+    groups: output.groups,
+  };
+}

@@ -10,7 +10,7 @@ export interface GatedActivationUse {
   /** Elements from one row of y to the next: columns padded to a multiple of 32. */
   yStride: number;
   /** How y is stored; single precision by default. */
-  y?: 'f16';
+  y?: 'f32' | 'f16';
 }
 
 const workgroup = 64;

@@ -144,7 +144,6 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     serial,
     tiled,
     matrix('matrix-64', { tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
-    matrix('matrix-128x64', { tokenFragments: 4, rowFragments: 2, stepGroups: 2 }),
     matrix('matrix-128', { tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
   ],
   preferred: (use, { software }) => {

@@ -150,7 +150,6 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
-    variant(shuffleShape(4, 4, 8)),
   ],
   preferred: (use, { software }) =>
     software ? ['serial'] : [shapeName(preferredShape(use)), 'workgroup'],

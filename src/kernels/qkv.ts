@@ -121,6 +121,7 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
+    // For subgroups of 4, which software adapters have: chosen nowhere, checked everywhere.
     variant(shuffleShape(4, 4, 8)),
   ],
   preferred: (use, { software }) => {

@@ -9,7 +9,7 @@ export interface RmsNormUse {
   /** y += instead of y =. */
   residual?: boolean;
   /** How y is stored; single precision by default. */
-  y?: 'f16';
+  y?: 'f32' | 'f16';
 }
 
 function variant(

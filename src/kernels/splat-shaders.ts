@@ -6,7 +6,7 @@ export const splatShaders: ShaderLibrary = shaderModules(
   import.meta.glob<string>(
     [
       '../../shaders/splats/*.wgsl',
-      '../../shaders/lib/{grid,splat,tiles,spherical-harmonics}.wgsl',
+      '../../shaders/lib/{grid,splat,tiles,spherical-harmonics,workgroup-scan}.wgsl',
     ],
     { query: '?raw', import: 'default', eager: true },
   ),

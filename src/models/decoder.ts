@@ -92,8 +92,8 @@ export class Decoder {
   readonly #weights: DecoderWeights;
   readonly #kvCache: KvCacheFormat;
   readonly #splitFrom: number;
-  /** Inputs of matrix products are stored in half precision, as the subgroup-matrix kernels read them. */
-  readonly #halves: boolean;
+  /** How inputs of matrix products are stored: in halves where the subgroup-matrix kernels read them. */
+  readonly #inputs: 'f32' | 'f16';
   readonly #buffers: Buffers;
   readonly #caches: { keys: GPUBuffer; values: GPUBuffer }[] = [];
   readonly #owned: GPUBuffer[] = [];
@@ -132,7 +132,8 @@ export class Decoder {
     this.#kvCache = options.kvCache;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
     this.passRows = Math.min(passRows[kind], rowsWithin(maxActivationBytes, config));
-    this.#halves = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
+    const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
+    this.#inputs = matrices ? 'f16' : 'f32';
     this.#splitFrom = options.splitFrom ?? splitFrom(gpu.capabilities);
     try {
       this.#buffers = this.#allocate();
@@ -281,7 +282,7 @@ export class Decoder {
     const { headDim } = config;
     const floats = (label: string, count: number) => this.#storage(label, count * 4);
     const inputs = (label: string, count: number) =>
-      this.#storage(label, count * (this.#halves ? 2 : 4));
+      this.#storage(label, count * (this.#inputs === 'f16' ? 2 : 4));
     const kvBytes = this.#kvCache === 'f16' ? 2 : 4;
     for (let layer = 0; layer < config.numHiddenLayers; layer += 1) {
       const bytes = kvHeads * this.contextLength * headDim * kvBytes;
@@ -418,7 +419,7 @@ export class Decoder {
     const norm = layer.feedForwardNorm;
     if (!both || second) {
       // Gate and up in different formats: two products, then the activation.
-      return [...this.#vector(layer.gateUp, x, gateUp, { norm }), this.#activate(activated, false)];
+      return [...this.#vector(layer.gateUp, x, gateUp, { norm }), this.#activate(activated, 'f32')];
     }
     const use = {
       format: both.matrix.format,
@@ -441,19 +442,14 @@ export class Decoder {
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
       ...this.#matrix(layer.gateUp, passNormed, gateUp),
-      this.#activate(passActivated, this.#halves),
+      this.#activate(passActivated, this.#inputs),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
   }
 
-  /** How the inputs of matrix products are stored: nothing said means single precision. */
-  get #inputStorage(): { y?: 'f16' } {
-    return this.#halves ? { y: 'f16' } : {};
-  }
-
   #normForProduct(weight: GPUBuffer): Promise<Dispatch> {
     const { x, passNormed } = this.#buffers;
-    return this.#norm(x, weight, passNormed, this.#inputStorage);
+    return this.#norm(x, weight, passNormed, { y: this.#inputs });
   }
 
   /** What the kernels around the cache of a layer have in common. */
@@ -546,11 +542,7 @@ export class Decoder {
 
   #attendMany(index: number): Promise<Dispatch> {
     const { state, queries, passAttended } = this.#buffers;
-    const use = {
-      ...this.#attentionUse(index),
-      many: true,
-      ...(this.#halves ? { output: 'f16' as const } : {}),
-    };
+    const use = { ...this.#attentionUse(index), many: true, output: this.#inputs };
     const { buffers } = this.#cacheOf(index);
     return this.#prepare(attention, use, { state, queries, ...buffers, out: passAttended });
   }
@@ -622,7 +614,7 @@ export class Decoder {
           format: matrix.format,
           rows: matrix.rows,
           columns: matrix.columns,
-          x: this.#halves ? 'f16' : 'f32',
+          x: this.#inputs,
           yStride,
           yOffset,
           residual,
@@ -644,14 +636,14 @@ export class Decoder {
     return this.#prepare(rmsNorm, use, { state: this.#buffers.state, x, norm_weight: weight, y });
   }
 
-  #activate(y: GPUBuffer, halves: boolean): Promise<Dispatch> {
+  #activate(y: GPUBuffer, storage: 'f32' | 'f16'): Promise<Dispatch> {
     const { state, gateUp } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
       activation: hiddenAct,
       columns: intermediateSize,
       yStride: pad(intermediateSize),
-      ...(halves ? { y: 'f16' as const } : {}),
+      y: storage,
     };
     return this.#prepare(gatedActivation, use, { state, x: gateUp, y });
   }

@@ -16,7 +16,7 @@ const scope = globalThis as typeof globalThis & {
 };
 const loaded = new Map<string, RuntimeExtension | undefined>();
 
-/** Calls an extension, after its script is loaded. Throws `network` where it cannot be, and what the call throws. */
+/** Calls an extension, after its script is loaded. Throws `network` where it cannot be, and what the call throws, which may be of another script's class (`toVitrailError` takes it over). */
 export async function callExtension(
   url: string,
   call: ExtensionCall,
@@ -35,13 +35,5 @@ export async function callExtension(
     }
     loaded.set(url, scope.vitrailExtension);
   }
-  try {
-    return await loaded.get(url)?.call(gpu, call, signal);
-  } catch (thrown) {
-    // Another script has a class of its own.
-    const { name, code, message } = thrown as VitrailError;
-    throw name === 'VitrailError'
-      ? new VitrailError(code, message, thrown as VitrailError)
-      : thrown;
-  }
+  return loaded.get(url)?.call(gpu, call, signal);
 }
