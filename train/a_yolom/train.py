@@ -30,9 +30,9 @@ LOG_EVERY, SAVE_EVERY_SECONDS = 20, 90
 PARTS = ("model", "average", "first_moment", "second_moment")
 
 
-def rate(step: int, steps: int) -> float:
+def rate(step: int, progress: float) -> float:
     warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-    cosine = 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
+    cosine = 0.5 + 0.5 * math.cos(math.pi * min(1.0, progress))
     return PEAK_RATE * warm * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine)
 
 
@@ -55,9 +55,10 @@ class Training:
         self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.99))
         self.average = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
 
-    def update(self, batch: Batch, steps: int) -> list[torch.Tensor]:
+    def update(self, batch: Batch, progress: float) -> list[torch.Tensor]:
+        """One step; `progress` is the share of the schedule that lies behind."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.step, steps)
+            group["lr"] = rate(self.step, progress)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             maps, drivable, lanes = self.model(batch.image.contiguous(memory_format=torch.channels_last))
         parts = [
@@ -153,6 +154,7 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, help="what prepare.py wrote; left out: drawn scenes alone")
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--fit", action="store_true", help="the schedule ends with --minutes: for a run in one piece")
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--size", type=int, nargs=2, default=(384, 672), metavar=("HEIGHT", "WIDTH"))
     args = parser.parse_args()
@@ -174,7 +176,10 @@ def main() -> None:
             log.writerow(["step", "box", "class", "dfl", "drivable_tversky", "drivable_focal", "lane_tversky", "lane_focal", "seconds"])
         recent: list[torch.Tensor] = []
         while training.step < args.steps and time.monotonic() - started < args.minutes * 60:
-            recent.append(torch.stack(training.update(source.draw(args.batch), args.steps)).detach())
+            progress = training.step / args.steps
+            if args.fit:
+                progress = max(progress, (time.monotonic() - started) / (args.minutes * 60))
+            recent.append(torch.stack(training.update(source.draw(args.batch), progress)).detach())
             if training.step % LOG_EVERY == 0:
                 row = torch.stack(recent).mean(0).tolist()
                 recent.clear()
