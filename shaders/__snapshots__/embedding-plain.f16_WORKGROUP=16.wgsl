@@ -25,15 +25,22 @@ fn halves(a: u32, b: u32) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
 }
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  c: vec4<u32>,
+  d: vec4<u32>,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 4u;
-  let a = weights[at];
-  let b = weights[at + 1u];
-  let c = weights[at + 2u];
-  let d = weights[at + 3u];
+  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    halves(a.x, a.y), halves(a.z, a.w), halves(b.x, b.y), halves(b.z, b.w),
-    halves(c.x, c.y), halves(c.z, c.w), halves(d.x, d.y), halves(d.z, d.w),
+    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
+    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -46,7 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

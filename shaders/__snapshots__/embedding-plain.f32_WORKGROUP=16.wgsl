@@ -21,17 +21,20 @@ struct State {
   tokens: array<u32>,
 }
 // Group of 32: eight vec4 as they are.
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    bitcast<vec4<f32>>(weights[at]),
-    bitcast<vec4<f32>>(weights[at + 1u]),
-    bitcast<vec4<f32>>(weights[at + 2u]),
-    bitcast<vec4<f32>>(weights[at + 3u]),
-    bitcast<vec4<f32>>(weights[at + 4u]),
-    bitcast<vec4<f32>>(weights[at + 5u]),
-    bitcast<vec4<f32>>(weights[at + 6u]),
-    bitcast<vec4<f32>>(weights[at + 7u]),
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -44,7 +47,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

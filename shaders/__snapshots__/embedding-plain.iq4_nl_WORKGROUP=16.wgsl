@@ -76,14 +76,21 @@ fn high_levels(word: u32) -> vec4<f32> {
   return levels((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
 }
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let scale = weight_half(row_base, columns / 4u + group);
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    low_levels(q.x) * scale, high_levels(q.x) * scale,
-    low_levels(q.y) * scale, high_levels(q.y) * scale,
-    low_levels(q.z) * scale, high_levels(q.z) * scale,
-    low_levels(q.w) * scale, high_levels(q.w) * scale,
+    low_levels(raw.numbers.x) * raw.scale, high_levels(raw.numbers.x) * raw.scale,
+    low_levels(raw.numbers.y) * raw.scale, high_levels(raw.numbers.y) * raw.scale,
+    low_levels(raw.numbers.z) * raw.scale, high_levels(raw.numbers.z) * raw.scale,
+    low_levels(raw.numbers.w) * raw.scale, high_levels(raw.numbers.w) * raw.scale,
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -96,7 +103,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

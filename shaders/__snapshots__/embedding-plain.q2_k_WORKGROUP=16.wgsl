@@ -59,22 +59,35 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 // weight = factor · scale · q − minimum factor · minimum, 256 weights a super-block, scale and minimum for every 16. Planes of a
 // row: 8 bytes of pairs a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+struct RawGroup {
+  first: u32,
+  second: u32,
+  scales: u32,
+  factors: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let words = row_base * 4u;
-  let first = weight_word(words + group * 2u);
-  let second = weight_word(words + group * 2u + 1u);
-  // Two bytes a group.
-  let scales = weight_word(words + columns / 16u + group / 2u) >> (16u * (group & 1u));
-  let factors = unpack2x16float(weight_word(words + columns / 16u + columns / 64u + group / 8u));
-  let a = factors.x * f32(scales & 15u);
-  let a_minimum = factors.y * f32((scales >> 4u) & 15u);
-  let b = factors.x * f32((scales >> 8u) & 15u);
-  let b_minimum = factors.y * f32((scales >> 12u) & 15u);
+  return RawGroup(
+    weight_word(words + group * 2u),
+    weight_word(words + group * 2u + 1u),
+    // Two bytes a group.
+    weight_word(words + columns / 16u + group / 2u) >> (16u * (group & 1u)),
+    weight_word(words + columns / 16u + columns / 64u + group / 8u),
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let factors = unpack2x16float(raw.factors);
+  let a = factors.x * f32(raw.scales & 15u);
+  let a_minimum = factors.y * f32((raw.scales >> 4u) & 15u);
+  let b = factors.x * f32((raw.scales >> 8u) & 15u);
+  let b_minimum = factors.y * f32((raw.scales >> 12u) & 15u);
   return array<vec4<f32>, 8>(
-    pairs_at(first, 0u) * a - a_minimum, pairs_at(first, 4u) * a - a_minimum,
-    pairs_at(first, 8u) * a - a_minimum, pairs_at(first, 12u) * a - a_minimum,
-    pairs_at(second, 0u) * b - b_minimum, pairs_at(second, 4u) * b - b_minimum,
-    pairs_at(second, 8u) * b - b_minimum, pairs_at(second, 12u) * b - b_minimum,
+    pairs_at(raw.first, 0u) * a - a_minimum, pairs_at(raw.first, 4u) * a - a_minimum,
+    pairs_at(raw.first, 8u) * a - a_minimum, pairs_at(raw.first, 12u) * a - a_minimum,
+    pairs_at(raw.second, 0u) * b - b_minimum, pairs_at(raw.second, 4u) * b - b_minimum,
+    pairs_at(raw.second, 8u) * b - b_minimum, pairs_at(raw.second, 12u) * b - b_minimum,
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -87,7 +100,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

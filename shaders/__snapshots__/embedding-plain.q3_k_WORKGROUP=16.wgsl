@@ -59,25 +59,41 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 // weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes of low pairs a
 // group, a word of high bits a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+struct RawGroup {
+  first: u32,
+  second: u32,
+  high: u32,
+  scales: u32,
+  factor: f32,
+  // First of the two scales of the group within their word.
+  at: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let words = row_base * 4u;
-  let first = weight_word(words + group * 2u);
-  let second = weight_word(words + group * 2u + 1u);
-  let high = weight_word(words + columns / 16u + group);
-  // Sixteen signed bytes a super-block of eight groups: two a group.
-  let scales = weight_word(words + columns / 16u + columns / 32u + group / 2u);
-  let factor = weight_half(row_base, columns / 8u + columns / 16u + columns / 32u + group / 8u);
-  let a = factor * signed_byte(scales, (group & 1u) * 2u);
-  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
+  return RawGroup(
+    weight_word(words + group * 2u),
+    weight_word(words + group * 2u + 1u),
+    weight_word(words + columns / 16u + group),
+    // Sixteen signed bytes a super-block of eight groups: two a group.
+    weight_word(words + columns / 16u + columns / 32u + group / 2u),
+    weight_half(row_base, columns / 8u + columns / 16u + columns / 32u + group / 8u),
+    (group & 1u) * 2u,
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let a = raw.factor * signed_byte(raw.scales, raw.at);
+  let b = raw.factor * signed_byte(raw.scales, raw.at + 1u);
   return array<vec4<f32>, 8>(
-    (pairs_at(first, 0u) + 4.0 * bits_at(high, 0u) - 4.0) * a,
-    (pairs_at(first, 4u) + 4.0 * bits_at(high, 4u) - 4.0) * a,
-    (pairs_at(first, 8u) + 4.0 * bits_at(high, 8u) - 4.0) * a,
-    (pairs_at(first, 12u) + 4.0 * bits_at(high, 12u) - 4.0) * a,
-    (pairs_at(second, 0u) + 4.0 * bits_at(high, 16u) - 4.0) * b,
-    (pairs_at(second, 4u) + 4.0 * bits_at(high, 20u) - 4.0) * b,
-    (pairs_at(second, 8u) + 4.0 * bits_at(high, 24u) - 4.0) * b,
-    (pairs_at(second, 12u) + 4.0 * bits_at(high, 28u) - 4.0) * b,
+    (pairs_at(raw.first, 0u) + 4.0 * bits_at(raw.high, 0u) - 4.0) * a,
+    (pairs_at(raw.first, 4u) + 4.0 * bits_at(raw.high, 4u) - 4.0) * a,
+    (pairs_at(raw.first, 8u) + 4.0 * bits_at(raw.high, 8u) - 4.0) * a,
+    (pairs_at(raw.first, 12u) + 4.0 * bits_at(raw.high, 12u) - 4.0) * a,
+    (pairs_at(raw.second, 0u) + 4.0 * bits_at(raw.high, 16u) - 4.0) * b,
+    (pairs_at(raw.second, 4u) + 4.0 * bits_at(raw.high, 20u) - 4.0) * b,
+    (pairs_at(raw.second, 8u) + 4.0 * bits_at(raw.high, 24u) - 4.0) * b,
+    (pairs_at(raw.second, 12u) + 4.0 * bits_at(raw.high, 28u) - 4.0) * b,
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -90,7 +106,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

@@ -58,16 +58,23 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 }
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factor = weight_half(row_base, columns / 4u + group);
-  let scale = vec4<f32>(factor);
-  let offset = vec4<f32>(-8.0 * factor);
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let scale = vec4<f32>(raw.scale);
+  let offset = vec4<f32>(-8.0 * raw.scale);
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
+    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
+    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
+    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -80,7 +87,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

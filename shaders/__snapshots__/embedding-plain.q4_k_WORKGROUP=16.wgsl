@@ -69,16 +69,26 @@ fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
 }
 // weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, then 16 bytes of factors and 6-bit scales a super-block.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factors = scale_and_minimum(weights[row_base + columns / 32u + group / 8u], group % 8u);
+struct RawGroup {
+  numbers: vec4<u32>,
+  scales: vec4<u32>,
+  // Of the group within its super-block.
+  at: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weights[row_base + columns / 32u + group / 8u], group % 8u);
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let factors = scale_and_minimum(raw.scales, raw.at);
   let scale = vec4<f32>(factors.x);
   let offset = vec4<f32>(-factors.y);
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
+    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
+    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
+    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -91,7 +101,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

@@ -59,26 +59,42 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
+struct RawGroup {
+  numbers: vec4<u32>,
+  first: u32,
+  second: u32,
+  scales: u32,
+  factor: f32,
+  // First of the two scales of the group within their word.
+  at: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let words = row_base * 4u;
   let pairs = words + columns / 8u + group * 2u;
-  let first = weight_word(pairs);
-  let second = weight_word(pairs + 1u);
-  // Sixteen signed bytes a super-block of eight groups: two a group.
-  let scales = weight_word(words + columns / 8u + columns / 16u + group / 2u);
-  let factor = weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u);
-  let a = factor * signed_byte(scales, (group & 1u) * 2u);
-  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
+  return RawGroup(
+    weights[row_base + group],
+    weight_word(pairs),
+    weight_word(pairs + 1u),
+    // Sixteen signed bytes a super-block of eight groups: two a group.
+    weight_word(words + columns / 8u + columns / 16u + group / 2u),
+    weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u),
+    (group & 1u) * 2u,
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let a = raw.factor * signed_byte(raw.scales, raw.at);
+  let b = raw.factor * signed_byte(raw.scales, raw.at + 1u);
   return array<vec4<f32>, 8>(
-    (low_nibbles(q.x) + 16.0 * pairs_at(first, 0u) - 32.0) * a,
-    (high_nibbles(q.x) + 16.0 * pairs_at(first, 4u) - 32.0) * a,
-    (low_nibbles(q.y) + 16.0 * pairs_at(first, 8u) - 32.0) * a,
-    (high_nibbles(q.y) + 16.0 * pairs_at(first, 12u) - 32.0) * a,
-    (low_nibbles(q.z) + 16.0 * pairs_at(second, 0u) - 32.0) * b,
-    (high_nibbles(q.z) + 16.0 * pairs_at(second, 4u) - 32.0) * b,
-    (low_nibbles(q.w) + 16.0 * pairs_at(second, 8u) - 32.0) * b,
-    (high_nibbles(q.w) + 16.0 * pairs_at(second, 12u) - 32.0) * b,
+    (low_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 0u) - 32.0) * a,
+    (high_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 4u) - 32.0) * a,
+    (low_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 8u) - 32.0) * a,
+    (high_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 12u) - 32.0) * a,
+    (low_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 0u) - 32.0) * b,
+    (high_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 4u) - 32.0) * b,
+    (low_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 8u) - 32.0) * b,
+    (high_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 12u) - 32.0) * b,
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
@@ -91,7 +107,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let token = min(state.tokens[row], params.vocabulary - 1u);
-  let values = load_group(token * params.row_vec4s, group, params.groups * 32u);
+  let values = decode(load_raw(token * params.row_vec4s, group, params.groups * 32u));
   let at = (row * params.groups + group) * 8u;
   for (var i = 0u; i < 8u; i++) {
     y[at + i] = values[i] * params.scale;

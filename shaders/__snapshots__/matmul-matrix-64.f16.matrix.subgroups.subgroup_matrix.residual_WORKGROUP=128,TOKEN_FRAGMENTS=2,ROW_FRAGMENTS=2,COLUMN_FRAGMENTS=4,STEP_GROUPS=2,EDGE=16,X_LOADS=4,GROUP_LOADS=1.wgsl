@@ -32,7 +32,11 @@ struct State {
   padding: u32,
   tokens: array<u32>,
 }
-// Halves as they are.
+// Group of 32: four vec4 of two half-precision numbers a word.
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
+}
+
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
@@ -45,6 +49,13 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
 }
 
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  return array<vec4<f32>, 8>(
+    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
+    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+  );
+}
+// Halves as they are.
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
   return array<vec4<f16>, 8>(
     bitcast<vec4<f16>>(raw.a.xy), bitcast<vec4<f16>>(raw.a.zw), bitcast<vec4<f16>>(raw.b.xy), bitcast<vec4<f16>>(raw.b.zw),

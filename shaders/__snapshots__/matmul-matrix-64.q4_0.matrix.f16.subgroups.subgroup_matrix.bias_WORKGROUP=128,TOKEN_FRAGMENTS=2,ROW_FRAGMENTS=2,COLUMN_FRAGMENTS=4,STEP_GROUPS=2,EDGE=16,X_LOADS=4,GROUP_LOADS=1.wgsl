@@ -69,6 +69,27 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let scale = vec4<f32>(raw.scale);
+  let offset = vec4<f32>(-8.0 * raw.scale);
+  return array<vec4<f32>, 8>(
+    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
+    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
+    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
+    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
+  );
+}
 // Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
 
 // Numbers at bits 0 and 16, less `offset` (1024 + the format's own).
@@ -94,17 +115,8 @@ fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
 }
 // As quant/q4_0, in halves.
 
-struct RawGroup {
-  numbers: vec4<u32>,
-  scale: f16,
-}
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], f16(weight_half(row_base, columns / 4u + group)));
-}
-
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(raw.scale);
+  let scale = vec4<f16>(f16(raw.scale));
   let a = nibbles(raw.numbers.x, 1032.0h);
   let b = nibbles(raw.numbers.y, 1032.0h);
   let c = nibbles(raw.numbers.z, 1032.0h);

@@ -78,16 +78,25 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 }
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factors = unpack2x16float(weight_word(row_base * 4u + columns / 8u + group));
+struct RawGroup {
+  numbers: vec4<u32>,
+  // Scale and minimum.
+  factors: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let factors = unpack2x16float(raw.factors);
   let scale = vec4<f32>(factors.x);
   let offset = vec4<f32>(factors.y);
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
+    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
+    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
+    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
   );
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
@@ -125,7 +134,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let first_token = id.z * TOKENS;
   var sums: array<f32, TOKENS>;
   for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    let weights_group = decode(load_raw(row * params.row_vec4s, group, params.groups * 32u));
     for (var t = 0u; t < TOKENS; t++) {
       sums[t] += dot_group(weights_group, load_x(first_token + t, group));
     }

@@ -39,17 +39,20 @@ fn dot_group(a: Group, b: Group) -> f32 {
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
 // Group of 32: eight vec4 as they are.
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    bitcast<vec4<f32>>(weights[at]),
-    bitcast<vec4<f32>>(weights[at + 1u]),
-    bitcast<vec4<f32>>(weights[at + 2u]),
-    bitcast<vec4<f32>>(weights[at + 3u]),
-    bitcast<vec4<f32>>(weights[at + 4u]),
-    bitcast<vec4<f32>>(weights[at + 5u]),
-    bitcast<vec4<f32>>(weights[at + 6u]),
-    bitcast<vec4<f32>>(weights[at + 7u]),
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
@@ -97,7 +100,7 @@ fn bring_weights(first_row: u32, group: u32, invocation: u32) {
     return;
   }
   let row = min(first_row + invocation, params.rows - 1u);
-  let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
+  let weights_group = decode(load_raw(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS));
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
   }

@@ -76,16 +76,23 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 }
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factor = weight_half(row_base, columns / 4u + group);
-  let scale = vec4<f32>(factor);
-  let offset = vec4<f32>(-8.0 * factor);
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let scale = vec4<f32>(raw.scale);
+  let offset = vec4<f32>(-8.0 * raw.scale);
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
+    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
+    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
+    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
   );
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
@@ -133,7 +140,7 @@ fn bring_weights(first_row: u32, group: u32, invocation: u32) {
     return;
   }
   let row = min(first_row + invocation, params.rows - 1u);
-  let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
+  let weights_group = decode(load_raw(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS));
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
   }

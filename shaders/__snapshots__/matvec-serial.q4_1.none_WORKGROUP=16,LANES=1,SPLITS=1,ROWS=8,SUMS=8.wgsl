@@ -64,16 +64,25 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 }
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
-  let factors = unpack2x16float(weight_word(row_base * 4u + columns / 8u + group));
+struct RawGroup {
+  numbers: vec4<u32>,
+  // Scale and minimum.
+  factors: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let factors = unpack2x16float(raw.factors);
   let scale = vec4<f32>(factors.x);
   let offset = vec4<f32>(factors.y);
   return array<vec4<f32>, 8>(
-    fma(low_nibbles(q.x), scale, offset), fma(high_nibbles(q.x), scale, offset),
-    fma(low_nibbles(q.y), scale, offset), fma(high_nibbles(q.y), scale, offset),
-    fma(low_nibbles(q.z), scale, offset), fma(high_nibbles(q.z), scale, offset),
-    fma(low_nibbles(q.w), scale, offset), fma(high_nibbles(q.w), scale, offset),
+    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
+    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
+    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
+    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
   );
 }
 // Each sum belongs to one invocation: nothing to add up.
@@ -122,26 +131,34 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows.
+// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
+// decoded, and everything is written out: a loop would move the sums out of the registers.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-  var x_group = load_x(x_base + group * 8u);
-  // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
-  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
   let row_1 = min(first_row + 1u, params.rows - 1u);
-  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
   let row_2 = min(first_row + 2u, params.rows - 1u);
-  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
   let row_3 = min(first_row + 3u, params.rows - 1u);
-  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
   let row_4 = min(first_row + 4u, params.rows - 1u);
-  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_4 = load_raw(row_4 * params.row_vec4s, group, params.groups * 32u);
   let row_5 = min(first_row + 5u, params.rows - 1u);
-  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_5 = load_raw(row_5 * params.row_vec4s, group, params.groups * 32u);
   let row_6 = min(first_row + 6u, params.rows - 1u);
-  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_6 = load_raw(row_6 * params.row_vec4s, group, params.groups * 32u);
   let row_7 = min(first_row + 7u, params.rows - 1u);
-  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
+  var x_group = load_x(x_base + group * 8u);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+  sums[1u] += dot_group(decode(raw_1), x_group);
+  sums[2u] += dot_group(decode(raw_2), x_group);
+  sums[3u] += dot_group(decode(raw_3), x_group);
+  sums[4u] += dot_group(decode(raw_4), x_group);
+  sums[5u] += dot_group(decode(raw_5), x_group);
+  sums[6u] += dot_group(decode(raw_6), x_group);
+  sums[7u] += dot_group(decode(raw_7), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

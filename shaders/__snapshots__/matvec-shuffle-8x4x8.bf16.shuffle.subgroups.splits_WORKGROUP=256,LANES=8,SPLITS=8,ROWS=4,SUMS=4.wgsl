@@ -32,15 +32,22 @@ fn halves(a: u32, b: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
 }
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  c: vec4<u32>,
+  d: vec4<u32>,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 4u;
-  let a = weights[at];
-  let b = weights[at + 1u];
-  let c = weights[at + 2u];
-  let d = weights[at + 3u];
+  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    halves(a.x, a.y), halves(a.z, a.w), halves(b.x, b.y), halves(b.z, b.w),
-    halves(c.x, c.y), halves(c.z, c.w), halves(d.x, d.y), halves(d.z, d.w),
+    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
+    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
   );
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
@@ -114,18 +121,22 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows.
+// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
+// decoded, and everything is written out: a loop would move the sums out of the registers.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-  var x_group = load_x(x_base + group * 8u);
-  // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
-  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
   let row_1 = min(first_row + 1u, params.rows - 1u);
-  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
   let row_2 = min(first_row + 2u, params.rows - 1u);
-  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
   let row_3 = min(first_row + 3u, params.rows - 1u);
-  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+  var x_group = load_x(x_base + group * 8u);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+  sums[1u] += dot_group(decode(raw_1), x_group);
+  sums[2u] += dot_group(decode(raw_2), x_group);
+  sums[3u] += dot_group(decode(raw_3), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

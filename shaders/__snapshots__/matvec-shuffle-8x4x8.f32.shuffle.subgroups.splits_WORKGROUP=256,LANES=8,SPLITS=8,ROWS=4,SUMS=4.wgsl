@@ -28,17 +28,20 @@ fn dot_group(a: Group, b: Group) -> f32 {
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
 // Group of 32: eight vec4 as they are.
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    bitcast<vec4<f32>>(weights[at]),
-    bitcast<vec4<f32>>(weights[at + 1u]),
-    bitcast<vec4<f32>>(weights[at + 2u]),
-    bitcast<vec4<f32>>(weights[at + 3u]),
-    bitcast<vec4<f32>>(weights[at + 4u]),
-    bitcast<vec4<f32>>(weights[at + 5u]),
-    bitcast<vec4<f32>>(weights[at + 6u]),
-    bitcast<vec4<f32>>(weights[at + 7u]),
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
@@ -112,18 +115,22 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows.
+// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
+// decoded, and everything is written out: a loop would move the sums out of the registers.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-  var x_group = load_x(x_base + group * 8u);
-  // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
-  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
   let row_1 = min(first_row + 1u, params.rows - 1u);
-  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
   let row_2 = min(first_row + 2u, params.rows - 1u);
-  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
   let row_3 = min(first_row + 3u, params.rows - 1u);
-  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+  var x_group = load_x(x_base + group * 8u);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+  sums[1u] += dot_group(decode(raw_1), x_group);
+  sums[2u] += dot_group(decode(raw_2), x_group);
+  sums[3u] += dot_group(decode(raw_3), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -69,13 +69,21 @@ fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let a = weights[row_base + group * 2u];
-  let b = weights[row_base + group * 2u + 1u];
-  let scale = weight_half(row_base, columns / 2u + group);
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    signed_bytes(a.x) * scale, signed_bytes(a.y) * scale, signed_bytes(a.z) * scale, signed_bytes(a.w) * scale,
-    signed_bytes(b.x) * scale, signed_bytes(b.y) * scale, signed_bytes(b.z) * scale, signed_bytes(b.w) * scale,
+    signed_bytes(raw.a.x) * raw.scale, signed_bytes(raw.a.y) * raw.scale, signed_bytes(raw.a.z) * raw.scale, signed_bytes(raw.a.w) * raw.scale,
+    signed_bytes(raw.b.x) * raw.scale, signed_bytes(raw.b.y) * raw.scale, signed_bytes(raw.b.z) * raw.scale, signed_bytes(raw.b.w) * raw.scale,
   );
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
@@ -149,18 +157,22 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows.
+// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
+// decoded, and everything is written out: a loop would move the sums out of the registers.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-  var x_group = load_x(x_base + group * 8u);
-  // Written out: a loop would move the sums out of the registers.
   let row_0 = min(first_row + 0u, params.rows - 1u);
-  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
   let row_1 = min(first_row + 1u, params.rows - 1u);
-  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
   let row_2 = min(first_row + 2u, params.rows - 1u);
-  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
   let row_3 = min(first_row + 3u, params.rows - 1u);
-  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+  var x_group = load_x(x_base + group * 8u);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+  sums[1u] += dot_group(decode(raw_1), x_group);
+  sums[2u] += dot_group(decode(raw_2), x_group);
+  sums[3u] += dot_group(decode(raw_3), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

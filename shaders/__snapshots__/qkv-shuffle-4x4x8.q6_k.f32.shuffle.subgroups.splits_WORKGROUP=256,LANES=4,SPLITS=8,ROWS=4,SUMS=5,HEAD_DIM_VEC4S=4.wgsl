@@ -102,26 +102,42 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
-  let q = weights[row_base + group];
+struct RawGroup {
+  numbers: vec4<u32>,
+  first: u32,
+  second: u32,
+  scales: u32,
+  factor: f32,
+  // First of the two scales of the group within their word.
+  at: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let words = row_base * 4u;
   let pairs = words + columns / 8u + group * 2u;
-  let first = weight_word(pairs);
-  let second = weight_word(pairs + 1u);
-  // Sixteen signed bytes a super-block of eight groups: two a group.
-  let scales = weight_word(words + columns / 8u + columns / 16u + group / 2u);
-  let factor = weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u);
-  let a = factor * signed_byte(scales, (group & 1u) * 2u);
-  let b = factor * signed_byte(scales, (group & 1u) * 2u + 1u);
+  return RawGroup(
+    weights[row_base + group],
+    weight_word(pairs),
+    weight_word(pairs + 1u),
+    // Sixteen signed bytes a super-block of eight groups: two a group.
+    weight_word(words + columns / 8u + columns / 16u + group / 2u),
+    weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u),
+    (group & 1u) * 2u,
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let a = raw.factor * signed_byte(raw.scales, raw.at);
+  let b = raw.factor * signed_byte(raw.scales, raw.at + 1u);
   return array<vec4<f32>, 8>(
-    (low_nibbles(q.x) + 16.0 * pairs_at(first, 0u) - 32.0) * a,
-    (high_nibbles(q.x) + 16.0 * pairs_at(first, 4u) - 32.0) * a,
-    (low_nibbles(q.y) + 16.0 * pairs_at(first, 8u) - 32.0) * a,
-    (high_nibbles(q.y) + 16.0 * pairs_at(first, 12u) - 32.0) * a,
-    (low_nibbles(q.z) + 16.0 * pairs_at(second, 0u) - 32.0) * b,
-    (high_nibbles(q.z) + 16.0 * pairs_at(second, 4u) - 32.0) * b,
-    (low_nibbles(q.w) + 16.0 * pairs_at(second, 8u) - 32.0) * b,
-    (high_nibbles(q.w) + 16.0 * pairs_at(second, 12u) - 32.0) * b,
+    (low_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 0u) - 32.0) * a,
+    (high_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 4u) - 32.0) * a,
+    (low_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 8u) - 32.0) * a,
+    (high_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 12u) - 32.0) * a,
+    (low_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 0u) - 32.0) * b,
+    (high_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 4u) - 32.0) * b,
+    (low_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 8u) - 32.0) * b,
+    (high_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 12u) - 32.0) * b,
   );
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
@@ -249,24 +265,28 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 
-// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`.
+// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`. As in matvec:
+// all weights are on their way before the first one is decoded.
 fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_1 = first_row + 1u;
+  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
+  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_2 = first_row + 2u;
+  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
+  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_3 = first_row + 3u;
+  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
+  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
   var x_group = load_x(group * 8u);
   sums[ROWS] += dot_group(x_group, x_group);
   x_group = multiply_by_norm(x_group, group * 8u);
-  // Written out: a loop would move the sums out of the registers.
-  let of_unit_0 = first_row + 0u;
-  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
-  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_1 = first_row + 1u;
-  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
-  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_2 = first_row + 2u;
-  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
-  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_3 = first_row + 3u;
-  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
-  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+  sums[1u] += dot_group(decode(raw_1), x_group);
+  sums[2u] += dot_group(decode(raw_2), x_group);
+  sums[3u] += dot_group(decode(raw_3), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -63,17 +63,20 @@ fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // Group of 32: eight vec4 as they are.
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    bitcast<vec4<f32>>(weights[at]),
-    bitcast<vec4<f32>>(weights[at + 1u]),
-    bitcast<vec4<f32>>(weights[at + 2u]),
-    bitcast<vec4<f32>>(weights[at + 3u]),
-    bitcast<vec4<f32>>(weights[at + 4u]),
-    bitcast<vec4<f32>>(weights[at + 5u]),
-    bitcast<vec4<f32>>(weights[at + 6u]),
-    bitcast<vec4<f32>>(weights[at + 7u]),
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
@@ -187,36 +190,44 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 
-// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`.
+// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`. As in matvec:
+// all weights are on their way before the first one is decoded.
 fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_1 = first_row + 1u;
+  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
+  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_2 = first_row + 2u;
+  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
+  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_3 = first_row + 3u;
+  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
+  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_4 = first_row + 4u;
+  let row_4 = select(first_rows.x + of_unit_4, first_rows.y + of_unit_4 - 4u, of_unit_4 >= 4u);
+  let raw_4 = load_raw(row_4 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_5 = first_row + 5u;
+  let row_5 = select(first_rows.x + of_unit_5, first_rows.y + of_unit_5 - 4u, of_unit_5 >= 4u);
+  let raw_5 = load_raw(row_5 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_6 = first_row + 6u;
+  let row_6 = select(first_rows.x + of_unit_6, first_rows.y + of_unit_6 - 4u, of_unit_6 >= 4u);
+  let raw_6 = load_raw(row_6 * params.row_vec4s, group, params.groups * 32u);
+  let of_unit_7 = first_row + 7u;
+  let row_7 = select(first_rows.x + of_unit_7, first_rows.y + of_unit_7 - 4u, of_unit_7 >= 4u);
+  let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
   var x_group = load_x(group * 8u);
   sums[ROWS] += dot_group(x_group, x_group);
   x_group = multiply_by_norm(x_group, group * 8u);
-  // Written out: a loop would move the sums out of the registers.
-  let of_unit_0 = first_row + 0u;
-  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
-  sums[0u] += dot_group(load_group(row_0 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_1 = first_row + 1u;
-  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
-  sums[1u] += dot_group(load_group(row_1 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_2 = first_row + 2u;
-  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
-  sums[2u] += dot_group(load_group(row_2 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_3 = first_row + 3u;
-  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
-  sums[3u] += dot_group(load_group(row_3 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_4 = first_row + 4u;
-  let row_4 = select(first_rows.x + of_unit_4, first_rows.y + of_unit_4 - 4u, of_unit_4 >= 4u);
-  sums[4u] += dot_group(load_group(row_4 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_5 = first_row + 5u;
-  let row_5 = select(first_rows.x + of_unit_5, first_rows.y + of_unit_5 - 4u, of_unit_5 >= 4u);
-  sums[5u] += dot_group(load_group(row_5 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_6 = first_row + 6u;
-  let row_6 = select(first_rows.x + of_unit_6, first_rows.y + of_unit_6 - 4u, of_unit_6 >= 4u);
-  sums[6u] += dot_group(load_group(row_6 * params.row_vec4s, group, params.groups * 32u), x_group);
-  let of_unit_7 = first_row + 7u;
-  let row_7 = select(first_rows.x + of_unit_7, first_rows.y + of_unit_7 - 4u, of_unit_7 >= 4u);
-  sums[7u] += dot_group(load_group(row_7 * params.row_vec4s, group, params.groups * 32u), x_group);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+  sums[1u] += dot_group(decode(raw_1), x_group);
+  sums[2u] += dot_group(decode(raw_2), x_group);
+  sums[3u] += dot_group(decode(raw_3), x_group);
+  sums[4u] += dot_group(decode(raw_4), x_group);
+  sums[5u] += dot_group(decode(raw_5), x_group);
+  sums[6u] += dot_group(decode(raw_6), x_group);
+  sums[7u] += dot_group(decode(raw_7), x_group);
 }
 
 @compute @workgroup_size(WORKGROUP)

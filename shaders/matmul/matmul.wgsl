@@ -57,7 +57,7 @@ fn bring_weights(first_row: u32, group: u32, invocation: u32) {
     return;
   }
   let row = min(first_row + invocation, params.rows - 1u);
-  let weights_group = load_group(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS);
+  let weights_group = decode(load_raw(row * params.row_vec4s, group, params.groups * GROUP_ELEMENTS));
   for (var c = 0u; c < GROUP_ELEMENTS; c++) {
     weight_tile[c * TILE_VEC4S + invocation / 4u][invocation % 4u] = weights_group[c / 4u][c % 4u];
   }
@@ -110,7 +110,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let first_token = id.z * TOKENS;
   var sums: array<f32, TOKENS>;
   for (var group = 0u; group < params.groups; group++) {
-    let weights_group = load_group(row * params.row_vec4s, group, params.groups * 32u);
+    let weights_group = decode(load_raw(row * params.row_vec4s, group, params.groups * 32u));
     for (var t = 0u; t < TOKENS; t++) {
       sums[t] += dot_group(weights_group, load_x(first_token + t, group));
     }

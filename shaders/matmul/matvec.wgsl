@@ -42,20 +42,25 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows.
+// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
+// decoded, and everything is written out: a loop would move the sums out of the registers.
 fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
+//#repeat R ROWS
+  let row_R = min(first_row + R, params.rows - 1u);
+  let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
+//#if gated
+  let raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
+//#endif
+//#endrepeat
   var x_group = load_x(x_base + group * 8u);
 //#if norm
   sums[SUMS - 1u] += dot_group(x_group, x_group);
   x_group = multiply_group(x_group, load_norm(group * 8u));
 //#endif
-  // Written out: a loop would move the sums out of the registers.
 //#repeat R ROWS
-  let row_R = min(first_row + R, params.rows - 1u);
-  sums[R] += dot_group(load_group(row_R * params.row_vec4s, group, params.groups * 32u), x_group);
+  sums[R] += dot_group(decode(raw_R), x_group);
 //#if gated
-  let up_R = load_group((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
-  sums[ROWS + R] += dot_group(up_R, x_group);
+  sums[ROWS + R] += dot_group(decode(raw_up_R), x_group);
 //#endif
 //#endrepeat
 }

@@ -106,16 +106,19 @@ fn turn(values: Quads, turning: Turning) -> Quads {
 //#endif
 }
 
-// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`.
+// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`. As in matvec:
+// all weights are on their way before the first one is decoded.
 fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
-  var x_group = load_x(group * 8u);
-  sums[ROWS] += dot_group(x_group, x_group);
-  x_group = multiply_by_norm(x_group, group * 8u);
-  // Written out: a loop would move the sums out of the registers.
 //#repeat R ROWS
   let of_unit_R = first_row + R;
   let row_R = select(first_rows.x + of_unit_R, first_rows.y + of_unit_R - 4u, of_unit_R >= 4u);
-  sums[R] += dot_group(load_group(row_R * params.row_vec4s, group, params.groups * 32u), x_group);
+  let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
+//#endrepeat
+  var x_group = load_x(group * 8u);
+  sums[ROWS] += dot_group(x_group, x_group);
+  x_group = multiply_by_norm(x_group, group * 8u);
+//#repeat R ROWS
+  sums[R] += dot_group(decode(raw_R), x_group);
 //#endrepeat
 }
 

@@ -1,18 +1,9 @@
 // As quant/q4_0, in halves.
-//#import lib/unpack-nibbles
+//#import quant/q4_0
 //#import lib/half-nibbles
 
-struct RawGroup {
-  numbers: vec4<u32>,
-  scale: f16,
-}
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], f16(weight_half(row_base, columns / 4u + group)));
-}
-
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(raw.scale);
+  let scale = vec4<f16>(f16(raw.scale));
   let a = nibbles(raw.numbers.x, 1032.0h);
   let b = nibbles(raw.numbers.y, 1032.0h);
   let c = nibbles(raw.numbers.z, 1032.0h);

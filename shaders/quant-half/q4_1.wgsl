@@ -1,16 +1,6 @@
 // As quant/q4_1, in halves.
-//#import lib/unpack-nibbles
+//#import quant/q4_1
 //#import lib/half-nibbles
-
-struct RawGroup {
-  numbers: vec4<u32>,
-  // Scale and minimum.
-  factors: u32,
-}
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
-}
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
   let factors = bitcast<vec2<f16>>(raw.factors);

@@ -1,16 +1,5 @@
 // As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
-//#import lib/unpack-nibbles
-
-struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  scale: f16,
-}
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], f16(weight_half(row_base, columns / 2u + group)));
-}
+//#import quant/q8_0
 
 fn bytes_half(word: u32) -> vec4<f16> {
   let shifted = word ^ 0x80808080u;
@@ -20,7 +9,7 @@ fn bytes_half(word: u32) -> vec4<f16> {
 }
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(raw.scale);
+  let scale = vec4<f16>(f16(raw.scale));
   return array<vec4<f16>, 8>(
     bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
     bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,

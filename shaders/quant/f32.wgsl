@@ -1,14 +1,17 @@
 // Group of 32: eight vec4 as they are.
-fn load_group(row_base: u32, group: u32, columns: u32) -> array<vec4<f32>, 8> {
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    bitcast<vec4<f32>>(weights[at]),
-    bitcast<vec4<f32>>(weights[at + 1u]),
-    bitcast<vec4<f32>>(weights[at + 2u]),
-    bitcast<vec4<f32>>(weights[at + 3u]),
-    bitcast<vec4<f32>>(weights[at + 4u]),
-    bitcast<vec4<f32>>(weights[at + 5u]),
-    bitcast<vec4<f32>>(weights[at + 6u]),
-    bitcast<vec4<f32>>(weights[at + 7u]),
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }

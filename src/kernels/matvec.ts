@@ -72,19 +72,30 @@ function variant(shape: LaneShape): KernelVariant<MatvecUse> {
   };
 }
 
-/** Small matrices need all the parallelism there is; of large ones, x is read once for many rows at a time. */
+/**
+ * The shapes that won, by the number of weights, among some forty on an H200 (docs/performance.md): small matrices need all the
+ * parallelism there is; of large ones, x is read once for many rows at a time; of very tall ones every invocation reads a long run of a row.
+ */
 const shapes = {
-  small: shuffleShape(8, 2, 4),
-  wide: shuffleShape(8, 4, 8),
-  tall: shuffleShape(4, 4, 4),
+  small: shuffleShape(4, 1, 8),
+  middle: shuffleShape(16, 4, 4),
+  large: shuffleShape(8, 4, 8),
+  tall: shuffleShape(2, 4, 4),
+  smallGated: shuffleShape(4, 2, 8),
+  largeGated: shuffleShape(4, 4, 8),
+  hugeGated: shuffleShape(4, 2, 4),
 } as const;
-const wideWeights = 2 ** 21;
-const tallRows = 8192;
+const tallRows = 2 ** 15;
 
 function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
-  const matrixRows = gated ? 2 * rows : rows;
-  if (matrixRows >= tallRows) return shapes.tall;
-  return matrixRows * columns >= wideWeights ? shapes.wide : shapes.small;
+  const weights = (gated ? 2 * rows : rows) * columns;
+  if (gated) {
+    if (weights < 2 ** 24) return shapes.smallGated;
+    return weights < 2 ** 26 ? shapes.largeGated : shapes.hugeGated;
+  }
+  if (rows >= tallRows) return shapes.tall;
+  if (weights < 2 ** 21) return shapes.small;
+  return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
@@ -152,5 +163,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     ...Object.values(shapes).map(variant),
   ],
   preferred: (use, { software }) =>
-    software ? ['serial'] : [shapeName(preferredShape(use)), 'workgroup'],
+    software
+      ? ['serial']
+      : [shapeName(preferredShape(use)), shapeName(shapes.smallGated), 'workgroup'],
 });

@@ -21,7 +21,7 @@ const decodeShader = /* wgsl */ `
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x < arrayLength(&decoded)) {
     let row = id.x / GROUPS;
-    decoded[id.x] = load_group(row * ROW_VECTORS, id.x % GROUPS, GROUPS * 32u);
+    decoded[id.x] = decode(load_raw(row * ROW_VECTORS, id.x % GROUPS, GROUPS * 32u));
   }
 }`;
 

@@ -1,0 +1,155 @@
+enable subgroups;
+const WORKGROUP: u32 = 256u;
+const LANES: u32 = 4u;
+const SPLITS: u32 = 8u;
+const ROWS: u32 = 1u;
+const SUMS: u32 = 1u;
+struct Params {
+  rows: u32,
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_offset: u32,
+  epsilon: f32,
+}
+const params = Params(40u, 96u, 3u, 12u, 0u, 0f);
+@group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// Group of 32: four vec4 of two upper halves of single precision a word.
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
+}
+
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  c: vec4<u32>,
+  d: vec4<u32>,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 4u;
+  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  return array<vec4<f32>, 8>(
+    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
+    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+  );
+}
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  var sums = values;
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+  }
+  return sums;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
+const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+// y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
+// of them (lib/lanes).
+//
+// norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
+//           and the sum of squares is gathered in the same loop.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
+// residual: adds to y instead of writing it.
+// last_row: x is the last row of the pass.
+
+alias Sums = array<f32, SUMS>;
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
+// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
+// decoded, and everything is written out: a loop would move the sums out of the registers.
+fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
+  let row_0 = min(first_row + 0u, params.rows - 1u);
+  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+  var x_group = load_x(x_base + group * 8u);
+  sums[0u] += dot_group(decode(raw_0), x_group);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_size) subgroup_size: u32,
+) {
+  let place = lane_of(invocation);
+  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
+  var x_base = 0u;
+
+  var sums: Sums;
+  let own_group = place.split * LANES + place.lane;
+  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
+    add_group(&sums, turn * TURN_GROUPS + own_group, x_base, first_row);
+  }
+  if (own_group < LEFT_GROUPS) {
+    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
+  }
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
+  if (writes(place, first_row, 0u)) {
+    var value = split_total(place.row_set, 0u);
+    y[params.y_offset + first_row + 0u] = value;
+  }
+}
