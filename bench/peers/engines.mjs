@@ -110,7 +110,7 @@ async function wllama({ shape, contextLength }) {
   const wasm = peerFile('wllama.wasm');
   const instance = new Wllama({ default: wasm }, { allowOffline: true, logger });
   const file = await (await fetch(`/models/${shape}.gguf`)).blob();
-  await instance.loadModel([file], { n_ctx: contextLength, n_batch: 2048, log_level: 2 });
+  await instance.loadModel([file], { n_ctx: contextLength, log_level: 2 });
   return {
     loadMs: performance.now() - began,
     info: {
