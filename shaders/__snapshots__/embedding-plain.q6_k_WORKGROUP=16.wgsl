@@ -3,9 +3,10 @@ struct Params {
   groups: u32,
   row_vec4s: u32,
   vocabulary: u32,
+  first_token: u32,
   scale: f32,
 }
-const params = Params(16u, 27u, 61u, 1f);
+const params = Params(16u, 27u, 61u, 0u, 1f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
@@ -98,6 +99,7 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
+// part: the matrix begins with token `first_token`, and rows of tokens that are not in it are left as they are.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

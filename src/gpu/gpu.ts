@@ -67,6 +67,12 @@ export class Gpu {
     });
   }
 
+  /** Bytes of the largest storage buffer: it must be allocated and bound whole. */
+  get maxStorageBytes(): number {
+    const { maxBufferBytes, maxBindingBytes } = this.capabilities;
+    return Math.min(maxBufferBytes, maxBindingBytes);
+  }
+
   get isLost(): boolean {
     return this.#isLost;
   }
@@ -82,9 +88,8 @@ export class Gpu {
    */
   createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
-    const { maxBufferBytes, maxBindingBytes } = this.capabilities;
     const limit =
-      usage & GPUBufferUsage.STORAGE ? Math.min(maxBufferBytes, maxBindingBytes) : maxBufferBytes;
+      usage & GPUBufferUsage.STORAGE ? this.maxStorageBytes : this.capabilities.maxBufferBytes;
     if (size > limit) {
       throw new VitrailError(
         'gpu-limit-exceeded',

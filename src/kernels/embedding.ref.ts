@@ -4,7 +4,7 @@ import { Random } from '../testing/random.ts';
 import { randomMatrix } from '../testing/weights.ts';
 import type { EmbeddingUse } from './embedding.ts';
 
-/** Rows of the matrix, scaled, padded with zeros to a multiple of 32 columns. */
+/** Rows of the matrix, scaled, padded with zeros to a multiple of 32 columns; tokens outside of it leave their rows alone (NaN here). */
 export function embeddingReference(
   use: EmbeddingUse,
   weights: Float64Array,
@@ -12,9 +12,15 @@ export function embeddingReference(
 ): Float64Array {
   const stride = Math.ceil(use.columns / 32) * 32;
   const y = new Float64Array(tokens.length * stride);
+  const { firstToken = 0, vocabulary } = use;
   tokens.forEach((token, row) => {
+    const own = token - firstToken;
+    if (own < 0 || own >= vocabulary) {
+      y.fill(Number.NaN, row * stride, (row + 1) * stride);
+      return;
+    }
     for (let k = 0; k < use.columns; k += 1) {
-      y[row * stride + k] = (weights[token * use.columns + k] ?? 0) * use.scale;
+      y[row * stride + k] = (weights[own * use.columns + k] ?? 0) * use.scale;
     }
   });
   return y;
@@ -26,13 +32,16 @@ function toCase(
   columns: number,
   count: number,
   scale: number,
+  part: { firstToken?: number } = {},
 ): KernelCase<EmbeddingUse> {
   const vocabulary = 61;
   const format = quantFormat(formatName);
   const matrix = randomMatrix(format, vocabulary, columns, 400 + columns);
   const random = new Random(columns);
-  const tokens = Array.from({ length: count }, () => random.uint32() % vocabulary);
-  const use: EmbeddingUse = { format, vocabulary, columns, scale };
+  // Of a part: tokens before it and behind it too.
+  const range = part.firstToken === undefined ? vocabulary : 3 * vocabulary;
+  const tokens = Array.from({ length: count }, () => random.uint32() % range);
+  const use: EmbeddingUse = { format, vocabulary, columns, scale, ...part };
   return {
     name,
     use,
@@ -49,6 +58,7 @@ export const embeddingCases: readonly KernelCase<EmbeddingUse>[] = [
   toCase('one token', 'f32', 32, 1, 1),
   toCase('padded columns', 'f32', 172, 7, 1),
   toCase('8-bit blocks, scaled', 'q8_0', 576, 19, 24),
+  toCase('a part of a larger matrix', 'q4_0', 96, 23, 1, { firstToken: 61 }),
   // Looking rows up shows each format's decoding by itself.
   ...quantFormats.map(({ name }) => toCase(`rows of ${name}`, name, 512, 5, 1)),
 ];

@@ -8,6 +8,8 @@ export interface EmbeddingUse {
   vocabulary: number;
   columns: number;
   scale: number;
+  /** The matrix is the part of a larger one that begins with this token: rows of other tokens are left as they are. */
+  firstToken?: number;
 }
 
 const workgroup = 16;
@@ -21,11 +23,12 @@ export const embedding: Kernel<EmbeddingUse> = defineKernel<EmbeddingUse>({
   name: 'embedding',
   library: languageShaders,
   shader: 'embedding/embedding',
-  params: { groups: 'u32', row_vec4s: 'u32', vocabulary: 'u32', scale: 'f32' },
+  params: { groups: 'u32', row_vec4s: 'u32', vocabulary: 'u32', first_token: 'u32', scale: 'f32' },
   paramValues: (use) => ({
     groups: groupsOf(use),
     row_vec4s: rowLayout(use.format, use.columns).rowBytes / 16,
     vocabulary: use.vocabulary,
+    first_token: use.firstToken ?? 0,
     scale: use.scale,
   }),
   bindings: [
@@ -39,6 +42,7 @@ export const embedding: Kernel<EmbeddingUse> = defineKernel<EmbeddingUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { quant: use.format.name },
+        flags: use.firstToken === undefined ? [] : ['part'],
         constants: { WORKGROUP: workgroup },
       }),
       workgroups: (use, tokens) => [Math.ceil(groupsOf(use) / workgroup), 1, tokens],

@@ -17,7 +17,10 @@ export interface GpuMatrix {
   columns: number;
 }
 
-/** A linear map whose outputs lie side by side: one matrix where all have the same format, else one for each. */
+/**
+ * A linear map whose outputs lie side by side: one matrix where all have the same format and one buffer holds them, else one for
+ * each, and several where one is larger than what a GPU binds at once.
+ */
 export interface Linear {
   parts: readonly LinearPart[];
   rows: number;
@@ -26,7 +29,7 @@ export interface Linear {
 
 export interface LinearPart {
   matrix: GpuMatrix;
-  /** First output of this part in a token's outputs. */
+  /** First output of this part in a token's outputs; of an embedding, its first token. */
   yOffset: number;
   bias: GPUBuffer | null;
 }
@@ -51,8 +54,15 @@ interface Placement {
   to: number;
   at: number;
   rowBytes: number;
+  /** Bytes of each row that are left out. */
+  skipBytes?: number;
   /** Added to every value: for norms that are stored as offsets from 1. */
   add?: number;
+}
+
+/** Rows of a stored matrix, and the elements of its bias that belong to them. */
+interface Piece extends Required<WeightSlice> {
+  bias: { name: string; from: number } | null;
 }
 
 /** Rows of one tensor in the GPU layout, as they come from storage. */
@@ -65,11 +75,12 @@ export interface TensorRows {
 
 /** The decoder's weights: all buffers are made first, then filled row by row as the rows arrive. */
 export class DecoderWeights {
-  readonly embedding: GpuMatrix;
+  readonly embedding: Linear;
   readonly finalNorm: GPUBuffer;
-  readonly lmHead: GpuMatrix;
+  readonly lmHead: Linear;
   readonly layers: readonly LayerWeights[];
   readonly #gpu: Gpu;
+  readonly #maxMatrixBytes: number;
   readonly #tensors: ReadonlyMap<string, TensorInfo>;
   readonly #formatOf: (tensor: TensorInfo) => QuantFormat;
   /** Values of the vectors that set RoPE's frequencies, by name, once they have come. */
@@ -85,17 +96,20 @@ export class DecoderWeights {
     names: DecoderWeightNames,
     tensors: ReadonlyMap<string, TensorInfo>,
     formatOf: (tensor: TensorInfo) => QuantFormat,
+    /** Larger matrices are cut into runs of rows: what the GPU binds at once, unless a test asks for less. */
+    maxMatrixBytes: number = gpu.maxStorageBytes,
   ) {
     this.#gpu = gpu;
+    this.#maxMatrixBytes = maxMatrixBytes;
     this.#tensors = tensors;
     this.#formatOf = formatOf;
     this.#normWeightOffset = config.normWeightOffset;
     const factors = [config.rope.full.factorsTensor, config.rope.sliding.factorsTensor];
     this.#vectorNames = new Set(factors.filter((name) => name !== null));
     try {
-      this.embedding = this.#matrix([{ name: names.embedding }]);
+      this.embedding = this.#linear([{ name: names.embedding }]);
       this.finalNorm = this.#vector(names.finalNorm);
-      this.lmHead = names.lmHead === null ? this.embedding : this.#matrix([{ name: names.lmHead }]);
+      this.lmHead = names.lmHead === null ? this.embedding : this.#linear([{ name: names.lmHead }]);
       this.layers = names.layers.map((layer) => this.#layer(layer));
     } catch (thrown) {
       this.dispose();
@@ -110,11 +124,12 @@ export class DecoderWeights {
       this.vectors.set(tensor.name, floatsOf(bytes, tensor.shape[0] ?? 0));
     }
     for (const placement of this.#placements.get(tensor.name) ?? []) {
-      const { buffer, from, to, at, rowBytes, add } = placement;
+      const { buffer, from, to, at, rowBytes, skipBytes = 0, add } = placement;
       const first = Math.max(from, firstRow);
       const last = Math.min(to, firstRow + rows);
       if (first >= last) continue;
-      const source = bytes.subarray((first - firstRow) * rowBytes, (last - firstRow) * rowBytes);
+      const begin = (first - firstRow) * rowBytes + skipBytes;
+      const source = bytes.subarray(begin, begin + (last - first) * rowBytes);
       const contents = add ? floatsOf(source, rowBytes / 4).map((value) => value + add) : source;
       this.#gpu.write(buffer, at + (first - from) * rowBytes, contents);
     }
@@ -141,41 +156,61 @@ export class DecoderWeights {
   }
 
   #linear(slices: readonly WeightSlice[], biases: readonly (string | null)[] = []): Linear {
-    const formats = new Set(slices.map(({ name }) => this.#formatOf(this.#tensor(name))));
-    const hasBias = biases.some((name) => name !== null);
-    const groups = formats.size === 1 ? [slices] : slices.map((slice) => [slice]);
+    const pieces = slices.map((slice, i): Piece => {
+      const bias = biases[i] ?? null;
+      const rows = slice.rows ?? [0, this.#length(slice.name)];
+      return { name: slice.name, rows, bias: bias === null ? null : { name: bias, from: 0 } };
+    });
     let rows = 0;
-    const parts = groups.map((group): LinearPart => {
-      const first = slices.indexOf(group[0] as WeightSlice);
-      const matrix = this.#matrix(group);
-      const own = biases.slice(first, first + group.length);
-      const part = { matrix, yOffset: rows, bias: hasBias ? this.#biasVector(own, group) : null };
-      rows += matrix.rows;
+    const parts = this.#group(pieces).map((group): LinearPart => {
+      const bias = pieces.some((piece) => piece.bias) ? this.#biasVector(group) : null;
+      const part = { matrix: this.#matrix(group), yOffset: rows, bias };
+      rows += part.matrix.rows;
       return part;
     });
     return { parts, rows, columns: parts[0]?.matrix.columns ?? 0 };
   }
 
-  /** One matrix of several slices of the same format and width, one below the other. */
-  #matrix(slices: readonly WeightSlice[]): GpuMatrix {
-    const sources = slices.map(({ name, rows }) => {
-      const tensor = this.#tensor(name);
-      const [from, to] = rows ?? [0, tensor.shape[0] ?? 0];
-      return { tensor, from, to };
+  /** What lies in one buffer each: everything, where the formats are the same and it fits; else every piece, cut where it is too large. */
+  #group(pieces: readonly Piece[]): Piece[][] {
+    const formats = new Set(pieces.map(({ name }) => this.#formatOf(this.#tensor(name))));
+    const bytes = pieces.reduce((sum, piece) => sum + rowsOf(piece) * this.#rowBytes(piece), 0);
+    if (formats.size === 1 && bytes <= this.#maxMatrixBytes) return [[...pieces]];
+    return pieces.flatMap((piece) => this.#cut(piece).map((part) => [part]));
+  }
+
+  /** Runs of rows that fit into a buffer each; products write whole fragments of rows, so all but the last have a multiple of 32. */
+  #cut(piece: Piece): Piece[] {
+    const most = Math.floor(this.#maxMatrixBytes / this.#rowBytes(piece));
+    if (rowsOf(piece) <= most) return [piece];
+    const step = Math.max(32, Math.floor(most / 32) * 32);
+    const [from, to] = piece.rows;
+    return Array.from({ length: Math.ceil((to - from) / step) }, (_, i): Piece => {
+      const first = from + i * step;
+      const bias = piece.bias && { ...piece.bias, from: piece.bias.from + i * step };
+      return { name: piece.name, rows: [first, Math.min(to, first + step)], bias };
     });
-    const { tensor } = sources[0] as (typeof sources)[0];
-    const columns = tensor.shape[1] ?? 0;
-    const format = this.#formatOf(tensor);
-    const { rowBytes } = rowLayout(format, columns);
-    const rows = sources.reduce((sum, { from, to }) => sum + to - from, 0);
-    const buffer = this.#buffer(tensor.name, rows * rowBytes);
+  }
+
+  /** One matrix of several pieces of the same format and width, one below the other. */
+  #matrix(pieces: readonly Piece[]): GpuMatrix {
+    const { name } = pieces[0] as Piece;
+    const tensor = this.#tensor(name);
+    const rowBytes = this.#rowBytes({ name });
+    const rows = pieces.reduce((sum, piece) => sum + rowsOf(piece), 0);
+    const buffer = this.#buffer(name, rows * rowBytes);
     let at = 0;
-    for (const source of sources) {
-      const { from, to } = source;
-      this.#place(source.tensor.name, { buffer, from, to, at, rowBytes });
-      at += (to - from) * rowBytes;
+    for (const piece of pieces) {
+      const [from, to] = piece.rows;
+      this.#place(piece.name, { buffer, from, to, at, rowBytes });
+      at += rowsOf(piece) * rowBytes;
     }
-    return { buffer, format, rows, columns };
+    return { buffer, format: this.#formatOf(tensor), rows, columns: tensor.shape[1] ?? 0 };
+  }
+
+  #rowBytes({ name }: Pick<WeightSlice, 'name'>): number {
+    const tensor = this.#tensor(name);
+    return rowLayout(this.#formatOf(tensor), tensor.shape[1] ?? 0).rowBytes;
   }
 
   /** The weight of a norm. */
@@ -187,22 +222,28 @@ export class DecoderWeights {
     return buffer;
   }
 
-  /** The biases of several slices behind each other; those that are missing stay zero. */
-  #biasVector(names: readonly (string | null)[], slices: readonly WeightSlice[]): GPUBuffer {
-    const lengths = slices.map(({ name, rows }) => {
-      const [from, to] = rows ?? [0, this.#tensor(name).shape[0] ?? 0];
-      return to - from;
-    });
-    const total = lengths.reduce((sum, length) => sum + length, 0);
+  /** The biases of several pieces behind each other; those that are missing stay zero. */
+  #biasVector(pieces: readonly Piece[]): GPUBuffer {
+    const total = pieces.reduce((sum, piece) => sum + rowsOf(piece), 0);
     // Kernels take it as a storage buffer or as a uniform.
     const buffer = this.#buffer('bias', total * 4, GPUBufferUsage.UNIFORM);
     let at = 0;
-    names.forEach((name, index) => {
-      const length = lengths[index] ?? 0;
+    for (const piece of pieces) {
+      const length = rowsOf(piece);
       // Only the values are written, not the padding of the row: the next bias begins right behind them.
-      if (name !== null) this.#place(name, { buffer, from: 0, to: 1, at, rowBytes: length * 4 });
+      if (piece.bias) {
+        const { name, from } = piece.bias;
+        this.#place(name, {
+          buffer,
+          from: 0,
+          to: 1,
+          at,
+          rowBytes: length * 4,
+          skipBytes: from * 4,
+        });
+      }
       at += length * 4;
-    });
+    }
     return buffer;
   }
 
@@ -232,6 +273,10 @@ export class DecoderWeights {
       detail: { tensor: name },
     });
   }
+}
+
+function rowsOf({ rows: [from, to] }: Piece): number {
+  return to - from;
 }
 
 function floatsOf(bytes: Uint8Array, count: number): Float32Array<ArrayBuffer> {

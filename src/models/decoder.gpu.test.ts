@@ -107,6 +107,29 @@ describe('tiny models on the GPU against Hugging Face transformers', () => {
   });
 });
 
+describe('matrices larger than a binding', () => {
+  it.each(fixtures)('are cut without a difference: $name', async ({ file, tokens }) => {
+    const gpu = await Gpu.create();
+    const model = new ModelFile(await fetchFile(`${fixtureFolder}/${file}`));
+    const run = async (maxMatrixBytes: number) => {
+      const options = { contextLength: 64, kvCache: 'f32', maxMatrixBytes } as const;
+      const { decoder, dispose } = await model.decoder(gpu, options);
+      const { buffers } = gpu.stats();
+      const ids = await greedyTokens(gpu, decoder, tokens.slice(0, 20), [12, 8], 12);
+      const logits = await decoder.logits(tokens.slice(0, 5));
+      dispose();
+      return { buffers, ids, logits };
+    };
+    const whole = await run(gpu.maxStorageBytes);
+    const cut = await run(5_000);
+    gpu.dispose();
+    // Every kind of matrix is cut, the embedding into more than two.
+    expect(cut.buffers - whole.buffers).toBeGreaterThan(10);
+    expect(cut.ids).toEqual(whole.ids);
+    expect(largestError(cut.logits, whole.logits)).toBeLessThan(1e-5);
+  });
+});
+
 describe.runIf(hasData())('stories260K on the GPU', () => {
   // Tier C is what the software adapter has; D leaves its subgroups unused.
   it.each(['C', 'D'] as const)('continues as llama.cpp does on tier %s', async (maxTier) => {

@@ -353,16 +353,16 @@ export class Decoder {
       layers.flatMap((layer, index) => build(layer, index));
     const vocabulary = this.config.vocabSize;
     const [one, oneFar, many, head, greedy, random] = await Promise.all([
-      Promise.all([this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
-      Promise.all([this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
-      Promise.all([this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
-      this.#lmHead(),
+      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
+      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
+      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
+      Promise.all(this.#lmHead()),
       this.#sample({ vocabulary, greedy: true }),
       this.#sample({ vocabulary, greedy: false }),
     ]);
     const withSampler = (body: Dispatches) => ({
-      greedy: [...body, head, greedy],
-      random: [...body, head, random],
+      greedy: [...body, ...head, greedy],
+      random: [...body, ...head, random],
     });
     this.#bodies = { one, oneFar, many };
     this.#sampled = {
@@ -383,18 +383,22 @@ export class Decoder {
     return prepareDispatch(this.#gpu, kernel, use, Object.fromEntries(given));
   }
 
-  #embed(): Promise<Dispatch> {
-    const { embedding: matrix } = this.#weights;
+  /** One lookup for each part of the matrix: a part writes the rows of its own tokens. */
+  #embed(): Promise<Dispatch>[] {
+    const { parts, rows, columns } = this.#weights.embedding;
     const { state, x } = this.#buffers;
-    return this.#prepare(
-      embedding,
-      {
-        format: matrix.format,
-        vocabulary: matrix.rows,
-        columns: matrix.columns,
-        scale: this.config.embeddingScale,
-      },
-      { state, weights: matrix.buffer, y: x },
+    return parts.map(({ matrix, yOffset }) =>
+      this.#prepare(
+        embedding,
+        {
+          format: matrix.format,
+          vocabulary: matrix.rows,
+          columns,
+          scale: this.config.embeddingScale,
+          ...(matrix.rows < rows ? { firstToken: yOffset } : {}),
+        },
+        { state, weights: matrix.buffer, y: x },
+      ),
     );
   }
 
@@ -648,19 +652,22 @@ export class Decoder {
     return this.#prepare(gatedActivation, use, { state, x: gateUp, y });
   }
 
-  #lmHead(): Promise<Dispatch> {
+  #lmHead(): Promise<Dispatch>[] {
     const { lmHead, finalNorm } = this.#weights;
     const { state, x, logits } = this.#buffers;
-    return this.#prepare(
-      matvec,
-      {
-        format: lmHead.format,
-        rows: lmHead.rows,
-        columns: lmHead.columns,
-        normEpsilon: this.config.rmsNormEps,
-        lastRow: true,
-      },
-      { weights: lmHead.buffer, x, y: logits, norm_weight: finalNorm, state },
+    return lmHead.parts.map(({ matrix, yOffset }) =>
+      this.#prepare(
+        matvec,
+        {
+          format: matrix.format,
+          rows: matrix.rows,
+          columns: matrix.columns,
+          yOffset,
+          normEpsilon: this.config.rmsNormEps,
+          lastRow: true,
+        },
+        { weights: matrix.buffer, x, y: logits, norm_weight: finalNorm, state },
+      ),
     );
   }
 
@@ -680,12 +687,7 @@ export class Decoder {
     const { passNormed } = this.#buffers;
     const logits = this.#storage('all logits', logitsRows * vocabSize * 4);
     const { lmHead, finalNorm } = this.#weights;
-    const linear: Linear = {
-      parts: [{ matrix: lmHead, yOffset: 0, bias: null }],
-      rows: lmHead.rows,
-      columns: lmHead.columns,
-    };
-    const prepared = [this.#normForProduct(finalNorm), ...this.#matrix(linear, passNormed, logits)];
+    const prepared = [this.#normForProduct(finalNorm), ...this.#matrix(lmHead, passNormed, logits)];
     return { tail: await Promise.all(prepared), logits };
   }
 }

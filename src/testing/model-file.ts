@@ -35,11 +35,16 @@ export class ModelFile {
   }
 
   /** The GPU's decoder with all weights uploaded. Dispose both. */
-  async decoder(gpu: Gpu, options: DecoderOptions): Promise<{ decoder: Decoder; dispose(): void }> {
+  async decoder(
+    gpu: Gpu,
+    options: DecoderOptions & { maxMatrixBytes?: number },
+  ): Promise<{ decoder: Decoder; dispose(): void }> {
     const { config, names } = this.#describe(options);
     const formatOf = (tensor: TensorInfo) =>
       quantFormat(tensor.shape.length === 1 ? 'f32' : tensor.format);
-    const weights = new DecoderWeights(gpu, config, names, this.header.tensors, formatOf);
+    const { tensors } = this.header;
+    const { maxMatrixBytes } = options;
+    const weights = new DecoderWeights(gpu, config, names, tensors, formatOf, maxMatrixBytes);
     const decoder = await Decoder.create(gpu, config, weights, options);
     for (const tensor of this.header.tensors.values()) {
       const rows = tensor.shape.length === 1 ? 1 : (tensor.shape[0] ?? 0);
