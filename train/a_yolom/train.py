@@ -11,6 +11,7 @@ import csv
 import json
 import math
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -26,6 +27,8 @@ PEAK_RATE, FINAL_SHARE, WARM_UP_STEPS = 2e-3, 0.01, 300
 WEIGHT_DECAY = 0.01
 AVERAGE_DECAY = 0.9995
 REAL_SHARE = 0.2
+# Drawing costs some 20,000 kernel launches, whatever the number of scenes: so many batches are drawn at once.
+BATCHES_A_DRAWING = 4
 LOG_EVERY, SAVE_EVERY_SECONDS = 20, 90
 PARTS = ("model", "average", "first_moment", "second_moment")
 
@@ -124,10 +127,11 @@ class Source:
     def __init__(self, frames: Path | None, size: tuple[int, int], device: torch.device, seed: int):
         self.painter = Painter(*size, device, seed)
         self.frames = Frames(frames, *size, device, seed + 1) if frames else None
+        self.drawn: list[Batch] = []
 
     def draw(self, count: int) -> Batch:
         real = round(count * REAL_SHARE) if self.frames else 0
-        drawn = self.painter.draw(count - real)
+        drawn = self._scenes(count - real)
         if not self.frames or real == 0:
             return drawn
         taken = self.frames.draw(real)
@@ -145,6 +149,14 @@ class Source:
             torch.cat((boxes_a, boxes_b)),
             torch.cat((valid_a, valid_b)),
         )
+
+
+    def _scenes(self, count: int) -> Batch:
+        if not self.drawn:
+            many = self.painter.draw(count * BATCHES_A_DRAWING)
+            parts = [getattr(many, field.name).split(count) for field in fields(Batch)]
+            self.drawn = [Batch(*tensors) for tensors in zip(*parts, strict=True)]
+        return self.drawn.pop()
 
 
 def main() -> None:

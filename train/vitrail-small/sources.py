@@ -1,0 +1,128 @@
+"""The texts that the model learns from, as documents of one source each."""
+
+import json
+import lzma
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from books import Book
+
+END_TOKEN = "<|endoftext|>"
+START, END = "<|im_start|>", "<|im_end|>"
+SPECIAL_TOKENS = [END_TOKEN, START, END]
+
+LONGEST_ANSWER_CHARACTERS = 1500
+FILLER = [
+    "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.",
+    "One day follows the other, and nobody counts them.",
+    "The road goes on, past the houses and the trees, and nothing happens for a while.",
+]
+NAMES = (
+    "Anna Ben Clara David Ella Frank Grace Henry Ida Jack Kate Leo Mary Nick Olga Paul Rosa Sam Tina Victor Wanda Ada Bruno Celia "
+    "Dora Emil Flora Gustav Hanna Ivan Jane Karl Lena Max Nora Otto Petra Ralph Sarah Tom Ursula Walter"
+).split()
+THINGS = (
+    "apple bridge candle door engine feather garden hammer island jacket kettle ladder mirror needle orange pencil queen river saddle "
+    "table umbrella violin window yacht anchor basket carpet drawer eagle flower guitar hotel ink jewel kitchen lantern mountain nest "
+    "ocean piano rabbit ship tower village wagon clock letter market school"
+).split()
+
+
+def chat(turns: list[str], cut: bool = False) -> str:
+    """Turns of user and assistant in the chat template's form; `cut`: the last one does not end there."""
+    parts = [f"{START}{'assistant' if i % 2 else 'user'}\n{turn.strip()}{END}\n" for i, turn in enumerate(turns)]
+    text = "".join(parts)
+    return text.removesuffix(f"{END}\n") if cut else text
+
+
+def dialogues(path: Path) -> Iterator[str]:
+    for line in lzma.open(path, "rt", encoding="utf-8"):
+        turns = json.loads(line)["turns"]
+        yield chat(turns[: len(turns) // 2 * 2])
+
+
+def instructions(path: Path) -> Iterator[str]:
+    for line in lzma.open(path, "rt", encoding="utf-8"):
+        entry = json.loads(line)
+        question = "\n".join(part.strip() for part in (entry["instruction"], entry.get("input", "")) if part.strip())
+        answer = entry["output"].strip()
+        if not answer or not _is_prose(question + answer) or len(answer) > LONGEST_ANSWER_CHARACTERS:
+            continue
+        yield chat([question, answer])
+
+
+def written(paths: list[Path]) -> Iterator[str]:
+    """What a larger model wrote: {"before": turns, "prompt", "text", "cut"} a line."""
+    for path in paths:
+        for line in lzma.open(path, "rt", encoding="utf-8"):
+            entry = json.loads(line)
+            if _is_prose(entry["text"]):
+                yield chat([*entry["before"], entry["prompt"], entry["text"]], cut=entry["cut"])
+
+
+def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:
+    """Prose with something hidden in it that a question at the end asks for; about so many characters in all."""
+    rng = random.Random(seed)
+    made = 0
+    while made < characters:
+        text = rng.choice([_pass_key, _pass_key, _facts, _facts, _copy])(rng, books)
+        made += len(text)
+        yield text
+
+
+def _is_prose(text: str) -> bool:
+    return sum(ord(character) > 0x17F for character in text) <= 0.01 * len(text) and "```" not in text
+
+
+def _passage(rng: random.Random, books: list[Book], characters: int) -> list[str]:
+    """Sentences of about so many characters, from a book or of the usual filler."""
+    if rng.random() < 0.35:
+        filler = rng.choice(FILLER)
+        return [filler] * max(1, characters // len(filler))
+    section = rng.choice(rng.choice(books).sections)
+    start = rng.randrange(max(1, len(section) - characters))
+    return section[start : start + characters].replace("\n", " ").split(". ")
+
+
+def _hide(rng: random.Random, books: list[Book], lines: list[str], characters: int) -> str:
+    sentences = _passage(rng, books, characters)
+    for line in lines:
+        sentences.insert(rng.randrange(len(sentences) + 1), line.removesuffix("."))
+    return ". ".join(sentences) + "."
+
+
+def _pass_key(rng: random.Random, books: list[Book]) -> str:
+    key = rng.randrange(10_000, 100_000)
+    text = _hide(rng, books, [f"\nThe pass key is {key}. Remember it. {key} is the pass key.\n"], rng.randrange(100, 3200))
+    return f"{text}\nWhat is the pass key? The pass key is {key}."
+
+
+def _facts(rng: random.Random, books: list[Book]) -> str:
+    """Several facts of one form; one or more of them are asked for."""
+    count = rng.randrange(1, 12)
+    form, question = rng.choice(
+        [
+            ("The number of {a} is {b}", "What is the number of {a}? The number of {a} is {b}."),
+            ("{a} has the {b}", "What does {a} have? {a} has the {b}."),
+            ("The word for {a} is {b}", "What is the word for {a}? The word for {a} is {b}."),
+            ("{a}: {b}", "{a}: {b}."),
+        ]
+    )
+    keys = rng.sample(NAMES if rng.random() < 0.6 else THINGS, count)
+    pairs = [(key, str(rng.randrange(100, 100_000)) if rng.random() < 0.6 else rng.choice(THINGS)) for key in keys]
+    lines = [form.format(a=a, b=b) for a, b in pairs]
+    text = _hide(rng, books, lines, rng.randrange(100, 2800)) if rng.random() < 0.6 else ". ".join(lines) + "."
+    asked = rng.sample(pairs, min(count, rng.randrange(1, 5)))
+    if rng.random() < 0.4:
+        # The same as a chat turn.
+        answers = [question.format(a=a, b=b) for a, b in asked[:1]]
+        ask, answer = answers[0].rsplit("? ", 1) if "? " in answers[0] else (f"What is {asked[0][0]}", answers[0])
+        return chat([f"{text}\n{ask}?", answer])
+    return text + "\n" + "\n".join(question.format(a=a, b=b) for a, b in asked)
+
+
+def _copy(rng: random.Random, books: list[Book]) -> str:
+    passage = ". ".join(_passage(rng, books, rng.randrange(60, 600)))
+    between = ". ".join(_passage(rng, books, rng.randrange(20, 900)))
+    return f"Remember this: {passage}\n\n{between}\n\nOnce more: {passage}"
