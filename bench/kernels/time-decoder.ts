@@ -139,8 +139,8 @@ function randomWeights(gpu: Gpu, shape: Shape): DecoderWeights {
     columns,
   });
   const norm = () => buffer('norm', hidden * 4);
-  const embedding = matrix('embedding', vocabulary, hidden);
-  const weights = {
+  const embedding = linear('embedding', vocabulary, hidden);
+  const weights: Pick<DecoderWeights, 'embedding' | 'lmHead' | 'finalNorm' | 'layers'> = {
     embedding,
     lmHead: embedding,
     finalNorm: norm(),
@@ -157,5 +157,5 @@ function randomWeights(gpu: Gpu, shape: Shape): DecoderWeights {
       postFeedForwardNorm: null,
     })),
   };
-  return weights as unknown as DecoderWeights;
+  return weights as DecoderWeights;
 }

@@ -3,11 +3,11 @@
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
-// constants, so that the loads of several turns are under way at once.
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
 const TURN_GROUPS: u32 = LANES * SPLITS;
-const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
-const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
 
 struct Lane {
   lane: u32,

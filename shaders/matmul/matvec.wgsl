@@ -42,29 +42,6 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
-// decoded, and everything is written out: a loop would move the sums out of the registers.
-fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-//#repeat R ROWS
-  let row_R = min(first_row + R, params.rows - 1u);
-  let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
-//#if gated
-  let raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
-//#endif
-//#endrepeat
-  var x_group = load_x(x_base + group * 8u);
-//#if norm
-  sums[SUMS - 1u] += dot_group(x_group, x_group);
-  x_group = multiply_group(x_group, load_norm(group * 8u));
-//#endif
-//#repeat R ROWS
-  sums[R] += dot_group(decode(raw_R), x_group);
-//#if gated
-  sums[ROWS + R] += dot_group(decode(raw_up_R), x_group);
-//#endif
-//#endrepeat
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -93,14 +70,51 @@ fn main(
 //#endrepeat
 //#endif
 
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+//#repeat R ROWS
+  let row_R = min(first_row + R, params.rows - 1u);
+  var sum_R = 0.0;
+//#if gated
+  var up_sum_R = 0.0;
+//#endif
+//#endrepeat
+//#if norm
+  var squares = 0.0;
+//#endif
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    // The weights of all rows are on their way before the first one is decoded.
+//#repeat R ROWS
+    let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
+//#if gated
+    let raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
+//#endif
+//#endrepeat
+    var x_group = load_x(x_base + group * 8u);
+//#if norm
+    squares += dot_group(x_group, x_group);
+    x_group = multiply_group(x_group, load_norm(group * 8u));
+//#endif
+//#repeat R ROWS
+    sum_R += dot_group(decode(raw_R), x_group);
+//#if gated
+    up_sum_R += dot_group(decode(raw_up_R), x_group);
+//#endif
+//#endrepeat
+  }
   var sums: Sums;
-  let own_group = place.split * LANES + place.lane;
-  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
-    add_group(&sums, turn * TURN_GROUPS + own_group, x_base, first_row);
-  }
-  if (own_group < LEFT_GROUPS) {
-    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
-  }
+//#repeat R ROWS
+  sums[R] = sum_R;
+//#if gated
+  sums[ROWS + R] = up_sum_R;
+//#endif
+//#endrepeat
+//#if norm
+  sums[SUMS - 1u] = squares;
+//#endif
   sums = reduce_add(sums, place.lane, subgroup_size);
 //#if splits
   leave_split(sums, place);

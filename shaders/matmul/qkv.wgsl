@@ -106,22 +106,6 @@ fn turn(values: Quads, turning: Turning) -> Quads {
 //#endif
 }
 
-// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`. As in matvec:
-// all weights are on their way before the first one is decoded.
-fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
-//#repeat R ROWS
-  let of_unit_R = first_row + R;
-  let row_R = select(first_rows.x + of_unit_R, first_rows.y + of_unit_R - 4u, of_unit_R >= 4u);
-  let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
-//#endrepeat
-  var x_group = load_x(group * 8u);
-  sums[ROWS] += dot_group(x_group, x_group);
-  x_group = multiply_by_norm(x_group, group * 8u);
-//#repeat R ROWS
-  sums[R] += dot_group(decode(raw_R), x_group);
-//#endrepeat
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -154,14 +138,33 @@ fn main(
     turning = load_turning(u, quads, position);
   }
 
+  // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
+//#repeat R ROWS
+  let of_unit_R = first_row + R;
+  let row_R = select(first_rows.x + of_unit_R, first_rows.y + of_unit_R - 4u, of_unit_R >= 4u);
+  var sum_R = 0.0;
+//#endrepeat
+  var square_sum = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+//#repeat R ROWS
+    let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
+//#endrepeat
+    var x_group = load_x(group * 8u);
+    square_sum += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+//#repeat R ROWS
+    sum_R += dot_group(decode(raw_R), x_group);
+//#endrepeat
+  }
   var sums: Sums;
-  let own_group = place.split * LANES + place.lane;
-  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
-    add_group(&sums, turn * TURN_GROUPS + own_group, first_row, first_rows);
-  }
-  if (own_group < LEFT_GROUPS) {
-    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, first_row, first_rows);
-  }
+//#repeat R ROWS
+  sums[R] = sum_R;
+//#endrepeat
+  sums[ROWS] = square_sum;
   sums = reduce_add(sums, place.lane, subgroup_size);
 //#if splits
   leave_split(sums, place);
