@@ -27,7 +27,14 @@ export type KvCacheFormat = 'f32' | 'f16';
 export interface AttentionOptions {
   /** Storage of keys and values. `f16` unless told; `f32` doubles the bytes and is exact. */
   kvCache?: KvCacheFormat;
+  /**
+   * Mixture-of-Head attention of a model that has a router: how many query heads are on for a token, the shared ones included, or
+   * `false` for all of them. Left out: as the model was trained. Other models take `false` alone.
+   */
+  moh?: MohOption;
 }
+
+export type MohOption = { activeHeads?: number } | false;
 
 export interface LoadOptions {
   signal?: AbortSignal;

@@ -115,6 +115,7 @@ function configOf(shape: Shape): TransformerConfig {
     rope: { full: rope, sliding: rope },
     slidingWindow: null,
     slidingLayers: new Array<boolean>(layers).fill(false),
+    moh: null,
   };
 }
 
@@ -150,6 +151,7 @@ function randomWeights(gpu: Gpu, shape: Shape): DecoderWeights {
       qNorm: null,
       kNorm: null,
       output: linear('output', hidden, heads * headDim),
+      router: null,
       postAttentionNorm: null,
       feedForwardNorm: norm(),
       gateUp: linear('gate and up', 2 * intermediate, hidden),

@@ -1,5 +1,5 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
-// four components of one head.
+// four components of one head. gated: times the head's gate.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -21,5 +21,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     total += weight * scale.y;
     output += weight * split_outputs[(first + s) * HEAD_DIM_VEC4S + quad];
   }
+//#if gated
+  output *= gates[head];
+//#endif
   out[head * HEAD_DIM_VEC4S + quad] = output / total;
 }

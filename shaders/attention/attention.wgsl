@@ -7,6 +7,8 @@
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
+//              its tile may need it).
 //#import lib/state
 //#import lib/stored-{kv}
 
@@ -23,6 +25,14 @@ fn pack_output(value: vec4<f32>) -> Output {
   return value;
 }
 //#endif
+
+fn gate_of(row: u32, head: u32) -> f32 {
+//#if gated
+  return gates[row * params.heads + head];
+//#else
+  return 1.0;
+//#endif
+}
 
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
@@ -44,6 +54,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let row = workgroup.z;
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
+//#if gated
+  if (gate_of(row, head) == 0.0) {
+    if (invocation < HEAD_VEC4S) {
+      out[base + invocation] = pack_output(vec4<f32>());
+    }
+    return;
+  }
+//#endif
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let kv_base = head / params.group_size * params.context_length;
@@ -51,7 +69,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = pack_output(merged.output / merged.total);
+    out[base + invocation] = pack_output(merged.output * (gate_of(row, head) / merged.total));
   }
 }
 //#else
@@ -84,6 +102,14 @@ fn main(
   let first = first_position(position);
   let quad = lane % HEAD_DIM_VEC4S;
   let part = lane / HEAD_DIM_VEC4S;
+//#if gated
+  if (gate_of(row, head) == 0.0) {
+    if (part == 0u) {
+      out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(vec4<f32>());
+    }
+    return;
+  }
+//#endif
   if (lane < HEAD_DIM_VEC4S) {
     query[lane] = queries[(row * params.heads + head) * HEAD_DIM_VEC4S + lane] * params.scale_log2e;
   }
@@ -127,7 +153,7 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output / total);
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (gate_of(row, head) / total));
   }
 }
 //#else
@@ -140,6 +166,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let kv_base = head / params.group_size * params.context_length;
   let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
+//#if gated
+  if (gate_of(row, head) == 0.0) {
+    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+      out[at + i] = pack_output(vec4<f32>());
+    }
+    return;
+  }
+//#endif
   let position = state.position + row;
   var query: array<vec4<f32>, HEAD_DIM_VEC4S>;
   var output: array<vec4<f32>, HEAD_DIM_VEC4S>;
@@ -170,7 +204,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] / sum);
+    out[at + i] = pack_output(output[i] * (gate_of(row, head) / sum));
   }
 }
 //#endif

@@ -173,14 +173,15 @@ fn main(
 
   total += subgroupShuffleXor(total, 1u);
   let row = first_row + subgroup * EDGE + row_of_lane;
+  let scale = gate_of(min(row, state.rows - 1u), head) / total;
 //#repeat D DIM_FRAGMENTS
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + D * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
 //#endrepeat
 }

@@ -6,6 +6,7 @@
 // gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
 //#import lib/dot-group
 //#import quant/{quant}
@@ -86,6 +87,11 @@ fn main(
     if (IS_RAGGED && group >= params.groups) {
       break;
     }
+//#if gated_heads
+    if (gates[group / params.head_groups] == 0.0) {
+      continue;
+    }
+//#endif
     // The weights of all rows are on their way before the first one is decoded.
 //#repeat R ROWS
     let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);

@@ -1,5 +1,6 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
+import { randomGates } from './attention.ref.ts';
 import type { AttentionCombineUse } from './attention-combine.ts';
 import { attentionSplits } from './attention-split.ts';
 
@@ -8,6 +9,7 @@ export function attentionCombineReference(
   { heads, headDim }: AttentionCombineUse,
   outputs: Float32Array,
   scales: Float32Array,
+  gates?: Float32Array,
 ): Float64Array {
   const out = new Float64Array(heads * headDim);
   for (let head = 0; head < heads; head += 1) {
@@ -26,7 +28,7 @@ export function attentionCombineReference(
         (acc, part, i) => acc + (weights[i] ?? 0) * (outputs[part * headDim + d] ?? 0),
         0,
       );
-      out[head * headDim + d] = sum / total;
+      out[head * headDim + d] = (sum / total) * (gates?.[head] ?? 1);
     }
   }
   return out;
@@ -46,17 +48,23 @@ function toCase(
     scales.set(isEmpty ? [-3.0e38, 0] : [random.normal(4), random.uniform(1, 50)], part * 2);
     if (isEmpty) outputs.fill(0, part * use.headDim, (part + 1) * use.headDim);
   }
+  const gates = use.gated ? randomGates(use.heads) : undefined;
   return {
     name,
     use,
     rows: 1,
-    inputs: () => ({ split_outputs: outputs, split_scales: scales }),
-    outputs: () => ({ out: { values: attentionCombineReference(use, outputs, scales) } }),
+    inputs: () => ({
+      split_outputs: outputs,
+      split_scales: scales,
+      ...(gates ? { gates } : {}),
+    }),
+    outputs: () => ({ out: { values: attentionCombineReference(use, outputs, scales, gates) } }),
   };
 }
 
 export const attentionCombineCases: readonly KernelCase<AttentionCombineUse>[] = [
   toCase('every part filled', { heads: 9, headDim: 64 }, 0),
   toCase('empty parts at the end', { heads: 3, headDim: 80 }, 29),
+  toCase('gated heads', { heads: 8, headDim: 64, gated: true }, 3),
   toCase('one head', { heads: 1, headDim: 256 }, 7),
 ];

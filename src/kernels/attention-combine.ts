@@ -6,6 +6,8 @@ import { languageShaders } from './language-shaders.ts';
 export interface AttentionCombineUse {
   heads: number;
   headDim: number;
+  /** `gates` [heads] multiply the heads' outputs. */
+  gated?: boolean;
 }
 
 const workgroup = 32;
@@ -21,12 +23,14 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'out', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
   ],
   variants: [
     {
       name: 'plain',
       unsupported: () => null,
       options: (use) => ({
+        flags: use.gated ? ['gated'] : [],
         constants: {
           WORKGROUP: workgroup,
           SPLITS: attentionSplits,

@@ -9,6 +9,8 @@ export interface AttentionInputs {
   values: Float32Array;
   position: number;
   tokens: number;
+  /** [tokens, heads], where the use is gated. */
+  gates?: Float32Array;
 }
 
 /** out [tokens, heads, headDim] by a three-pass softmax in double precision. */
@@ -17,7 +19,9 @@ export function attentionReference(use: AttentionUse, inputs: AttentionInputs): 
   const out = new Float64Array(inputs.tokens * heads * headDim);
   for (let token = 0; token < inputs.tokens; token += 1) {
     for (let head = 0; head < heads; head += 1) {
-      out.set(attendHead(use, inputs, token, head), (token * heads + head) * headDim);
+      const gate = inputs.gates?.[token * heads + head] ?? 1;
+      const attended = attendHead(use, inputs, token, head).map((value) => value * gate);
+      out.set(attended, (token * heads + head) * headDim);
     }
   }
   return out;
@@ -86,17 +90,27 @@ export function attentionCase(
     values: f16 ? roundedToHalf(values) : values,
     position,
     tokens,
+    ...(use.gated ? { gates: randomGates(tokens * use.heads) } : {}),
   };
   return {
     use,
     inputs,
     buffers: {
+      ...(inputs.gates ? { gates: Float32Array.from(inputs.gates) } : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
       k_cache: f16 ? asHalves(keys) : keys,
       v_cache: f16 ? asHalves(values) : values,
     },
   };
+}
+
+/** Half of the heads off, the others around 1. */
+export function randomGates(count: number): Float32Array<ArrayBuffer> {
+  const random = new Random(77 + count);
+  return Float32Array.from({ length: count }, () =>
+    random.uint32() % 2 === 0 ? 0 : random.uniform(0.5, 1.5),
+  );
 }
 
 function toCase(
@@ -142,5 +156,8 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('many, head of 80', { headDim: 80, scale: 0.11, ...many }, 3, 70),
   toCase('many, head of 128', { headDim: 128, scale: 0.088, ...many }, 33, 64),
   toCase('many, scores far apart', { headDim: 64, scale: 0.125, ...many }, 11, 200, 2.5),
+  toCase('gated heads', { heads: 8, headDim: 32, gated: true }, 140, 1),
+  toCase('gated heads of many tokens', { heads: 8, headDim: 64, gated: true }, 3, 20),
+  toCase('gated heads, many', { heads: 8, headDim: 64, scale: 0.125, gated: true, ...many }, 9, 70),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

@@ -17,6 +17,8 @@ export interface AttentionUse {
   kv: KvCacheFormat;
   /** For passes of many tokens. */
   many?: boolean;
+  /** `gates` [tokens, heads] multiply the heads' outputs; a head whose gate is 0 costs nothing but where many tokens share a tile. */
+  gated?: boolean;
   /** How the output is stored; single precision by default. */
   output?: 'f32' | 'f16';
 }
@@ -137,7 +139,7 @@ const matrix: KernelVariant<AttentionUse> = {
 };
 
 function outputFlags(use: AttentionUse): string[] {
-  return use.output === 'f16' ? ['half_output'] : [];
+  return [...(use.output === 'f16' ? ['half_output'] : []), ...(use.gated ? ['gated'] : [])];
 }
 
 /** Causal attention of the tokens of a pass over the cache. */
@@ -165,6 +167,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'k_cache', type: 'array<Cached>', access: 'read' },
     { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     { name: 'out', type: 'array<Output>', access: 'read_write' },
+    { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
   ],
   variants: [
     serial,

@@ -2,6 +2,7 @@ import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { padded, randomMatrix } from '../testing/weights.ts';
+import { randomGates } from './attention.ref.ts';
 import type { MatvecUse } from './matvec.ts';
 import { activate, dotRow, rmsScale } from './reference.ts';
 
@@ -54,6 +55,13 @@ const shapes: readonly Shape[] = [
     columns: 320,
     change: { normEpsilon: 1e-6, bias: true, yOffset: 19 },
   },
+  {
+    name: 'gated heads',
+    format: 'q4_0',
+    rows: 70,
+    columns: 512,
+    change: { residual: true, headColumns: 64 },
+  },
   { name: 'residual', format: 'q8_0', rows: 101, columns: 256, change: { residual: true } },
   {
     name: 'norm, SwiGLU',
@@ -84,7 +92,11 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
   const norm = random.activations(columns);
   const bias = random.activations(rows);
   const y = random.activations(rows + (use.yOffset ?? 0));
-  const last = x.slice(columns * (passRows - 1));
+  const gates = use.headColumns ? randomGates(columns / use.headColumns) : undefined;
+  // Columns that are passed over are not zero here, so that reading them shows.
+  const last = x
+    .slice(columns * (passRows - 1))
+    .map((value, k) => (gates?.[Math.floor(k / (use.headColumns ?? 1))] === 0 ? 0 : value));
   return {
     name: shape.name,
     use,
@@ -95,6 +107,7 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
       ...(use.normEpsilon === undefined ? {} : { norm_weight: padded(norm) }),
       ...(use.bias ? { bias } : {}),
       ...(use.residual ? { y } : {}),
+      ...(gates ? { gates } : {}),
       ...(use.lastRow ? { state: Uint32Array.of(0, passRows, 0, 0, 0) } : {}),
     }),
     outputs: () => {

@@ -20,6 +20,8 @@ export interface MatvecUse {
   bias?: boolean;
   /** y += instead of y =. */
   residual?: boolean;
+  /** x is made of heads of so many columns, a multiple of 32: columns of heads whose `gates` are 0 are passed over, since x is 0 there. */
+  headColumns?: number;
   /** x is the last row of the pass, by `state`. */
   lastRow?: boolean;
 }
@@ -105,6 +107,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.bias) flags.push('bias');
   if (use.residual) flags.push('residual');
   if (use.lastRow) flags.push('last_row');
+  if (use.headColumns) flags.push('gated_heads');
   const sums = shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined ? 0 : 1);
   return {
     choices: {
@@ -134,6 +137,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     groups: 'u32',
     row_vec4s: 'u32',
     y_offset: 'u32',
+    head_groups: 'u32',
     epsilon: 'f32',
   },
   paramValues: (use) => ({
@@ -142,6 +146,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     groups: Math.ceil(use.columns / groupElements),
     row_vec4s: rowLayout(use.format, use.columns).rowBytes / 16,
     y_offset: use.yOffset ?? 0,
+    head_groups: Math.max(1, (use.headColumns ?? 0) / groupElements),
     epsilon: use.normEpsilon ?? 0,
   }),
   bindings: [
@@ -156,6 +161,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     },
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
     { name: 'state', type: 'State', access: 'read', when: (use) => use.lastRow === true },
+    { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => !!use.headColumns },
   ],
   variants: [
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),

@@ -1,3 +1,4 @@
+import { mohConfig, mohRouterNames } from '../attention/moh.ts';
 import type { ModelHeader, TensorInfo } from '../formats/header.ts';
 import type {
   ArchitectureOptions,
@@ -57,6 +58,7 @@ export function baseConfig(
     rope: { full: rope, sliding: rope },
     slidingWindow: null,
     slidingLayers: new Array<boolean>(numHiddenLayers).fill(false),
+    moh: mohConfig(header, numAttentionHeads),
   };
 }
 
@@ -161,6 +163,7 @@ export function baseWeights(
       vBias: null,
       qNorm: null,
       kNorm: null,
+      router: config.moh === null ? null : mohRouterNames(i),
       output: { name: named('output', i) },
       postAttentionNorm: null,
       feedForwardNorm: named('feedForwardNorm', i),

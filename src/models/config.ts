@@ -1,3 +1,4 @@
+import type { MohConfig } from '../attention/moh.ts';
 import type { ModelHeader } from '../formats/header.ts';
 import type { RopeConfig } from '../kernels/rope-table.ts';
 
@@ -34,6 +35,8 @@ export interface TransformerConfig {
   slidingWindow: number | null;
   /** For each layer: does it use the sliding window? */
   slidingLayers: boolean[];
+  /** Mixture-of-Head attention; null: every query head is on. */
+  moh: MohConfig | null;
 }
 
 /** The role of a weight in the decoder. `layers[i]` holds those of block i. */
@@ -61,6 +64,8 @@ export interface LayerWeightNames {
   qNorm: string | null;
   kNorm: string | null;
   output: WeightSlice;
+  /** The router of Mixture-of-Head attention: stage, shared and routed heads, one below the other; null where there is none. */
+  router: WeightSlice[] | null;
   /** Gemma's norm on the attention output before the residual is added. */
   postAttentionNorm: string | null;
   feedForwardNorm: string;

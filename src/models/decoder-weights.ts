@@ -40,6 +40,8 @@ export interface LayerWeights {
   qNorm: GPUBuffer | null;
   kNorm: GPUBuffer | null;
   output: Linear;
+  /** The stacked router of Mixture-of-Head attention. */
+  router: GpuMatrix | null;
   postAttentionNorm: GPUBuffer | null;
   feedForwardNorm: GPUBuffer;
   gateUp: Linear;
@@ -147,12 +149,28 @@ export class DecoderWeights {
       qNorm: optional(names.qNorm),
       kNorm: optional(names.kNorm),
       output: this.#linear([names.output]),
+      router: names.router && this.#router(names.router),
       postAttentionNorm: optional(names.postAttentionNorm),
       feedForwardNorm: this.#vector(names.feedForwardNorm),
       gateUp: this.#linear([names.gate, names.up]),
       down: this.#linear([names.down]),
       postFeedForwardNorm: optional(names.postFeedForwardNorm),
     };
+  }
+
+  #router(slices: readonly WeightSlice[]): GpuMatrix {
+    const { parts } = this.#linear(slices);
+    const [only, second] = parts;
+    if (only && !second) return only.matrix;
+    throw new VitrailError(
+      'model-unsupported',
+      'The parts of a Mixture-of-Head router are stored in different formats.',
+      {
+        where: 'decoder/weights',
+        fix: 'Store all of them as F32.',
+        detail: { slices: slices.map(({ name }) => name) },
+      },
+    );
   }
 
   #linear(slices: readonly WeightSlice[], biases: readonly (string | null)[] = []): Linear {

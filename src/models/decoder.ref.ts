@@ -1,3 +1,4 @@
+import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
 import type {
   DecoderWeightNames,
   LayerWeightNames,
@@ -59,6 +60,7 @@ export class ReferenceDecoder {
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
     const first = window > 0 ? Math.max(0, position + 1 - window) : 0;
     const out = new Float64Array(numAttentionHeads * headDim);
+    const gates = this.#gates(layer, input);
     for (let head = 0; head < numAttentionHeads; head += 1) {
       const kvHead = Math.floor(head / (numAttentionHeads / numKeyValueHeads));
       const query = queries.subarray(head * headDim, (head + 1) * headDim);
@@ -69,11 +71,27 @@ export class ReferenceDecoder {
       seen(cache.values).forEach((value, i) => {
         value.forEach((component, d) => {
           const at = head * headDim + d;
-          out[at] = (out[at] as number) + (weights[i] as number) * component;
+          out[at] = (out[at] as number) + (gates?.[head] ?? 1) * (weights[i] as number) * component;
         });
       });
     }
     return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
+  }
+
+  /** Gates of the query heads where a router chooses them. */
+  #gates({ router }: LayerWeightNames, input: Float64Array): number[] | null {
+    const { moh, numAttentionHeads } = this.#config;
+    if (!moh || !router) return null;
+    const { sharedHeads, activeHeads } = moh;
+    const shape = {
+      sharedHeads,
+      routedHeads: numAttentionHeads - sharedHeads,
+      active: activeHeads - sharedHeads,
+    };
+    return gatesOfLogits(
+      shape,
+      router.flatMap((slice) => [...this.#project(slice, null, input)]),
+    );
   }
 
   #feedForward(layer: LayerWeightNames, x: Float64Array): Float64Array {

@@ -10,6 +10,7 @@ import {
 } from '../kernels/attention-split.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { headGates } from '../kernels/head-gates.ts';
 import { matmul, matrixUnsupported } from '../kernels/matmul.ts';
 import { matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
@@ -60,6 +61,7 @@ type Buffers = Record<
   | 'x'
   | 'qkv'
   | 'queries'
+  | 'gates'
   | 'attended'
   | 'splitOutputs'
   | 'splitScales'
@@ -318,6 +320,7 @@ export class Decoder {
       gateUp: products,
       projected: products,
       queries: floats('queries', rows * heads * headDim),
+      gates: floats('gates of heads', config.moh ? rows * heads : 0),
       attended: floats('attended', heads * headDim),
       splitOutputs: floats('parts of attention', heads * attentionSplits * headDim),
       splitScales: floats('scales of parts', heads * attentionSplits * 2),
@@ -410,8 +413,11 @@ export class Decoder {
         ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
         this.#rotate(layer, index),
       ]),
+      ...this.#route(layer),
       ...this.#attend(index, far),
-      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector'),
+      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
+        gatedHeads: true,
+      }),
       ...this.#gateUpForOne(layer),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
     ];
@@ -442,6 +448,7 @@ export class Decoder {
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index),
+      ...this.#route(layer),
       this.#attendMany(index),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
@@ -535,12 +542,37 @@ export class Decoder {
     );
   }
 
+  /** The gates of Mixture-of-Head attention. */
+  #route({ router, attentionNorm }: LayerWeights): Promise<Dispatch>[] {
+    const { moh, numAttentionHeads, hiddenSize, rmsNormEps } = this.config;
+    if (!moh || !router) return [];
+    const { state, x, gates } = this.#buffers;
+    const use = {
+      format: router.format,
+      columns: hiddenSize,
+      sharedHeads: moh.sharedHeads,
+      routedHeads: numAttentionHeads - moh.sharedHeads,
+      active: moh.activeHeads - moh.sharedHeads,
+      epsilon: rmsNormEps,
+    };
+    const buffers = { state, weights: router.buffer, x, norm_weight: attentionNorm, gates };
+    return [this.#prepare(headGates, use, buffers)];
+  }
+
+  /** What attention needs where its heads are gated. */
+  #gated(): { use: { gated?: boolean }; buffers: { gates: GPUBuffer | null } } {
+    return this.config.moh
+      ? { use: { gated: true }, buffers: { gates: this.#buffers.gates } }
+      : { use: {}, buffers: { gates: null } };
+  }
+
   #attentionUse(index: number): AttentionUse {
     const { shape, isSliding } = this.#cacheOf(index);
     return {
       ...shape,
       scale: this.config.attentionScale,
       window: isSliding ? (this.config.slidingWindow ?? 0) : 0,
+      ...this.#gated().use,
     };
   }
 
@@ -548,7 +580,14 @@ export class Decoder {
     const { state, queries, passAttended } = this.#buffers;
     const use = { ...this.#attentionUse(index), many: true, output: this.#inputs };
     const { buffers } = this.#cacheOf(index);
-    return this.#prepare(attention, use, { state, queries, ...buffers, out: passAttended });
+    const { buffers: gates } = this.#gated();
+    return this.#prepare(attention, use, {
+      state,
+      queries,
+      ...buffers,
+      ...gates,
+      out: passAttended,
+    });
   }
 
   /** Attention of one token. */
@@ -556,13 +595,15 @@ export class Decoder {
     const use = this.#attentionUse(index);
     const { buffers: cached } = this.#cacheOf(index);
     const { state, queries, attended, splitOutputs, splitScales } = this.#buffers;
+    const { buffers: gates } = this.#gated();
     if (!far || !canSplitAttention(use)) {
-      return [this.#prepare(attention, use, { state, queries, ...cached, out: attended })];
+      const buffers = { state, queries, ...cached, ...gates, out: attended };
+      return [this.#prepare(attention, use, buffers)];
     }
     const parts = { split_outputs: splitOutputs, split_scales: splitScales };
     return [
       this.#prepare(attentionSplit, use, { state, queries, ...cached, ...parts }),
-      this.#prepare(attentionCombine, use, { ...parts, out: attended }),
+      this.#prepare(attentionCombine, use, { ...parts, ...gates, out: attended }),
     ];
   }
 
@@ -572,11 +613,12 @@ export class Decoder {
     input: GPUBuffer,
     postNorm: GPUBuffer | null,
     form: 'vector' | 'matrix',
+    { gatedHeads = false } = {},
   ): Promise<Dispatch>[] {
     const { x, projected } = this.#buffers;
     const multiply = (y: GPUBuffer, residual: boolean) =>
       form === 'vector'
-        ? this.#vector(linear, input, y, { residual })
+        ? this.#vector(linear, input, y, { residual, gatedHeads })
         : this.#matrix(linear, input, y, { residual, yStride: pad(linear.rows) });
     if (!postNorm) return multiply(x, true);
     return [...multiply(projected, false), this.#norm(projected, postNorm, x, { residual: true })];
@@ -586,8 +628,14 @@ export class Decoder {
     linear: Linear,
     x: GPUBuffer,
     y: GPUBuffer,
-    { norm, residual = false }: { norm?: GPUBuffer; residual?: boolean },
+    {
+      norm,
+      residual = false,
+      gatedHeads = false,
+    }: { norm?: GPUBuffer; residual?: boolean; gatedHeads?: boolean },
   ): Promise<Dispatch>[] {
+    const { headDim, rmsNormEps } = this.config;
+    const gates = gatedHeads && headDim % groupElements === 0 ? this.#gated().buffers.gates : null;
     return linear.parts.map(({ matrix, yOffset, bias }) =>
       this.#prepare(
         matvec,
@@ -598,9 +646,10 @@ export class Decoder {
           yOffset,
           residual,
           bias: bias !== null,
-          ...(norm ? { normEpsilon: this.config.rmsNormEps } : {}),
+          ...(norm ? { normEpsilon: rmsNormEps } : {}),
+          ...(gates ? { headColumns: headDim } : {}),
         },
-        { weights: matrix.buffer, x, y, bias, norm_weight: norm ?? null },
+        { weights: matrix.buffer, x, y, bias, norm_weight: norm ?? null, gates },
       ),
     );
   }

@@ -1,3 +1,4 @@
+import { chooseMoh } from '../attention/moh.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
@@ -211,6 +212,7 @@ function checkAttention(attention: AttentionOptions = {}): void {
   for (const [name, value] of Object.entries(attention)) {
     if (value === undefined || value === false) continue;
     if (name === 'kvCache' && kvCacheFormats.includes(String(value))) continue;
+    if (name === 'moh') continue;
     throw invalidArgument(
       'model/load',
       `attention.${name} is ${JSON.stringify(value)}, which is not supported.`,
@@ -240,7 +242,9 @@ function configure(
   }
   const trained = architecture.config(file.header, { contextLength: wanted ?? 1 });
   const contextLength = wanted ?? Math.min(trained.maxPositionEmbeddings, defaultContextLength);
-  return { architecture, config: architecture.config(file.header, { contextLength }) };
+  const config = architecture.config(file.header, { contextLength });
+  const moh = chooseMoh(config.moh, config.numAttentionHeads, options.attention?.moh);
+  return { architecture, config: { ...config, moh } };
 }
 
 /** Compiles and uploads side by side. What is allocated is freed again when anything fails. */
@@ -351,7 +355,7 @@ function describeModel(
     headDim: config.headDim,
     vocabSize: config.vocabSize,
     chatTemplate,
-    attention: ['flash'],
+    attention: ['flash', ...(config.moh ? ['moh'] : [])],
     warnings,
   };
 }

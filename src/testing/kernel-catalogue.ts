@@ -15,6 +15,8 @@ import { embeddingCases } from '../kernels/embedding.ref.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { headGatesCases } from '../kernels/head-gates.ref.ts';
+import { headGates } from '../kernels/head-gates.ts';
 import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
 import { keepBoxes } from '../kernels/keep-boxes.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
@@ -83,6 +85,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: boxCandidates, cases: boxCandidatesCases },
   { kernel: rankBoxes, cases: rankBoxesCases },
   { kernel: boxOverlaps, cases: boxOverlapsCases },
+  { kernel: headGates, cases: headGatesCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },
   { kernel: radixCount, cases: radixCountCases },
