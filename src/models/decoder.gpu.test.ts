@@ -3,7 +3,7 @@ import { Gpu } from '../gpu/gpu.ts';
 import { sampledRing, sampledTokens } from '../kernels/sample.ts';
 import { fetchData, fetchFile, hasData } from '../testing/data.ts';
 import { indexOfLargest, logProbabilities, ModelFile } from '../testing/model-file.ts';
-import { type Decoder, samplingBytes } from './decoder.ts';
+import { type Decoder, type DecoderOptions, samplingBytes } from './decoder.ts';
 
 interface Fixture {
   name: string;
@@ -156,6 +156,65 @@ interface TeacherForced {
 interface Chat {
   tokens: number[];
   ids: number[];
+}
+
+interface Continuation {
+  tokens: number[];
+  ids: number[];
+}
+
+/** Mixture-of-Head attention with the weights that the project ships, against double precision on the same weights. */
+describe('Vitrail Small on the GPU', () => {
+  let gpu: Gpu;
+  let file: ModelFile;
+  let reference: [TeacherForced, ...Continuation[]];
+  beforeAll(async () => {
+    gpu = await Gpu.create();
+    file = new ModelFile(await fetchFile('/models/vitrail-small.gguf'));
+    const text = await fetchFile(`${fixtureFolder}/vitrail-small.reference.json`);
+    reference = JSON.parse(new TextDecoder().decode(text));
+  }, 60_000);
+  afterAll(() => gpu.dispose());
+
+  it('gives the exact log-probabilities of a text', async () => {
+    const { decoder, dispose } = await file.decoder(gpu, { contextLength: 128, kvCache: 'f32' });
+    const [{ tokens, top, logprobs }] = reference;
+    const logits = await decoder.logits(tokens);
+    const width = decoder.config.vocabSize;
+    const errors = tokens.map((_, i) => {
+      const actual = logProbabilities(logits.subarray(i * width, (i + 1) * width));
+      expect(indexOfLargest(actual)).toBe(top[i]?.[0]);
+      return largestError(
+        (top[i] ?? []).map((token) => actual[token] ?? Number.NaN),
+        logprobs[i] ?? [],
+      );
+    });
+    dispose();
+    expect(Math.max(...errors)).toBeLessThan(1e-3);
+  });
+
+  // Where attention is cut, its gates are in the kernel that puts the parts together.
+  it.each([undefined, 0])(
+    'continues greedily, attention cut from %s on',
+    async (splitFrom) => {
+      const options: DecoderOptions = { contextLength: 128, kvCache: 'f32' };
+      if (splitFrom !== undefined) options.splitFrom = splitFrom;
+      const { decoder, dispose } = await file.decoder(gpu, options);
+      const count = 20;
+      for (const { tokens, ids } of reference.slice(1) as Continuation[]) {
+        const passes = passesOf(decoder, tokens);
+        const actual = await greedyTokens(gpu, decoder, tokens, passes, count);
+        expect(actual).toEqual(ids.slice(0, count));
+      }
+      dispose();
+    },
+    60_000,
+  );
+});
+
+function passesOf({ passRows }: Decoder, tokens: readonly number[]): number[] {
+  const count = Math.ceil(tokens.length / passRows);
+  return Array.from({ length: count }, (_, i) => Math.min(passRows, tokens.length - i * passRows));
 }
 
 /** SmolLM2's residual reaches 25,000: what rounds activations too coarsely answers nonsense here. */

@@ -90,10 +90,13 @@ class Block(nn.Module):
         """
         config = self.config
         with torch.autocast(h.device.type, enabled=False):
-            h = h.float()
-            stage = 2 * (h @ self.moh_stage.weight.float().T).softmax(-1)
-            shared = config.shared_heads * (h @ self.moh_shared.weight.float().T).softmax(-1)
-            routed = (h @ self.moh_routed.weight.float().T).softmax(-1)
+            # Halves would turn near choices around; double precision, for references, stays.
+            h = h.to(torch.promote_types(h.dtype, torch.float32))
+            stage, shared, routed = (
+                (h @ router.weight.to(h.dtype).T).softmax(-1)
+                for router in (self.moh_stage, self.moh_shared, self.moh_routed)
+            )
+            stage, shared = 2 * stage, config.shared_heads * shared
         best = routed.topk(config.routed_active, dim=-1).indices
         chosen = torch.zeros_like(routed).scatter(-1, best, 1.0)
         kept = routed * chosen
