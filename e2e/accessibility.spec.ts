@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Page } from '@playwright/test';
-import { expect, test } from './site.ts';
+import { embeddedModel, expect, test } from './site.ts';
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -21,7 +21,8 @@ async function openDemo(page: Page): Promise<void> {
     const generate = { temperature: 0, maxTokens: 24 };
     localStorage['vitrail-demo'] ??= JSON.stringify({ settings: { system: '', generate } });
   });
-  await page.goto('/');
+  // The smaller model, which is quick on a software adapter.
+  await page.goto(`/?model=${embeddedModel}`);
   await expect(page.getByText('is ready')).toBeAttached();
 }
 
@@ -50,6 +51,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 test('the bench has no violations, before and after a run', async ({ page }) => {
   await page.goto('/bench.html');
   expect(await violations(page)).toEqual([]);
+  await page.getByLabel('Model, by address').fill(embeddedModel);
   await page.getByRole('button', { name: 'Start' }).click();
   await expect(page.getByRole('button', { name: 'Copy result' })).toBeVisible({ timeout: 35_000 });
   expect(await violations(page)).toEqual([]);
@@ -62,6 +64,7 @@ test('the samples have no violations', async ({ page }) => {
     '/csp.html',
     '/react/',
     '/avatar.html',
+    '/camera.html',
   ]) {
     await page.goto(sample);
     if (sample === '/csp.html') continue; // Its policy keeps axe-core out, as it should.

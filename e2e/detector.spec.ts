@@ -67,7 +67,7 @@ test('what is no detector gives a typed error, and the runtime stays usable', as
       await failureOf(runtime.loadDetector('/vision/nothing.safetensors')),
       await failureOf(runtime.loadDetector(bytes.slice(0, 5000))),
       await failureOf(runtime.loadDetector(new Blob(['<!doctype html>']))),
-      await failureOf(runtime.loadDetector()),
+      await failureOf(runtime.loadDetector([] as unknown as Blob)),
     ];
     const { gpuBytes } = await runtime.stats();
     await (await runtime.loadDetector(bytes)).dispose();

@@ -46,7 +46,7 @@ async function expectAnswer(page: import('@playwright/test').Page, folder: strin
   try {
     server = await startServer({ roots: { '/': folder } });
     await page.goto(server.url);
-    await expect(page).toHaveTitle('Vitrail Books');
+    await expect(page).toHaveTitle('Vitrail Small');
     await expect(page.locator('p')).not.toBeEmpty();
   } finally {
     await server?.close();

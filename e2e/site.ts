@@ -16,7 +16,7 @@ export const lacksDataReason: string = 'the folder of real models, ../shared/dat
 export const tinyModel: string = '/fixtures/llama3.gguf';
 /** A narrow A-YOLOM with random weights. */
 export const tinyDetector: string = '/vision/a-yolom-tiny.safetensors';
-/** The storyteller that comes with the package. */
+/** The smaller of the models that come with the page: quick on a software adapter. */
 export const embeddedModel: string = '/models/vitrail-books.gguf';
 
 /** The built demo at `/`, the package at `/dist/`, and test files, on one server whose faults can be chosen. */
@@ -46,6 +46,7 @@ export const test: ReturnType<typeof base.extend<Fixtures, WorkerFixtures>> = ba
           '/fixtures/': resolve(root, 'e2e/fixtures/models'),
           '/vision/': resolve(root, 'e2e/fixtures/vision'),
           '/pages/': resolve(root, 'e2e/pages'),
+          '/sample-road.jpg': resolve(root, 'demo/sample-road.jpg'),
           '/dist/': resolve(root, 'dist'),
           '/': resolve(root, 'dist/demo'),
         },

@@ -4,6 +4,7 @@ export type {
   AvatarView,
   DetectableFrame,
   Detector,
+  DetectorView,
   DeviceListener,
   Generation,
   LanguageModel,
@@ -13,6 +14,7 @@ export type {
   RuntimeOptions,
   Tokenizer,
 } from './client/api.ts';
+export { type CameraOptions, openCamera } from './client/camera.ts';
 export {
   type Chat,
   type ChatMessage,
@@ -23,6 +25,11 @@ export {
   messageText,
 } from './client/chat.ts';
 export { checkSupport } from './client/check-support.ts';
+export {
+  describeDetection,
+  drawDetection,
+  type OverlayColors,
+} from './client/detection-overlay.ts';
 export { createRuntime } from './client/runtime.ts';
 export { speechTrack } from './client/speech-track.ts';
 export { VitrailError, type VitrailErrorCode } from './errors.ts';

@@ -13,7 +13,7 @@ export type ModelLocation = 'beside-module' | 'above-module' | 'server-root';
 export function buildValues(location: ModelLocation, options: { minify: boolean }): Plugin[] {
   return [
     inlinedWorker(options),
-    embeddedModel(urlExpressions[location]),
+    embeddedFiles(urlExpressions[location]),
     ...(options.minify ? [minifyWgslImports()] : []),
   ];
 }
@@ -42,7 +42,7 @@ export async function bundleScript(
     logLevel: 'warn',
     plugins: [
       workerOfOwnText(),
-      embeddedModel(urlBesideScript),
+      embeddedFiles(urlBesideScript),
       ...(options.minify ? [minifyWgslImports()] : []),
     ],
     build: {
@@ -101,44 +101,53 @@ function workerOfOwnText(): Plugin {
   };
 }
 
-interface EmbeddedModel {
-  name: string;
-  file: string;
-  bytes: number;
-  description: string;
+interface Manifest {
+  /** The first is the default. */
+  models: { file: string }[];
+  detector?: { file: string };
 }
 
-/** The models of models/index.json; the first is the default. */
-function embeddedModels(): EmbeddedModel[] {
-  const manifest = resolve(root, 'models/index.json');
-  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).models : [];
+/** models/index.json: what comes with the library. */
+function manifest(): Manifest {
+  const file = resolve(root, 'models/index.json');
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { models: [] };
 }
 
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
-const urlPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
+const modelPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
+const detectorPlaceholder = '__VITRAIL_EMBEDDED_DETECTOR_URL__';
 const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
 const splatsPlaceholder = '__VITRAIL_SPLATS_SCRIPT_URL__';
 
-function embeddedModel(urlOf: UrlExpression): Plugin {
+function embeddedFiles(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
-  const model = embeddedModels()[0];
-  const url = model ? urlOf(`models/${model.file}`) : 'undefined';
+  const { models, detector } = manifest();
+  const files = { model: models[0]?.file ?? null, detector: detector?.file ?? null };
+  // Each by itself: bundlers of pages that use the library copy a file that they find in such an address, not a folder.
+  const urlOfFile = (file: string | null) =>
+    file === null ? 'undefined' : urlOf(`models/${file}`);
+  const modelUrl = urlOfFile(files.model);
+  const detectorUrl = urlOfFile(files.detector);
   const visionUrl = urlOf(visionScript);
   const splatsUrl = urlOf(splatsScript);
   return {
-    name: 'vitrail:embedded-model',
+    name: 'vitrail:embedded-files',
     resolveId: (source) => (source === id.slice(1) ? id : null),
     load(requested) {
       if (requested !== id) return null;
-      return `export const embeddedModelFile = ${JSON.stringify(model?.file ?? null)};
-export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};
+      return `export const embeddedFiles = ${JSON.stringify(files)};
+export const embeddedUrls = {
+  model: ${this.environment.mode === 'dev' ? modelUrl : modelPlaceholder},
+  detector: ${this.environment.mode === 'dev' ? detectorUrl : detectorPlaceholder},
+};
 export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};
 export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};`;
     },
     renderChunk: (code) =>
       code.includes('__VITRAIL_')
         ? code
-            .replaceAll(urlPlaceholder, url)
+            .replaceAll(modelPlaceholder, modelUrl)
+            .replaceAll(detectorPlaceholder, detectorUrl)
             .replaceAll(visionPlaceholder, visionUrl)
             .replaceAll(splatsPlaceholder, splatsUrl)
         : null,

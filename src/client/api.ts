@@ -60,7 +60,7 @@ export interface Runtime extends AsyncDisposable {
   loadModel(source?: Source, options?: LoadOptions): Promise<LanguageModel>;
   /** The tokenizer of a GGUF file (one without weights will do) or of a `tokenizer.json`. */
   loadTokenizer(source: Source, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
-  /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
+  /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from a safetensors file; left out: the embedded one. */
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /**
    * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
@@ -97,7 +97,21 @@ export interface Detector extends AsyncDisposable {
     frame: DetectableFrame,
     options?: DetectOptions & { signal?: AbortSignal },
   ): Promise<Detection>;
+  /**
+   * Looks at a video as it plays, one frame at a time, and draws boxes, labels and masks on a transparent canvas, which takes the
+   * video's size: lay it over the video. Rests while the video or the page does.
+   */
+  attach(video: HTMLVideoElement, canvas: HTMLCanvasElement, options?: DetectOptions): DetectorView;
   dispose(): Promise<void>;
+}
+
+/** A detector on a video. */
+export interface DetectorView {
+  setOptions(options: DetectOptions): void;
+  /** `result` comes for each frame that was looked at; `error` once, when it has ended. Returns a function that removes the listener. */
+  on(event: 'result', listener: (detection: Detection) => void): () => void;
+  on(event: 'error', listener: (error: VitrailError) => void): () => void;
+  stop(): void;
 }
 
 /** The models that this browser keeps. */

@@ -5,12 +5,12 @@ declare module 'virtual:vitrail-worker' {
 }
 
 declare module 'virtual:vitrail-embedded' {
-  /** File name of the first entry of models/index.json, or null where there is none. */
-  export const embeddedModelFile: string | null;
+  /** File names of what models/index.json has first, or null where there is none. */
+  export const embeddedFiles: { model: string | null; detector: string | null };
   /** Where vitrail.splats.js is: beside the script that runs. Undefined where no script has an address (SSR). */
   export const splatsPartUrl: string | undefined;
-  /** Its address: beside the script that runs. Undefined where no script has an address (SSR). */
-  export const embeddedModelUrl: string | undefined;
+  /** Their addresses: beside the script that runs. Undefined where no script has an address (SSR). */
+  export const embeddedUrls: { model: string | undefined; detector: string | undefined };
   /** The address of vitrail.vision.js, likewise. */
   export const visionScriptUrl: string | undefined;
 }

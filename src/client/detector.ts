@@ -3,7 +3,8 @@ import { invalidArgument } from '../errors.ts';
 import type { WorkerConnection } from '../rpc/connection.ts';
 import type { Detection, DetectOptions, DetectorInfo } from '../types.ts';
 import type { LoadedDetector } from '../vision/vision-call.ts';
-import type { DetectableFrame, Detector } from './api.ts';
+import type { DetectableFrame, Detector, DetectorView } from './api.ts';
+import { WatchedVideo } from './detector-view.ts';
 
 /** A detector in the worker, as the page holds it. */
 export class WorkerDetector implements Detector {
@@ -30,6 +31,14 @@ export class WorkerDetector implements Detector {
         service.extend(this.#url, transfer(call, [bitmap]), port) as Promise<Detection>,
       signal,
     );
+  }
+
+  attach(
+    video: HTMLVideoElement,
+    canvas: HTMLCanvasElement,
+    options: DetectOptions = {},
+  ): DetectorView {
+    return new WatchedVideo(this, video, canvas, options);
   }
 
   async dispose(): Promise<void> {

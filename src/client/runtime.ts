@@ -1,6 +1,6 @@
 import {
-  embeddedModelFile,
-  embeddedModelUrl,
+  embeddedFiles,
+  embeddedUrls,
   splatsPartUrl,
   visionScriptUrl,
 } from 'virtual:vitrail-embedded';
@@ -92,7 +92,7 @@ class WorkerRuntime implements Runtime {
   }
 
   async loadModel(
-    source: Source = embeddedSource(this.#urls.modelsUrl),
+    source: Source = embeddedSource('model', this.#urls.modelsUrl),
     options: LoadOptions = {},
   ): Promise<LanguageModel> {
     const { signal, onProgress, ...settings } = options;
@@ -127,10 +127,10 @@ class WorkerRuntime implements Runtime {
   }
 
   async loadDetector(
-    source?: Source,
+    source: Source = embeddedSource('detector', this.#urls.modelsUrl),
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Detector> {
-    if (source === undefined || this.#urls.visionUrl === undefined) throw noDetector();
+    if (this.#urls.visionUrl === undefined) throw noVisionUrl();
     const url = new URL(this.#urls.visionUrl, pageUrl()).href;
     const call = { method: 'load', source: wireSource(source, pageUrl()) };
     const loaded = await this.#connection.stream(
@@ -182,6 +182,14 @@ interface FileUrls {
   splatsUrl: string | URL | undefined;
 }
 
+function noVisionUrl(): VitrailError {
+  return invalidArgument(
+    'client/detector',
+    'This page does not say where vitrail.vision.js is.',
+    'Pass visionUrl to createRuntime: the address of vitrail.vision.js of this version.',
+  );
+}
+
 function noSplatsUrl(): VitrailError {
   return invalidArgument(
     'client/avatar',
@@ -193,24 +201,30 @@ function noSplatsUrl(): VitrailError {
 /** Browsers may ask the visitor before they agree to persist: not for a small file. */
 const worthKeepingBytes = 32e6;
 
-function embeddedSource(modelsUrl: string | URL | undefined): Source {
-  if (embeddedModelFile && modelsUrl !== undefined) {
+/** What comes with the library. Throws `invalid-argument` where this build has nothing or nobody says where it is. */
+function embeddedSource(
+  kind: keyof typeof embeddedFiles,
+  modelsUrl: string | URL | undefined,
+): Source {
+  const file = embeddedFiles[kind];
+  if (file !== null && modelsUrl !== undefined) {
     const folder = new URL(modelsUrl, pageUrl()).href;
-    return new URL(embeddedModelFile, folder.endsWith('/') ? folder : `${folder}/`);
+    return new URL(file, folder.endsWith('/') ? folder : `${folder}/`).href;
   }
-  if (embeddedModelUrl) return embeddedModelUrl;
+  const beside = embeddedUrls[kind];
+  if (beside !== undefined) return beside;
+  const [what, load, example] = {
+    model: ['model', 'loadModel', 'a URL, a File, or "hf:owner/name/file.gguf"'],
+    detector: [
+      'detector',
+      'loadDetector',
+      'a .safetensors file that train/a_yolom/export.py wrote',
+    ],
+  }[kind];
   throw invalidArgument(
     'client/source',
-    'This build has no embedded model.',
-    'Pass a source to loadModel: a URL, a File, or "hf:owner/name/file.gguf".',
-  );
-}
-
-function noDetector(): VitrailError {
-  return invalidArgument(
-    'client/source',
-    'This build has no embedded detector.',
-    'Pass the .safetensors file that train/a_yolom/export.py wrote, and visionUrl where vitrail.vision.js is not beside this script.',
+    `This build has no embedded ${what}.`,
+    `Pass a source to ${load}: ${example}; or tell createRuntime where they are by modelsUrl.`,
   );
 }
 
