@@ -4,6 +4,7 @@ export type {
   AvatarView,
   DetectableFrame,
   Detector,
+  DetectorView,
   DeviceListener,
   Generation,
   LanguageModel,

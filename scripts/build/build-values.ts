@@ -108,21 +108,24 @@ interface EmbeddedModel {
   description: string;
 }
 
-/** The models of models/index.json; the first is the default. */
-function embeddedModels(): EmbeddedModel[] {
+/** What models/index.json lists: language models, the first being the default, and the detector. */
+function embeddedModels(): { models: EmbeddedModel[]; detector?: EmbeddedModel } {
   const manifest = resolve(root, 'models/index.json');
-  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')).models : [];
+  return existsSync(manifest) ? JSON.parse(readFileSync(manifest, 'utf8')) : { models: [] };
 }
 
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
+const detectorPlaceholder = '__VITRAIL_EMBEDDED_DETECTOR_URL__';
 const urlPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
 const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
 const splatsPlaceholder = '__VITRAIL_SPLATS_SCRIPT_URL__';
 
 function embeddedModel(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
-  const model = embeddedModels()[0];
+  const { models, detector } = embeddedModels();
+  const model = models[0];
   const url = model ? urlOf(`models/${model.file}`) : 'undefined';
+  const detectorUrl = detector ? urlOf(`models/${detector.file}`) : 'undefined';
   const visionUrl = urlOf(visionScript);
   const splatsUrl = urlOf(splatsScript);
   return {
@@ -132,6 +135,8 @@ function embeddedModel(urlOf: UrlExpression): Plugin {
       if (requested !== id) return null;
       return `export const embeddedModelFile = ${JSON.stringify(model?.file ?? null)};
 export const embeddedModelUrl = ${this.environment.mode === 'dev' ? url : urlPlaceholder};
+export const embeddedDetectorFile = ${JSON.stringify(detector?.file ?? null)};
+export const embeddedDetectorUrl = ${this.environment.mode === 'dev' ? detectorUrl : detectorPlaceholder};
 export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};
 export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};`;
     },
@@ -139,6 +144,7 @@ export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : spl
       code.includes('__VITRAIL_')
         ? code
             .replaceAll(urlPlaceholder, url)
+            .replaceAll(detectorPlaceholder, detectorUrl)
             .replaceAll(visionPlaceholder, visionUrl)
             .replaceAll(splatsPlaceholder, splatsUrl)
         : null,

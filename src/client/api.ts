@@ -11,6 +11,8 @@ import type {
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
+  LiveDetection,
+  LiveOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -97,7 +99,30 @@ export interface Detector extends AsyncDisposable {
     frame: DetectableFrame,
     options?: DetectOptions & { signal?: AbortSignal },
   ): Promise<Detection>;
+  /**
+   * Draws a video, or an image, with what is detected in it on a canvas, which belongs to the worker from then on. Frames that
+   * come while the GPU is busy are left out. Throws `invalid-argument` for a canvas in use.
+   */
+  attach(
+    source: HTMLVideoElement | HTMLImageElement,
+    canvas: HTMLCanvasElement,
+    options?: LiveOptions,
+  ): DetectorView;
   dispose(): Promise<void>;
+}
+
+/** A detector at work on a video. */
+export interface DetectorView {
+  /** Takes effect from the next frame on. */
+  setOptions(options: LiveOptions): void;
+  /**
+   * `result` comes a frame late, `end` when the video or the camera's stream ends, `error` once, when detecting has ended. Returns a
+   * function that removes the listener.
+   */
+  on(event: 'result', listener: (detection: LiveDetection) => void): () => void;
+  on(event: 'end', listener: () => void): () => void;
+  on(event: 'error', listener: (error: VitrailError) => void): () => void;
+  stop(): void;
 }
 
 /** The models that this browser keeps. */

@@ -11,6 +11,9 @@ declare module 'virtual:vitrail-embedded' {
   export const splatsPartUrl: string | undefined;
   /** Its address: beside the script that runs. Undefined where no script has an address (SSR). */
   export const embeddedModelUrl: string | undefined;
+  /** Likewise for the detector of models/index.json. */
+  export const embeddedDetectorFile: string | null;
+  export const embeddedDetectorUrl: string | undefined;
   /** The address of vitrail.vision.js, likewise. */
   export const visionScriptUrl: string | undefined;
 }

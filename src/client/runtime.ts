@@ -1,4 +1,6 @@
 import {
+  embeddedDetectorFile,
+  embeddedDetectorUrl,
   embeddedModelFile,
   embeddedModelUrl,
   splatsPartUrl,
@@ -127,7 +129,7 @@ class WorkerRuntime implements Runtime {
   }
 
   async loadDetector(
-    source?: Source,
+    source: Source | undefined = embeddedDetector(this.#urls.modelsUrl),
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Detector> {
     if (source === undefined || this.#urls.visionUrl === undefined) throw noDetector();
@@ -193,11 +195,19 @@ function noSplatsUrl(): VitrailError {
 /** Browsers may ask the visitor before they agree to persist: not for a small file. */
 const worthKeepingBytes = 32e6;
 
+function inFolder(file: string, modelsUrl: string | URL): URL {
+  const folder = new URL(modelsUrl, pageUrl()).href;
+  return new URL(file, folder.endsWith('/') ? folder : `${folder}/`);
+}
+
+function embeddedDetector(modelsUrl: string | URL | undefined): Source | undefined {
+  if (embeddedDetectorFile && modelsUrl !== undefined)
+    return inFolder(embeddedDetectorFile, modelsUrl);
+  return embeddedDetectorUrl;
+}
+
 function embeddedSource(modelsUrl: string | URL | undefined): Source {
-  if (embeddedModelFile && modelsUrl !== undefined) {
-    const folder = new URL(modelsUrl, pageUrl()).href;
-    return new URL(embeddedModelFile, folder.endsWith('/') ? folder : `${folder}/`);
-  }
+  if (embeddedModelFile && modelsUrl !== undefined) return inFolder(embeddedModelFile, modelsUrl);
   if (embeddedModelUrl) return embeddedModelUrl;
   throw invalidArgument(
     'client/source',
