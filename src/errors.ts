@@ -13,6 +13,7 @@ export const errorCodes = [
   'storage-quota',
   'storage-corrupt',
   'network',
+  'camera-unavailable',
   'aborted',
   'invalid-argument',
   'internal',

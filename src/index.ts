@@ -24,6 +24,8 @@ export {
   messageText,
 } from './client/chat.ts';
 export { checkSupport } from './client/check-support.ts';
+export { describeDetections } from './client/describe-detections.ts';
+export { type OpenCameraOptions, openCamera } from './client/open-camera.ts';
 export { createRuntime } from './client/runtime.ts';
 export { speechTrack } from './client/speech-track.ts';
 export { VitrailError, type VitrailErrorCode } from './errors.ts';

@@ -16,6 +16,7 @@ import { sourceKey } from './source-key.ts';
 export type { Chat, ChatMessage, ChatOptions, ChatState, ChatStatus } from '../chat.ts';
 export { messageText } from '../chat.ts';
 export { type UseAvatarOptions, type UseAvatarResult, useAvatar } from './use-avatar.ts';
+export { type UseDetectorOptions, type UseDetectorResult, useDetector } from './use-detector.ts';
 
 export type UseRuntimeResult =
   | { status: 'loading'; runtime: null; error: null }
