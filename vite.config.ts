@@ -67,8 +67,8 @@ function site(location: ModelLocation): UserConfig {
       emptyOutDir: true,
       target: 'es2022',
       rolldownOptions: {
-        input: ['index.html', 'avatar.html', 'bench.html', 'react/index.html'].map((page) =>
-          resolve(root, 'demo', page),
+        input: ['index.html', 'avatar.html', 'bench.html', 'camera.html', 'react/index.html'].map(
+          (page) => resolve(root, 'demo', page),
         ),
       },
     },

@@ -1,0 +1,183 @@
+import {
+  createRuntime,
+  type Detector,
+  type DetectorView,
+  describeDetections,
+  type LiveDetection,
+  openCamera,
+  type Runtime,
+  VitrailError,
+} from 'vitrail';
+import { announce, byId, make } from './dom.ts';
+import { setUpDrop } from './file-drop.ts';
+import { sampleRoad } from './sample-road.ts';
+
+type Shown = HTMLVideoElement | HTMLImageElement;
+
+let loaded: Promise<{ runtime: Runtime; detector: Detector }> | undefined;
+let view: DetectorView | undefined;
+let closeSource: () => void = () => {};
+/** Counts what was opened: what another overtook gives up. */
+let turn = 0;
+let facing: 'environment' | 'user' = 'environment';
+
+/** Opens a source in place of what is shown. */
+async function open(openSource: () => Promise<{ shown: Shown; close: () => void }>): Promise<void> {
+  stop();
+  const mine = turn;
+  byId('welcome').hidden = true;
+  showError(null);
+  showStatus('Starting …');
+  try {
+    const { shown, close } = await openSource();
+    if (mine !== turn) return close();
+    closeSource = close;
+    loaded ??= load();
+    const { detector } = await loaded;
+    if (mine === turn) await attach(detector, shown);
+  } catch (thrown) {
+    if (mine === turn) fail(thrown);
+  }
+}
+
+async function load(): Promise<{ runtime: Runtime; detector: Detector }> {
+  try {
+    const runtime = await createRuntime();
+    byId('gpu').textContent = `${runtime.info.adapter}, tier ${runtime.info.tier}`;
+    const source = new URLSearchParams(location.search).get('src') ?? undefined;
+    return { runtime, detector: await runtime.loadDetector(source) };
+  } catch (thrown) {
+    loaded = undefined;
+    throw thrown;
+  }
+}
+
+async function attach(detector: Detector, shown: Shown): Promise<void> {
+  const canvas = make('canvas', {
+    role: 'img',
+    ariaLabel: 'The picture and what is detected in it',
+  });
+  shown.className = 'source';
+  byId('slot').replaceChildren(shown, canvas);
+  const attached = detector.attach(shown, canvas, options());
+  view = attached;
+  attached.on('result', showResult);
+  attached.on('error', fail);
+  attached.on('end', () => showStatus('The stream has ended.'));
+  for (const id of ['stop', 'snapshot']) byId<HTMLButtonElement>(id).disabled = false;
+  if (shown instanceof HTMLVideoElement) await shown.play();
+}
+
+function stop(): void {
+  turn += 1;
+  view?.stop();
+  view = undefined;
+  closeSource();
+  closeSource = () => {};
+  byId('slot').replaceChildren();
+  byId('boxes').replaceChildren();
+  byId('welcome').hidden = false;
+  byId('switch').hidden = true;
+  for (const id of ['stop', 'snapshot']) byId<HTMLButtonElement>(id).disabled = true;
+  showStatus('');
+}
+
+async function cameraSource(): Promise<{ shown: Shown; close: () => void }> {
+  const stream = await openCamera({ facing });
+  byId('switch').hidden = false;
+  const close = (): void => {
+    for (const track of stream.getTracks()) track.stop();
+  };
+  return { shown: videoOf({ srcObject: stream }), close };
+}
+
+async function fileSource(file: Blob): Promise<{ shown: Shown; close: () => void }> {
+  const src = URL.createObjectURL(file);
+  const close = (): void => URL.revokeObjectURL(src);
+  if (!file.type.startsWith('image/')) return { shown: videoOf({ src, loop: true }), close };
+  const shown = make('img', { src, alt: '' });
+  await shown.decode();
+  return { shown, close };
+}
+
+function videoOf(properties: Partial<HTMLVideoElement>): HTMLVideoElement {
+  return make('video', { muted: true, playsInline: true, ...properties });
+}
+
+/** Frames of the last second, and what was shown and said of them when. */
+const arrivals: number[] = [];
+let toldAt = 0;
+
+function showResult({ boxes, timing }: LiveDetection): void {
+  const now = performance.now();
+  arrivals.push(now);
+  while (now - (arrivals[0] ?? now) > 1000) arrivals.shift();
+  if (now - toldAt < 500) return;
+  toldAt = now;
+  showStatus('');
+  byId('fps').textContent = String(arrivals.length);
+  byId('pre').textContent = `${timing.preprocessMs.toFixed(1)} ms`;
+  byId('infer').textContent = `${timing.inferMs.toFixed(1)} ms`;
+  byId('post').textContent = `${timing.postMs.toFixed(1)} ms`;
+  byId('boxes').replaceChildren(
+    ...boxes
+      .slice(0, 8)
+      .map(({ label, score }) => make('li', {}, `${label} ${(score * 100).toFixed(0)} %`)),
+  );
+  const said = describeDetections(boxes) || 'No vehicle';
+  if (byId('announcer').textContent !== said) announce(said);
+}
+
+function showStatus(text: string): void {
+  byId('status').hidden = !text;
+  byId('status').textContent = text;
+}
+
+function fail(thrown: unknown): void {
+  stop();
+  showError(thrown);
+}
+
+function showError(thrown: unknown): void {
+  byId('error').hidden = thrown === null;
+  if (thrown === null) return;
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  byId('error-message').textContent = error.message;
+  byId('error-fix').textContent = error instanceof VitrailError ? error.fix : '';
+}
+
+function savePicture(): void {
+  const canvas = byId('slot').querySelector('canvas');
+  canvas?.toBlob((blob) => {
+    if (!blob) return;
+    const link = make('a', { href: URL.createObjectURL(blob), download: 'road.png' });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  });
+}
+
+function options(): { threshold: number; overlap: number } {
+  const value = (id: string): number => {
+    const { value } = byId<HTMLInputElement>(id);
+    byId(`${id}-value`).textContent = Number(value).toFixed(2);
+    return Number(value);
+  };
+  return { threshold: value('threshold'), overlap: value('overlap') };
+}
+
+for (const id of ['threshold', 'overlap'])
+  byId(id).addEventListener('input', () => view?.setOptions(options()) ?? options());
+byId('camera').addEventListener('click', () => void open(cameraSource));
+byId('sample').addEventListener('click', () => void open(async () => sampleRoad()));
+byId('stop').addEventListener('click', stop);
+byId('snapshot').addEventListener('click', savePicture);
+byId('switch').addEventListener('click', () => {
+  facing = facing === 'user' ? 'environment' : 'user';
+  void open(cameraSource);
+});
+const input = byId<HTMLInputElement>('file');
+const openFile = (file: File | undefined): void => {
+  if (file) void open(() => fileSource(file));
+};
+input.addEventListener('change', () => openFile(input.files?.[0]));
+setUpDrop(openFile);
