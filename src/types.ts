@@ -217,6 +217,7 @@ export interface LiveDetection {
   /** With the option `masks`. */
   drivable?: Mask;
   lanes?: Mask;
+  /** Of the last frame that was timed, one in 32. */
   timing: Detection['timing'];
 }
 
