@@ -1,6 +1,7 @@
 import { type Avatar, type AvatarView, createRuntime, type Runtime, VitrailError } from 'vitrail';
 import { setUpFace } from './avatar-face.ts';
 import { byId } from './dom.ts';
+import { setUpDrop } from './file-drop.ts';
 import { roseWindow } from './rose-window.ts';
 
 const stage = byId('stage');
@@ -102,22 +103,7 @@ function setUpFiles(): void {
   };
   const input = byId<HTMLInputElement>('file');
   input.addEventListener('change', () => openFile(input.files?.[0]));
-  let depth = 0;
-  addEventListener('dragenter', () => {
-    depth += 1;
-    byId('drop-hint').hidden = false;
-  });
-  addEventListener('dragleave', () => {
-    depth -= 1;
-    byId('drop-hint').hidden = depth > 0;
-  });
-  addEventListener('dragover', (event) => event.preventDefault());
-  addEventListener('drop', (event) => {
-    event.preventDefault();
-    depth = 0;
-    byId('drop-hint').hidden = true;
-    openFile(event.dataTransfer?.files[0]);
-  });
+  setUpDrop(openFile);
 }
 
 function setUpBackground(): void {

@@ -1,174 +1,142 @@
 import {
   createRuntime,
-  type Detection,
   type Detector,
   type DetectorView,
-  describeDetection,
-  drawDetection,
+  describeDetections,
+  type LiveDetection,
   openCamera,
   type Runtime,
   VitrailError,
 } from 'vitrail';
-import { byId } from './dom.ts';
-import sampleUrl from './sample-road.jpg';
+import { announce, byId, make } from './dom.ts';
+import { setUpDrop } from './file-drop.ts';
+import { sampleRoad } from './sample-road.ts';
 
-const video = byId<HTMLVideoElement>('video');
-const image = byId<HTMLImageElement>('image');
-const overlay = byId<HTMLCanvasElement>('overlay');
+type Shown = HTMLVideoElement | HTMLImageElement;
 
-let loading: Promise<{ runtime: Runtime; detector: Detector }> | undefined;
+let loaded: Promise<{ runtime: Runtime; detector: Detector }> | undefined;
 let view: DetectorView | undefined;
+let closeSource: () => void = () => {};
+/** Counts what was opened: what another overtook gives up. */
+let turn = 0;
 let facing: 'environment' | 'user' = 'environment';
-let last: { detection: Detection; at: number } | undefined;
-/** Sentences for screen readers come this often at most. */
-const announceMs = 4000;
-let announced = 0;
 
-function options(): { threshold: number; overlap: number } {
-  return {
-    threshold: byId<HTMLInputElement>('threshold').valueAsNumber,
-    overlap: byId<HTMLInputElement>('overlap').valueAsNumber,
-  };
-}
-
-/** Loads the detector once; another try after a failure. */
-async function open(): Promise<{ runtime: Runtime; detector: Detector }> {
-  loading ??= (async () => {
-    const runtime = await createRuntime();
-    const { adapter, tier, fallback } = runtime.info;
-    byId('adapter').textContent = `${adapter}, tier ${tier}${fallback ? ', software' : ''}`;
-    const source = new URLSearchParams(location.search).get('model') ?? undefined;
-    return { runtime, detector: await runtime.loadDetector(source) };
-  })();
-  loading.catch(() => {
-    loading = undefined;
-  });
-  return loading;
-}
-
-/** Runs something that shows a picture, with the page saying what it does and what went wrong. */
-async function look(text: string, show: () => Promise<void>): Promise<void> {
+/** Opens a source in place of what is shown. */
+async function open(openSource: () => Promise<{ shown: Shown; close: () => void }>): Promise<void> {
   stop();
-  showError(null);
+  const mine = turn;
   byId('welcome').hidden = true;
-  busy(text);
+  showError(null);
+  showStatus('Starting …');
   try {
-    await show();
+    const { shown, close } = await openSource();
+    if (mine !== turn) return close();
+    closeSource = close;
+    loaded ??= load();
+    const { detector } = await loaded;
+    if (mine === turn) await attach(detector, shown);
   } catch (thrown) {
-    stop();
-    byId('welcome').hidden = false;
-    showError(thrown);
-  } finally {
-    busy(null);
+    if (mine === turn) fail(thrown);
   }
 }
 
-async function watch(text: string, start: () => Promise<void>): Promise<void> {
-  await look(text, async () => {
-    await start();
-    video.hidden = false;
-    image.hidden = true;
-    const { detector } = await open();
-    await video.play();
-    view = detector.attach(video, overlay, options());
-    view.on('result', report);
-    view.on('error', (error) => {
-      stop();
-      showError(error);
-    });
-    byId<HTMLButtonElement>('stop').disabled = false;
-  });
+async function load(): Promise<{ runtime: Runtime; detector: Detector }> {
+  try {
+    const runtime = await createRuntime();
+    byId('gpu').textContent = `${runtime.info.adapter}, tier ${runtime.info.tier}`;
+    const source = new URLSearchParams(location.search).get('src') ?? undefined;
+    return { runtime, detector: await runtime.loadDetector(source) };
+  } catch (thrown) {
+    loaded = undefined;
+    throw thrown;
+  }
 }
 
-function startCamera(): Promise<void> {
-  return watch('Starting the camera …', async () => {
-    video.removeAttribute('src');
-    video.srcObject = await openCamera({ facing });
-    byId<HTMLButtonElement>('flip').disabled = false;
+async function attach(detector: Detector, shown: Shown): Promise<void> {
+  const canvas = make('canvas', {
+    role: 'img',
+    ariaLabel: 'The picture and what is detected in it',
   });
-}
-
-function showPicture(url: string): Promise<void> {
-  return look('Looking at the picture …', async () => {
-    image.src = url;
-    await image.decode();
-    video.hidden = true;
-    image.hidden = false;
-    const { detector } = await open();
-    const detection = await detector.detect(image, options());
-    drawDetection(overlay, detection);
-    report(detection);
-  });
-}
-
-function openFile(file: File | undefined): void {
-  if (!file) return;
-  const url = URL.createObjectURL(file);
-  if (file.type.startsWith('video/')) {
-    void watch('Opening the video …', async () => {
-      video.srcObject = null;
-      video.src = url;
-    });
-  } else void showPicture(url);
+  shown.className = 'source';
+  byId('slot').replaceChildren(shown, canvas);
+  const attached = detector.attach(shown, canvas, options());
+  view = attached;
+  showStatus('Preparing the GPU; the first frame takes longest …');
+  attached.on('result', showResult);
+  attached.on('error', fail);
+  attached.on('end', () => showStatus('The stream has ended.'));
+  for (const id of ['stop', 'snapshot']) byId<HTMLButtonElement>(id).disabled = false;
+  if (shown instanceof HTMLVideoElement) await shown.play();
 }
 
 function stop(): void {
+  turn += 1;
   view?.stop();
   view = undefined;
-  last = undefined;
-  if (video.srcObject instanceof MediaStream) {
-    for (const track of video.srcObject.getTracks()) track.stop();
-    video.srcObject = null;
-    video.hidden = true;
-    byId('welcome').hidden = false;
-  }
-  video.pause();
-  overlay.getContext('2d')?.clearRect(0, 0, overlay.width, overlay.height);
-  byId<HTMLButtonElement>('stop').disabled = true;
-  byId<HTMLButtonElement>('flip').disabled = true;
+  closeSource();
+  closeSource = () => {};
+  byId('slot').replaceChildren();
+  byId('boxes').replaceChildren();
+  byId('welcome').hidden = false;
+  byId('switch').hidden = true;
+  for (const id of ['stop', 'snapshot']) byId<HTMLButtonElement>(id).disabled = true;
+  showStatus('');
 }
 
-function report(detection: Detection): void {
+async function cameraSource(): Promise<{ shown: Shown; close: () => void }> {
+  const stream = await openCamera({ facing });
+  byId('switch').hidden = false;
+  const close = (): void => {
+    for (const track of stream.getTracks()) track.stop();
+  };
+  return { shown: videoOf({ srcObject: stream }), close };
+}
+
+async function fileSource(file: Blob): Promise<{ shown: Shown; close: () => void }> {
+  const src = URL.createObjectURL(file);
+  const close = (): void => URL.revokeObjectURL(src);
+  if (!file.type.startsWith('image/')) return { shown: videoOf({ src, loop: true }), close };
+  const shown = make('img', { src, alt: '' });
+  await shown.decode();
+  return { shown, close };
+}
+
+function videoOf(properties: Partial<HTMLVideoElement>): HTMLVideoElement {
+  return make('video', { muted: true, playsInline: true, ...properties });
+}
+
+/** Frames of the last second, and what was shown and said of them when. */
+const arrivals: number[] = [];
+let toldAt = 0;
+
+function showResult({ boxes, timing }: LiveDetection): void {
   const now = performance.now();
-  const { preprocessMs, inferMs, postMs } = detection.timing;
-  byId('prepare').textContent = milliseconds(preprocessMs);
-  byId('infer').textContent = milliseconds(inferMs);
-  byId('post').textContent = milliseconds(postMs);
-  byId('fps').textContent = last && view ? (1000 / (now - last.at)).toFixed(1) : '–';
-  last = { detection, at: now };
-  byId<HTMLButtonElement>('save').disabled = false;
-  const items = detection.boxes.slice(0, 8).map(({ label, score, width, height }) => {
-    const item = document.createElement('li');
-    item.textContent = `${label} ${Math.round(score * 100)} %, ${Math.round(width)} × ${Math.round(height)}`;
-    return item;
-  });
-  byId('boxes').replaceChildren(...items);
-  if (view && now - announced < announceMs) return;
-  announced = now;
-  byId('seen').textContent = describeDetection(detection);
+  arrivals.push(now);
+  while (now - (arrivals[0] ?? now) > 1000) arrivals.shift();
+  if (now - toldAt < 500) return;
+  toldAt = now;
+  showStatus('');
+  byId('fps').textContent = String(arrivals.length);
+  byId('pre').textContent = `${timing.preprocessMs.toFixed(1)} ms`;
+  byId('infer').textContent = `${timing.inferMs.toFixed(1)} ms`;
+  byId('post').textContent = `${timing.postMs.toFixed(1)} ms`;
+  byId('boxes').replaceChildren(
+    ...boxes
+      .slice(0, 8)
+      .map(({ label, score }) => make('li', {}, `${label} ${(score * 100).toFixed(0)} %`)),
+  );
+  const said = describeDetections(boxes) || 'No vehicle';
+  if (byId('announcer').textContent !== said) announce(said);
 }
 
-function milliseconds(value: number): string {
-  return `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+function showStatus(text: string): void {
+  byId('status').hidden = !text;
+  byId('status').textContent = text;
 }
 
-/** The frame with what was found in it, as a PNG. */
-async function save(): Promise<void> {
-  const shown = video.hidden ? image : video;
-  const picture = new OffscreenCanvas(overlay.width, overlay.height);
-  const context = picture.getContext('2d');
-  context?.drawImage(shown, 0, 0, picture.width, picture.height);
-  context?.drawImage(overlay, 0, 0);
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(await picture.convertToBlob());
-  link.download = 'road.png';
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-function busy(text: string | null): void {
-  byId('busy').hidden = text === null;
-  byId('busy').textContent = text ?? '';
+function fail(thrown: unknown): void {
+  stop();
+  showError(thrown);
 }
 
 function showError(thrown: unknown): void {
@@ -179,48 +147,38 @@ function showError(thrown: unknown): void {
   byId('error-fix').textContent = error instanceof VitrailError ? error.fix : '';
 }
 
-function setUpSlider(id: string): void {
-  const slider = byId<HTMLInputElement>(id);
-  slider.addEventListener('input', () => {
-    byId(`${id}-value`).textContent = `${Math.round(slider.valueAsNumber * 100)} %`;
-    view?.setOptions(options());
-  });
-  // A picture is looked at once: again, when the visitor lets go.
-  slider.addEventListener('change', () => {
-    if (!image.hidden) void showPicture(image.src);
+function savePicture(): void {
+  const canvas = byId('slot').querySelector('canvas');
+  canvas?.toBlob((blob) => {
+    if (!blob) return;
+    const link = make('a', { href: URL.createObjectURL(blob), download: 'road.png' });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   });
 }
 
-function setUpDrop(): void {
-  const hint = byId('drop-hint');
-  addEventListener('dragover', (event) => {
-    event.preventDefault();
-    hint.hidden = false;
-  });
-  addEventListener('dragleave', (event) => {
-    if (event.relatedTarget === null) hint.hidden = true;
-  });
-  addEventListener('drop', (event) => {
-    event.preventDefault();
-    hint.hidden = true;
-    openFile(event.dataTransfer?.files[0]);
-  });
+function options(): { threshold: number; overlap: number } {
+  const value = (id: string): number => {
+    const { value } = byId<HTMLInputElement>(id);
+    byId(`${id}-value`).textContent = Number(value).toFixed(2);
+    return Number(value);
+  };
+  return { threshold: value('threshold'), overlap: value('overlap') };
 }
 
-for (const id of ['camera', 'camera-again']) {
-  byId(id).addEventListener('click', () => void startCamera());
-}
-for (const id of ['sample', 'sample-again']) {
-  byId(id).addEventListener('click', () => void showPicture(sampleUrl));
-}
+for (const id of ['threshold', 'overlap'])
+  byId(id).addEventListener('input', () => view?.setOptions(options()) ?? options());
+byId('camera').addEventListener('click', () => void open(cameraSource));
+byId('sample').addEventListener('click', () => void open(async () => sampleRoad()));
 byId('stop').addEventListener('click', stop);
-byId('flip').addEventListener('click', () => {
-  facing = facing === 'environment' ? 'user' : 'environment';
-  void startCamera();
+byId('snapshot').addEventListener('click', savePicture);
+byId('switch').addEventListener('click', () => {
+  facing = facing === 'user' ? 'environment' : 'user';
+  void open(cameraSource);
 });
-byId('save').addEventListener('click', () => save().catch(showError));
 const input = byId<HTMLInputElement>('file');
+const openFile = (file: File | undefined): void => {
+  if (file) void open(() => fileSource(file));
+};
 input.addEventListener('change', () => openFile(input.files?.[0]));
-setUpSlider('threshold');
-setUpSlider('overlap');
-setUpDrop();
+setUpDrop(openFile);

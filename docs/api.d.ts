@@ -67,7 +67,25 @@ export interface Detector extends AsyncDisposable {
     detect(frame: DetectableFrame, options?: DetectOptions & {
         signal?: AbortSignal;
     }): Promise<Detection>;
+    /**
+     * Draws a video, or an image, with what is detected in it on a canvas, which belongs to the worker from then on. Frames that
+     * come while the GPU is busy are left out. Throws `invalid-argument` for a canvas in use.
+     */
+    attach(source: HTMLVideoElement | HTMLImageElement, canvas: HTMLCanvasElement, options?: LiveOptions): DetectorView;
     dispose(): Promise<void>;
+}
+/** A detector at work on a video. */
+export interface DetectorView {
+    /** Takes effect from the next frame on. */
+    setOptions(options: LiveOptions): void;
+    /**
+     * `result` comes a frame late, `end` when the video or the camera's stream ends, `error` once, when detecting has ended. Returns a
+     * function that removes the listener.
+     */
+    on(event: 'result', listener: (detection: LiveDetection) => void): () => void;
+    on(event: 'end', listener: () => void): () => void;
+    on(event: 'error', listener: (error: VitrailError) => void): () => void;
+    stop(): void;
 }
 /** The models that this browser keeps. */
 export interface ModelStore {
@@ -224,6 +242,23 @@ export declare function messageText(message: ChatMessage): string;
 /** Can this browser run Vitrail, and how fast will it be? Never throws: what is missing stands in the answer. */
 export declare function checkSupport(): Promise<Support>;
 
+// client/describe-detections.d.ts
+
+/** `2 vehicles`, for people who listen. Empty: nothing was found. */
+export declare function describeDetections(boxes: readonly Pick<DetectedBox, 'label'>[]): string;
+
+// client/open-camera.d.ts
+
+export interface OpenCameraOptions {
+    /** The camera at the back (`environment`, the default) or at the front (`user`), where there are both. */
+    facing?: 'environment' | 'user';
+}
+/**
+ * A stream of the camera: the browser may ask the visitor, so call it after a click. Throws `camera-unavailable`; `detail.reason` is
+ * `insecure`, `none`, `denied` or `busy`.
+ */
+export declare function openCamera({ facing, }?: OpenCameraOptions): Promise<MediaStream>;
+
 // client/runtime.d.ts
 
 /**
@@ -243,7 +278,7 @@ export declare function speechTrack(text: string): ExpressionTrack;
 // errors.d.ts
 
 /** Every way in which Vitrail can fail. `docs/errors.md` has a section for each. */
-export declare const errorCodes: readonly ['gpu-unavailable', 'gpu-feature-missing', 'gpu-limit-exceeded', 'gpu-out-of-memory', 'gpu-device-lost', 'shader-invalid', 'model-unsupported', 'model-corrupt', 'tokenizer-unsupported', 'context-full', 'storage-quota', 'storage-corrupt', 'network', 'aborted', 'invalid-argument', 'internal'];
+export declare const errorCodes: readonly ['gpu-unavailable', 'gpu-feature-missing', 'gpu-limit-exceeded', 'gpu-out-of-memory', 'gpu-device-lost', 'shader-invalid', 'model-unsupported', 'model-corrupt', 'tokenizer-unsupported', 'context-full', 'storage-quota', 'storage-corrupt', 'network', 'camera-unavailable', 'aborted', 'invalid-argument', 'internal'];
 export type VitrailErrorCode = (typeof errorCodes)[number];
 export interface VitrailErrorInit {
     /** The part that failed, as `file-stem/step`: `gguf/header`, `download/resume`. */
@@ -294,7 +329,15 @@ export type KvCacheFormat = 'f32' | 'f16';
 export interface AttentionOptions {
     /** Storage of keys and values. `f16` unless told; `f32` doubles the bytes and is exact. */
     kvCache?: KvCacheFormat;
+    /**
+     * Mixture-of-Head attention of a model that has a router: how many query heads are on for a token, the shared ones included, or
+     * `false` for all of them. Left out: as the model was trained. Other models take `false` alone.
+     */
+    moh?: MohOption;
 }
+export type MohOption = {
+    activeHeads?: number;
+} | false;
 export interface LoadOptions {
     signal?: AbortSignal;
     onProgress?: (progress: LoadProgress) => void;
@@ -466,6 +509,23 @@ export interface Detection {
         inferMs: number;
         postMs: number;
     };
+}
+/** What an attached detector tells of a frame. */
+export interface LiveDetection {
+    /** The size of the frame; boxes are in its pixels. */
+    width: number;
+    height: number;
+    /** Best first. */
+    boxes: DetectedBox[];
+    /** With the option `masks`. */
+    drivable?: Mask;
+    lanes?: Mask;
+    /** Of the last frame that was timed, one in 32. */
+    timing: Detection['timing'];
+}
+export interface LiveOptions extends DetectOptions {
+    /** Give the masks in each result too: they are drawn in any case. Default false. */
+    masks?: boolean;
 }
 /** A pinhole camera: right-handed, metres, degrees. */
 export interface Camera {

@@ -1,4 +1,51 @@
-import { expect, test, tinyDetector } from './site.ts';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, root, test, tinyDetector } from './site.ts';
+
+interface Expected {
+  width: number;
+  height: number;
+  boxes: [x: number, y: number, width: number, height: number, score: number][];
+  drivable: number[];
+  lanes: number[];
+}
+
+const expected: Expected = JSON.parse(
+  readFileSync(resolve(root, 'e2e/fixtures/vision/sample-road.json'), 'utf8'),
+);
+
+test('the embedded detector finds in the sample what PyTorch finds', async ({ blank }) => {
+  test.setTimeout(90_000);
+  const { boxes, agreement } = await blank.evaluate(async ({ drivable, lanes }) => {
+    const runtime = await vitrail.createRuntime();
+    const detector = await runtime.loadDetector();
+    const detection = await detector.detect(await (await fetch('/vision/sample-road.jpg')).blob());
+    await runtime.dispose();
+    /** Share of the pixels that a mask and the runs of the answer agree on. */
+    const share = (mask: { data: Uint8Array }, runs: number[]) => {
+      let at = 0;
+      let same = 0;
+      runs.forEach((length, i) => {
+        for (const end = at + length; at < end; at += 1) {
+          if ((mask.data[at] ?? 0) > 0 === (i % 2 === 1)) same += 1;
+        }
+      });
+      return same / mask.data.length;
+    };
+    return {
+      boxes: detection.boxes,
+      agreement: [share(detection.drivable, drivable), share(detection.lanes, lanes)],
+    };
+  }, expected);
+  expect(boxes).toHaveLength(expected.boxes.length);
+  boxes.forEach((box, i) => {
+    const [x, y, width, height, score] = expected.boxes[i] ?? [0, 0, 0, 0, 0];
+    expect(Math.abs(box.score - score)).toBeLessThan(0.01);
+    const differences = [box.x - x, box.y - y, box.width - width, box.height - height];
+    for (const difference of differences) expect(Math.abs(difference)).toBeLessThan(0.5);
+  });
+  for (const share of agreement) expect(share).toBeGreaterThan(0.995);
+});
 
 test('a detector answers for pictures, canvases and files, in a script that comes when it is wanted', async ({
   blank,

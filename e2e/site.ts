@@ -46,7 +46,6 @@ export const test: ReturnType<typeof base.extend<Fixtures, WorkerFixtures>> = ba
           '/fixtures/': resolve(root, 'e2e/fixtures/models'),
           '/vision/': resolve(root, 'e2e/fixtures/vision'),
           '/pages/': resolve(root, 'e2e/pages'),
-          '/sample-road.jpg': resolve(root, 'demo/sample-road.jpg'),
           '/dist/': resolve(root, 'dist'),
           '/': resolve(root, 'dist/demo'),
         },

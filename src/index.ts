@@ -14,7 +14,6 @@ export type {
   RuntimeOptions,
   Tokenizer,
 } from './client/api.ts';
-export { type CameraOptions, openCamera } from './client/camera.ts';
 export {
   type Chat,
   type ChatMessage,
@@ -25,11 +24,8 @@ export {
   messageText,
 } from './client/chat.ts';
 export { checkSupport } from './client/check-support.ts';
-export {
-  describeDetection,
-  drawDetection,
-  type OverlayColors,
-} from './client/detection-overlay.ts';
+export { describeDetections } from './client/describe-detections.ts';
+export { type OpenCameraOptions, openCamera } from './client/open-camera.ts';
 export { createRuntime } from './client/runtime.ts';
 export { speechTrack } from './client/speech-track.ts';
 export { VitrailError, type VitrailErrorCode } from './errors.ts';

@@ -214,6 +214,25 @@ export interface Detection {
   timing: { preprocessMs: number; inferMs: number; postMs: number };
 }
 
+/** What an attached detector tells of a frame. */
+export interface LiveDetection {
+  /** The size of the frame; boxes are in its pixels. */
+  width: number;
+  height: number;
+  /** Best first. */
+  boxes: DetectedBox[];
+  /** With the option `masks`. */
+  drivable?: Mask;
+  lanes?: Mask;
+  /** Of the last frame that was timed, one in 32. */
+  timing: Detection['timing'];
+}
+
+export interface LiveOptions extends DetectOptions {
+  /** Give the masks in each result too: they are drawn in any case. Default false. */
+  masks?: boolean;
+}
+
 /** A pinhole camera: right-handed, metres, degrees. */
 export interface Camera {
   position: readonly [number, number, number];

@@ -11,6 +11,8 @@ import type {
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
+  LiveDetection,
+  LiveOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -60,7 +62,7 @@ export interface Runtime extends AsyncDisposable {
   loadModel(source?: Source, options?: LoadOptions): Promise<LanguageModel>;
   /** The tokenizer of a GGUF file (one without weights will do) or of a `tokenizer.json`. */
   loadTokenizer(source: Source, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
-  /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from a safetensors file; left out: the embedded one. */
+  /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /**
    * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
@@ -98,18 +100,27 @@ export interface Detector extends AsyncDisposable {
     options?: DetectOptions & { signal?: AbortSignal },
   ): Promise<Detection>;
   /**
-   * Looks at a video as it plays, one frame at a time, and draws boxes, labels and masks on a transparent canvas, which takes the
-   * video's size: lay it over the video. Rests while the video or the page does.
+   * Draws a video, or an image, with what is detected in it on a canvas, which belongs to the worker from then on. Frames that
+   * come while the GPU is busy are left out. Throws `invalid-argument` for a canvas in use.
    */
-  attach(video: HTMLVideoElement, canvas: HTMLCanvasElement, options?: DetectOptions): DetectorView;
+  attach(
+    source: HTMLVideoElement | HTMLImageElement,
+    canvas: HTMLCanvasElement,
+    options?: LiveOptions,
+  ): DetectorView;
   dispose(): Promise<void>;
 }
 
-/** A detector on a video. */
+/** A detector at work on a video. */
 export interface DetectorView {
-  setOptions(options: DetectOptions): void;
-  /** `result` comes for each frame that was looked at; `error` once, when it has ended. Returns a function that removes the listener. */
-  on(event: 'result', listener: (detection: Detection) => void): () => void;
+  /** Takes effect from the next frame on. */
+  setOptions(options: LiveOptions): void;
+  /**
+   * `result` comes a frame late, `end` when the video or the camera's stream ends, `error` once, when detecting has ended. Returns a
+   * function that removes the listener.
+   */
+  on(event: 'result', listener: (detection: LiveDetection) => void): () => void;
+  on(event: 'end', listener: () => void): () => void;
   on(event: 'error', listener: (error: VitrailError) => void): () => void;
   stop(): void;
 }

@@ -1,5 +1,5 @@
 import { transfer } from 'comlink';
-import { invalidArgument, toVitrailError, VitrailError } from '../errors.ts';
+import { toVitrailError, VitrailError } from '../errors.ts';
 import type { WorkerConnection } from '../rpc/connection.ts';
 import type { LoadedAvatar } from '../rpc/contract.ts';
 import type { AvatarCommand, ViewCommand, ViewEvent } from '../runtime/avatar-contract.ts';
@@ -14,6 +14,7 @@ import type {
   ViewStats,
 } from '../types.ts';
 import type { AttachOptions, Avatar, AvatarView } from './api.ts';
+import { offscreenOf } from './offscreen-canvas.ts';
 import { OrbitControls } from './orbit-controls.ts';
 
 /** An avatar that lives in the worker. */
@@ -129,7 +130,7 @@ class CanvasView implements AvatarView {
     this.#port = port1;
     port1.onmessage = ({ data }: MessageEvent<ViewEvent>) => this.#onEvent(data);
     this.opening = {
-      offscreen: offscreenOf(canvas),
+      offscreen: offscreenOf(canvas, 'avatar/attach'),
       port: port2,
       viewOptions: { ...this.#size(), camera: camera ?? null, background },
     };
@@ -197,19 +198,5 @@ class CanvasView implements AvatarView {
     const ratio = this.#pixelRatio ?? Math.min(maxPixelRatio, globalThis.devicePixelRatio || 1);
     const pixels = (length: number): number => Math.max(1, Math.round(length * ratio));
     return { width: pixels(this.#canvas.clientWidth), height: pixels(this.#canvas.clientHeight) };
-  }
-}
-
-function offscreenOf(canvas: HTMLCanvasElement): OffscreenCanvas {
-  try {
-    return canvas.transferControlToOffscreen();
-  } catch (cause) {
-    const error = invalidArgument(
-      'avatar/attach',
-      'This canvas is in use already.',
-      'Pass a canvas that has no context and no avatar yet; make a new one for each attach().',
-    );
-    error.cause = cause;
-    throw error;
   }
 }

@@ -1,10 +1,11 @@
 import { transfer } from 'comlink';
-import { invalidArgument } from '../errors.ts';
+import { invalidArgument, toVitrailError } from '../errors.ts';
 import type { WorkerConnection } from '../rpc/connection.ts';
-import type { Detection, DetectOptions, DetectorInfo } from '../types.ts';
+import type { Detection, DetectOptions, DetectorInfo, LiveOptions } from '../types.ts';
 import type { LoadedDetector } from '../vision/vision-call.ts';
 import type { DetectableFrame, Detector, DetectorView } from './api.ts';
-import { WatchedVideo } from './detector-view.ts';
+import { FrameView } from './frame-view.ts';
+import { offscreenOf } from './offscreen-canvas.ts';
 
 /** A detector in the worker, as the page holds it. */
 export class WorkerDetector implements Detector {
@@ -12,6 +13,7 @@ export class WorkerDetector implements Detector {
   readonly #connection: WorkerConnection;
   readonly #url: string;
   readonly #id: number;
+  readonly #views = new Set<FrameView>();
 
   constructor(connection: WorkerConnection, url: string, loaded: LoadedDetector) {
     this.#connection = connection;
@@ -34,14 +36,27 @@ export class WorkerDetector implements Detector {
   }
 
   attach(
-    video: HTMLVideoElement,
+    source: HTMLVideoElement | HTMLImageElement,
     canvas: HTMLCanvasElement,
-    options: DetectOptions = {},
+    options: LiveOptions = {},
   ): DetectorView {
-    return new WatchedVideo(this, video, canvas, options);
+    const view = new FrameView(source, options, () => this.#views.delete(view));
+    const offscreen = offscreenOf(canvas, 'detector/attach');
+    this.#views.add(view);
+    const call = { method: 'attach', id: this.#id, canvas: offscreen, port: view.workerPort };
+    this.#connection
+      .stream((service, port) =>
+        service.extend(this.#url, transfer(call, [offscreen, view.workerPort]), port),
+      )
+      .then(
+        () => view.start(),
+        (thrown) => view.fail(toVitrailError(thrown, 'detector/attach')),
+      );
+    return view;
   }
 
   async dispose(): Promise<void> {
+    for (const view of this.#views) view.stop();
     if (!this.#connection.isOpen) return;
     await this.#connection.stream((service, port) =>
       service.extend(this.#url, { method: 'dispose', id: this.#id }, port),

@@ -215,7 +215,7 @@ export class Gpu {
   createBindGroup(
     label: string,
     pipeline: GPUComputePipeline | GPURenderPipeline,
-    entries: readonly { binding: number; resource: BufferRange }[],
+    entries: readonly { binding: number; resource: BufferRange | GPUBindingResource }[],
   ): GPUBindGroup {
     this.#calls.bindGroups += 1;
     return this.device.createBindGroup({

@@ -3,6 +3,7 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { readWhole } from '../storage/read-whole.ts';
 import type { Detection, Source } from '../types.ts';
 import { FrameDetector } from './frame-detector.ts';
+import { LiveView } from './live-view.ts';
 import type { LoadedDetector, VisionCall } from './vision-call.ts';
 
 /** A detector, the device it is on, and its file: another device gets it anew. */
@@ -10,6 +11,7 @@ interface OpenDetector {
   bytes: Uint8Array;
   gpu: Gpu;
   detector: Promise<FrameDetector>;
+  views: Set<LiveView>;
 }
 
 /** The detectors of one worker. */
@@ -20,6 +22,7 @@ export class VisionExtension {
   call(gpu: Gpu, call: VisionCall, signal: AbortSignal): Promise<unknown> {
     if (call.method === 'load') return this.#load(gpu, call.source, signal);
     if (call.method === 'detect') return this.#detect(gpu, call);
+    if (call.method === 'attach') return this.#attach(gpu, call);
     return this.#dispose(call.id);
   }
 
@@ -27,7 +30,12 @@ export class VisionExtension {
     const bytes = await readWhole(source, signal);
     const detector = await FrameDetector.create(gpu, bytes);
     this.#lastId += 1;
-    this.#open.set(this.#lastId, { bytes, gpu, detector: Promise.resolve(detector) });
+    this.#open.set(this.#lastId, {
+      bytes,
+      gpu,
+      detector: Promise.resolve(detector),
+      views: new Set(),
+    });
     return { id: this.#lastId, info: detector.info };
   }
 
@@ -36,24 +44,42 @@ export class VisionExtension {
     { id, frame, options }: Extract<VisionCall, { method: 'detect' }>,
   ): Promise<Detection> {
     try {
-      const open = this.#open.get(id);
-      if (!open) {
-        const fix = 'Load it again, or call dispose() later.';
-        throw invalidArgument('vision/detector', 'The detector has been disposed.', fix);
-      }
-      if (open.gpu !== gpu) {
-        open.gpu = gpu;
-        open.detector = FrameDetector.create(gpu, open.bytes);
-      }
-      return await (await open.detector).detect(frame, options);
+      return await (await this.#on(gpu, id).detector).detect(frame, options);
     } finally {
       frame.close();
     }
   }
 
+  /** The detector, on the device of now. Throws `invalid-argument` where it is disposed. */
+  #on(gpu: Gpu, id: number): OpenDetector {
+    const open = this.#open.get(id);
+    if (!open) {
+      const fix = 'Load it again, or call dispose() later.';
+      throw invalidArgument('vision/detector', 'The detector has been disposed.', fix);
+    }
+    if (open.gpu !== gpu) {
+      open.gpu = gpu;
+      open.detector = FrameDetector.create(gpu, open.bytes);
+    }
+    return open;
+  }
+
+  async #attach(
+    gpu: Gpu,
+    { id, canvas, port }: Extract<VisionCall, { method: 'attach' }>,
+  ): Promise<void> {
+    const open = this.#on(gpu, id);
+    const detector = await open.detector;
+    const screen = await detector.openScreen(canvas);
+    const view = new LiveView(detector, screen, port, () => open.views.delete(view));
+    open.views.add(view);
+    if (this.#open.get(id) !== open) await view.stop();
+  }
+
   async #dispose(id: number): Promise<void> {
     const open = this.#open.get(id);
     this.#open.delete(id);
+    await Promise.all([...(open?.views ?? [])].map((view) => view.stop()));
     await (await open?.detector)?.dispose();
   }
 }

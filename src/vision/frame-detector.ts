@@ -9,7 +9,15 @@ import {
 } from '../kernels/frame-settings.ts';
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBits } from '../kernels/mask-bits.ts';
-import type { DetectedBox, Detection, DetectOptions, DetectorInfo, Mask } from '../types.ts';
+import type {
+  DetectedBox,
+  Detection,
+  DetectOptions,
+  DetectorInfo,
+  LiveDetection,
+  LiveOptions,
+  Mask,
+} from '../types.ts';
 import {
   boxResultBytes,
   createBoxBuffers,
@@ -18,10 +26,13 @@ import {
 } from './box-pipeline.ts';
 import { type DetectorConfig, detectorConfig, detectorGraph } from './detector-config.ts';
 import { type Frame, FrameBuffer, type FrameSize, frameSize } from './frame-buffer.ts';
+import { LiveScreen } from './live-screen.ts';
 import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
 
 const strides = [8, 16, 32];
+/** Timing a frame's parts means waiting for each, so one frame in these many is timed. */
+const timedEvery = 32;
 const defaults = { threshold: 0.25, overlap: 0.45 };
 
 interface DetectorBuffers {
@@ -45,6 +56,8 @@ export class FrameDetector {
   /** Frames share the buffers: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #disposed = false;
+  #shownFrames = 0;
+  #split: Detection['timing'] = { preprocessMs: 0, inferMs: 0, postMs: 0 };
 
   /** Throws `model-corrupt` and `model-unsupported` for the file, `gpu-out-of-memory` and other `gpu-…` errors. */
   static async create(gpu: Gpu, bytes: Uint8Array): Promise<FrameDetector> {
@@ -99,11 +112,8 @@ export class FrameDetector {
   }
 
   async #detect(frame: Frame, options: DetectOptions): Promise<Detection> {
-    if (this.#disposed) {
-      throw invalidArgument('vision/detector', 'The detector is disposed.', 'Load it again.');
-    }
+    this.#checkOpen();
     const { threshold, overlap } = checkedOptions(options);
-    this.#gpu.checkAlive();
     const size = frameSize(frame);
     const marks = [performance.now()];
     const done = async (): Promise<void> => {
@@ -133,6 +143,102 @@ export class FrameDetector {
       ...masksOf(bytes, this.#config, settings, size),
       timing: { preprocessMs: ready - start, inferMs: inferred - ready, postMs: end - inferred },
     };
+  }
+
+  /** A screen for `show`. The caller disposes it, once no frame is under way. */
+  openScreen(canvas: OffscreenCanvas): Promise<LiveScreen> {
+    const { input, storage, arena } = this.#network;
+    const { settings, bits, boxes } = this.#buffers;
+    const source = { input, storage, arena, settings, bits, result: boxes.result };
+    return LiveScreen.create(this.#gpu, source, canvas);
+  }
+
+  /**
+   * Detects in a frame and draws both on a screen. `slot` (0 or 1) chooses the readback: the next frame is submitted while this one is
+   * read, and no pixel comes to the CPU. Closes the frame. Throws as `detect` does.
+   */
+  show(
+    screen: LiveScreen,
+    frame: VideoFrame | ImageBitmap,
+    slot: number,
+    options: LiveOptions = {},
+  ): Promise<LiveDetection> {
+    const reading = this.#turn.then(async () => {
+      try {
+        return await this.#submitShown(screen, frame, slot, options);
+      } finally {
+        frame.close();
+      }
+    });
+    this.#turn = reading.catch(() => undefined);
+    return reading.then(({ read }) => read());
+  }
+
+  /** Resolves when all of the frame is submitted; `read` waits for what it gives. */
+  async #submitShown(
+    screen: LiveScreen,
+    frame: VideoFrame | ImageBitmap,
+    slot: number,
+    { masks = false, ...options }: LiveOptions,
+  ): Promise<{ read: () => Promise<LiveDetection> }> {
+    this.#checkOpen();
+    const { threshold, overlap } = checkedOptions(options);
+    const size = frameSize(frame);
+    const staging = screen.staging[slot] as GPUBuffer;
+    const settings: FrameSettings = {
+      scoreThreshold: threshold,
+      overlapThreshold: overlap,
+      ...fitFrame(size, this.#network.input),
+      frameWidth: size.width,
+      frameHeight: size.height,
+      rowPixels: size.width,
+    };
+    const { boxes, bits } = this.#buffers;
+    const bytes = boxResultBytes + (masks ? maskBytes(this.#config) : 0);
+    const isTimed = this.#shownFrames++ % timedEvery === 0;
+    const marks = [performance.now()];
+    const mark = async (): Promise<void> => {
+      if (!isTimed) return;
+      await this.#gpu.device.queue.onSubmittedWorkDone();
+      marks.push(performance.now());
+    };
+    const shown = screen.take(frame, size);
+    this.#gpu.write(this.#buffers.settings, 0, packFrameSettings(settings));
+    this.#gpu.submit([shown.input], 1);
+    await mark();
+    this.#gpu.submit(this.#network.dispatches, 1);
+    await mark();
+    this.#gpu.submit([...this.#post, shown.count], 1, (encoder) => {
+      shown.draw(encoder);
+      encoder.copyBufferToBuffer(boxes.result, 0, staging, 0, boxResultBytes);
+      if (masks)
+        encoder.copyBufferToBuffer(bits, 0, staging, boxResultBytes, maskBytes(this.#config));
+    });
+    await mark();
+    const [start = 0, ready = 0, inferred = 0, end = 0] = marks;
+    if (isTimed) {
+      this.#split = {
+        preprocessMs: ready - start,
+        inferMs: inferred - ready,
+        postMs: end - inferred,
+      };
+    }
+    const mapped = this.#gpu.readStaging(staging, bytes);
+    mapped.catch(() => undefined);
+    const read = async (): Promise<LiveDetection> => ({
+      ...size,
+      boxes: boxesOf(await mapped, this.#config.labels),
+      ...(masks ? masksOf(await mapped, this.#config, settings, size) : {}),
+      timing: this.#split,
+    });
+    return { read };
+  }
+
+  #checkOpen(): void {
+    if (this.#disposed) {
+      throw invalidArgument('vision/detector', 'The detector is disposed.', 'Load it again.');
+    }
+    this.#gpu.checkAlive();
   }
 
   async #planLetterbox(frame: GPUBuffer): Promise<void> {

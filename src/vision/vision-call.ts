@@ -1,9 +1,10 @@
-import type { DetectOptions, DetectorInfo, Source } from '../types.ts';
+import type { DetectOptions, DetectorInfo, LiveDetection, LiveOptions, Source } from '../types.ts';
 
 /** What the page asks of vision in the worker. */
 export type VisionCall =
   | { method: 'load'; source: Source }
   | { method: 'detect'; id: number; frame: ImageBitmap; options: DetectOptions }
+  | { method: 'attach'; id: number; canvas: OffscreenCanvas; port: MessagePort }
   | { method: 'dispose'; id: number };
 
 /** A loaded detector as the page sees it. */
@@ -12,3 +13,16 @@ export interface LoadedDetector {
   id: number;
   info: DetectorInfo;
 }
+
+/** From the page to an attached view. At most `framesUnderWay` frames are unanswered at a time. */
+export type LiveCommand =
+  | { frame: VideoFrame | ImageBitmap; options: LiveOptions }
+  | { stop: true };
+
+/** From an attached view to the page: an answer to each frame, until an error ends it. */
+export type LiveEvent =
+  | { detection: LiveDetection }
+  | { error: { code: string; message: string; where: string; fix: string } };
+
+/** One is computed while the one before it is read. */
+export const framesUnderWay = 2;

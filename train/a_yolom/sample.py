@@ -1,6 +1,6 @@
-"""What PyTorch finds in the demo's sample picture: the answers that the page's tests compare with.
+"""What PyTorch finds in a drawn picture of a road: the answers that the page's tests compare with.
 
-    python sample.py ../../models/a-yolom-n.safetensors ../../demo/sample-road.jpg ../../e2e/fixtures/vision/sample-road.json
+    python sample.py ../../models/a-yolom-n.safetensors ../../e2e/fixtures/vision/sample-road.jpg ../../e2e/fixtures/vision/sample-road.json
 
 Boxes as x, y, width, height, score; masks as lengths of runs, beginning with what is not in the mask, row after row.
 """

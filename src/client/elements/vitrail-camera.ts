@@ -1,38 +1,31 @@
 import { toVitrailError, type VitrailError } from '../../errors.ts';
-import type { DetectOptions } from '../../types.ts';
+import type { LiveDetection } from '../../types.ts';
 import type { Detector, DetectorView, Runtime } from '../api.ts';
-import { openCamera } from '../camera.ts';
-import { describeDetection } from '../detection-overlay.ts';
+import { describeDetections } from '../describe-detections.ts';
+import { openCamera } from '../open-camera.ts';
 import { createRuntime } from '../runtime.ts';
 
 /** On a server there are no elements to extend; importing must work there all the same. */
 const ElementBase: typeof HTMLElement = globalThis.HTMLElement ?? class {};
-
-/** Sentences for screen readers come this often at most. */
-const announceMs = 4000;
+/** What changes faster than this is not announced. */
+const announceEveryMs = 2000;
 
 /**
- * `<vitrail-camera>`: vehicles, drivable area and lane lines in the camera's picture, found on the visitor's own GPU. Nothing starts
- * before the visitor's click.
+ * `<vitrail-camera>`: the camera, and what is detected in it. It asks for the camera after a click, never before.
  *
- * Attributes: `src` (a detector's weights; left out: the embedded one), `facing` (`environment` or `user`), `threshold` (0 to 1),
- * `worker-url`. Properties: `detector`, `video` (give it another `src` or `srcObject` and it is looked at instead of the camera).
- * Methods: `start()`, `stop()`. Events: `vitrail-result` (detail: the Detection), `vitrail-error` (detail: the VitrailError).
- * Parts: root, video, overlay, bar, start, status, error.
+ * Attributes: `src` (a detector's file; left out: the embedded one), `facing` (`user`: the front camera), `threshold`, `worker-url`.
+ * Events: `vitrail-detection` (detail: a LiveDetection), `vitrail-error` (detail: the VitrailError). Parts: root, canvas, start, stop,
+ * list, error.
  */
 export class VitrailCameraElement extends ElementBase {
-  static readonly observedAttributes: readonly string[] = ['threshold'];
-  detector: Detector | null = null;
   #root: ShadowRoot | undefined;
   #runtime: Runtime | undefined;
+  #detector: Detector | undefined;
   #view: DetectorView | undefined;
   #stream: MediaStream | undefined;
-  #starting: AbortController | undefined;
-  #announced = 0;
-
-  get video(): HTMLVideoElement {
-    return this.#get<HTMLVideoElement>('video');
-  }
+  /** Counts starts and stops: a start that another one overtook gives up. */
+  #turn = 0;
+  #announcedAt = 0;
 
   connectedCallback(): void {
     if (this.#root) return;
@@ -41,10 +34,8 @@ export class VitrailCameraElement extends ElementBase {
     sheet.replaceSync(styles);
     this.#root.adoptedStyleSheets = [sheet];
     this.#root.innerHTML = markup;
-    this.#get('.start').addEventListener('click', () => {
-      if (this.#view || this.#starting) this.stop();
-      else void this.start();
-    });
+    this.#get('.start').addEventListener('click', () => void this.start());
+    this.#get('.stop').addEventListener('click', () => this.stop());
   }
 
   disconnectedCallback(): void {
@@ -54,91 +45,82 @@ export class VitrailCameraElement extends ElementBase {
     });
   }
 
-  attributeChangedCallback(): void {
-    this.#view?.setOptions(this.#options());
-  }
-
-  /** Loads the detector, asks for the camera where the video shows nothing else, and looks. */
+  /** Asks for the camera and detects in it; resolves when it runs, or the failure is shown. */
   async start(): Promise<void> {
     this.stop();
-    const starting = new AbortController();
-    this.#starting = starting;
+    const turn = this.#turn;
     this.#showError(null);
-    this.#say('Loading the detector …');
-    this.#label('Stop');
+    this.#showStatus('Starting …');
     try {
-      const { video } = this;
-      if (!video.src && !video.srcObject) await this.#openCamera();
-      this.detector ??= await this.#load(starting.signal);
-      if (starting.signal.aborted) return;
-      await video.play();
-      this.#watch(this.detector);
+      const facing = this.getAttribute('facing') === 'user' ? 'user' : 'environment';
+      const stream = await openCamera({ facing });
+      if (turn !== this.#turn) return endStream(stream);
+      this.#stream = stream;
+      const detector = await this.#open();
+      if (turn === this.#turn) await this.#show(stream, detector);
     } catch (thrown) {
-      if (starting.signal.aborted) return;
-      this.stop();
-      this.#showError(toVitrailError(thrown, 'vitrail-camera/start'));
-    } finally {
-      if (this.#starting === starting) this.#starting = undefined;
+      if (turn !== this.#turn) return;
+      this.#fail(toVitrailError(thrown, 'vitrail-camera/start'));
     }
   }
 
-  /** Stops looking and lets go of the camera. */
   stop(): void {
-    this.#starting?.abort();
-    this.#starting = undefined;
+    this.#turn += 1;
     this.#view?.stop();
     this.#view = undefined;
-    if (this.#stream) {
-      for (const track of this.#stream.getTracks()) track.stop();
-      this.video.srcObject = null;
-      this.#stream = undefined;
-    }
-    this.#say('');
-    this.#label('Start the camera');
+    if (this.#stream) endStream(this.#stream);
+    this.#stream = undefined;
+    if (!this.#root) return;
+    this.#get('.slot').replaceChildren();
+    this.#get('.start').hidden = false;
+    this.#get('.stop').hidden = true;
+    this.#showStatus('');
   }
 
-  async #openCamera(): Promise<void> {
-    const facing = this.getAttribute('facing') === 'user' ? 'user' : 'environment';
-    this.#stream = await openCamera({ facing });
-    this.video.srcObject = this.#stream;
-  }
-
-  async #load(signal: AbortSignal): Promise<Detector> {
+  async #open(): Promise<Detector> {
     const workerUrl = this.getAttribute('worker-url');
     this.#runtime ??= await createRuntime(workerUrl ? { workerUrl } : {});
-    return this.#runtime.loadDetector(this.getAttribute('src') ?? undefined, { signal });
+    this.#detector ??= await this.#runtime.loadDetector(this.getAttribute('src') ?? undefined);
+    return this.#detector;
   }
 
-  #watch(detector: Detector): void {
-    const view = detector.attach(
-      this.video,
-      this.#get<HTMLCanvasElement>('canvas'),
-      this.#options(),
-    );
-    this.#view = view;
-    view.on('result', (detection) => {
-      this.#fire('vitrail-result', detection);
-      if (performance.now() - this.#announced < announceMs) return;
-      this.#announced = performance.now();
-      this.#say(describeDetection(detection));
+  async #show(stream: MediaStream, detector: Detector): Promise<void> {
+    const canvas = document.createElement('canvas');
+    canvas.part.add('canvas');
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', 'The camera, with what is detected in it');
+    const video = Object.assign(document.createElement('video'), {
+      muted: true,
+      playsInline: true,
+      srcObject: stream,
     });
-    view.on('error', (error) => {
-      this.stop();
-      this.#showError(error);
-    });
+    this.#get('.slot').replaceChildren(video, canvas);
+    const threshold = Number(this.getAttribute('threshold') || Number.NaN);
+    this.#view = detector.attach(video, canvas, Number.isNaN(threshold) ? {} : { threshold });
+    this.#view.on('result', (detection) => this.#onResult(detection));
+    this.#view.on('error', (error) => this.#fail(error));
+    this.#view.on('end', () => this.stop());
+    this.#get('.start').hidden = true;
+    this.#get('.stop').hidden = false;
+    await video.play();
   }
 
-  #options(): DetectOptions {
-    const threshold = this.getAttribute('threshold');
-    return threshold === null ? {} : { threshold: Number(threshold) };
+  #onResult(detection: LiveDetection): void {
+    this.dispatchEvent(new CustomEvent('vitrail-detection', { detail: detection }));
+    const now = performance.now();
+    if (now - this.#announcedAt < announceEveryMs) return;
+    this.#announcedAt = now;
+    this.#showStatus(describeDetections(detection.boxes) || 'Nothing detected');
   }
 
-  #say(text: string): void {
-    this.#get('.status').textContent = text;
+  #fail(error: VitrailError): void {
+    this.stop();
+    this.#showError(error);
   }
 
-  #label(text: string): void {
-    this.#get('.start').textContent = text;
+  #showStatus(text: string): void {
+    const list = this.#get('.list');
+    if (list.textContent !== text) list.textContent = text;
   }
 
   #showError(error: VitrailError | null): void {
@@ -146,19 +128,16 @@ export class VitrailCameraElement extends ElementBase {
     if (!error) return;
     this.#get('.what').textContent = error.message;
     this.#get('.fix').textContent = error.fix;
-    this.#fire('vitrail-error', error);
+    const init = { detail: error, bubbles: true, composed: true };
+    this.dispatchEvent(new CustomEvent('vitrail-error', init));
   }
 
   async #close(): Promise<void> {
     this.stop();
     const runtime = this.#runtime;
     this.#runtime = undefined;
-    this.detector = null;
+    this.#detector = undefined;
     await runtime?.dispose();
-  }
-
-  #fire(type: string, detail: unknown): void {
-    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
   #get<Found extends HTMLElement>(selector: string): Found {
@@ -166,29 +145,33 @@ export class VitrailCameraElement extends ElementBase {
   }
 }
 
+function endStream(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}
+
 const markup = `
 <div class="root" part="root">
-  <div class="picture"><video part="video" muted playsinline></video><canvas part="overlay" aria-hidden="true"></canvas></div>
+  <div class="slot"></div>
   <div class="error" part="error" role="alert" hidden><p class="what"></p><p class="fix"></p></div>
-  <div class="bar" part="bar">
-    <button class="start" part="start" type="button">Start the camera</button>
-    <p class="status" part="status" role="status" aria-live="polite"></p>
+  <div class="bar">
+    <button class="start" part="start" type="button">Start camera</button>
+    <button class="stop" part="stop" type="button" hidden>Stop camera</button>
+    <p class="list" part="list" aria-live="polite"></p>
   </div>
 </div>`;
 
 const styles = `
 :host { display: block; font: 400 1rem/1.5 var(--vitrail-font, ui-sans-serif, system-ui, sans-serif); color-scheme: light dark; }
-:host([hidden]) { display: none; }
-[hidden] { display: none !important; }
-.root { overflow: hidden; border: 1px solid var(--vitrail-line, light-dark(#d9dce5, #333846)); border-radius: var(--vitrail-radius, 14px); }
-.picture { position: relative; aspect-ratio: 16 / 9; background: light-dark(#e9e9ee, #0b0d13); }
-video, canvas { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain; }
-canvas { pointer-events: none; }
-.bar { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1rem; padding: .75rem; }
+:host([hidden]), [hidden] { display: none !important; }
+.root { overflow: hidden; border: 1px solid var(--vitrail-line, light-dark(#d9dce5, #333846)); border-radius: var(--vitrail-radius, 14px); background: var(--vitrail-surface, light-dark(#fff, #14161d)); color: var(--vitrail-text, light-dark(#181a20, #eceef4)); }
+.slot { position: relative; }
+canvas { display: block; inline-size: 100%; block-size: auto; }
+video { position: absolute; inline-size: 1px; block-size: 1px; opacity: 0; pointer-events: none; }
+.bar { display: flex; align-items: center; gap: 1rem; padding: .75rem; min-block-size: 2.6rem; }
 p { margin: 0; }
-.status { flex: 1; min-inline-size: 12rem; color: var(--vitrail-muted, light-dark(#5b6070, #a2a8b8)); font-size: .9rem; font-variant-numeric: tabular-nums; }
-.error { padding: .75rem; }
+.list { color: var(--vitrail-muted, light-dark(#5b6070, #a2a8b8)); font-variant-numeric: tabular-nums; }
+.error { padding: .75rem 1rem 0; }
 .what { color: var(--vitrail-error, light-dark(#a8231c, #ff9d94)); font-weight: 600; }
-button { min-block-size: 2.6rem; padding: 0 1rem; font: inherit; font-weight: 600; color: var(--vitrail-on-accent, light-dark(#fff, #10131f)); background: var(--vitrail-accent, light-dark(#2b4fd8, #9db2ff)); border: 0; border-radius: 10px; cursor: pointer; }
+button { min-block-size: 2.6rem; padding: 0 1rem; font: inherit; font-weight: 600; border: 0; border-radius: 10px; color: var(--vitrail-on-accent, light-dark(#fff, #10131f)); background: var(--vitrail-accent, light-dark(#2b4fd8, #9db2ff)); cursor: pointer; }
 :focus-visible { outline: 2px solid var(--vitrail-accent, light-dark(#2b4fd8, #9db2ff)); outline-offset: 2px; }
 `;
