@@ -1,7 +1,8 @@
 /**
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--all] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights. `--bundle FILE` takes a page script made before (`--build FILE` makes
+ * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights, --frame n,s the
+ * network of a frame of the detector of these sizes (--time 'vision n' its layers). `--bundle FILE` takes a page script made before (`--build FILE` makes
  * it), for hosts without the build tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
     filter: { type: 'string', default: '' },
     time: { type: 'string' },
     decoder: { type: 'string' },
+    frame: { type: 'string' },
     all: { type: 'boolean', default: false },
     tier: { type: 'string', default: 'A' },
     bundle: { type: 'string' },
@@ -26,7 +28,9 @@ const { values: options } = parseArgs({
 });
 
 const bundle = await pageScript();
-if (options.check || options.time !== undefined || options.decoder) await runPage(bundle);
+if (options.check || options.time !== undefined || options.decoder || options.frame) {
+  await runPage(bundle);
+}
 
 async function pageScript() {
   if (options.bundle) return resolve(options.bundle);
@@ -50,6 +54,7 @@ async function runPage(script) {
     if (options.check) await printCheck(tab);
     if (options.time !== undefined) await printTimes(tab);
     if (options.decoder) await printDecoders(tab);
+    if (options.frame) await printFrames(tab);
   } finally {
     await browser.close();
     await server.close();
@@ -73,6 +78,16 @@ async function printDecoders(tab) {
       [shape, options.tier],
     );
     console.log(JSON.stringify(times));
+  }
+}
+
+async function printFrames(tab) {
+  for (const network of options.frame.split(',')) {
+    const time = await tab.evaluate(
+      ([name, tier]) => window.vitrail.timeFrame(name, tier),
+      [network, options.tier],
+    );
+    console.log(JSON.stringify(time));
   }
 }
 

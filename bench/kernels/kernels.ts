@@ -9,6 +9,7 @@ import { type KernelTime, timeKernel } from './time-kernel.ts';
 export { timeDecoder } from './time-decoder.ts';
 
 import { timedKernels } from './timed-kernels.ts';
+import { type FrameTime, timedConvolutions, timeNetwork } from './timed-network.ts';
 
 export interface CheckReport {
   runs: number;
@@ -52,10 +53,20 @@ export async function time(
 ): Promise<KernelTime[]> {
   const gpu = await Gpu.create({ maxTier });
   const times: KernelTime[] = [];
-  for (const timed of timedKernels()) {
+  const storage = gpu.capabilities.f16 ? 'f16' : 'f32';
+  const layers = ['n', 's'].flatMap((network) => timedConvolutions(network, storage));
+  for (const timed of [...timedKernels(), ...layers]) {
     if (!filters.some((filter) => timed.title.includes(filter))) continue;
     times.push(...(await timeKernel(gpu, timed, allVariants)));
   }
   gpu.dispose();
   return times;
+}
+
+/** Times a frame of a network of convolutions, `n` or `s`. */
+export async function timeFrame(network: string, maxTier: Tier): Promise<FrameTime> {
+  const gpu = await Gpu.create({ maxTier });
+  const time = await timeNetwork(gpu, network);
+  gpu.dispose();
+  return time;
 }

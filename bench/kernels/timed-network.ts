@@ -1,0 +1,128 @@
+import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
+import { prepareDispatch } from '../../src/gpu/kernel.ts';
+import { type ConvolutionUse, convolution } from '../../src/kernels/convolution.ts';
+import type { MapStorage } from '../../src/kernels/feature-map.ts';
+import { pool } from '../../src/kernels/pool.ts';
+import { resample } from '../../src/kernels/resample.ts';
+import { aYolom } from '../../src/vision/a-yolom.ts';
+import { type ArenaPlan, planArena } from '../../src/vision/arena-plan.ts';
+import type { Graph, Node } from '../../src/vision/graph.ts';
+import type { StageWidths } from '../../src/vision/yolo-blocks.ts';
+import { fill } from './random-buffer.ts';
+import { medianMicroseconds, type TimedKernel } from './time-kernel.ts';
+
+const [height, width] = [384, 672];
+const stages: Readonly<Record<string, StageWidths>> = {
+  n: [16, 32, 64, 128, 256],
+  s: [32, 64, 128, 256, 512],
+};
+
+export interface FrameTime {
+  network: string;
+  adapter: string;
+  storage: MapStorage;
+  dispatches: number;
+  /** Of the network alone: no letterbox, no boxes. */
+  microseconds: number;
+}
+
+type ConvolutionNode = Extract<Node, { op: 'convolution' }>;
+
+function networkOf(name: string): { graph: Graph; plan: ArenaPlan } {
+  const widths = stages[name];
+  if (!widths) throw new Error(`no network '${name}': ${Object.keys(stages).join(', ')}`);
+  const graph = aYolom({ stages: widths, boxWidth: 64, maskWidth: 32 }, height, width);
+  return { graph, plan: planArena(graph) };
+}
+
+function convolutionUse(
+  node: ConvolutionNode,
+  plan: ArenaPlan,
+  storage: MapStorage,
+): ConvolutionUse {
+  const { kernel, stride, dilation, activation, transposed, residual } = node;
+  const [input, output] = [plan.place(node.input), plan.place(node.output)];
+  const added = residual ? { residual: plan.place(residual) } : {};
+  return { storage, input, output, kernel, stride, dilation, activation, transposed, ...added };
+}
+
+/** Bytes of the buffers that one convolution reads; sums over channels that only pad a group of four are counted. */
+function sizesOf({ input, output, kernel, storage }: ConvolutionUse, elements: number) {
+  const numberBytes = storage === 'f16' ? 2 : 4;
+  return {
+    arena: elements * 4 * numberBytes,
+    weights: output.groups * input.groups * kernel ** 2 * 16 * numberBytes,
+    bias: output.groups * 32,
+  };
+}
+
+function titleOf(network: string, { input, output, ...use }: ConvolutionUse): string {
+  const kind = use.transposed ? 'transposed' : `${use.kernel}x${use.kernel}/${use.stride}`;
+  const ends = `${input.groups * 4}-${output.groups * 4}`;
+  return `vision ${network} ${ends} ${kind} to ${output.height}x${output.width}`;
+}
+
+/** Every distinct convolution of a network; the title ends with how often a frame has it. */
+export function timedConvolutions(
+  network: string,
+  storage: MapStorage,
+): TimedKernel<ConvolutionUse>[] {
+  const { graph, plan } = networkOf(network);
+  const layers = new Map<string, { use: ConvolutionUse; count: number }>();
+  for (const node of graph.nodes) {
+    if (node.op !== 'convolution') continue;
+    const use = convolutionUse(node, plan, storage);
+    const title = titleOf(network, use);
+    layers.set(title, { use, count: (layers.get(title)?.count ?? 0) + 1 });
+  }
+  return [...layers].map(([title, { use, count }]) => {
+    const { input, output, kernel, transposed } = use;
+    const pixels = output.height * output.width;
+    const products = input.groups * output.groups * 16 * (transposed ? 1 : kernel ** 2);
+    return {
+      title: `${title} (${count})`,
+      kernel: convolution,
+      use,
+      rows: 1,
+      bytes: sizesOf(use, plan.elements),
+      flops: 2 * pixels * products,
+    };
+  });
+}
+
+/** Times all dispatches of a network's frame, one after another as a frame has them, with random weights. */
+export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime> {
+  const storage: MapStorage = gpu.capabilities.f16 ? 'f16' : 'f32';
+  const { graph, plan } = networkOf(network);
+  const owned: GPUBuffer[] = [];
+  const create = (name: string, bytes: number): GPUBuffer => {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const buffer = gpu.createBuffer(name, bytes, usage);
+    owned.push(buffer);
+    fill(gpu, buffer);
+    return buffer;
+  };
+  const arena = create('arena', plan.elements * (storage === 'f16' ? 8 : 16));
+  const prepared = graph.nodes.map((node): Promise<Dispatch> => {
+    const [input, output] = [plan.place(node.input), plan.place(node.output)];
+    if (node.op === 'pool') {
+      return prepareDispatch(gpu, pool, { ...node, storage, input, output }, { arena });
+    }
+    if (node.op === 'resample') {
+      return prepareDispatch(gpu, resample, { ...node, storage, input, output }, { arena });
+    }
+    const use = convolutionUse(node, plan, storage);
+    const bytes = sizesOf(use, plan.elements);
+    const weights = create('weights', bytes.weights);
+    return prepareDispatch(gpu, convolution, use, {
+      arena,
+      weights,
+      bias: create('bias', bytes.bias),
+    });
+  });
+  const dispatches = await Promise.all(prepared);
+  const microseconds = dispatches.length * (await medianMicroseconds(gpu, dispatches, 1));
+  for (const buffer of owned) gpu.destroyBuffer(buffer);
+  const adapter = gpu.capabilities.software ? 'software' : 'hardware';
+  return { network, adapter, storage, dispatches: dispatches.length, microseconds };
+}
