@@ -9,7 +9,7 @@ const params = Params(9u);
 @group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
-// four components of one head.
+// four components of one head. gated: times the head's gate.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -80,11 +80,17 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
+//              its tile may need it).
 
 alias Output = vec4<f32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
+}
+
+fn gate_of(row: u32, head: u32) -> f32 {
+  return 1.0;
 }
 
 fn first_position(position: u32) -> u32 {
@@ -157,6 +163,6 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output / total);
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (gate_of(row, head) / total));
   }
 }

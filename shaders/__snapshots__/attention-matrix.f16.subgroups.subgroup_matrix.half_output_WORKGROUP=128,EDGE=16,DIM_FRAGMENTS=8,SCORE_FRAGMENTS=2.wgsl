@@ -463,69 +463,70 @@ fn main(
 
   total += subgroupShuffleXor(total, 1u);
   let row = first_row + subgroup * EDGE + row_of_lane;
+  let scale = gate_of(min(row, state.rows - 1u), head) / total;
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_0, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 0u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_1, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 1u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_2, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 2u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_3, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 3u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_4, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 4u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_5, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 5u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_6, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 6u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_7, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (row < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 7u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
+    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
@@ -537,11 +538,17 @@ fn main(
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
+//              its tile may need it).
 
 alias Output = vec2<u32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+
+fn gate_of(row: u32, head: u32) -> f32 {
+  return 1.0;
 }
 
 fn first_position(position: u32) -> u32 {

@@ -43,11 +43,17 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
+//              its tile may need it).
 
 alias Output = vec2<u32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+
+fn gate_of(row: u32, head: u32) -> f32 {
+  return 1.0;
 }
 
 fn first_position(position: u32) -> u32 {
@@ -95,6 +101,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] / sum);
+    out[at + i] = pack_output(output[i] * (gate_of(row, head) / sum));
   }
 }

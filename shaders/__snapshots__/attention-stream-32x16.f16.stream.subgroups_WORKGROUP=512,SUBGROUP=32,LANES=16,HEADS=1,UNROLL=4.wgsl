@@ -190,11 +190,17 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
+//              its tile may need it).
 
 alias Output = vec4<f32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
+}
+
+fn gate_of(row: u32, head: u32) -> f32 {
+  return 1.0;
 }
 
 fn first_position(position: u32) -> u32 {
@@ -217,6 +223,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = pack_output(merged.output / merged.total);
+    out[base + invocation] = pack_output(merged.output * (gate_of(row, head) / merged.total));
   }
 }

@@ -9,9 +9,10 @@ struct Params {
   groups: u32,
   row_vec4s: u32,
   y_offset: u32,
+  head_groups: u32,
   epsilon: f32,
 }
-const params = Params(64u, 1536u, 48u, 60u, 0u, 0f);
+const params = Params(64u, 1536u, 48u, 60u, 0u, 1u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -94,11 +95,11 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
-// constants, so that the loads of several turns are under way at once.
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
 const TURN_GROUPS: u32 = LANES * SPLITS;
-const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
-const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
 
 struct Lane {
   lane: u32,
@@ -118,6 +119,7 @@ fn lane_of(invocation: u32) -> Lane {
 // gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
 
@@ -131,36 +133,6 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
-// decoded, and everything is written out: a loop would move the sums out of the registers.
-fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-  let row_0 = min(first_row + 0u, params.rows - 1u);
-  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
-  let row_1 = min(first_row + 1u, params.rows - 1u);
-  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
-  let row_2 = min(first_row + 2u, params.rows - 1u);
-  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
-  let row_3 = min(first_row + 3u, params.rows - 1u);
-  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
-  let row_4 = min(first_row + 4u, params.rows - 1u);
-  let raw_4 = load_raw(row_4 * params.row_vec4s, group, params.groups * 32u);
-  let row_5 = min(first_row + 5u, params.rows - 1u);
-  let raw_5 = load_raw(row_5 * params.row_vec4s, group, params.groups * 32u);
-  let row_6 = min(first_row + 6u, params.rows - 1u);
-  let raw_6 = load_raw(row_6 * params.row_vec4s, group, params.groups * 32u);
-  let row_7 = min(first_row + 7u, params.rows - 1u);
-  let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
-  var x_group = load_x(x_base + group * 8u);
-  sums[0u] += dot_group(decode(raw_0), x_group);
-  sums[1u] += dot_group(decode(raw_1), x_group);
-  sums[2u] += dot_group(decode(raw_2), x_group);
-  sums[3u] += dot_group(decode(raw_3), x_group);
-  sums[4u] += dot_group(decode(raw_4), x_group);
-  sums[5u] += dot_group(decode(raw_5), x_group);
-  sums[6u] += dot_group(decode(raw_6), x_group);
-  sums[7u] += dot_group(decode(raw_7), x_group);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -172,14 +144,56 @@ fn main(
   let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
   var x_base = 0u;
 
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u, params.rows - 1u);
+  var sum_0 = 0.0;
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  var sum_1 = 0.0;
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  var sum_2 = 0.0;
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  var sum_3 = 0.0;
+  let row_4 = min(first_row + 4u, params.rows - 1u);
+  var sum_4 = 0.0;
+  let row_5 = min(first_row + 5u, params.rows - 1u);
+  var sum_5 = 0.0;
+  let row_6 = min(first_row + 6u, params.rows - 1u);
+  var sum_6 = 0.0;
+  let row_7 = min(first_row + 7u, params.rows - 1u);
+  var sum_7 = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    // The weights of all rows are on their way before the first one is decoded.
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+    let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+    let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+    let raw_4 = load_raw(row_4 * params.row_vec4s, group, params.groups * 32u);
+    let raw_5 = load_raw(row_5 * params.row_vec4s, group, params.groups * 32u);
+    let raw_6 = load_raw(row_6 * params.row_vec4s, group, params.groups * 32u);
+    let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(x_base + group * 8u);
+    sum_0 += dot_group(decode(raw_0), x_group);
+    sum_1 += dot_group(decode(raw_1), x_group);
+    sum_2 += dot_group(decode(raw_2), x_group);
+    sum_3 += dot_group(decode(raw_3), x_group);
+    sum_4 += dot_group(decode(raw_4), x_group);
+    sum_5 += dot_group(decode(raw_5), x_group);
+    sum_6 += dot_group(decode(raw_6), x_group);
+    sum_7 += dot_group(decode(raw_7), x_group);
+  }
   var sums: Sums;
-  let own_group = place.split * LANES + place.lane;
-  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
-    add_group(&sums, turn * TURN_GROUPS + own_group, x_base, first_row);
-  }
-  if (own_group < LEFT_GROUPS) {
-    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
-  }
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[4u] = sum_4;
+  sums[5u] = sum_5;
+  sums[6u] = sum_6;
+  sums[7u] = sum_7;
   sums = reduce_add(sums, place.lane, subgroup_size);
   if (writes(place, first_row, 0u)) {
     var value = sums[0u];

@@ -10,9 +10,10 @@ struct Params {
   groups: u32,
   row_vec4s: u32,
   y_offset: u32,
+  head_groups: u32,
   epsilon: f32,
 }
-const params = Params(70u, 224u, 7u, 15u, 0u, 0.000009999999747378752f);
+const params = Params(70u, 224u, 7u, 15u, 0u, 1u, 0.000009999999747378752f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -116,11 +117,11 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
-// constants, so that the loads of several turns are under way at once.
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
 const TURN_GROUPS: u32 = LANES * SPLITS;
-const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
-const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
 
 struct Lane {
   lane: u32,
@@ -158,6 +159,7 @@ fn split_total(row_set: u32, i: u32) -> f32 {
 // gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
 
@@ -181,26 +183,6 @@ fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
 }
 
-// Adds what a group of columns brings to the sums of a set's rows. The weights of all rows are on their way before the first one is
-// decoded, and everything is written out: a loop would move the sums out of the registers.
-fn add_group(sums: ptr<function, Sums>, group: u32, x_base: u32, first_row: u32) {
-  let row_0 = min(first_row + 0u, params.rows - 1u);
-  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
-  let row_1 = min(first_row + 1u, params.rows - 1u);
-  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
-  let row_2 = min(first_row + 2u, params.rows - 1u);
-  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
-  let row_3 = min(first_row + 3u, params.rows - 1u);
-  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
-  var x_group = load_x(x_base + group * 8u);
-  sums[SUMS - 1u] += dot_group(x_group, x_group);
-  x_group = multiply_group(x_group, load_norm(group * 8u));
-  sums[0u] += dot_group(decode(raw_0), x_group);
-  sums[1u] += dot_group(decode(raw_1), x_group);
-  sums[2u] += dot_group(decode(raw_2), x_group);
-  sums[3u] += dot_group(decode(raw_3), x_group);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -213,14 +195,40 @@ fn main(
   var x_base = 0u;
   x_base = (state.rows - 1u) * params.groups * 8u;
 
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u, params.rows - 1u);
+  var sum_0 = 0.0;
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  var sum_1 = 0.0;
+  let row_2 = min(first_row + 2u, params.rows - 1u);
+  var sum_2 = 0.0;
+  let row_3 = min(first_row + 3u, params.rows - 1u);
+  var sum_3 = 0.0;
+  var squares = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    // The weights of all rows are on their way before the first one is decoded.
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+    let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+    let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(x_base + group * 8u);
+    squares += dot_group(x_group, x_group);
+    x_group = multiply_group(x_group, load_norm(group * 8u));
+    sum_0 += dot_group(decode(raw_0), x_group);
+    sum_1 += dot_group(decode(raw_1), x_group);
+    sum_2 += dot_group(decode(raw_2), x_group);
+    sum_3 += dot_group(decode(raw_3), x_group);
+  }
   var sums: Sums;
-  let own_group = place.split * LANES + place.lane;
-  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
-    add_group(&sums, turn * TURN_GROUPS + own_group, x_base, first_row);
-  }
-  if (own_group < LEFT_GROUPS) {
-    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, x_base, first_row);
-  }
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[SUMS - 1u] = squares;
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {

@@ -94,11 +94,11 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
-// constants, so that the loads of several turns are under way at once.
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
 const TURN_GROUPS: u32 = LANES * SPLITS;
-const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
-const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
 
 struct Lane {
   lane: u32,
@@ -202,18 +202,6 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 
-// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`. As in matvec:
-// all weights are on their way before the first one is decoded.
-fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
-  let of_unit_0 = first_row + 0u;
-  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
-  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
-  var x_group = load_x(group * 8u);
-  sums[ROWS] += dot_group(x_group, x_group);
-  x_group = multiply_by_norm(x_group, group * 8u);
-  sums[0u] += dot_group(decode(raw_0), x_group);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -241,14 +229,25 @@ fn main(
     turning = load_turning(u, quads, position);
   }
 
+  // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  var sum_0 = 0.0;
+  var square_sum = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(group * 8u);
+    square_sum += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    sum_0 += dot_group(decode(raw_0), x_group);
+  }
   var sums: Sums;
-  let own_group = place.split * LANES + place.lane;
-  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
-    add_group(&sums, turn * TURN_GROUPS + own_group, first_row, first_rows);
-  }
-  if (own_group < LEFT_GROUPS) {
-    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, first_row, first_rows);
-  }
+  sums[0u] = sum_0;
+  sums[ROWS] = square_sum;
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (invocation < SETS * ROWS) {

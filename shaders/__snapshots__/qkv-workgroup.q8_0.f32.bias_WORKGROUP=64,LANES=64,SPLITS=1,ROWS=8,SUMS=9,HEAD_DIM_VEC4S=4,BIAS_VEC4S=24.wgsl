@@ -146,11 +146,11 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns in which every lane has one, and what is left behind them. Trip counts are
-// constants, so that the loads of several turns are under way at once.
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
 const TURN_GROUPS: u32 = LANES * SPLITS;
-const WHOLE_TURNS: u32 = params.groups / TURN_GROUPS;
-const LEFT_GROUPS: u32 = params.groups % TURN_GROUPS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
 
 struct Lane {
   lane: u32,
@@ -234,46 +234,6 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 
-// Adds what a group of columns brings to rows `first_row` .. + ROWS of a unit, whose two quads begin at `first_rows`. As in matvec:
-// all weights are on their way before the first one is decoded.
-fn add_group(sums: ptr<function, Sums>, group: u32, first_row: u32, first_rows: vec2<u32>) {
-  let of_unit_0 = first_row + 0u;
-  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
-  let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_1 = first_row + 1u;
-  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
-  let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_2 = first_row + 2u;
-  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
-  let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_3 = first_row + 3u;
-  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
-  let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_4 = first_row + 4u;
-  let row_4 = select(first_rows.x + of_unit_4, first_rows.y + of_unit_4 - 4u, of_unit_4 >= 4u);
-  let raw_4 = load_raw(row_4 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_5 = first_row + 5u;
-  let row_5 = select(first_rows.x + of_unit_5, first_rows.y + of_unit_5 - 4u, of_unit_5 >= 4u);
-  let raw_5 = load_raw(row_5 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_6 = first_row + 6u;
-  let row_6 = select(first_rows.x + of_unit_6, first_rows.y + of_unit_6 - 4u, of_unit_6 >= 4u);
-  let raw_6 = load_raw(row_6 * params.row_vec4s, group, params.groups * 32u);
-  let of_unit_7 = first_row + 7u;
-  let row_7 = select(first_rows.x + of_unit_7, first_rows.y + of_unit_7 - 4u, of_unit_7 >= 4u);
-  let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
-  var x_group = load_x(group * 8u);
-  sums[ROWS] += dot_group(x_group, x_group);
-  x_group = multiply_by_norm(x_group, group * 8u);
-  sums[0u] += dot_group(decode(raw_0), x_group);
-  sums[1u] += dot_group(decode(raw_1), x_group);
-  sums[2u] += dot_group(decode(raw_2), x_group);
-  sums[3u] += dot_group(decode(raw_3), x_group);
-  sums[4u] += dot_group(decode(raw_4), x_group);
-  sums[5u] += dot_group(decode(raw_5), x_group);
-  sums[6u] += dot_group(decode(raw_6), x_group);
-  sums[7u] += dot_group(decode(raw_7), x_group);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -301,14 +261,67 @@ fn main(
     turning = load_turning(u, quads, position);
   }
 
+  // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  var sum_0 = 0.0;
+  let of_unit_1 = first_row + 1u;
+  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
+  var sum_1 = 0.0;
+  let of_unit_2 = first_row + 2u;
+  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
+  var sum_2 = 0.0;
+  let of_unit_3 = first_row + 3u;
+  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
+  var sum_3 = 0.0;
+  let of_unit_4 = first_row + 4u;
+  let row_4 = select(first_rows.x + of_unit_4, first_rows.y + of_unit_4 - 4u, of_unit_4 >= 4u);
+  var sum_4 = 0.0;
+  let of_unit_5 = first_row + 5u;
+  let row_5 = select(first_rows.x + of_unit_5, first_rows.y + of_unit_5 - 4u, of_unit_5 >= 4u);
+  var sum_5 = 0.0;
+  let of_unit_6 = first_row + 6u;
+  let row_6 = select(first_rows.x + of_unit_6, first_rows.y + of_unit_6 - 4u, of_unit_6 >= 4u);
+  var sum_6 = 0.0;
+  let of_unit_7 = first_row + 7u;
+  let row_7 = select(first_rows.x + of_unit_7, first_rows.y + of_unit_7 - 4u, of_unit_7 >= 4u);
+  var sum_7 = 0.0;
+  var square_sum = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+    let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+    let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+    let raw_4 = load_raw(row_4 * params.row_vec4s, group, params.groups * 32u);
+    let raw_5 = load_raw(row_5 * params.row_vec4s, group, params.groups * 32u);
+    let raw_6 = load_raw(row_6 * params.row_vec4s, group, params.groups * 32u);
+    let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(group * 8u);
+    square_sum += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    sum_0 += dot_group(decode(raw_0), x_group);
+    sum_1 += dot_group(decode(raw_1), x_group);
+    sum_2 += dot_group(decode(raw_2), x_group);
+    sum_3 += dot_group(decode(raw_3), x_group);
+    sum_4 += dot_group(decode(raw_4), x_group);
+    sum_5 += dot_group(decode(raw_5), x_group);
+    sum_6 += dot_group(decode(raw_6), x_group);
+    sum_7 += dot_group(decode(raw_7), x_group);
+  }
   var sums: Sums;
-  let own_group = place.split * LANES + place.lane;
-  for (var turn = 0u; turn < WHOLE_TURNS; turn++) {
-    add_group(&sums, turn * TURN_GROUPS + own_group, first_row, first_rows);
-  }
-  if (own_group < LEFT_GROUPS) {
-    add_group(&sums, WHOLE_TURNS * TURN_GROUPS + own_group, first_row, first_rows);
-  }
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[4u] = sum_4;
+  sums[5u] = sum_5;
+  sums[6u] = sum_6;
+  sums[7u] = sum_7;
+  sums[ROWS] = square_sum;
   sums = reduce_add(sums, place.lane, subgroup_size);
   if (!finishes) {
     return;

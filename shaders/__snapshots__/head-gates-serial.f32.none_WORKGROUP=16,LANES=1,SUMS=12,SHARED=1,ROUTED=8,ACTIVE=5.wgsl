@@ -1,0 +1,143 @@
+const WORKGROUP: u32 = 16u;
+const LANES: u32 = 1u;
+const SUMS: u32 = 12u;
+const SHARED: u32 = 1u;
+const ROUTED: u32 = 8u;
+const ACTIVE: u32 = 5u;
+struct Params {
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  epsilon: f32,
+}
+const params = Params(172u, 6u, 48u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> gates: array<f32>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  padding: u32,
+  tokens: array<u32>,
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// Group of 32: eight vec4 as they are.
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  return array<vec4<f32>, 8>(
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
+  );
+}
+// Each sum belongs to one invocation: nothing to add up.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  return values;
+}
+// Gates of each token's query heads: Mixture-of-Head attention (arXiv 2410.11842, section 3.2). The router reads the normalized
+// input of the attention block; its rows are the stage's two, then one a shared head, then one a routed head. A head's gate is its
+// stage's weight times its softmax; of the routed heads the best ACTIVE are on, the others get 0. Scaled so that a router without
+// preferences gives 1 to every head that is on. LANES invocations share a token.
+alias Sums = array<f32, SUMS>;
+
+const HEADS: u32 = SHARED + ROUTED;
+const ROUTER_ROWS: u32 = 2u + HEADS;
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let subgroup_size = 1u;
+  let lane = invocation % LANES;
+  let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
+  // Rows past the end repeat the last one up to the reduction, and write nothing.
+  let x_base = min(row, state.rows - 1u) * params.groups * 8u;
+  var sums: Sums;
+  for (var group = lane; group < params.groups; group += LANES) {
+    var x_group = load_x(x_base + group * 8u);
+    sums[ROUTER_ROWS] += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    for (var r = 0u; r < ROUTER_ROWS; r++) {
+      sums[r] += dot_group(decode(load_raw(r * params.row_vec4s, group, params.groups * 32u)), x_group);
+    }
+  }
+  sums = reduce_add(sums, lane, subgroup_size);
+  if (row >= state.rows || lane > 0u) {
+    return;
+  }
+  let rms = inverseSqrt(sums[ROUTER_ROWS] / f32(params.columns) + params.epsilon);
+  // 2 · softmax of two logits.
+  let shared_weight = 2.0 / (1.0 + exp((sums[1] - sums[0]) * rms));
+  let routed_weight = 2.0 - shared_weight;
+
+  var largest = sums[2];
+  for (var h = 1u; h < SHARED; h++) {
+    largest = max(largest, sums[2u + h]);
+  }
+  var total = 0.0;
+  for (var h = 0u; h < SHARED; h++) {
+    sums[2u + h] = exp((sums[2u + h] - largest) * rms);
+    total += sums[2u + h];
+  }
+  let base = row * HEADS;
+  for (var h = 0u; h < SHARED; h++) {
+    gates[base + h] = shared_weight * f32(SHARED) * sums[2u + h] / total;
+  }
+
+  // The best ACTIVE of the routed heads; of equal ones the first. Their softmax is over themselves: the others cancel out.
+  var is_on: array<bool, ROUTED>;
+  for (var n = 0u; n < ACTIVE; n++) {
+    var best = ROUTED;
+    for (var h = 0u; h < ROUTED; h++) {
+      if (!is_on[h] && (best == ROUTED || sums[2u + SHARED + h] > sums[2u + SHARED + best])) {
+        best = h;
+      }
+    }
+    is_on[best] = true;
+    if (n == 0u) {
+      largest = sums[2u + SHARED + best];
+    }
+  }
+  total = 0.0;
+  for (var h = 0u; h < ROUTED; h++) {
+    let at = 2u + SHARED + h;
+    sums[at] = select(0.0, exp((sums[at] - largest) * rms), is_on[h]);
+    total += sums[at];
+  }
+  for (var h = 0u; h < ROUTED; h++) {
+    gates[base + SHARED + h] = routed_weight * f32(ACTIVE) * sums[2u + SHARED + h] / total;
+  }
+}
