@@ -4,9 +4,9 @@ import math
 
 import torch
 
-# (name, parent, position in metres). The head's own origin lies between the ears; the mesh is placed so that the neck's base is at y = 0.
-JOINTS = [("root", -1, (0.0, -0.30, -0.02)), ("chest", 0, (0.0, -0.20, -0.03)), ("neck", 1, (0.0, 0.03, -0.03)),
-          ("head", 2, (0.0, 0.135, -0.005)), ("leftEye", 3, (0.031, 0.228, 0.08)), ("rightEye", 3, (-0.031, 0.228, 0.08))]
+# (name, parent, position in metres). The collar is at y = 0.06.
+JOINTS = [("root", -1, (0.0, -0.30, -0.02)), ("chest", 0, (0.0, -0.20, -0.03)), ("neck", 1, (0.0, 0.06, -0.025)),
+          ("head", 2, (0.0, 0.15, 0.0)), ("leftEye", 3, (0.03095, 0.22814, 0.0788)), ("rightEye", 3, (-0.03095, 0.22814, 0.0788))]
 CAMERA = {"position": [0.0, 0.10, 1.62], "target": [0.0, 0.10, 0.0], "up": [0, 1, 0], "fovY": 20.0}
 LANDMARKS = [(-0.15, -0.06, 0.02), (0.15, -0.06, 0.02), (0.0, -0.04, 0.09), (0.0, -0.16, 0.12)]
 
@@ -67,13 +67,14 @@ def smooth(x, low, high):
 
 
 def skin_weights(points, kind="body"):
-    """Dense weights [n, joints] by height: chest below, then neck, then head. `kind` "head" is rigid with the head."""
+    """Dense weights [n, joints]: chest below, then neck, then head. `kind` "head" is rigid with the head."""
     weights = points.new_zeros(len(points), len(JOINTS))
     if kind == "head":
         weights[:, 3] = 1
         return weights
-    # The throat goes with the neck lower in front than behind.
-    y = points[:, 1] - 0.15 * points[:, 2]
-    neck, head = smooth(y, -0.03, 0.06), smooth(y, 0.075, 0.145)
+    # Chin and throat stand at one height; what is in front goes with the head.
+    slanted = points[:, 1] + 0.8 * (points[:, 2] - 0.02)
+    neck = smooth(slanted, 0.02, 0.10) * smooth(points[:, 1], 0.03, 0.08)
+    head = smooth(slanted, 0.10, 0.15)
     weights[:, 1], weights[:, 2], weights[:, 3] = 1 - neck, neck * (1 - head), neck * head
     return weights
