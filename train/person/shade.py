@@ -69,7 +69,7 @@ def skin(p):
     return base, 0.32 + 0.5 * lip
 
 
-EYE_CENTRE, EYE_TIP = (3.095, 3.614, 7.88), (2.95, 3.62, 9.65)
+EYE_CENTRE, EYE_TIP = (3.215, 3.652, 7.861), (3.36, 3.648, 9.66)
 
 
 def eye(p):
@@ -168,7 +168,7 @@ def render(subject, camera, weights, turns, shift, size=512, over=2):
             bary = torch.stack([1 - u[lash] - v[lash], u[lash], v[lash]], 1)
             at = (corners * bary[:, :, None]).sum(1)
             upper = subject.rest[subject.triangles[triangle[lash], 0], 1] > OFFSET[1] + 0.0362
-            shown[lash] = upper & (torch.sin(at[:, 0] * 210) > 0.1)
+            shown[lash] = upper & (torch.sin(at[:, 0] * 300 + 2 * torch.sin(at[:, 0] * 47)) > 0.35)
         return shown
 
     _, triangle, bary = rasterize(points, subject.triangles, big, keep)
@@ -221,7 +221,7 @@ def shade_one(kind, place, cm, normal, tangent, uv, towards, occlusion, lit):
         occlusion = torch.stack([occlusion.pow(0.75), occlusion.pow(1.0), occlusion.pow(1.1)], 1)
     elif kind == EYE:
         albedo, _ = eye(cm)
-        spec_power, spec_level = 900.0, torch.full_like(lit, 2.6)
+        spec_power, spec_level = 350.0, torch.full_like(lit, 5.0)
         occlusion, lit = 0.35 + 0.65 * occlusion.clamp(0.3, 1), lit.clamp(min=0.55)
     elif kind in (TEETH, GUMS):
         albedo = color(*((232, 222, 204) if kind == TEETH else (176, 88, 86))).to(place).expand(len(place), 3)

@@ -11,6 +11,8 @@ from raster import rasterize
 SKIN, EYE, TEETH, GUMS, LASH, HAIR, BROW, KNIT = range(8)
 OFFSET = np.array([0.0, 0.192, 0.0])  # metres: where the mesh's origin stands
 IDENTITY = {0: -0.55, 1: 0.25, 2: -0.3, 4: 0.5, 6: -0.35}  # direction: weight
+# What the face at rest has of its expressions: a friendly look.
+MOOD = {"mouthSmileLeft": 0.24, "mouthSmileRight": 0.24, "browInnerUp": 0.16, "browOuterUpLeft": 0.06, "browOuterUpRight": 0.06, "cheekSquintLeft": 0.1, "cheekSquintRight": 0.1}
 BOTH = {"browInnerUp": ("browInnerUp_L", "browInnerUp_R"), "cheekPuff": ("cheekPuff_L", "cheekPuff_R")}
 
 
@@ -170,7 +172,7 @@ def hair(mesh, face, normals, triangles, rng, strands, segments=22):
     step = length / (segments - 1)
     direction = normal * 0.5 + np.stack([side * (0.75 + 0.5 * crown), 0.25 * crown, -0.55 * front - 0.15], 1)
     direction[:, 1] -= 0.5 * (1 - crown)
-    lift = 0.35 + 0.75 * crown + 0.25 * rng.random(strands)
+    lift = 0.32 + 0.42 * crown + 0.25 * rng.random(strands)
     points = [root]
     p = root.copy()
     for k in range(1, segments):
@@ -246,9 +248,10 @@ class Subject:
         data = np.load(npz, allow_pickle=True)
         rng = np.random.default_rng(11)
         face = data["vertices"] + sum(weight * data["identities"][i].astype(np.float32) for i, weight in IDENTITY.items())
+        self.morph_names, morphs = zip(*arkit_morphs(data).items())
+        face = face + sum(weight * morphs[self.morph_names.index(name)] for name, weight in MOOD.items())
         triangles, kinds = data["triangles"], data["triangle_material"]
         names = list(data["materials"])
-        self.morph_names, morphs = zip(*arkit_morphs(data).items())
         mesh = Mesh()
         kept, material = [], []
         for name, kind in (("M_Face", SKIN), ("M_BackHead", SKIN), ("M_GumsTongue", GUMS), ("M_Teeth", TEETH), ("M_ScleraLeft", EYE), ("M_ScleraRight", EYE),
@@ -315,6 +318,7 @@ def bake(subject, directions, size=640):
     key = torch.tensor(KEY_LIGHT) + 0.16 * torch.randn(max(4, directions // 4), 3, generator=generator)
     normals = vertex_normals(subject.rest, subject.triangles[subject.solid])
     strand = normals.norm(dim=1) < 0.5
+    casting = subject.triangles[subject.material != LASH]
     seen, total = torch.zeros(len(normals), device=device), torch.zeros(len(normals), device=device)
     lit = torch.zeros(len(normals), device=device)
     for i, direction in enumerate(torch.cat([sky, key])):
@@ -324,7 +328,7 @@ def bake(subject, directions, size=640):
         frame = torch.stack([right, torch.linalg.cross(direction, right), -direction])
         place = (subject.rest - torch.tensor([0.0, 0.05, 0.0], device=device)) @ frame.T
         xy = (place[:, :2] / 0.9 + 0.5) * size
-        depth, _, _ = rasterize(torch.cat([xy, place[:, 2:] + 5], 1), subject.triangles, size, depth_only=True)
+        depth, _, _ = rasterize(torch.cat([xy, place[:, 2:] + 5], 1), casting, size, depth_only=True)
         at = xy.long().clamp(0, size - 1)
         bias = torch.where(strand, 0.010, 0.0035)
         free = (place[:, 2] + 5 - bias <= depth[at[:, 1], at[:, 0]]).float()
