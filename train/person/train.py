@@ -35,6 +35,7 @@ def options():
     parser.add_argument("--baseline-steps", type=int, default=2500)
     parser.add_argument("--seconds", type=float, default=240, help="of the main stage at most; the learning rates fall over it")
     parser.add_argument("--baseline-seconds", type=float, default=110)
+    parser.add_argument("--warp-seconds", type=float, default=35, help="of the warp network alone, on points of the sweater")
     return parser.parse_args()
 
 
@@ -165,14 +166,19 @@ class Scene:
         return front + (1 - front[..., 3:]) * layer
 
 
-def anchors_of(subject, scene, count, generator):
-    """Points of the sweater that the canonical frame shows, spread out (farthest first)."""
+def sweater_points(subject, scene):
+    """Middles of the sweater's triangles that the canonical frame shows."""
     _, _, _, triangle, _ = render(subject, CAMERA, scene.data["weights"][0], scene.data["turns"][0], scene.data["shift"][0], scene.size, 1)
     shown = triangle.reshape(-1)
     shown = shown[shown >= 0].unique()
     shown = shown[subject.material[shown] == KNIT]
     corner = subject.triangles[shown]
-    position, skin = subject.rest[corner].mean(1), subject.skin[corner].mean(1)
+    return {"position": subject.rest[corner].mean(1), "skin": subject.skin[corner].mean(1)}
+
+
+def anchors_of(points, count, generator):
+    """Points that are spread out (farthest first)."""
+    position, skin = points["position"], points["skin"]
     chosen = [int(torch.randint(len(position), (1,), generator=generator))]
     distance = torch.full((len(position),), torch.inf, device=position.device)
     for _ in range(min(count, len(position)) - 1):
@@ -188,16 +194,40 @@ def rate(optimizer, share):
         group["lr"] = group["base"] * factor
 
 
-def train_person(scene, state, args, clock, save):
+def warp_error(scene, body, points, targets, i, count):
+    """Mean squared way, pixels, between where the warp takes points of frame i and their place in the texture."""
+    chosen = torch.randint(len(targets), (count,), device=scene.device)
+    seen = scene.place(i, points["position"][chosen], points["skin"][chosen])
+    error = seen + body.displace(seen, scene.condition(body, i)) - targets[chosen]
+    return (error * scene.size).pow(2).sum(1).mean()
+
+
+def train_warp(scene, body, points, seconds):
+    """The warp alone, before pictures: a texture of fine stitches gives no way to a warp that is off by more than a stitch."""
+    targets = scene.place(0, points["position"], points["skin"])
+    optimizer = torch.optim.Adam([{"params": body.warp.parameters(), "lr": 1e-3, "base": 1e-3}])
+    began, step, error = time.time(), 0, torch.tensor(0.0)
+    while time.time() - began < seconds:
+        rate(optimizer, (time.time() - began) / seconds)
+        chosen = [scene.train[int(i)] for i in torch.randint(len(scene.train), (4,))]
+        error = sum(warp_error(scene, body, points, targets, i, 2048) for i in chosen) / len(chosen)
+        optimizer.zero_grad(set_to_none=True)
+        error.backward()
+        optimizer.step()
+        step += 1
+    print(f"warp {step} steps, {error.sqrt().item():.3f} px", flush=True)
+
+
+def train_person(scene, state, points, args, clock, save):
     """Head splats and body together."""
-    splats, body, anchors = state["splats"], state["body"], state["anchors"]
+    splats, body = state["splats"], state["body"]
     generator = torch.Generator().manual_seed(17)
-    targets = scene.place(0, anchors["position"], anchors["skin"])
+    targets = scene.place(0, points["position"], points["skin"])
     grid = scene.grid()
     head_optimizer = splat_optimizer(splats)
     textures = [body.coarse, body.latents]
     networks = [*body.warp.parameters(), *body.fine.parameters()]
-    body_optimizer = torch.optim.Adam([{"params": textures, "lr": 1e-2, "base": 1e-2}, {"params": networks, "lr": 1e-3, "base": 1e-3}])
+    body_optimizer = torch.optim.Adam([{"params": textures, "lr": 6e-3, "base": 6e-3}, {"params": networks, "lr": 4e-4, "base": 4e-4}])
     for name, optimizer in (("head_optimizer", head_optimizer), ("body_optimizer", body_optimizer)):
         if name in state:
             optimizer.load_state_dict(state.pop(name))
@@ -216,13 +246,12 @@ def train_person(scene, state, args, clock, save):
         texture, alpha, du = body(grid, condition, fine=share > 0.2)
         image = scene.under(front, texture, alpha)
         truth = torch.cat([rgb, head + mask], 2)
-        seen = scene.place(i, anchors["position"], anchors["skin"])
         loss = ((image - truth) ** 2).mean() * 6 + (image - truth).abs().mean() + 0.1 * structure(image[..., :3], truth[..., :3])
         loss = loss + 0.5 * (front[..., 3:] - head).abs().mean()
         layer = F.pad(alpha.reshape(-1, scene.size, 1), (0, 0, 0, 0, scene.top, 0))
         # Under the head the body's alpha is free.
         loss = loss + 0.5 * ((layer - mask).abs() * (1 - head)).mean()
-        loss = loss + (max(0.1, 1 - 3 * share)) * 10 * (seen + body.displace(seen, condition) - targets).pow(2).mean() + 0.0025 * du.pow(2).mean()
+        loss = loss + 0.02 * warp_error(scene, body, points, targets, i, 4096) + 0.0025 * du.pow(2).mean()
         loss = loss + 200 * (splats["position"] - splats["base"]).pow(2).sum(1).mean() + 0.02 * (splats["scale"].exp() - 0.012).clamp(min=0).sum(1).mean()
         head_optimizer.zero_grad(set_to_none=True)
         body_optimizer.zero_grad(set_to_none=True)
@@ -456,8 +485,12 @@ def main():
     write_png(args.out / "frames.png", torch.cat([show(scene, i) for i in (0, len(scene.train) // 3, len(scene.train) // 2)], 1))
     state = start(subject, scene, args, args.out)
     save = lambda s: write_state(args.out, s | {"morphs": s["splats"]["morphs"]})
+    points = sweater_points(subject, scene)
+    if not state["warped"]:
+        train_warp(scene, state["body"], points, args.warp_seconds)
+        state["warped"] = True
     if not state["done"]:
-        train_person(scene, state, args, clock, save)
+        train_person(scene, state, points, args, clock, save)
     if state["done"] and not state["torso_done"]:
         train_baseline(scene, state, args, clock, save)
     finish(scene, state, args, subject, time.time() - began)
@@ -468,8 +501,9 @@ def start(subject, scene, args, folder):
     body = Body(args.size, max(4, args.size * 50 // 512)).to(scene.device)
     shown = scene.data["shown"]
     with torch.no_grad():
+        points = sweater_points(subject, scene)
         state = {"splats": seed_splats(subject, shown, args.splats, False, generator), "torso": seed_splats(subject, shown, args.body_splats, True, generator),
-                 "anchors": anchors_of(subject, scene, 1024, generator), "body": body, "step": 0, "seconds": 0.0, "torso_step": 0, "torso_seconds": 0.0,
+                 "anchors": anchors_of(points, 1024, generator), "body": body, "warped": False, "step": 0, "seconds": 0.0, "torso_step": 0, "torso_seconds": 0.0,
                  "done": False, "torso_done": False, "log": []}
         initial_colors(scene, state["splats"], 3)
         initial_colors(scene, state["torso"], 4)
