@@ -36,6 +36,7 @@ def options():
     parser.add_argument("--seconds", type=float, default=240, help="of the main stage at most; the learning rates fall over it")
     parser.add_argument("--baseline-seconds", type=float, default=110)
     parser.add_argument("--warp-seconds", type=float, default=35, help="of the warp network alone, on points of the sweater")
+    parser.add_argument("--warp-points", type=int, default=2048, help="of each of four frames a step")
     return parser.parse_args()
 
 
@@ -202,15 +203,16 @@ def warp_error(scene, body, points, targets, i, count):
     return (error * scene.size).pow(2).sum(1).mean()
 
 
-def train_warp(scene, body, points, seconds):
+def train_warp(scene, body, points, args):
     """The warp alone, before pictures: a texture of fine stitches gives no way to a warp that is off by more than a stitch."""
     targets = scene.place(0, points["position"], points["skin"])
     optimizer = torch.optim.Adam([{"params": body.warp.parameters(), "lr": 1e-3, "base": 1e-3}])
+    seconds = args.warp_seconds
     began, step, error = time.time(), 0, torch.tensor(0.0)
     while time.time() - began < seconds:
         rate(optimizer, (time.time() - began) / seconds)
         chosen = [scene.train[int(i)] for i in torch.randint(len(scene.train), (4,))]
-        error = sum(warp_error(scene, body, points, targets, i, 2048) for i in chosen) / len(chosen)
+        error = sum(warp_error(scene, body, points, targets, i, args.warp_points) for i in chosen) / len(chosen)
         optimizer.zero_grad(set_to_none=True)
         error.backward()
         optimizer.step()
@@ -487,7 +489,7 @@ def main():
     save = lambda s: write_state(args.out, s | {"morphs": s["splats"]["morphs"]})
     points = sweater_points(subject, scene)
     if not state["warped"]:
-        train_warp(scene, state["body"], points, args.warp_seconds)
+        train_warp(scene, state["body"], points, args)
         state["warped"] = True
     if not state["done"]:
         train_person(scene, state, points, args, clock, save)
