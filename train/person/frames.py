@@ -40,6 +40,9 @@ def poses(subject, track_path, count, seed=5):
     turns[:, 2] = torch.stack([wave(0.08), wave(0.17), wave(0.05)], 1)
     turns[:, 3] = torch.stack([wave(0.09), wave(0.19), wave(0.06)], 1)
     shift = torch.stack([wave(0.014), wave(0.006), wave(0.012)], 1)
+    # From time to time the whole person turns away, so that an orbit finds hair and ears that were learnt; the head alone learns from these.
+    away = (torch.arange(count) % 8 == 5) & (torch.arange(count) > 0)
+    turns[away, 0, 1] = (random(int(away.sum())) * 0.9 + 0.25) * (random(int(away.sum())) < 0.5).float().mul(2).sub(1)
     weights[0], turns[0], shift[0] = 0, 0, 0
     return weights, turns, shift
 

@@ -131,12 +131,14 @@ class Scene:
         self.view = view_of(CAMERA, size, subject.device)
         self.eye = torch.tensor(CAMERA["position"], device=subject.device)
         self.count = len(data["weights"])
-        self.test = list(range(9, self.count, 14))
-        self.train = [i for i in range(self.count) if i not in set(self.test)]
+        self.away = [i for i in range(self.count) if data["turns"][i, 0, 1] != 0]
+        front = [i for i in range(self.count) if i not in set(self.away)]
+        self.test = front[9::13]
+        self.train = [i for i in front if i not in set(self.test)]
         self.matrices = torch.stack([skin_matrices(t, s) for t, s in zip(data["turns"], data["shift"])])
         marks = torch.tensor(LANDMARKS, device=subject.device)
         self.marks = [self.place(i, marks, skin_weights(marks)) for i in range(self.count)]
-        body = data["pictures"][:, :, :, 4].amax(0).amax(1) > 0
+        body = data["pictures"][self.train + self.test][:, :, :, 4].amax(0).amax(1) > 0
         self.top = max(0, int(body.nonzero()[0]) - 4)
 
     def place(self, i, points, skin):
@@ -241,6 +243,13 @@ def train_person(scene, state, points, args, clock, save):
             break
         rate(head_optimizer, share)
         rate(body_optimizer, share)
+        if scene.away and state["step"] % 5 == 2:
+            loss = away_loss(scene, splats, scene.away[int(torch.randint(len(scene.away), (1,), generator=generator))])
+            head_optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            head_optimizer.step()
+            state["step"] += 1
+            continue
         i = scene.train[int(torch.randint(len(scene.train), (1,), generator=generator))]
         rgb, head, mask = scene.frame(i)
         front = scene.splats(splats, i)
@@ -254,7 +263,7 @@ def train_person(scene, state, points, args, clock, save):
         # Under the head the body's alpha is free.
         loss = loss + 0.5 * ((layer - mask).abs() * (1 - head)).mean()
         loss = loss + 0.02 * warp_error(scene, body, points, targets, i, 4096) + 0.0025 * du.pow(2).mean()
-        loss = loss + 200 * (splats["position"] - splats["base"]).pow(2).sum(1).mean() + 0.02 * (splats["scale"].exp() - 0.012).clamp(min=0).sum(1).mean()
+        loss = loss + held(splats)
         head_optimizer.zero_grad(set_to_none=True)
         body_optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -274,6 +283,19 @@ def train_person(scene, state, points, args, clock, save):
             saved = now
     state["head_optimizer"], state["body_optimizer"] = head_optimizer.state_dict(), body_optimizer.state_dict()
     save(state)
+
+
+def away_loss(scene, splats, i):
+    """A frame of the person turned away: the head's part of it alone."""
+    rgb, head, mask = scene.frame(i)
+    truth = torch.cat([rgb * head / (head + mask).clamp(min=1e-3), head], 2)
+    image = scene.splats(splats, i)
+    return ((image - truth) ** 2).mean() * 6 + (image - truth).abs().mean() + held(splats)
+
+
+def held(splats):
+    """Splats stay near the surface that carries them, and small."""
+    return 200 * (splats["position"] - splats["base"]).pow(2).sum(1).mean() + 0.02 * (splats["scale"].exp() - 0.012).clamp(min=0).sum(1).mean()
 
 
 def respawn(splats, optimizer, share, generator):
@@ -339,6 +361,14 @@ def train_baseline(scene, state, args, clock, save):
             saved = now
     state["torso_optimizer"] = optimizer.state_dict()
     save(state)
+
+
+@torch.no_grad()
+def clean_alpha(scene, body):
+    """Traces of alpha where no body is become none, and nearly whole alpha whole."""
+    alpha = body.coarse[3]
+    alpha.copy_(((alpha - 0.04) / 0.92).clamp(0, 1))
+    alpha[: max(0, body.pad + scene.top - 2)] = 0
 
 
 @torch.no_grad()
@@ -536,6 +566,7 @@ def show(scene, i):
 
 
 def finish(scene, state, args, subject, seconds):
+    clean_alpha(scene, state["body"])
     baked = bake(scene, state["body"], state["anchors"])
     figures = evaluate(scene, state, baked, args.out)
     figures |= {"steps": state["step"], "seconds": round(state["seconds"]), "torso steps": state["torso_step"], "torso seconds": round(state["torso_seconds"]),
