@@ -37,6 +37,8 @@ def options():
     parser.add_argument("--baseline-seconds", type=float, default=110)
     parser.add_argument("--warp-seconds", type=float, default=35, help="of the warp network alone, on points of the sweater")
     parser.add_argument("--warp-points", type=int, default=2048, help="of each of four frames a step")
+    parser.add_argument("--apart", action="store_true", help="without a GPU: head at half the size and body by samples of pixels, one after the other")
+    parser.add_argument("--body-pixels", type=int, default=6144, help="of a step with --apart")
     return parser.parse_args()
 
 
@@ -127,7 +129,7 @@ class Scene:
     """Frames, camera and what a frame's pose means for splats and body."""
 
     def __init__(self, subject, data, size):
-        self.data, self.size, self.device = data, size, subject.device
+        self.subject, self.data, self.size, self.device = subject, data, size, subject.device
         self.view = view_of(CAMERA, size, subject.device)
         self.eye = torch.tensor(CAMERA["position"], device=subject.device)
         self.count = len(data["weights"])
@@ -283,6 +285,64 @@ def train_person(scene, state, points, args, clock, save):
             saved = now
     state["head_optimizer"], state["body_optimizer"] = head_optimizer.state_dict(), body_optimizer.state_dict()
     save(state)
+
+
+def halved(scene):
+    """The same frames at half the size."""
+    pictures = torch.stack([F.avg_pool2d(p.permute(2, 0, 1).float(), 2).round().byte().permute(1, 2, 0) for p in scene.data["pictures"]])
+    return Scene(scene.subject, scene.data | {"pictures": pictures}, scene.size // 2)
+
+
+def train_apart(scene, state, points, args, clock, save):
+    """Head and body one after the other, each for half the time, at a cost that a CPU can pay: the head's splats on halved frames, the body on
+    samples of pixels that the head does not cover."""
+    train_samples(scene, state, points, args, clock, args.seconds * 0.3)
+    save(state)
+    train_head(halved(scene), state, args, clock, args.seconds * 0.7)
+    state["done"] = True
+    save(state)
+
+
+def train_samples(scene, state, points, args, clock, seconds):
+    body = state["body"]
+    targets = scene.place(0, points["position"], points["skin"])
+    optimizer = torch.optim.Adam([{"params": [body.coarse, body.latents], "lr": 6e-3, "base": 6e-3},
+                                  {"params": [*body.warp.parameters(), *body.fine.parameters()], "lr": 4e-4, "base": 4e-4}])
+    grid, began, step = scene.grid(), time.time(), 0
+    while time.time() - began < seconds and not clock.over():
+        share = (time.time() - began) / seconds
+        rate(optimizer, share)
+        i = scene.train[int(torch.randint(len(scene.train), (1,)))]
+        chosen = torch.randint(len(grid), (args.body_pixels,), device=scene.device)
+        rgb, head, mask = (x.reshape(-1, x.shape[2])[scene.top * scene.size :][chosen] for x in scene.frame(i))
+        texture, alpha, _ = body(grid[chosen], scene.condition(body, i), fine=share > 0.2)
+        truth = torch.cat([rgb, mask], 1)
+        error = (torch.cat([texture * alpha, alpha], 1) - truth) * (1 - head)
+        loss = error.abs().mean() + 6 * error.pow(2).mean() + 0.02 * warp_error(scene, body, points, targets, i, args.warp_points)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        step += 1
+    state["body_steps"] = step
+    print(f"body {step} steps, loss {loss.item():.4f}", flush=True)
+
+
+def train_head(scene, state, args, clock, seconds):
+    optimizer, generator = splat_optimizer(state["splats"]), torch.Generator().manual_seed(31)
+    began = time.time()
+    frames_used = scene.train + scene.away
+    while time.time() - began < seconds and not clock.over():
+        share = (time.time() - began) / seconds
+        rate(optimizer, share)
+        loss = away_loss(scene, state["splats"], frames_used[int(torch.randint(len(frames_used), (1,)))])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        state["step"] += 1
+        if state["step"] % 50 == 0:
+            print(f"head {state['step']} steps, {time.time() - began:.0f} s, loss {loss.item():.4f}", flush=True)
+            respawn(state["splats"], optimizer, share, generator)
+    state["seconds"] += args.seconds
 
 
 def away_loss(scene, splats, i):
@@ -511,7 +571,10 @@ def main():
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.no_grad():
         subject = Subject(args.mesh, device, args.strands, args.occlusion)
-        data = frames.make(subject, args.track, args.frames, args.size, args.over)
+        cache = args.out / f"frames-{args.frames}-{args.size}.pt"
+        data = to(torch.load(cache, weights_only=True), device) if cache.exists() else frames.make(subject, args.track, args.frames, args.size, args.over)
+        if args.apart and not cache.exists():
+            torch.save(data, cache)
         scene = Scene(subject, data, args.size)
     print(f"{args.frames} frames of {args.size} px, {len(subject.triangles)} triangles: {time.time() - began:.0f} s", flush=True)
     write_png(args.out / "frames.png", torch.cat([show(scene, i) for i in (0, len(scene.train) // 3, len(scene.train) // 2)], 1))
@@ -522,9 +585,9 @@ def main():
         train_warp(scene, state["body"], points, args)
         state["warped"] = True
     if not state["done"]:
-        train_person(scene, state, points, args, clock, save)
+        (train_apart if args.apart else train_person)(scene, state, points, args, clock, save)
     if state["done"] and not state["torso_done"]:
-        train_baseline(scene, state, args, clock, save)
+        train_baseline(halved(scene) if args.apart else scene, state, args, clock, save)
     finish(scene, state, args, subject, time.time() - began)
 
 
