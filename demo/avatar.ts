@@ -11,8 +11,8 @@ let runtime: Promise<Runtime> | undefined;
 let shown: { avatar: Avatar; view: AvatarView; name: string } | undefined;
 let loading: AbortController | undefined;
 
-/** Opens splats in place of what is shown. A newer call wins over an older one. */
-async function open(source: Blob | string, name: string): Promise<void> {
+/** Opens splats in place of what is shown; no source means the avatar that comes along. A newer call wins over an older one. */
+async function open(source: Blob | string | undefined, name: string): Promise<void> {
   loading?.abort();
   const mine = new AbortController();
   loading = mine;
@@ -125,9 +125,9 @@ function setUpBackground(): void {
 
 setUpFiles();
 setUpBackground();
+byId('person').addEventListener('click', () => void open(undefined, 'A person'));
+byId('rose').addEventListener('click', () => void open(roseWindow(), 'Rose window'));
 byId('home').addEventListener('click', () => shown?.view.setCamera(null));
 byId('picture').addEventListener('click', () => savePicture().catch(showError));
 const source = new URLSearchParams(location.search).get('src');
-void (source
-  ? open(source, source.split('/').at(-1) ?? source)
-  : open(roseWindow(), 'Rose window'));
+void (source ? open(source, source.split('/').at(-1) ?? source) : open(undefined, 'A person'));

@@ -11,8 +11,17 @@ function redSplat(): number[] {
   return [...file];
 }
 
-test('the avatar page shows its own scene, and the keyboard turns it', async ({ page }) => {
+test('the avatar page shows the avatar that comes along, with its rig', async ({ page }) => {
   await page.goto('/avatar.html');
+  await expect(page.getByRole('heading', { name: 'A person' })).toBeVisible();
+  await expect(page.locator('#stats')).toContainText('22,878 splats', { timeout: 40_000 });
+  await expect(page.locator('#facts')).toContainText('51 expressions · 4 clips');
+  await expect(page.locator('#error')).toBeHidden();
+});
+
+test('the avatar page shows a scene, and the keyboard turns it', async ({ page }) => {
+  await page.goto('/avatar.html');
+  await page.getByRole('button', { name: 'Rose window' }).click();
   await expect(page.getByRole('heading', { name: 'Rose window' })).toBeVisible();
   const picture = page.getByRole('img', { name: /Rose window/ });
   await expect(page.locator('#stats')).toContainText('splats', { timeout: 40_000 });
@@ -25,7 +34,6 @@ test('the avatar page shows its own scene, and the keyboard turns it', async ({ 
 
 test('a file that is none is told with what to do', async ({ page }) => {
   await page.goto('/avatar.html');
-  await expect(page.getByRole('heading', { name: 'Rose window' })).toBeVisible();
   await page
     .locator('#file')
     .setInputFiles({ name: 'page.ply', mimeType: '', buffer: Buffer.from('<!doctype html>') });

@@ -105,6 +105,7 @@ interface Manifest {
   /** The first is the default. */
   models: { file: string }[];
   detector?: { file: string };
+  avatar?: { file: string };
 }
 
 /** models/index.json: what comes with the library. */
@@ -116,18 +117,24 @@ function manifest(): Manifest {
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
 const modelPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
 const detectorPlaceholder = '__VITRAIL_EMBEDDED_DETECTOR_URL__';
+const avatarPlaceholder = '__VITRAIL_EMBEDDED_AVATAR_URL__';
 const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
 const splatsPlaceholder = '__VITRAIL_SPLATS_SCRIPT_URL__';
 
 function embeddedFiles(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
-  const { models, detector } = manifest();
-  const files = { model: models[0]?.file ?? null, detector: detector?.file ?? null };
+  const { models, detector, avatar } = manifest();
+  const files = {
+    model: models[0]?.file ?? null,
+    detector: detector?.file ?? null,
+    avatar: avatar?.file ?? null,
+  };
   // Each by itself: bundlers of pages that use the library copy a file that they find in such an address, not a folder.
   const urlOfFile = (file: string | null) =>
     file === null ? 'undefined' : urlOf(`models/${file}`);
   const modelUrl = urlOfFile(files.model);
   const detectorUrl = urlOfFile(files.detector);
+  const avatarUrl = urlOfFile(files.avatar);
   const visionUrl = urlOf(visionScript);
   const splatsUrl = urlOf(splatsScript);
   return {
@@ -139,6 +146,7 @@ function embeddedFiles(urlOf: UrlExpression): Plugin {
 export const embeddedUrls = {
   model: ${this.environment.mode === 'dev' ? modelUrl : modelPlaceholder},
   detector: ${this.environment.mode === 'dev' ? detectorUrl : detectorPlaceholder},
+  avatar: ${this.environment.mode === 'dev' ? avatarUrl : avatarPlaceholder},
 };
 export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};
 export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};`;
@@ -148,6 +156,7 @@ export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : spl
         ? code
             .replaceAll(modelPlaceholder, modelUrl)
             .replaceAll(detectorPlaceholder, detectorUrl)
+            .replaceAll(avatarPlaceholder, avatarUrl)
             .replaceAll(visionPlaceholder, visionUrl)
             .replaceAll(splatsPlaceholder, splatsUrl)
         : null,

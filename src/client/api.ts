@@ -66,9 +66,9 @@ export interface Runtime extends AsyncDisposable {
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /**
    * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
-   * code for it, vitrail.splats.js, is loaded for the first one. Rejects with `model-corrupt`, `model-unsupported`, `network`.
+   * code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
    */
-  loadAvatar(source: Source, options?: LoadAvatarOptions): Promise<Avatar>;
+  loadAvatar(source?: Source, options?: LoadAvatarOptions): Promise<Avatar>;
   stats(): Promise<RuntimeStats>;
   /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
   profile(): Promise<RuntimeProfile>;

@@ -6,11 +6,11 @@ declare module 'virtual:vitrail-worker' {
 
 declare module 'virtual:vitrail-embedded' {
   /** File names of what models/index.json has first, or null where there is none. */
-  export const embeddedFiles: { model: string | null; detector: string | null };
+  export const embeddedFiles: Record<'model' | 'detector' | 'avatar', string | null>;
   /** Where vitrail.splats.js is: beside the script that runs. Undefined where no script has an address (SSR). */
   export const splatsPartUrl: string | undefined;
   /** Their addresses: beside the script that runs. Undefined where no script has an address (SSR). */
-  export const embeddedUrls: { model: string | undefined; detector: string | undefined };
+  export const embeddedUrls: Record<'model' | 'detector' | 'avatar', string | undefined>;
   /** The address of vitrail.vision.js, likewise. */
   export const visionScriptUrl: string | undefined;
 }

@@ -140,7 +140,10 @@ class WorkerRuntime implements Runtime {
     return new WorkerDetector(this.#connection, url, loaded);
   }
 
-  async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<Avatar> {
+  async loadAvatar(
+    source: Source = embeddedSource('avatar', this.#urls.modelsUrl),
+    options: LoadAvatarOptions = {},
+  ): Promise<Avatar> {
     const sent = wireSource(source, pageUrl());
     const partUrl = this.#urls.splatsUrl;
     if (partUrl === undefined) throw noSplatsUrl();
@@ -220,6 +223,7 @@ function embeddedSource(
       'loadDetector',
       'a .safetensors file that train/a_yolom/export.py wrote',
     ],
+    avatar: ['avatar', 'loadAvatar', 'a URL or a File of splats'],
   }[kind];
   throw invalidArgument(
     'client/source',

@@ -1,9 +1,14 @@
-"""Writes the archive of docs/avatar-format.md from what training left: python export.py person.pt expression-track.json ../../models/vitrail-person.zip"""
+"""Writes the archive of docs/avatar-format.md from what training left:
 
+python export.py work/person.pt expression-track.json ../../models/vitrail-person.zip [--body-splats work/state-torso.pt]
+
+With --body-splats the baseline's splats of the torso follow the head's in offset.ply and skin.glb, for a runtime that does not draw the texture.
+"""
+
+import argparse
 import io
 import json
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +91,7 @@ def kept_splats(person):
     shown = torch.sigmoid(splats["opacity"]) >= LEAST_OPACITY
     place = torch.full((len(shown),), -1, dtype=torch.int64)
     place[shown] = torch.arange(int(shown.sum()))
-    kept = {name: value[shown].float() for name, value in splats.items() if name != "morphs"}
+    kept = {name: value[shown].float() for name, value in splats.items() if name not in ("morphs", "base")}
     index = place[sparse["splat"].long()]
     morphs = {}
     for number, name in enumerate(person["morph_names"]):
@@ -96,7 +101,7 @@ def kept_splats(person):
     return kept, morphs
 
 
-def body_file(person, name):
+def body_file(person, name, splats):
     anchors, baked, body = person["anchors"], person["baked"], dict(person["body"])
     kept = baked["kept"]
     joints, weights = top4(anchors["skin"][kept])
@@ -108,7 +113,7 @@ def body_file(person, name):
                "landmarks.weights": single(mark_weights)}
     body["coarse"] = (body["coarse"].float().clamp(0, 1) * 255).round() / 255
     tensors |= {key: value.detach().numpy().astype(np.float16) for key, value in body.items()}
-    return safetensors(tensors, body_metadata(person["size"], person["pad"], name))
+    return safetensors(tensors, body_metadata(person["size"], person["pad"], name) | {"bodySplats": str(splats)})
 
 
 def texture_file(texture):
@@ -120,20 +125,39 @@ def texture_file(texture):
     return file.getvalue()
 
 
-def main(source, track, target):
-    person = torch.load(source, weights_only=True, map_location="cpu")
+def with_body(splats, path):
+    """Head's splats and after them the torso's; how many these are."""
+    torso = torch.load(path, weights_only=True, map_location="cpu")["torso"]
+    shown = torch.sigmoid(torso["opacity"]) >= LEAST_OPACITY
+    joined = {name: torch.cat([value, torso[name][shown].float()]) for name, value in splats.items()}
+    return joined, int(shown.sum())
+
+
+def options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("person", type=Path)
+    parser.add_argument("track", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--body-splats", type=Path)
+    return parser.parse_args()
+
+
+def main():
+    args = options()
+    person = torch.load(args.person, weights_only=True, map_location="cpu")
     splats, morphs = kept_splats(person)
+    splats, body = with_body(splats, args.body_splats) if args.body_splats else (splats, 0)
     joints, weights = top4(splats["skin"])
     files = {"offset.ply": ply(columns(splats)), "skin.glb": skin_glb(splats["position"].numpy(), JOINTS, joints, weights, morphs),
-             "animation.glb": animation_glb(JOINTS, clips(track)), "body.safetensors": body_file(person, Path(target).stem),
+             "animation.glb": animation_glb(JOINTS, clips(args.track)), "body.safetensors": body_file(person, args.target.stem, body),
              "body.webp": texture_file(person["baked"]["texture"])}
-    write_zip(target, files)
-    size = Path(target).stat().st_size
-    print(f"{target}: {size} bytes, {len(splats['position'])} splats, {sum(len(i) for i, _ in morphs.values())} deltas,",
-          {name: len(content) for name, content in files.items()})
+    write_zip(args.target, files)
+    size = args.target.stat().st_size
+    print(f"{args.target}: {size} bytes, {len(splats['position']) - body} splats of the head, {body} of the body,",
+          f"{sum(len(i) for i, _ in morphs.values())} deltas,", {name: len(content) for name, content in files.items()})
     if size > LIMIT:
         raise SystemExit(f"The archive has {size} bytes; {LIMIT} are the limit.")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -62,7 +62,36 @@ def make(subject, track_path, count, size, over):
         camera = side_view(angle)
         _, _, _, triangle, _ = render(subject, camera, weights[0], turns[0], shift[0], size, over)
         shown += torch.bincount(triangle.reshape(-1) + 1, minlength=len(shown)).float() * count / 20
-    return {"pictures": pictures, "weights": weights, "turns": turns, "shift": shift, "shown": shown[1:]}
+    revealed, tints = reveal(subject, size, over)
+    data = {"pictures": pictures, "weights": weights, "turns": turns, "shift": shift}
+    # They come last, where no frame is held out.
+    data = {name: torch.cat([value, revealed[name]]) for name, value in data.items()}
+    return data | {"shown": shown[1:], "tints": tints, "drawn": count}
+
+
+# What shows places that the face at rest hides: lids, teeth, the inside of lips.
+REVEALING = [{}, {"eyeBlink": 1.0}, {"eyeBlink": 0.6}, {"eyeBlink": 0.3, "jawOpen": 0.3}, {"jawOpen": 0.8}, {"mouthSmile": 0.9, "jawOpen": 0.3}, {"mouthPucker": 0.9, "eyeLookDown": 0.9}]
+
+
+def reveal(subject, size, over):
+    """Frames of revealing expressions, and the mean colour [triangles, 3] of every triangle that they show (NaN where none does)."""
+    device = subject.device
+    count = len(REVEALING)
+    weights = torch.zeros(count, len(subject.morph_names), device=device)
+    for row, expression in zip(weights, REVEALING):
+        for name, value in expression.items():
+            for k, known in enumerate(subject.morph_names):
+                row[k] = value if known in (name, name + "Left", name + "Right") else row[k]
+    turns, shift = torch.zeros(count, len(JOINTS), 3, device=device), torch.zeros(count, 3, device=device)
+    pictures = torch.zeros(count, size, size, 5, dtype=torch.uint8, device=device)
+    total = torch.zeros(len(subject.triangles) + 1, 4, device=device)
+    for i in range(count):
+        rgb, head, body, triangle, _ = render(subject, CAMERA, weights[i], turns[i], shift[i], size, over)
+        pictures[i] = (torch.cat([rgb, head[..., None], body[..., None]], 2).clamp(0, 1) * 255).round().byte()
+        whole = ((head + body) > 0.999).float()[..., None]
+        samples = torch.cat([rgb * whole, whole], 2).repeat_interleave(over, 0).repeat_interleave(over, 1).reshape(-1, 4)
+        total.index_add_(0, triangle.reshape(-1) + 1, samples)
+    return {"pictures": pictures, "weights": weights, "turns": turns, "shift": shift}, total[1:, :3] / total[1:, 3:]
 
 
 def side_view(angle):

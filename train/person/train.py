@@ -50,7 +50,7 @@ class Clock:
         return time.time() > self.end
 
 
-def seed_splats(subject, shown, count, body, generator):
+def seed_splats(subject, shown, tints, count, body, generator):
     """Splats on triangles that the frames show, `body` or head, as many as their pixels ask for; hair lies along its strands."""
     knit = subject.material == KNIT
     chance = shown.pow(0.6) * (knit if body else ~knit)
@@ -74,9 +74,10 @@ def seed_splats(subject, shown, count, body, generator):
     radius = nearest_distance(position).clamp(4e-4, 6e-3)
     hair = subject.material[pick] == HAIR
     scale = torch.stack([radius * torch.where(hair, 3.2, 0.9), radius * torch.where(hair, 0.5, 0.9), radius * 0.3], 1)
+    tint = tints[pick]
     near = torch.where(hair.to(position.device), -1, subject.nearest[corner[:, 0]])
     return {"position": position, "rotation": matrix_quaternion(frame), "scale": scale.log(), "opacity": torch.full((count,), 1.2, device=position.device),
-            "color": torch.full((count, 3), 0.45, device=position.device), "sh": torch.zeros(count, 3, 3, device=position.device),
+            "color": torch.where(tint.isnan(), torch.full_like(tint, 0.45), tint), "sh": torch.zeros(count, 3, 3, device=position.device),
             "skin": blend(subject.skin), "morphs": gather_morphs(subject, corner, bary, near >= 0), "base": position.clone()}
 
 
@@ -135,7 +136,7 @@ class Scene:
         self.count = len(data["weights"])
         self.away = [i for i in range(self.count) if data["turns"][i, 0, 1] != 0]
         front = [i for i in range(self.count) if i not in set(self.away)]
-        self.test = front[9::13]
+        self.test = [i for i in front[9::13] if i < data["drawn"]]
         self.train = [i for i in front if i not in set(self.test)]
         self.matrices = torch.stack([skin_matrices(t, s) for t, s in zip(data["turns"], data["shift"])])
         marks = torch.tensor(LANDMARKS, device=subject.device)
@@ -597,23 +598,13 @@ def start(subject, scene, args, folder):
     shown = scene.data["shown"]
     with torch.no_grad():
         points = sweater_points(subject, scene)
-        state = {"splats": seed_splats(subject, shown, args.splats, False, generator), "torso": seed_splats(subject, shown, args.body_splats, True, generator),
+        state = {"splats": seed_splats(subject, shown, scene.data["tints"], args.splats, False, generator), "torso": seed_splats(subject, shown, scene.data["tints"], args.body_splats, True, generator),
                  "anchors": anchors_of(points, 1024, generator), "body": body, "warped": False, "step": 0, "seconds": 0.0, "torso_step": 0, "torso_seconds": 0.0,
                  "done": False, "torso_done": False, "log": []}
-        initial_colors(scene, state["splats"], 3)
-        initial_colors(scene, state["torso"], 4)
         start_coarse(scene, body)
     if (folder / "state.pt").exists():
         read_state(folder, state, scene.device)
     return state
-
-
-def initial_colors(scene, splats, channel):
-    """Colours of the canonical frame where it shows the part that `channel` masks."""
-    at, _ = project(splats["position"], scene.view, scene.size)
-    pixel = (at * scene.size).long().clamp(0, scene.size - 1)
-    picture = scene.data["pictures"][0, pixel[:, 1], pixel[:, 0]].float() / 255
-    splats["color"] = torch.where(picture[:, channel : channel + 1] > 0.9, picture[:, :3], splats["color"])
 
 
 def start_coarse(scene, body):

@@ -10,7 +10,7 @@ const ElementBase: typeof HTMLElement = globalThis.HTMLElement ?? class {};
 /**
  * `<vitrail-avatar src="avatar.zip">`: splats or an avatar to look at from all sides.
  *
- * Attributes: `src`, `label` (the text alternative), `background` (`#rrggbb`; left out: transparent), `clip` (plays in a loop), `still` (no
+ * Attributes: `src` (left out: the embedded avatar), `label` (the text alternative), `background` (`#rrggbb`; left out: transparent), `clip` (plays in a loop), `still` (no
  * idle motion; a visitor who prefers reduced motion has it anyway), `worker-url`.
  * Property `avatar`: the loaded avatar, or null. Events: `vitrail-ready` (detail: its info), `vitrail-error` (detail: the VitrailError).
  * Parts: root, canvas, note, progress, error, retry.
@@ -51,9 +51,8 @@ export class VitrailAvatarElement extends ElementBase {
 
   /** Loads what `src` says; resolves when it is shown, or the failure is. */
   async load(): Promise<void> {
-    const source = this.getAttribute('src');
+    const source = this.getAttribute('src') ?? undefined;
     this.#loading?.abort();
-    if (!source) return;
     const loading = new AbortController();
     this.#loading = loading;
     await this.#closeAvatar();
@@ -71,7 +70,7 @@ export class VitrailAvatarElement extends ElementBase {
     }
   }
 
-  async #open(source: string, signal: AbortSignal): Promise<Avatar> {
+  async #open(source: string | undefined, signal: AbortSignal): Promise<Avatar> {
     const workerUrl = this.getAttribute('worker-url');
     this.#runtime ??= await createRuntime(workerUrl ? { workerUrl } : {});
     return this.#runtime.loadAvatar(source, {

@@ -8,14 +8,13 @@ export interface UseAvatarResult extends Omit<UseLoadedResult<Avatar>, 'value'> 
   avatar: Avatar | null;
 }
 
-/** Loads an avatar or splats, and frees them when the component goes or the source changes. Attach it to a canvas in an effect. */
-export function useAvatar(
-  source: Source | null | undefined,
-  options: UseAvatarOptions = {},
-): UseAvatarResult {
-  // There is no embedded avatar: no source means nothing to load.
-  const { value, ...state } = useLoaded(source ?? null, options, (runtime, from, context) =>
-    runtime.loadAvatar(from as Source, context),
+/**
+ * Loads an avatar or splats, and frees them when the component goes or the source changes. A source that is left out means the
+ * embedded avatar; null waits. Attach it to a canvas in an effect.
+ */
+export function useAvatar(source?: Source | null, options: UseAvatarOptions = {}): UseAvatarResult {
+  const { value, ...state } = useLoaded(source, options, (runtime, from, context) =>
+    runtime.loadAvatar(from, context),
   );
   return { ...state, avatar: value };
 }
