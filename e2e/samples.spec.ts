@@ -79,13 +79,14 @@ test('React in StrictMode, which mounts everything twice, loads one model in one
     await server.listen();
     let downloads = 0;
     page.on('request', (request) => {
-      if (request.url().endsWith('.gguf')) downloads += 1;
+      if (new URL(request.url()).pathname === embeddedModel) downloads += 1;
     });
     let workers = 0;
     page.on('worker', () => {
       workers += 1;
     });
-    await page.goto(`${server.resolvedUrls?.local[0]}react/`);
+    // A file so small that one request brings it.
+    await page.goto(`${server.resolvedUrls?.local[0]}react/?model=${embeddedModel}`);
     await expect(page.getByText('is ready')).toBeVisible();
     expect(workers).toBe(1);
     expect(downloads).toBe(1);
