@@ -1,7 +1,8 @@
 import { Gpu } from '../../src/gpu/gpu.ts';
+import type { GpuMatrix, Linear } from '../../src/kernels/linear.ts';
 import type { TransformerConfig } from '../../src/models/config.ts';
 import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
-import type { DecoderWeights, GpuMatrix, Linear } from '../../src/models/decoder-weights.ts';
+import type { DecoderWeights } from '../../src/models/decoder-weights.ts';
 import { rowLayout } from '../../src/quant/format.ts';
 import { quantFormat } from '../../src/quant/registry.ts';
 import type { Tier } from '../../src/types.ts';

@@ -114,12 +114,15 @@ function paramsOf<Use>(kernel: Kernel<Use>, use: Use): string {
   return `struct Params {\n${declared}\n}\nconst params = Params(${literals.join(', ')});`;
 }
 
-/** Compiles the chosen variant for a use and binds its buffers, which are named as the kernel's bindings. Recording it creates nothing. */
+/**
+ * Compiles the chosen variant for a use and binds its buffers, which are named as the kernel's bindings; those that the use has no
+ * need of may be null. Recording it creates nothing.
+ */
 export async function prepareDispatch<Use>(
   gpu: Gpu,
   kernel: Kernel<Use>,
   use: Use,
-  buffers: Readonly<Record<string, BufferRange | GPUBuffer>>,
+  buffers: Readonly<Record<string, BufferRange | GPUBuffer | null>>,
   variant: KernelVariant<Use> = chooseVariant(kernel, use, gpu.capabilities),
 ): Promise<Dispatch> {
   const label = kernelLabel(kernel, use, variant);

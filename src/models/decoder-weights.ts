@@ -1,6 +1,7 @@
 import { VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import type { GpuMatrix, Linear, LinearPart } from '../kernels/linear.ts';
 import { type QuantFormat, rowLayout } from '../quant/format.ts';
 import type {
   DecoderWeightNames,
@@ -8,31 +9,6 @@ import type {
   TransformerConfig,
   WeightSlice,
 } from './config.ts';
-
-/** A weight matrix [rows, columns] on the GPU, row-planar. */
-export interface GpuMatrix {
-  buffer: GPUBuffer;
-  format: QuantFormat;
-  rows: number;
-  columns: number;
-}
-
-/**
- * A linear map whose outputs lie side by side: one matrix where all have the same format and one buffer holds them, else one for
- * each, and several where one is larger than what a GPU binds at once.
- */
-export interface Linear {
-  parts: readonly LinearPart[];
-  rows: number;
-  columns: number;
-}
-
-export interface LinearPart {
-  matrix: GpuMatrix;
-  /** First output of this part in a token's outputs; of an embedding, its first token. */
-  yOffset: number;
-  bias: GPUBuffer | null;
-}
 
 export interface LayerWeights {
   attentionNorm: GPUBuffer;

@@ -1,22 +1,15 @@
+import { Attention } from '../attention/attention.ts';
+import { BufferSet } from '../gpu/buffer-set.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
-import { type Kernel, prepareDispatch } from '../gpu/kernel.ts';
-import { type AttentionUse, attention } from '../kernels/attention.ts';
-import { attentionCombine } from '../kernels/attention-combine.ts';
-import {
-  attentionSplit,
-  attentionSplits,
-  canSplitAttention,
-  splitFrom,
-} from '../kernels/attention-split.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
-import { headGates } from '../kernels/head-gates.ts';
-import { matmul, matrixUnsupported } from '../kernels/matmul.ts';
+import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
+import { matrixUnsupported } from '../kernels/matmul.ts';
 import { matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
 import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
-import { ropeTable } from '../kernels/rope-table.ts';
 import {
   packSampler,
   type SamplerSettings,
@@ -26,17 +19,14 @@ import {
 } from '../kernels/sample.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
-import type { RopeConfig, TransformerConfig } from './config.ts';
-import type { DecoderWeights, LayerWeights, Linear } from './decoder-weights.ts';
+import type { TransformerConfig } from './config.ts';
+import type { DecoderWeights, LayerWeights } from './decoder-weights.ts';
 
 export interface DecoderOptions {
   /** Tokens that the KV cache holds. */
   contextLength: number;
   kvCache: KvCacheFormat;
-  /**
-   * From this position on, attention of one token is cut along the context: two dispatches instead of one, but enough
-   * workgroups to fill the GPU. Default: by the adapter.
-   */
+  /** See `AttentionSettings`. */
   splitFrom?: number;
 }
 
@@ -60,11 +50,7 @@ type Buffers = Record<
   | 'state'
   | 'x'
   | 'qkv'
-  | 'queries'
-  | 'gates'
   | 'attended'
-  | 'splitOutputs'
-  | 'splitScales'
   | 'gateUp'
   | 'activated'
   | 'passNormed'
@@ -73,9 +59,7 @@ type Buffers = Record<
   | 'projected'
   | 'logits'
   | 'seen'
-  | 'sampler'
-  | 'ropeFull'
-  | 'ropeSliding',
+  | 'sampler',
   GPUBuffer
 >;
 
@@ -92,13 +76,11 @@ export class Decoder {
   readonly passRows: number;
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
-  readonly #kvCache: KvCacheFormat;
-  readonly #splitFrom: number;
+  readonly #attention: Attention;
   /** How inputs of matrix products are stored: in halves where the subgroup-matrix kernels read them. */
   readonly #inputs: 'f32' | 'f16';
+  readonly #owned: BufferSet;
   readonly #buffers: Buffers;
-  readonly #caches: { keys: GPUBuffer; values: GPUBuffer }[] = [];
-  readonly #owned: GPUBuffer[] = [];
   #bodies!: Record<Body, Dispatches>;
   /** The passes that end in a sampled token, by body and sampler: put together once, so that a step allocates nothing. */
   #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
@@ -131,35 +113,29 @@ export class Decoder {
     this.config = config;
     this.#weights = weights;
     this.contextLength = options.contextLength;
-    this.#kvCache = options.kvCache;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
     this.passRows = Math.min(passRows[kind], rowsWithin(maxActivationBytes, config));
     const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
-    this.#splitFrom = options.splitFrom ?? splitFrom(gpu.capabilities);
+    this.#owned = new BufferSet(gpu);
     try {
       this.#buffers = this.#allocate();
+      const settings = { ...options, passRows: this.passRows };
+      this.#attention = new Attention(gpu, config, settings, this.#buffers.state, this.#owned);
     } catch (thrown) {
-      this.dispose();
+      this.#owned.dispose();
       throw thrown;
     }
   }
 
   /** Bytes that hold the keys and values of the whole context. */
   get kvCacheBytes(): number {
-    return this.#caches.reduce((sum, { keys, values }) => sum + keys.size + values.size, 0);
+    return this.#attention.cacheBytes;
   }
 
   /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
   writeRopeTables(factors: ReadonlyMap<string, Float32Array>): void {
-    const { rope } = this.config;
-    const { ropeFull, ropeSliding } = this.#buffers;
-    const write = (buffer: GPUBuffer, config: RopeConfig) => {
-      const given = config.factorsTensor === null ? undefined : factors.get(config.factorsTensor);
-      this.#gpu.write(buffer, 0, ropeTable(config, this.contextLength, given));
-    };
-    write(ropeFull, rope.full);
-    if (ropeSliding !== ropeFull) write(ropeSliding, rope.sliding);
+    this.#attention.writeRopeTables(factors);
   }
 
   /** Starts a generation: the settings of the sampler and the tokens that the repetition penalty knows. */
@@ -221,7 +197,7 @@ export class Decoder {
   }
 
   dispose(): void {
-    for (const buffer of this.#owned.splice(0)) this.#gpu.destroyBuffer(buffer);
+    this.#owned.dispose();
   }
 
   #writeState(tokens: readonly number[], position: number): void {
@@ -231,7 +207,7 @@ export class Decoder {
 
   #bodyFor(rows: number, position: number): Body {
     if (rows > 1) return 'many';
-    return position >= this.#splitFrom ? 'oneFar' : 'one';
+    return this.#attention.isFar(position) ? 'oneFar' : 'one';
   }
 
   #submitSampled(bodies: readonly Body[], rows: number, greedy: boolean, staging: GPUBuffer): void {
@@ -282,19 +258,9 @@ export class Decoder {
     const heads = config.numAttentionHeads;
     const kvHeads = config.numKeyValueHeads;
     const { headDim } = config;
-    const floats = (label: string, count: number) => this.#storage(label, count * 4);
+    const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
     const inputs = (label: string, count: number) =>
-      this.#storage(label, count * (this.#inputs === 'f16' ? 2 : 4));
-    const kvBytes = this.#kvCache === 'f16' ? 2 : 4;
-    for (let layer = 0; layer < config.numHiddenLayers; layer += 1) {
-      const bytes = kvHeads * this.contextLength * headDim * kvBytes;
-      this.#caches.push({
-        keys: this.#storage(`keys ${layer}`, bytes),
-        values: this.#storage(`values ${layer}`, bytes),
-      });
-    }
-    const { full, sliding } = config.rope;
-    const ropeFull = this.#ropeBuffer(full);
+      this.#owned.storage(label, count * (this.#inputs === 'f16' ? 2 : 4));
     // What a product makes is used up before the next one begins, and so is a product's input: one buffer for each of both.
     const products = floats(
       'products',
@@ -310,44 +276,20 @@ export class Decoder {
       rows * Math.max(pad(config.hiddenSize), pad(heads * headDim)),
     );
     return {
-      state: this.#storage(
-        'state',
-        stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4,
-        GPUBufferUsage.COPY_SRC,
-      ),
+      state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
       x: floats('residual', rows * pad(config.hiddenSize)),
       qkv: products,
       gateUp: products,
       projected: products,
-      queries: floats('queries', rows * heads * headDim),
-      gates: floats('gates of heads', config.moh ? rows * heads : 0),
       attended: floats('attended', heads * headDim),
-      splitOutputs: floats('parts of attention', heads * attentionSplits * headDim),
-      splitScales: floats('scales of parts', heads * attentionSplits * 2),
       activated: floats('activated', pad(config.intermediateSize)),
       passNormed: passInputs,
       passAttended: passInputs,
       passActivated: inputs('activated of a pass', rows * pad(config.intermediateSize)),
       logits: floats('logits', config.vocabSize),
-      seen: this.#storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
-      sampler: this.#own('sampler', samplerBytes, GPUBufferUsage.UNIFORM),
-      ropeFull,
-      ropeSliding: sliding === full ? ropeFull : this.#ropeBuffer(sliding),
+      seen: this.#owned.storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
+      sampler: this.#owned.create('sampler', samplerBytes, GPUBufferUsage.UNIFORM),
     };
-  }
-
-  #ropeBuffer(config: RopeConfig): GPUBuffer {
-    return this.#storage('rope', ropeTable(config, this.contextLength).byteLength);
-  }
-
-  #storage(label: string, bytes: number, usage = 0): GPUBuffer {
-    return this.#own(label, bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | usage);
-  }
-
-  #own(label: string, bytes: number, usage: number): GPUBuffer {
-    const buffer = this.#gpu.createBuffer(label, bytes, usage | GPUBufferUsage.COPY_DST);
-    this.#owned.push(buffer);
-    return buffer;
   }
 
   async #compile(): Promise<void> {
@@ -375,23 +317,13 @@ export class Decoder {
     };
   }
 
-  #prepare<Use>(
-    kernel: Kernel<Use>,
-    use: Use,
-    buffers: Readonly<Record<string, GPUBuffer | null>>,
-  ): Promise<Dispatch> {
-    const given = Object.entries(buffers).filter(
-      (entry): entry is [string, GPUBuffer] => !!entry[1],
-    );
-    return prepareDispatch(this.#gpu, kernel, use, Object.fromEntries(given));
-  }
-
   /** One lookup for each part of the matrix: a part writes the rows of its own tokens. */
   #embed(): Promise<Dispatch>[] {
     const { parts, rows, columns } = this.#weights.embedding;
     const { state, x } = this.#buffers;
     return parts.map(({ matrix, yOffset }) =>
-      this.#prepare(
+      prepareDispatch(
+        this.#gpu,
         embedding,
         {
           format: matrix.format,
@@ -410,13 +342,13 @@ export class Decoder {
     const fused = this.#fusedQkv(layer, index);
     return [
       ...(fused ?? [
-        ...this.#vector(layer.qkv, x, qkv, { norm: layer.attentionNorm }),
+        ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
         this.#rotate(layer, index),
       ]),
-      ...this.#route(layer),
-      ...this.#attend(index, far),
+      ...this.#attention.route(layer.router, x, layer.attentionNorm),
+      ...this.#attention.one(index, far, attended),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
-        gatedHeads: true,
+        isOfHeads: true,
       }),
       ...this.#gateUpForOne(layer),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
@@ -429,7 +361,10 @@ export class Decoder {
     const norm = layer.feedForwardNorm;
     if (!both || second) {
       // Gate and up in different formats: two products, then the activation.
-      return [...this.#vector(layer.gateUp, x, gateUp, { norm }), this.#activate(activated, 'f32')];
+      const products = linearVector(this.#gpu, layer.gateUp, x, gateUp, {
+        norm: this.#normOf(norm),
+      });
+      return [...products, this.#activate(activated, 'f32')];
     }
     const use = {
       format: both.matrix.format,
@@ -439,17 +374,17 @@ export class Decoder {
       gated: this.config.hiddenAct,
     };
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm };
-    return [this.#prepare(matvec, use, buffers)];
+    return [prepareDispatch(this.#gpu, matvec, use, buffers)];
   }
 
   #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
-    const { qkv, passNormed, passAttended, gateUp, passActivated } = this.#buffers;
+    const { x, qkv, passNormed, passAttended, gateUp, passActivated } = this.#buffers;
     return [
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index),
-      ...this.#route(layer),
-      this.#attendMany(index),
+      ...this.#attention.route(layer.router, x, layer.attentionNorm),
+      ...this.#attention.many(index, passAttended, this.#inputs),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
       ...this.#matrix(layer.gateUp, passNormed, gateUp),
@@ -463,148 +398,47 @@ export class Decoder {
     return this.#norm(x, weight, passNormed, { y: this.#inputs });
   }
 
-  /** What the kernels around the cache of a layer have in common. */
-  #cacheOf(index: number): {
-    shape: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'>;
-    buffers: { k_cache: GPUBuffer; v_cache: GPUBuffer };
-    isSliding: boolean;
-    angles: RopeConfig;
-  } {
-    const { config } = this;
-    const caches = this.#caches[index];
-    if (!caches) throw new Error(`layer ${index} has no cache`);
-    const isSliding = config.slidingLayers[index] === true && config.slidingWindow !== null;
-    return {
-      shape: {
-        heads: config.numAttentionHeads,
-        kvHeads: config.numKeyValueHeads,
-        headDim: config.headDim,
-        contextLength: this.contextLength,
-        kv: this.#kvCache,
-      },
-      buffers: { k_cache: caches.keys, v_cache: caches.values },
-      isSliding,
-      angles: isSliding ? config.rope.sliding : config.rope.full,
-    };
-  }
-
   /** Norm, projection, rotation and the write into the cache at once, where the model and the adapter allow it. */
   #fusedQkv(layer: LayerWeights, index: number): Promise<Dispatch>[] | null {
-    const { shape, buffers, isSliding, angles } = this.#cacheOf(index);
-    const { state, x, queries, ropeFull, ropeSliding } = this.#buffers;
+    const { shape, buffers } = this.#attention.target(index);
+    const { state, x } = this.#buffers;
     const [part, second] = layer.qkv.parts;
     if (!part || second || layer.qNorm) return null;
     const use = {
       ...shape,
       format: part.matrix.format,
       columns: part.matrix.columns,
-      ropeDimensions: angles.dimensions,
-      interleaved: angles.interleaved,
       normEpsilon: this.config.rmsNormEps,
       bias: part.bias !== null,
     };
     if (!canFuseQkv(use)) return null;
     return [
-      this.#prepare(qkvKernel, use, {
+      prepareDispatch(this.#gpu, qkvKernel, use, {
+        ...buffers,
         state,
         x,
-        queries,
-        ...buffers,
         weights: part.matrix.buffer,
         norm_weight: layer.attentionNorm,
-        rope: isSliding ? ropeSliding : ropeFull,
         bias: part.bias,
       }),
     ];
   }
 
   /** Rotates queries and keys of a pass and fills the cache. */
-  #rotate(layer: LayerWeights, index: number): Promise<Dispatch> {
-    const { shape, buffers, isSliding, angles } = this.#cacheOf(index);
-    const { state, qkv, queries, ropeFull, ropeSliding } = this.#buffers;
-    return this.#prepare(
-      rope,
-      {
-        ...shape,
-        ropeDimensions: angles.dimensions,
-        interleaved: angles.interleaved,
-        ...(layer.qNorm && layer.kNorm ? { headNormEpsilon: this.config.rmsNormEps } : {}),
-      },
-      {
-        state,
-        qkv,
-        queries,
-        ...buffers,
-        rope: isSliding ? ropeSliding : ropeFull,
-        q_norm: layer.qNorm,
-        k_norm: layer.kNorm,
-      },
-    );
-  }
-
-  /** The gates of Mixture-of-Head attention. */
-  #route({ router, attentionNorm }: LayerWeights): Promise<Dispatch>[] {
-    const { moh, numAttentionHeads, hiddenSize, rmsNormEps } = this.config;
-    if (!moh || !router) return [];
-    const { state, x, gates } = this.#buffers;
+  #rotate({ qNorm, kNorm }: LayerWeights, index: number): Promise<Dispatch> {
+    const { shape, buffers } = this.#attention.target(index);
+    const { state, qkv } = this.#buffers;
     const use = {
-      format: router.format,
-      columns: hiddenSize,
-      sharedHeads: moh.sharedHeads,
-      routedHeads: numAttentionHeads - moh.sharedHeads,
-      active: moh.activeHeads - moh.sharedHeads,
-      epsilon: rmsNormEps,
-    };
-    const buffers = { state, weights: router.buffer, x, norm_weight: attentionNorm, gates };
-    return [this.#prepare(headGates, use, buffers)];
-  }
-
-  /** What attention needs where its heads are gated. */
-  #gated(): { use: { gated?: boolean }; buffers: { gates: GPUBuffer | null } } {
-    return this.config.moh
-      ? { use: { gated: true }, buffers: { gates: this.#buffers.gates } }
-      : { use: {}, buffers: { gates: null } };
-  }
-
-  #attentionUse(index: number): AttentionUse {
-    const { shape, isSliding } = this.#cacheOf(index);
-    return {
       ...shape,
-      scale: this.config.attentionScale,
-      window: isSliding ? (this.config.slidingWindow ?? 0) : 0,
-      ...this.#gated().use,
+      ...(qNorm && kNorm ? { headNormEpsilon: this.config.rmsNormEps } : {}),
     };
-  }
-
-  #attendMany(index: number): Promise<Dispatch> {
-    const { state, queries, passAttended } = this.#buffers;
-    const use = { ...this.#attentionUse(index), many: true, output: this.#inputs };
-    const { buffers } = this.#cacheOf(index);
-    const { buffers: gates } = this.#gated();
-    return this.#prepare(attention, use, {
-      state,
-      queries,
+    return prepareDispatch(this.#gpu, rope, use, {
       ...buffers,
-      ...gates,
-      out: passAttended,
+      state,
+      qkv,
+      q_norm: qNorm,
+      k_norm: kNorm,
     });
-  }
-
-  /** Attention of one token. */
-  #attend(index: number, far: boolean): Promise<Dispatch>[] {
-    const use = this.#attentionUse(index);
-    const { buffers: cached } = this.#cacheOf(index);
-    const { state, queries, attended, splitOutputs, splitScales } = this.#buffers;
-    const { buffers: gates } = this.#gated();
-    if (!far || !canSplitAttention(use)) {
-      const buffers = { state, queries, ...cached, ...gates, out: attended };
-      return [this.#prepare(attention, use, buffers)];
-    }
-    const parts = { split_outputs: splitOutputs, split_scales: splitScales };
-    return [
-      this.#prepare(attentionSplit, use, { state, queries, ...cached, ...parts }),
-      this.#prepare(attentionCombine, use, { ...parts, ...gates, out: attended }),
-    ];
   }
 
   /** x += linear(input), or x += norm(linear(input)) where the architecture has a norm there. */
@@ -613,69 +447,38 @@ export class Decoder {
     input: GPUBuffer,
     postNorm: GPUBuffer | null,
     form: 'vector' | 'matrix',
-    { gatedHeads = false } = {},
+    { isOfHeads = false } = {},
   ): Promise<Dispatch>[] {
     const { x, projected } = this.#buffers;
+    const heads = isOfHeads ? this.#skippableHeads() : {};
     const multiply = (y: GPUBuffer, residual: boolean) =>
       form === 'vector'
-        ? this.#vector(linear, input, y, { residual, gatedHeads })
+        ? linearVector(this.#gpu, linear, input, y, { residual, ...heads })
         : this.#matrix(linear, input, y, { residual, yStride: pad(linear.rows) });
     if (!postNorm) return multiply(x, true);
     return [...multiply(projected, false), this.#norm(projected, postNorm, x, { residual: true })];
   }
 
-  #vector(
-    linear: Linear,
-    x: GPUBuffer,
-    y: GPUBuffer,
-    {
-      norm,
-      residual = false,
-      gatedHeads = false,
-    }: { norm?: GPUBuffer; residual?: boolean; gatedHeads?: boolean },
-  ): Promise<Dispatch>[] {
-    const { headDim, rmsNormEps } = this.config;
-    const gates = gatedHeads && headDim % groupElements === 0 ? this.#gated().buffers.gates : null;
-    return linear.parts.map(({ matrix, yOffset, bias }) =>
-      this.#prepare(
-        matvec,
-        {
-          format: matrix.format,
-          rows: matrix.rows,
-          columns: matrix.columns,
-          yOffset,
-          residual,
-          bias: bias !== null,
-          ...(norm ? { normEpsilon: rmsNormEps } : {}),
-          ...(gates ? { headColumns: headDim } : {}),
-        },
-        { weights: matrix.buffer, x, y, bias, norm_weight: norm ?? null, gates },
-      ),
-    );
+  /** Heads whose columns the output projection need not read while they are off. */
+  #skippableHeads(): Pick<VectorOptions, 'heads'> {
+    const { gates } = this.#attention;
+    const { headDim } = this.config;
+    return gates && headDim % groupElements === 0 ? { heads: { gates, columns: headDim } } : {};
   }
 
+  #normOf(weight: GPUBuffer): { weight: GPUBuffer; epsilon: number } {
+    return { weight, epsilon: this.config.rmsNormEps };
+  }
+
+  /** The product for the tokens of a pass. */
   #matrix(
     linear: Linear,
     x: GPUBuffer,
     y: GPUBuffer,
-    { residual = false, yStride = linear.rows } = {},
+    more: { residual?: boolean; yStride?: number } = {},
   ): Promise<Dispatch>[] {
-    return linear.parts.map(({ matrix, yOffset, bias }) =>
-      this.#prepare(
-        matmul,
-        {
-          format: matrix.format,
-          rows: matrix.rows,
-          columns: matrix.columns,
-          x: this.#inputs,
-          yStride,
-          yOffset,
-          residual,
-          bias: bias !== null,
-        },
-        { state: this.#buffers.state, weights: matrix.buffer, x, y, bias },
-      ),
-    );
+    const { state } = this.#buffers;
+    return linearMatrix(this.#gpu, linear, x, y, { state, inputs: this.#inputs, ...more });
   }
 
   #norm(
@@ -686,7 +489,12 @@ export class Decoder {
   ): Promise<Dispatch> {
     const { hiddenSize, rmsNormEps } = this.config;
     const use = { columns: hiddenSize, epsilon: rmsNormEps, ...more };
-    return this.#prepare(rmsNorm, use, { state: this.#buffers.state, x, norm_weight: weight, y });
+    return prepareDispatch(this.#gpu, rmsNorm, use, {
+      state: this.#buffers.state,
+      x,
+      norm_weight: weight,
+      y,
+    });
   }
 
   #activate(y: GPUBuffer, storage: 'f32' | 'f16'): Promise<Dispatch> {
@@ -698,31 +506,19 @@ export class Decoder {
       yStride: pad(intermediateSize),
       y: storage,
     };
-    return this.#prepare(gatedActivation, use, { state, x: gateUp, y });
+    return prepareDispatch(this.#gpu, gatedActivation, use, { state, x: gateUp, y });
   }
 
   #lmHead(): Promise<Dispatch>[] {
     const { lmHead, finalNorm } = this.#weights;
     const { state, x, logits } = this.#buffers;
-    return lmHead.parts.map(({ matrix, yOffset }) =>
-      this.#prepare(
-        matvec,
-        {
-          format: matrix.format,
-          rows: matrix.rows,
-          columns: matrix.columns,
-          yOffset,
-          normEpsilon: this.config.rmsNormEps,
-          lastRow: true,
-        },
-        { weights: matrix.buffer, x, y: logits, norm_weight: finalNorm, state },
-      ),
-    );
+    const norm = this.#normOf(finalNorm);
+    return linearVector(this.#gpu, lmHead, x, logits, { norm, lastRow: state });
   }
 
   #sample(use: { vocabulary: number; greedy: boolean }): Promise<Dispatch> {
     const { logits, state, seen, sampler } = this.#buffers;
-    return this.#prepare(sample, use, { logits, state, seen, sampler });
+    return prepareDispatch(this.#gpu, sample, use, { logits, state, seen, sampler });
   }
 
   /** Logits of every row: made on first use, since only evaluation needs them. */
@@ -734,7 +530,7 @@ export class Decoder {
   async #createAllLogits(): Promise<{ tail: Dispatches; logits: GPUBuffer }> {
     const { vocabSize } = this.config;
     const { passNormed } = this.#buffers;
-    const logits = this.#storage('all logits', logitsRows * vocabSize * 4);
+    const logits = this.#owned.storage('all logits', logitsRows * vocabSize * 4);
     const { lmHead, finalNorm } = this.#weights;
     const prepared = [this.#normForProduct(finalNorm), ...this.#matrix(lmHead, passNormed, logits)];
     return { tail: await Promise.all(prepared), logits };

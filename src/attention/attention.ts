@@ -1,0 +1,213 @@
+import type { BufferSet } from '../gpu/buffer-set.ts';
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
+import { type AttentionUse, attention } from '../kernels/attention.ts';
+import { attentionCombine } from '../kernels/attention-combine.ts';
+import {
+  attentionSplit,
+  attentionSplits,
+  canSplitAttention,
+  splitFrom,
+} from '../kernels/attention-split.ts';
+import { headGates } from '../kernels/head-gates.ts';
+import type { GpuMatrix } from '../kernels/linear.ts';
+import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
+import type { KvCacheFormat } from '../types.ts';
+import type { MohConfig } from './moh.ts';
+
+/** What attention needs to know about a model: part of its `TransformerConfig`. */
+export interface AttentionConfig {
+  hiddenSize: number;
+  numHiddenLayers: number;
+  numAttentionHeads: number;
+  numKeyValueHeads: number;
+  headDim: number;
+  attentionScale: number;
+  rmsNormEps: number;
+  rope: { full: RopeConfig; sliding: RopeConfig };
+  slidingWindow: number | null;
+  slidingLayers: readonly boolean[];
+  moh: MohConfig | null;
+}
+
+export interface AttentionSettings {
+  /** Tokens that the KV cache holds. */
+  contextLength: number;
+  kvCache: KvCacheFormat;
+  /** Tokens of one pass at most. */
+  passRows: number;
+  /**
+   * From this position on, attention of one token is cut along the context: two dispatches instead of one, but enough
+   * workgroups to fill the GPU. Default: by the adapter.
+   */
+  splitFrom?: number;
+}
+
+/** Where a layer's projection puts queries, keys and values, and how it turns them: what `qkv` and `rope` have in common. */
+export interface ProjectionTarget {
+  shape: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'> & {
+    ropeDimensions: number;
+    interleaved: boolean;
+  };
+  buffers: Record<'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer>;
+}
+
+type Dispatches = Promise<Dispatch>[];
+
+/**
+ * The attention of all layers of a decoder, from projected queries, keys and values to the outputs of the heads: caches, the
+ * rotation's tables, routing, and the choice of kernels. Everything is allocated in the constructor; `one` and `many` give the
+ * dispatches of a layer.
+ */
+export class Attention {
+  /** The gates of a token's heads, [tokens, heads]; null where every head is on. */
+  readonly gates: GPUBuffer | null;
+  readonly #gpu: Gpu;
+  readonly #config: AttentionConfig;
+  readonly #settings: AttentionSettings;
+  readonly #splitFrom: number;
+  readonly #state: GPUBuffer;
+  readonly #queries: GPUBuffer;
+  readonly #splitOutputs: GPUBuffer;
+  readonly #splitScales: GPUBuffer;
+  readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
+  readonly #caches: readonly Record<'k_cache' | 'v_cache', GPUBuffer>[];
+
+  /** `state` is what kernels know about a pass (lib/state); `buffers` own what is allocated here. */
+  constructor(
+    gpu: Gpu,
+    config: AttentionConfig,
+    settings: AttentionSettings,
+    state: GPUBuffer,
+    buffers: BufferSet,
+  ) {
+    this.#gpu = gpu;
+    this.#config = config;
+    this.#settings = settings;
+    this.#state = state;
+    this.#splitFrom = settings.splitFrom ?? splitFrom(gpu.capabilities);
+    const { numAttentionHeads: heads, headDim } = config;
+    const floats = (label: string, count: number) => buffers.storage(label, count * 4);
+    this.#queries = floats('queries', settings.passRows * heads * headDim);
+    this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
+    this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
+    this.#splitScales = floats('scales of parts', heads * attentionSplits * 2);
+    this.#caches = Array.from({ length: config.numHiddenLayers }, (_, layer) => ({
+      k_cache: buffers.storage(`keys ${layer}`, this.#cacheBytes()),
+      v_cache: buffers.storage(`values ${layer}`, this.#cacheBytes()),
+    }));
+    const { full, sliding } = config.rope;
+    const table = (rope: RopeConfig) =>
+      buffers.storage('rope', ropeTable(rope, settings.contextLength).byteLength);
+    const fullTable = table(full);
+    this.#rope = { full: fullTable, sliding: sliding === full ? fullTable : table(sliding) };
+  }
+
+  /** Bytes that hold the keys and values of the whole context. */
+  get cacheBytes(): number {
+    return this.#caches.length * 2 * this.#cacheBytes();
+  }
+
+  /** Is a token at this position far enough into the context for the cut form of attention? */
+  isFar(position: number): boolean {
+    return position >= this.#splitFrom;
+  }
+
+  /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
+  writeRopeTables(factors: ReadonlyMap<string, Float32Array>): void {
+    const { full, sliding } = this.#config.rope;
+    const write = (buffer: GPUBuffer, config: RopeConfig) => {
+      const given = config.factorsTensor === null ? undefined : factors.get(config.factorsTensor);
+      this.#gpu.write(buffer, 0, ropeTable(config, this.#settings.contextLength, given));
+    };
+    write(this.#rope.full, full);
+    if (this.#rope.sliding !== this.#rope.full) write(this.#rope.sliding, sliding);
+  }
+
+  /** What the projection of a layer writes to. */
+  target(layer: number): ProjectionTarget {
+    const kind = this.#isSliding(layer) ? 'sliding' : 'full';
+    const { dimensions, interleaved } = this.#config.rope[kind];
+    return {
+      shape: { ...this.#shape(), ropeDimensions: dimensions, interleaved },
+      buffers: { ...this.#cacheOf(layer), queries: this.#queries, rope: this.#rope[kind] },
+    };
+  }
+
+  /** The gates of Mixture-of-Head attention, from the residual stream [tokens, hiddenSize] and the router's weights. */
+  route(router: GpuMatrix | null, x: GPUBuffer, normWeight: GPUBuffer): Dispatches {
+    const { moh, numAttentionHeads, hiddenSize, rmsNormEps } = this.#config;
+    if (!moh || !router) return [];
+    const use = {
+      format: router.format,
+      columns: hiddenSize,
+      sharedHeads: moh.sharedHeads,
+      routedHeads: numAttentionHeads - moh.sharedHeads,
+      active: moh.activeHeads - moh.sharedHeads,
+      epsilon: rmsNormEps,
+    };
+    const buffers = { weights: router.buffer, x, norm_weight: normWeight, gates: this.gates };
+    return [prepareDispatch(this.#gpu, headGates, use, { state: this.#state, ...buffers })];
+  }
+
+  /** Attention of one token into `out` [heads, headDim]; `far`: cut along the context. */
+  one(layer: number, far: boolean, out: GPUBuffer): Dispatches {
+    const use = this.#use(layer);
+    const { gates } = this;
+    const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
+    if (!far || !canSplitAttention(use)) {
+      return [prepareDispatch(this.#gpu, attention, use, { ...inputs, gates, out })];
+    }
+    const parts = { split_outputs: this.#splitOutputs, split_scales: this.#splitScales };
+    return [
+      prepareDispatch(this.#gpu, attentionSplit, use, { ...inputs, ...parts }),
+      prepareDispatch(this.#gpu, attentionCombine, use, { ...parts, gates, out }),
+    ];
+  }
+
+  /** Attention of the tokens of a pass into `out` [tokens, heads, headDim], stored as `output` says. */
+  many(layer: number, out: GPUBuffer, output: 'f32' | 'f16'): Dispatches {
+    const use = { ...this.#use(layer), many: true, output };
+    const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
+    return [prepareDispatch(this.#gpu, attention, use, { ...inputs, gates: this.gates, out })];
+  }
+
+  #shape(): Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'> {
+    const { numAttentionHeads, numKeyValueHeads, headDim } = this.#config;
+    return {
+      heads: numAttentionHeads,
+      kvHeads: numKeyValueHeads,
+      headDim,
+      contextLength: this.#settings.contextLength,
+      kv: this.#settings.kvCache,
+    };
+  }
+
+  #use(layer: number): AttentionUse {
+    const { attentionScale, slidingWindow } = this.#config;
+    return {
+      ...this.#shape(),
+      scale: attentionScale,
+      window: this.#isSliding(layer) ? (slidingWindow ?? 0) : 0,
+      ...(this.gates ? { gated: true } : {}),
+    };
+  }
+
+  #isSliding(layer: number): boolean {
+    const { slidingLayers, slidingWindow } = this.#config;
+    return slidingLayers[layer] === true && slidingWindow !== null;
+  }
+
+  #cacheOf(layer: number): Record<'k_cache' | 'v_cache', GPUBuffer> {
+    const cache = this.#caches[layer];
+    if (!cache) throw new Error(`layer ${layer} has no cache`);
+    return cache;
+  }
+
+  /** Bytes of the keys of a layer; its values take as many. */
+  #cacheBytes(): number {
+    const { numKeyValueHeads, headDim } = this.#config;
+    const { contextLength, kvCache } = this.#settings;
+    return numKeyValueHeads * contextLength * headDim * (kvCache === 'f16' ? 2 : 4);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import { prepareDispatch } from '../gpu/kernel.ts';
+import type { QuantFormat } from '../quant/format.ts';
+import { matmul } from './matmul.ts';
+import { matvec } from './matvec.ts';
+
+/** A weight matrix [rows, columns] on the GPU, row-planar. */
+export interface GpuMatrix {
+  buffer: GPUBuffer;
+  format: QuantFormat;
+  rows: number;
+  columns: number;
+}
+
+/**
+ * A linear map whose outputs lie side by side: one matrix where all have the same format and one buffer holds them, else one for
+ * each, and several where one is larger than what a GPU binds at once.
+ */
+export interface Linear {
+  parts: readonly LinearPart[];
+  rows: number;
+  columns: number;
+}
+
+export interface LinearPart {
+  matrix: GpuMatrix;
+  /** First output of this part in a token's outputs; of an embedding, its first token. */
+  yOffset: number;
+  bias: GPUBuffer | null;
+}
+
+export interface VectorOptions {
+  /** RMSNorm of the input. */
+  norm?: { weight: GPUBuffer; epsilon: number };
+  residual?: boolean;
+  /** Gates of the heads that the input lies in, `columns` wide each: columns of a head whose gate is 0 are not read. */
+  heads?: { gates: GPUBuffer; columns: number };
+  /** The state of the pass, where the input is its last row and not its only one. */
+  lastRow?: GPUBuffer;
+}
+
+/** y = W x, or y += W x, for one token. */
+export function linearVector(
+  gpu: Gpu,
+  { parts }: Linear,
+  x: GPUBuffer,
+  y: GPUBuffer,
+  { norm, residual = false, heads, lastRow }: VectorOptions = {},
+): Promise<Dispatch>[] {
+  return parts.map(({ matrix, yOffset, bias }) => {
+    const use = {
+      format: matrix.format,
+      rows: matrix.rows,
+      columns: matrix.columns,
+      yOffset,
+      residual,
+      bias: bias !== null,
+      ...(norm ? { normEpsilon: norm.epsilon } : {}),
+      ...(heads ? { headColumns: heads.columns } : {}),
+      ...(lastRow ? { lastRow: true } : {}),
+    };
+    return prepareDispatch(gpu, matvec, use, {
+      weights: matrix.buffer,
+      x,
+      y,
+      bias,
+      norm_weight: norm?.weight ?? null,
+      gates: heads?.gates ?? null,
+      state: lastRow ?? null,
+    });
+  });
+}
+
+export interface MatrixOptions {
+  /** The state of the pass: how many tokens it has. */
+  state: GPUBuffer;
+  /** How x is stored. */
+  inputs: 'f32' | 'f16';
+  residual?: boolean;
+  /** Elements from a token's outputs to the next one's; default: as many as there are. */
+  yStride?: number;
+}
+
+/** Y = X Wᵀ, or Y += X Wᵀ, for the tokens of a pass. */
+export function linearMatrix(
+  gpu: Gpu,
+  { parts, rows }: Linear,
+  x: GPUBuffer,
+  y: GPUBuffer,
+  { state, inputs, residual = false, yStride = rows }: MatrixOptions,
+): Promise<Dispatch>[] {
+  return parts.map(({ matrix, yOffset, bias }) => {
+    const use = {
+      format: matrix.format,
+      rows: matrix.rows,
+      columns: matrix.columns,
+      x: inputs,
+      yStride,
+      yOffset,
+      residual,
+      bias: bias !== null,
+    };
+    return prepareDispatch(gpu, matmul, use, { state, weights: matrix.buffer, x, y, bias });
+  });
+}
