@@ -224,5 +224,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     state.position += state.rows;
     state.rows = 1u;
     state.step += 1u;
+    state.continues = 1u;
   }
 }

@@ -22,6 +22,8 @@ export function ropeReference(
 ): { queries: Float64Array; keys: Float64Array; values: Float64Array } {
   const { heads, kvHeads, headDim, contextLength } = use;
   const cache = kvHeads * contextLength * headDim;
+  const turn = (head: Float64Array, position: number) =>
+    rotateHead(use, inputs.inverseFrequencies, head, position, inputs.magnitude);
   const queries = new Float64Array(inputs.tokens * heads * headDim);
   const keys = new Float64Array(cache).fill(Number.NaN);
   const values = new Float64Array(cache).fill(Number.NaN);
@@ -31,10 +33,10 @@ export function ropeReference(
       const base = (token * (heads + 2 * kvHeads) + head) * headDim;
       const raw = inputs.qkv.subarray(base, base + headDim);
       if (head < heads) {
-        const turned = rotate(use, inputs, normalize(use, raw, inputs.qNorm), position);
+        const turned = turn(normalize(use, raw, inputs.qNorm), position);
         queries.set(turned, (token * heads + head) * headDim);
       } else if (head < heads + kvHeads) {
-        const turned = rotate(use, inputs, normalize(use, raw, inputs.kNorm), position);
+        const turned = turn(normalize(use, raw, inputs.kNorm), position);
         keys.set(turned, ((head - heads) * contextLength + position) * headDim);
       } else {
         values.set(raw, ((head - heads - kvHeads) * contextLength + position) * headDim);
@@ -50,11 +52,13 @@ function normalize(use: RopeUse, head: Float32Array, weight: Float32Array): Floa
   return Float64Array.from(head, (value, i) => value * scale * (weight[i] ?? 0));
 }
 
-function rotate(
-  use: RopeUse,
-  { inverseFrequencies, magnitude }: RopeInputs,
+/** A head turned to a position. */
+export function rotateHead(
+  use: Pick<RopeUse, 'ropeDimensions' | 'interleaved'>,
+  inverseFrequencies: Float64Array,
   head: Float64Array,
   position: number,
+  magnitude = 1,
 ): Float64Array {
   const out = head.slice();
   for (let pair = 0; pair < use.ropeDimensions / 2; pair += 1) {

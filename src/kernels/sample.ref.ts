@@ -96,7 +96,7 @@ function toCase(
         ? greedyToken(logits, settings.repetitionPenalty, kept)
         : onlyToken(samplerDistribution(logits, settings, kept));
       const after = ring.with(step % sampledRing, token);
-      const state = Float64Array.of(position + rows, 1, step + 1, 0, token, ...after);
+      const state = Float64Array.of(position + rows, 1, step + 1, 1, token, ...after);
       const bits = Float64Array.from(seenBits(vocabulary, [...seen, token]));
       return { state: { values: state, storage: 'u32' }, seen: { values: bits, storage: 'u32' } };
     },

@@ -15,6 +15,8 @@ import { embeddingCases } from '../kernels/embedding.ref.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { gatherTokensCases } from '../kernels/gather-tokens.ref.ts';
+import { gatherTokens } from '../kernels/gather-tokens.ts';
 import { headGatesCases } from '../kernels/head-gates.ref.ts';
 import { headGates } from '../kernels/head-gates.ts';
 import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
@@ -47,6 +49,14 @@ import { ropeCases } from '../kernels/rope.ref.ts';
 import { rope } from '../kernels/rope.ts';
 import { sampleCases } from '../kernels/sample.ref.ts';
 import { sample } from '../kernels/sample.ts';
+import { selectionQueryCases } from '../kernels/selection-query.ref.ts';
+import { selectionQuery } from '../kernels/selection-query.ts';
+import { selectionScoresCases } from '../kernels/selection-scores.ref.ts';
+import { selectionScores } from '../kernels/selection-scores.ts';
+import { selectionTopCases } from '../kernels/selection-top.ref.ts';
+import { selectionTop } from '../kernels/selection-top.ts';
+import { selectionVotesCases } from '../kernels/selection-votes.ref.ts';
+import { selectionVotes } from '../kernels/selection-votes.ts';
 import { splatProjectCases } from '../kernels/splat-project.ref.ts';
 import { splatProject } from '../kernels/splat-project.ts';
 import { tileCountCases } from '../kernels/tile-count.ref.ts';
@@ -86,6 +96,11 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: rankBoxes, cases: rankBoxesCases },
   { kernel: boxOverlaps, cases: boxOverlapsCases },
   { kernel: headGates, cases: headGatesCases },
+  { kernel: selectionQuery, cases: selectionQueryCases },
+  { kernel: selectionScores, cases: selectionScoresCases },
+  { kernel: selectionVotes, cases: selectionVotesCases },
+  { kernel: selectionTop, cases: selectionTopCases },
+  { kernel: gatherTokens, cases: gatherTokensCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },
   { kernel: radixCount, cases: radixCountCases },

@@ -1,0 +1,48 @@
+import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
+import { languageShaders } from './language-shaders.ts';
+import { type SelectionUse, workingSet } from './selection-query.ts';
+
+const workgroup = 64;
+/** Components that an invocation moves. */
+const unitRows = 8;
+
+/** Fills the working set [kvHeads, initial + selected + local, headDim] and turns the queries of the pass. */
+export const gatherTokens: Kernel<SelectionUse> = defineKernel<SelectionUse>({
+  name: 'gather-tokens',
+  library: languageShaders,
+  shader: 'attention/gather-tokens',
+  params: { heads: 'u32', kv_heads: 'u32', context_length: 'u32', rope_dimensions: 'u32' },
+  paramValues: (use) => ({
+    heads: use.heads,
+    kv_heads: use.kvHeads,
+    context_length: use.contextLength,
+    rope_dimensions: use.ropeDimensions,
+  }),
+  bindings: [
+    { name: 'state', type: 'State', access: 'read' },
+    { name: 'selection', type: 'Selection', access: 'read' },
+    { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
+    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
+    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'keys', type: 'array<Stored>', access: 'read_write' },
+    { name: 'values', type: 'array<Stored>', access: 'read_write' },
+  ],
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        choices: { kv: use.kv },
+        flags: use.interleaved ? ['interleaved'] : [],
+        constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, ...workingSet(use) },
+      }),
+      workgroups: (use, rows) => {
+        const capacity = use.initial + use.selected + use.local;
+        const heads = capacity * use.kvHeads + rows * use.heads;
+        return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup));
+      },
+    },
+  ],
+  preferred: () => ['plain'],
+});
