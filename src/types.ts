@@ -32,7 +32,18 @@ export interface AttentionOptions {
    * `false` for all of them. Left out: as the model was trained. Other models take `false` alone.
    */
   moh?: MohOption;
+  /**
+   * TokenSelect: attend to the first, the last and the most asked-for tokens alone, so that long contexts are quick and may be longer
+   * than what the model was trained for. `true`: 128 first, 2,048 selected and 512 last ones, in proportion where the model was
+   * trained for less. It takes effect where `contextLength` is longer than that. Default: off.
+   */
+  tokenSelect?: TokenSelectOption;
 }
+
+/** Tokens that are attended to; `similarity`: the cosine of two queries from which on a selection is used again. */
+export type TokenSelectOption =
+  | boolean
+  | { initial?: number; local?: number; selected?: number; similarity?: number };
 
 export type MohOption = { activeHeads?: number } | false;
 

@@ -117,6 +117,7 @@ function configOf(shape: Shape): TransformerConfig {
     slidingWindow: null,
     slidingLayers: new Array<boolean>(layers).fill(false),
     moh: null,
+    tokenSelect: null,
   };
 }
 

@@ -14,6 +14,7 @@ import type { GpuMatrix } from '../kernels/linear.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MohConfig } from './moh.ts';
+import { capacityOf, TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
 export interface AttentionConfig {
@@ -28,6 +29,8 @@ export interface AttentionConfig {
   slidingWindow: number | null;
   slidingLayers: readonly boolean[];
   moh: MohConfig | null;
+  /** Null: a token attends to the whole context. */
+  tokenSelect: TokenSelectConfig | null;
 }
 
 export interface AttentionSettings {
@@ -52,6 +55,14 @@ export interface ProjectionTarget {
   buffers: Record<'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer>;
 }
 
+/** What the attention kernels of a layer read. */
+interface Source {
+  use: AttentionUse;
+  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache', GPUBuffer>;
+  /** What has to run before them. */
+  before: Dispatches;
+}
+
 type Dispatches = Promise<Dispatch>[];
 
 /**
@@ -71,6 +82,7 @@ export class Attention {
   readonly #splitOutputs: GPUBuffer;
   readonly #splitScales: GPUBuffer;
   readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
+  readonly #tokenSelect: TokenSelect | null;
   readonly #caches: readonly Record<'k_cache' | 'v_cache', GPUBuffer>[];
 
   /** `state` is what kernels know about a pass (lib/state); `buffers` own what is allocated here. */
@@ -97,6 +109,9 @@ export class Attention {
       v_cache: buffers.storage(`values ${layer}`, this.#cacheBytes()),
     }));
     const { full, sliding } = config.rope;
+    this.#tokenSelect = config.tokenSelect
+      ? new TokenSelect(gpu, config.tokenSelect, this.#rotatedShape('full'), buffers)
+      : null;
     const table = (rope: RopeConfig) =>
       buffers.storage('rope', ropeTable(rope, settings.contextLength).byteLength);
     const fullTable = table(full);
@@ -108,9 +123,11 @@ export class Attention {
     return this.#caches.length * 2 * this.#cacheBytes();
   }
 
-  /** Is a token at this position far enough into the context for the cut form of attention? */
+  /** Are there enough keys before this position for the cut form of attention? */
   isFar(position: number): boolean {
-    return position >= this.#splitFrom;
+    const { tokenSelect } = this.#config;
+    const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect)) : position;
+    return keys >= this.#splitFrom;
   }
 
   /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
@@ -124,12 +141,12 @@ export class Attention {
     if (this.#rope.sliding !== this.#rope.full) write(this.#rope.sliding, sliding);
   }
 
-  /** What the projection of a layer writes to. */
+  /** What the projection of a layer writes to. Keys that are selected from are cached before rotation. */
   target(layer: number): ProjectionTarget {
-    const kind = this.#isSliding(layer) ? 'sliding' : 'full';
-    const { dimensions, interleaved } = this.#config.rope[kind];
+    const kind = this.#kindOf(layer);
+    const shape = this.#rotatedShape(kind);
     return {
-      shape: { ...this.#shape(), ropeDimensions: dimensions, interleaved },
+      shape: this.#selects(layer) ? { ...shape, ropeDimensions: 0 } : shape,
       buffers: { ...this.#cacheOf(layer), queries: this.#queries, rope: this.#rope[kind] },
     };
   }
@@ -152,24 +169,44 @@ export class Attention {
 
   /** Attention of one token into `out` [heads, headDim]; `far`: cut along the context. */
   one(layer: number, far: boolean, out: GPUBuffer): Dispatches {
-    const use = this.#use(layer);
+    const { use, buffers, before } = this.#source(layer);
     const { gates } = this;
-    const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
     if (!far || !canSplitAttention(use)) {
-      return [prepareDispatch(this.#gpu, attention, use, { ...inputs, gates, out })];
+      return [...before, prepareDispatch(this.#gpu, attention, use, { ...buffers, gates, out })];
     }
     const parts = { split_outputs: this.#splitOutputs, split_scales: this.#splitScales };
     return [
-      prepareDispatch(this.#gpu, attentionSplit, use, { ...inputs, ...parts }),
+      ...before,
+      prepareDispatch(this.#gpu, attentionSplit, use, { ...buffers, ...parts }),
       prepareDispatch(this.#gpu, attentionCombine, use, { ...parts, gates, out }),
     ];
   }
 
   /** Attention of the tokens of a pass into `out` [tokens, heads, headDim], stored as `output` says. */
   many(layer: number, out: GPUBuffer, output: 'f32' | 'f16'): Dispatches {
-    const use = { ...this.#use(layer), many: true, output };
+    const { use, buffers, before } = this.#source(layer);
+    const { gates } = this;
+    const forMany = { ...use, many: true, output };
+    return [...before, prepareDispatch(this.#gpu, attention, forMany, { ...buffers, gates, out })];
+  }
+
+  /** The caches themselves, or the working set of what is selected from them. */
+  #source(layer: number): Source {
+    const { attentionScale, slidingWindow } = this.#config;
+    const use = {
+      ...this.#shape(),
+      scale: attentionScale,
+      window: this.#kindOf(layer) === 'sliding' ? (slidingWindow ?? 0) : 0,
+      ...(this.gates ? { gated: true } : {}),
+    };
     const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
-    return [prepareDispatch(this.#gpu, attention, use, { ...inputs, gates: this.gates, out })];
+    const select = this.#selects(layer) ? this.#tokenSelect : null;
+    if (!select) return { use, buffers: inputs, before: [] };
+    return {
+      use: { ...use, contextLength: capacityOf(select.config) },
+      buffers: { queries: this.#queries, ...select.workingSet(layer) },
+      before: select.dispatches(layer, { ...inputs, rope: this.#rope.full }),
+    };
   }
 
   #shape(): Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'> {
@@ -183,19 +220,19 @@ export class Attention {
     };
   }
 
-  #use(layer: number): AttentionUse {
-    const { attentionScale, slidingWindow } = this.#config;
-    return {
-      ...this.#shape(),
-      scale: attentionScale,
-      window: this.#isSliding(layer) ? (slidingWindow ?? 0) : 0,
-      ...(this.gates ? { gated: true } : {}),
-    };
+  #rotatedShape(kind: 'full' | 'sliding'): ProjectionTarget['shape'] {
+    const { dimensions, interleaved } = this.#config.rope[kind];
+    return { ...this.#shape(), ropeDimensions: dimensions, interleaved };
   }
 
-  #isSliding(layer: number): boolean {
+  #kindOf(layer: number): 'full' | 'sliding' {
     const { slidingLayers, slidingWindow } = this.#config;
-    return slidingLayers[layer] === true && slidingWindow !== null;
+    return slidingLayers[layer] === true && slidingWindow !== null ? 'sliding' : 'full';
+  }
+
+  /** A sliding window is short as it is. */
+  #selects(layer: number): boolean {
+    return this.#tokenSelect !== null && this.#kindOf(layer) === 'full';
   }
 
   #cacheOf(layer: number): Record<'k_cache' | 'v_cache', GPUBuffer> {

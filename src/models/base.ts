@@ -59,6 +59,7 @@ export function baseConfig(
     slidingWindow: null,
     slidingLayers: new Array<boolean>(numHiddenLayers).fill(false),
     moh: mohConfig(header, numAttentionHeads),
+    tokenSelect: null,
   };
 }
 

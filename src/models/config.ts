@@ -1,4 +1,5 @@
 import type { MohConfig } from '../attention/moh.ts';
+import type { TokenSelectConfig } from '../attention/token-select.ts';
 import type { ModelHeader } from '../formats/header.ts';
 import type { RopeConfig } from '../kernels/rope-table.ts';
 
@@ -37,6 +38,8 @@ export interface TransformerConfig {
   slidingLayers: boolean[];
   /** Mixture-of-Head attention; null: every query head is on. */
   moh: MohConfig | null;
+  /** Tokens that are attended to are selected (full layers); null: all are. */
+  tokenSelect: TokenSelectConfig | null;
 }
 
 /** The role of a weight in the decoder. `layers[i]` holds those of block i. */

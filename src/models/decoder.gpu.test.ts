@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
-import { sampledRing, sampledTokens } from '../kernels/sample.ts';
 import { fetchData, fetchFile, hasData } from '../testing/data.ts';
+import { greedyTokens } from '../testing/greedy-tokens.ts';
 import { indexOfLargest, logProbabilities, ModelFile } from '../testing/model-file.ts';
-import { type Decoder, type DecoderOptions, samplingBytes } from './decoder.ts';
+import type { Decoder, DecoderOptions } from './decoder.ts';
 
 interface Fixture {
   name: string;
@@ -17,8 +17,6 @@ const fixtures: Fixture[] = JSON.parse(
   new TextDecoder().decode(await fetchFile(`${fixtureFolder}/models.json`)),
 );
 
-const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
-
 /** The largest difference of two lists of logits. */
 function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   let largest = 0;
@@ -27,37 +25,6 @@ function largestError(actual: ArrayLike<number>, expected: ArrayLike<number>): n
     largest = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(largest, error);
   }
   return largest;
-}
-
-/** What a decoder samples greedily: the prompt in passes of these sizes, then `count` tokens, the n-th burst of them n long. */
-async function greedyTokens(
-  gpu: Gpu,
-  decoder: Decoder,
-  prompt: readonly number[],
-  passes: readonly number[],
-  count: number,
-): Promise<number[]> {
-  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-  const staging = gpu.createBuffer('tokens', samplingBytes, usage);
-  decoder.beginSampling(greedy, []);
-  let first = 0;
-  for (const rows of passes) {
-    const part = prompt.slice(first, first + rows);
-    if (first + rows < prompt.length) decoder.pass(part, first);
-    else decoder.passAndSample(part, first, true, staging);
-    first += rows;
-  }
-  const tokens: number[] = [];
-  let arriving = 1;
-  for (let steps = 1; tokens.length < count; steps += 1) {
-    const ring = new Uint32Array(await gpu.readStaging(staging, samplingBytes));
-    tokens.push(...sampledTokens(ring, tokens.length, arriving));
-    const next = Math.min(steps, sampledRing, count - tokens.length);
-    if (next > 0) decoder.steps(next, prompt.length + tokens.length - 1, true, staging);
-    arriving = next;
-  }
-  gpu.destroyBuffer(staging);
-  return tokens;
 }
 
 describe('tiny models on the GPU against Hugging Face transformers', () => {

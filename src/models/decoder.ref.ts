@@ -1,3 +1,4 @@
+import { ReferenceSelection } from '../attention/token-select.ref.ts';
 import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
 import type {
   DecoderWeightNames,
@@ -21,61 +22,98 @@ export class ReferenceDecoder {
   readonly #config: TransformerConfig;
   readonly #names: DecoderWeightNames;
   readonly #weight: WeightLookup;
-  /** By layer and position: keys and values [kvHeads · headDim]. */
+  /** By layer and position: keys before rotation, and values, [kvHeads · headDim]. */
   readonly #cache: { keys: Float64Array[]; values: Float64Array[] }[];
+
+  readonly #selections: ReferenceSelection[] | null;
 
   constructor(config: TransformerConfig, names: DecoderWeightNames, weight: WeightLookup) {
     this.#config = config;
     this.#names = names;
     this.#weight = weight;
     this.#cache = names.layers.map(() => ({ keys: [], values: [] }));
+    const { tokenSelect } = config;
+    this.#selections =
+      tokenSelect && names.layers.map(() => new ReferenceSelection(tokenSelect, config));
   }
 
-  /** Logits [vocabSize] after each of the tokens, which stand at `position` and behind it. */
-  forward(tokens: readonly number[], position: number): Float64Array[] {
-    return tokens.map((token, i) => this.#step(token, position + i));
-  }
-
-  #step(token: number, position: number): Float64Array {
+  /**
+   * Logits [vocabSize] after each of the tokens of a pass, which stand at `position` and behind it. `continues`: a single token that was
+   * sampled, which may go on with the last one's selection.
+   */
+  forward(tokens: readonly number[], position: number, continues = false): Float64Array[] {
     const { hiddenSize, embeddingScale } = this.#config;
     const { embedding, finalNorm, lmHead, layers } = this.#names;
-    const row = this.#weight(embedding).subarray(token * hiddenSize, (token + 1) * hiddenSize);
-    let x: Float64Array = row.map((value) => value * embeddingScale);
+    const embedded = this.#weight(embedding);
+    let rows: Float64Array[] = tokens.map((token) =>
+      embedded
+        .subarray(token * hiddenSize, (token + 1) * hiddenSize)
+        .map((value) => value * embeddingScale),
+    );
     layers.forEach((layer, index) => {
-      x = add(x, this.#attention(layer, index, x, position));
-      x = add(x, this.#feedForward(layer, x));
+      const attended = this.#attention(layer, index, rows, position, continues);
+      rows = rows.map((x, row) => add(x, attended[row] as Float64Array));
+      rows = rows.map((x) => add(x, this.#feedForward(layer, x)));
     });
-    return multiply(this.#weight(lmHead ?? embedding), this.#norm(x, finalNorm));
+    return rows.map((x) => multiply(this.#weight(lmHead ?? embedding), this.#norm(x, finalNorm)));
   }
 
-  #attention(layer: LayerWeightNames, index: number, x: Float64Array, position: number) {
-    const { numAttentionHeads, numKeyValueHeads, headDim, attentionScale } = this.#config;
+  #attention(
+    layer: LayerWeightNames,
+    index: number,
+    rows: readonly Float64Array[],
+    position: number,
+    continues: boolean,
+  ): Float64Array[] {
     const sliding = this.#config.slidingLayers[index] === true;
     const rope = sliding ? this.#config.rope.sliding : this.#config.rope.full;
-    const input = this.#norm(x, layer.attentionNorm);
-    const queries = this.#heads(layer.q, layer.qBias, layer.qNorm, input, rope, position);
+    const turn = (heads: Float64Array, at: number) => this.#rotated(heads, rope, at);
+    const inputs = rows.map((x) => this.#norm(x, layer.attentionNorm));
+    const queries = inputs.map((x) => this.#heads(layer.q, layer.qBias, layer.qNorm, x));
     const cache = this.#cache[index] as { keys: Float64Array[]; values: Float64Array[] };
-    cache.keys[position] = this.#heads(layer.k, layer.kBias, layer.kNorm, input, rope, position);
-    cache.values[position] = this.#project(layer.v, layer.vBias, input);
+    inputs.forEach((input, row) => {
+      cache.keys[position + row] = this.#heads(layer.k, layer.kBias, layer.kNorm, input);
+      cache.values[position + row] = this.#project(layer.v, layer.vBias, input);
+    });
+    const tokens = position + rows.length;
+    const all = Array.from({ length: tokens }, (_, token) => token);
+    const selection = sliding ? undefined : this.#selections?.[index];
+    const slots = selection?.tokens(queries, cache.keys.slice(0, tokens), continues, turn) ?? all;
+    const keys = slots.map((token, slot) => turn(cache.keys[token] as Float64Array, slot));
+    const values = slots.map((token) => cache.values[token] as Float64Array);
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
-    const first = window > 0 ? Math.max(0, position + 1 - window) : 0;
+    return inputs.map((input, row) => {
+      const slot = slots.length - rows.length + row;
+      const first = window > 0 ? Math.max(0, slot + 1 - window) : 0;
+      const query = turn(queries[row] as Float64Array, slot);
+      const seen = (list: Float64Array[]) => list.slice(first, slot + 1);
+      const out = this.#attend(query, seen(keys), seen(values), this.#gates(layer, input));
+      return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
+    });
+  }
+
+  /** The outputs of all heads of a token. */
+  #attend(
+    queries: Float64Array,
+    keys: readonly Float64Array[],
+    values: readonly Float64Array[],
+    gates: readonly number[] | null,
+  ): Float64Array {
+    const { numAttentionHeads, numKeyValueHeads, headDim, attentionScale } = this.#config;
     const out = new Float64Array(numAttentionHeads * headDim);
-    const gates = this.#gates(layer, input);
     for (let head = 0; head < numAttentionHeads; head += 1) {
       const kvHead = Math.floor(head / (numAttentionHeads / numKeyValueHeads));
       const query = queries.subarray(head * headDim, (head + 1) * headDim);
       const part = (row: Float64Array) => row.subarray(kvHead * headDim, (kvHead + 1) * headDim);
-      const seen = (rows: Float64Array[]) => rows.slice(first, position + 1).map(part);
-      const scores = seen(cache.keys).map((key) => dot(query, key) * attentionScale);
-      const weights = softmax(scores);
-      seen(cache.values).forEach((value, i) => {
-        value.forEach((component, d) => {
+      const weights = softmax(keys.map((key) => dot(query, part(key)) * attentionScale));
+      values.forEach((value, i) => {
+        part(value).forEach((component, d) => {
           const at = head * headDim + d;
           out[at] = (out[at] as number) + (gates?.[head] ?? 1) * (weights[i] as number) * component;
         });
       });
     }
-    return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
+    return out;
   }
 
   /** Gates of the query heads where a router chooses them. */
@@ -103,21 +141,28 @@ export class ReferenceDecoder {
     return this.#post(layer.postFeedForwardNorm, this.#project(layer.down, null, inner));
   }
 
-  /** A projection cut into heads, each normalized where the model does so, and rotated. */
+  /** A projection cut into heads, each normalized where the model does so. */
   #heads(
     slice: WeightSlice,
     bias: string | null,
     norm: string | null,
     input: Float64Array,
-    rope: RopeConfig,
-    position: number,
   ): Float64Array {
     const { headDim } = this.#config;
     const out = this.#project(slice, bias, input);
+    if (norm === null) return out;
     for (let at = 0; at < out.length; at += headDim) {
-      const head = out.subarray(at, at + headDim);
-      if (norm !== null) head.set(this.#norm(head, norm));
-      rotate(head, rope, position, this.#factors(rope));
+      out.set(this.#norm(out.slice(at, at + headDim), norm), at);
+    }
+    return out;
+  }
+
+  /** Heads side by side, each turned to a position. */
+  #rotated(heads: Float64Array, rope: RopeConfig, position: number): Float64Array {
+    const { headDim } = this.#config;
+    const out = heads.slice();
+    for (let at = 0; at < out.length; at += headDim) {
+      rotate(out.subarray(at, at + headDim), rope, position, this.#factors(rope));
     }
     return out;
   }

@@ -114,7 +114,12 @@ export class Decoder {
     this.#weights = weights;
     this.contextLength = options.contextLength;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
-    this.passRows = Math.min(passRows[kind], rowsWithin(maxActivationBytes, config));
+    this.passRows = Math.min(
+      passRows[kind],
+      rowsWithin(maxActivationBytes, config),
+      // The tokens of a pass are among the last ones.
+      config.tokenSelect?.local ?? Number.POSITIVE_INFINITY,
+    );
     const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
     this.#owned = new BufferSet(gpu);

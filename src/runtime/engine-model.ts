@@ -1,4 +1,5 @@
 import { chooseMoh } from '../attention/moh.ts';
+import { capacityOf, chooseTokenSelect } from '../attention/token-select.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
@@ -212,7 +213,7 @@ function checkAttention(attention: AttentionOptions = {}): void {
   for (const [name, value] of Object.entries(attention)) {
     if (value === undefined || value === false) continue;
     if (name === 'kvCache' && kvCacheFormats.includes(String(value))) continue;
-    if (name === 'moh') continue;
+    if (name === 'moh' || name === 'tokenSelect') continue;
     throw invalidArgument(
       'model/load',
       `attention.${name} is ${JSON.stringify(value)}, which is not supported.`,
@@ -242,9 +243,14 @@ function configure(
   }
   const trained = architecture.config(file.header, { contextLength: wanted ?? 1 });
   const contextLength = wanted ?? Math.min(trained.maxPositionEmbeddings, defaultContextLength);
-  const config = architecture.config(file.header, { contextLength });
-  const moh = chooseMoh(config.moh, config.numAttentionHeads, options.attention?.moh);
-  return { architecture, config: { ...config, moh } };
+  const { attention } = options;
+  const chosen = chooseTokenSelect(attention?.tokenSelect, trained.maxPositionEmbeddings);
+  const tokenSelect = chosen && capacityOf(chosen) < contextLength ? chosen : null;
+  // Of what is selected, positions never go beyond the working set.
+  const positions = tokenSelect ? capacityOf(tokenSelect) : contextLength;
+  const config = architecture.config(file.header, { contextLength: positions });
+  const moh = chooseMoh(config.moh, config.numAttentionHeads, attention?.moh);
+  return { architecture, config: { ...config, moh, tokenSelect } };
 }
 
 /** Compiles and uploads side by side. What is allocated is freed again when anything fails. */
@@ -355,7 +361,11 @@ function describeModel(
     headDim: config.headDim,
     vocabSize: config.vocabSize,
     chatTemplate,
-    attention: ['flash', ...(config.moh ? ['moh'] : [])],
+    attention: [
+      'flash',
+      ...(config.moh ? ['moh'] : []),
+      ...(config.tokenSelect ? ['token-select'] : []),
+    ],
     warnings,
   };
 }

@@ -1,3 +1,4 @@
+import type { TokenSelectConfig } from '../attention/token-select.ts';
 import { parseGguf } from '../formats/gguf.ts';
 import type { ModelHeader, TensorInfo } from '../formats/header.ts';
 import { parseSafetensorsHeader } from '../formats/safetensors.ts';
@@ -11,6 +12,10 @@ import { architectureOf } from '../models/registry.ts';
 import { fileRowBytes } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
 import { packRows } from './weights.ts';
+
+interface ModelFileOptions extends ArchitectureOptions {
+  tokenSelect?: TokenSelectConfig | null;
+}
 
 /** A whole model file in memory: for tests of small models, without storage. */
 export class ModelFile {
@@ -29,7 +34,7 @@ export class ModelFile {
     this.#bytes = bytes;
   }
 
-  referenceDecoder(options: ArchitectureOptions): ReferenceDecoder {
+  referenceDecoder(options: ModelFileOptions): ReferenceDecoder {
     const { config, names } = this.#describe(options);
     return new ReferenceDecoder(config, names, (name) => this.#weight(name));
   }
@@ -37,7 +42,7 @@ export class ModelFile {
   /** The GPU's decoder with all weights uploaded. Dispose both. */
   async decoder(
     gpu: Gpu,
-    options: DecoderOptions & { maxMatrixBytes?: number },
+    options: DecoderOptions & ModelFileOptions & { maxMatrixBytes?: number },
   ): Promise<{ decoder: Decoder; dispose(): void }> {
     const { config, names } = this.#describe(options);
     const formatOf = (tensor: TensorInfo) =>
@@ -63,9 +68,9 @@ export class ModelFile {
     };
   }
 
-  #describe(options: ArchitectureOptions) {
+  #describe({ contextLength, tokenSelect = null }: ModelFileOptions) {
     const architecture = architectureOf(this.header);
-    const config = architecture.config(this.header, options);
+    const config = { ...architecture.config(this.header, { contextLength }), tokenSelect };
     return { config, names: architecture.weights(this.header, config) };
   }
 

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Gpu } from '../gpu/gpu.ts';
+import { fetchFile } from '../testing/data.ts';
+import { greedyTokens } from '../testing/greedy-tokens.ts';
+import { indexOfLargest, ModelFile } from '../testing/model-file.ts';
+
+const folder = '/e2e/fixtures/models';
+const fixtures: { name: string; file: string; tokens: number[] }[] = JSON.parse(
+  new TextDecoder().decode(await fetchFile(`${folder}/models.json`)),
+);
+
+/** Sizes so small that most tokens of a short text are left out. */
+const sizes = { initial: 2, selected: 5, local: 6 };
+const contextLength = 96;
+
+/** The fixture's tokens, repeated to a text of 40. */
+function textOf(tokens: readonly number[]): number[] {
+  return Array.from({ length: 40 }, (_, i) => tokens[(i * 7) % tokens.length] ?? 0);
+}
+
+describe('TokenSelect against double precision', () => {
+  let gpu: Gpu;
+  beforeAll(async () => {
+    gpu = await Gpu.create();
+  });
+  afterAll(() => {
+    expect(gpu.stats().gpuBytes).toBe(0);
+    gpu.dispose();
+  });
+
+  describe.each(fixtures)('$name', ({ file, tokens }) => {
+    it.each([0.5, 0.97])('steps from %s on alike go on with a selection', async (similarity) => {
+      const model = new ModelFile(await fetchFile(`${folder}/${file}`));
+      const options = { contextLength, tokenSelect: { ...sizes, similarity } };
+      const { decoder, dispose } = await model.decoder(gpu, { ...options, kvCache: 'f32' });
+      const prompt = textOf(tokens);
+      const passes = [6, 6, 1, 6, 5, 6, 6, 4];
+      const reference = model.referenceDecoder(options);
+      const expected: number[] = [];
+      let last: Float64Array = new Float64Array();
+      for (let first = 0, i = 0; first < prompt.length; first += passes[i] ?? 0, i += 1) {
+        const rows = reference.forward(prompt.slice(first, first + (passes[i] ?? 0)), first);
+        last = rows[rows.length - 1] as Float64Array;
+      }
+      for (let i = 0; i < 12; i += 1) {
+        expected.push(indexOfLargest(last));
+        [last] = reference.forward(expected.slice(-1), prompt.length + i, true) as [Float64Array];
+      }
+      const actual = await greedyTokens(gpu, decoder, prompt, passes, 12);
+      const again = await greedyTokens(gpu, decoder, prompt, passes, 12);
+      dispose();
+      expect(actual).toEqual(expected);
+      expect(again).toEqual(expected);
+    });
+
+    it('gives the same logits in passes', async () => {
+      const model = new ModelFile(await fetchFile(`${folder}/${file}`));
+      const options = { contextLength, tokenSelect: { ...sizes, similarity: 0.9 } };
+      const { decoder, dispose } = await model.decoder(gpu, { ...options, kvCache: 'f32' });
+      const text = textOf(tokens);
+      const actual = await decoder.logits(text);
+      dispose();
+      const reference = model.referenceDecoder(options);
+      const rows: Float64Array[] = [];
+      for (let first = 0; first < text.length; first += sizes.local) {
+        rows.push(...reference.forward(text.slice(first, first + sizes.local), first));
+      }
+      const expected = rows.flatMap((row) => [...row]);
+      const largest = expected.reduce(
+        (worst, value, i) => Math.max(worst, Math.abs(value - (actual[i] ?? Number.NaN))),
+        0,
+      );
+      expect(largest).toBeLessThan(1e-3);
+    });
+  });
+});
