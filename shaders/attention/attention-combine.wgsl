@@ -8,6 +8,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads) {
     return;
   }
+//#if gated
+  if (gates[head] == 0.0) {
+    // There may be no parts.
+    out[head * HEAD_DIM_VEC4S + quad] = vec4<f32>();
+    return;
+  }
+//#endif
   let first = head * SPLITS;
   var largest = split_scales[first].x;
   for (var s = 1u; s < SPLITS; s++) {

@@ -1,6 +1,7 @@
 // Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
 // positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
 // part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 //#import lib/state
@@ -21,6 +22,17 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
+//#if gated
+// Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
+fn is_group_off(kv_head: u32, group_size: u32) -> bool {
+  var largest = 0.0;
+  for (var g = 0u; g < group_size; g++) {
+    largest = max(largest, abs(gates[kv_head * group_size + g]));
+  }
+  return largest == 0.0;
+}
+//#endif
+
 //#if stream
 //#import lib/stream-attention
 
@@ -29,6 +41,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
+//#if gated
+  if (is_group_off(kv_head, HEADS)) {
+    return;
+  }
+//#endif
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
   let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
@@ -82,6 +99,11 @@ fn main(
 //#endif
   let kv_head = workgroup.x;
   let split = workgroup.y;
+//#if gated
+  if (is_group_off(kv_head, SUMS)) {
+    return;
+  }
+//#endif
   let kv_base = kv_head * params.context_length;
   let range = range_of(split);
   let first = range.first;

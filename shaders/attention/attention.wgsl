@@ -7,8 +7,8 @@
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
-//              its tile may need it).
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
 //#import lib/stored-{kv}
 
@@ -34,6 +34,24 @@ fn gate_of(row: u32, head: u32) -> f32 {
 //#endif
 }
 
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+//#if by_head
+  return head_rows[head * (state.rows + 1u) + 1u + i];
+//#else
+  return i;
+//#endif
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+//#if by_head
+  return head_rows[head * (state.rows + 1u)];
+//#else
+  return state.rows;
+//#endif
+}
+
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
@@ -51,7 +69,7 @@ alias Cached = Stored;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-  let row = workgroup.z;
+  let row = row_of(head, workgroup.z);
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
 //#if gated
@@ -96,7 +114,7 @@ fn main(
   let subgroup_size = 1u;
 //#endif
   let head = workgroup.x;
-  let row = workgroup.z;
+  let row = row_of(head, workgroup.z);
   let kv_base = head / params.group_size * params.context_length;
   let position = state.position + row;
   let first = first_position(position);
@@ -160,10 +178,10 @@ fn main(
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let head = id.x;
-  let row = id.z;
-  if (head >= params.heads || row >= state.rows) {
+  if (head >= params.heads || id.z >= state.rows) {
     return;
   }
+  let row = row_of(head, id.z);
   let kv_base = head / params.group_size * params.context_length;
   let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
 //#if gated

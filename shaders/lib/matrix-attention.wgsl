@@ -30,7 +30,7 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
   for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
     let row = i / (HEAD_DIM / 4u);
     let quad = i % (HEAD_DIM / 4u);
-    let from_row = min(first_row + row, state.rows - 1u);
+    let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
     let query = queries[(from_row * params.heads + head) * (HEAD_DIM / 4u) + quad] * params.scale_log2e;
     left_tile[row * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
@@ -58,6 +58,18 @@ fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
   return select(vec4<f32>(-1.0e30), score, seen);
 }
 
+//#if by_head
+// What tokens that have the head off get.
+fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
+  for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
+    let place = first_row + i / (HEAD_DIM / 4u);
+    if (place < state.rows) {
+      out[(row_of(head, place) * params.heads + head) * (HEAD_DIM / 4u) + i % (HEAD_DIM / 4u)] = pack_output(vec4<f32>());
+    }
+  }
+}
+//#endif
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -70,8 +82,15 @@ fn main(
   // Late tokens see most keys: they start first.
   let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
   let kv_base = head / params.group_size * params.context_length;
-  let first_token = state.position + first_row;
-  let last_token = state.position + min(first_row + ROWS, state.rows) - 1u;
+//#if by_head
+  if (first_row >= rows_of(head)) {
+    leave_zeros(head, first_row, invocation);
+    return;
+  }
+//#endif
+  let end_row = min(first_row + ROWS, rows_of(head));
+  let first_token = state.position + row_of(head, first_row);
+  let last_token = state.position + row_of(head, end_row - 1u);
   let first_block = first_position(first_token) / BLOCK;
   let end_block = last_token / BLOCK + 1u;
 
@@ -87,7 +106,9 @@ fn main(
 
   let row_of_lane = lane / 2u;
   let turn_of_lane = lane % 2u;
-  let position = first_token + subgroup * EDGE + row_of_lane;
+  // Rows past the last one that has the head on repeat it.
+  let place = first_row + subgroup * EDGE + row_of_lane;
+  let position = state.position + row_of(head, min(place, end_row - 1u));
   let lane_scores = (score_base + row_of_lane * SCORE_STRIDE) / 4u;
   let lane_left = left_base + row_of_lane * SHARED_STRIDE;
   var reference = -1.0e30;
@@ -172,13 +193,13 @@ fn main(
   }
 
   total += subgroupShuffleXor(total, 1u);
-  let row = first_row + subgroup * EDGE + row_of_lane;
-  let scale = gate_of(min(row, state.rows - 1u), head) / total;
+  let row = row_of(head, min(place, state.rows - 1u));
+  let scale = gate_of(row, head) / total;
 //#repeat D DIM_FRAGMENTS
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
   workgroupBarrier();
-  if (row < state.rows) {
+  if (place < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + D * EDGE / 4u + turn_of_lane;
     out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
     out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);

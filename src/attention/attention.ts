@@ -10,6 +10,7 @@ import {
   splitFrom,
 } from '../kernels/attention-split.ts';
 import { headGates } from '../kernels/head-gates.ts';
+import { headRows } from '../kernels/head-rows.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
 import type { KvCacheFormat } from '../types.ts';
@@ -79,6 +80,8 @@ export class Attention {
   readonly #splitFrom: number;
   readonly #state: GPUBuffer;
   readonly #queries: GPUBuffer;
+  /** The order in which heads that are gated take the tokens of a pass. */
+  readonly #headRows: GPUBuffer | null;
   readonly #splitOutputs: GPUBuffer;
   readonly #splitScales: GPUBuffer;
   readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
@@ -102,6 +105,7 @@ export class Attention {
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
     this.#queries = floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
+    this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
     this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
     this.#splitScales = floats('scales of parts', heads * attentionSplits * 2);
     this.#caches = Array.from({ length: config.numHiddenLayers }, (_, layer) => ({
@@ -177,7 +181,7 @@ export class Attention {
     const parts = { split_outputs: this.#splitOutputs, split_scales: this.#splitScales };
     return [
       ...before,
-      prepareDispatch(this.#gpu, attentionSplit, use, { ...buffers, ...parts }),
+      prepareDispatch(this.#gpu, attentionSplit, use, { ...buffers, ...parts, gates }),
       prepareDispatch(this.#gpu, attentionCombine, use, { ...parts, gates, out }),
     ];
   }
@@ -187,7 +191,12 @@ export class Attention {
     const { use, buffers, before } = this.#source(layer);
     const { gates } = this;
     const forMany = { ...use, many: true, output };
-    return [...before, prepareDispatch(this.#gpu, attention, forMany, { ...buffers, gates, out })];
+    const all = { ...buffers, gates, head_rows: this.#headRows, out };
+    return [
+      ...before,
+      ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
+      prepareDispatch(this.#gpu, attention, forMany, all),
+    ];
   }
 
   /** The caches themselves, or the working set of what is selected from them. */

@@ -1,8 +1,8 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { randomGates } from './attention.ref.ts';
 import type { AttentionCombineUse } from './attention-combine.ts';
 import { attentionSplits } from './attention-split.ts';
+import { randomGates } from './head-rows.ref.ts';
 
 /** out [heads, headDim] in double precision from parts [heads, splits, headDim] and their (maximum, sum). */
 export function attentionCombineReference(

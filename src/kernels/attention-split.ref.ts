@@ -18,6 +18,15 @@ export function attentionSplitReference(
   const start = use.window > 0 ? Math.max(0, position + 1 - use.window) : 0;
   const span = Math.ceil((position + 1 - start) / attentionSplits);
   for (let head = 0; head < heads; head += 1) {
+    if (isGroupOff(use, inputs, head)) {
+      outputs.fill(
+        Number.NaN,
+        head * attentionSplits * headDim,
+        (head + 1) * attentionSplits * headDim,
+      );
+      scales.fill(Number.NaN, head * attentionSplits * 2, (head + 1) * attentionSplits * 2);
+      continue;
+    }
     for (let split = 0; split < attentionSplits; split += 1) {
       const first = start + split * span;
       const keys = range(first, Math.min(first + span, position + 1));
@@ -28,6 +37,17 @@ export function attentionSplitReference(
     }
   }
   return { outputs, scales };
+}
+
+/** Does no query head that shares keys with this one have a gate other than 0? */
+function isGroupOff(
+  { heads, kvHeads }: AttentionUse,
+  { gates }: AttentionInputs,
+  head: number,
+): boolean {
+  const size = heads / kvHeads;
+  const first = Math.floor(head / size) * size;
+  return gates?.slice(first, first + size).every((gate) => gate === 0) ?? false;
 }
 
 function attendPart(
@@ -87,5 +107,6 @@ export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
   ),
   toCase('parts longer than a workgroup', { heads: 2, kvHeads: 1, headDim: 32 }, 2111),
   toCase('sliding window', { window: 256, headDim: 80, heads: 2, kvHeads: 2 }, 600),
+  toCase('gated heads', { gated: true, heads: 12, kvHeads: 6, headDim: 32 }, 415),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),
 ];

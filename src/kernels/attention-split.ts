@@ -21,7 +21,7 @@ function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVar
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
-      flags: reduce === 'subgroup' ? ['subgroups'] : [],
+      flags: [...(reduce === 'subgroup' ? ['subgroups'] : []), ...(use.gated ? ['gated'] : [])],
       constants: {
         WORKGROUP: workgroup,
         SPLITS: attentionSplits,
@@ -42,7 +42,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
         : streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities),
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: ['stream', 'subgroups'],
+      flags: ['stream', 'subgroups', ...(use.gated ? ['gated'] : [])],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup),
         SPLITS: attentionSplits,
@@ -74,6 +74,7 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'v_cache', type: 'array<Stored>', access: 'read' },
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
+    { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
   ],
   variants: [
     variant('workgroup', 64),

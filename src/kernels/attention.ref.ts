@@ -2,6 +2,7 @@ import type { CaseData, KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
+import { headRowsReference, randomGates } from './head-rows.ref.ts';
 
 export interface AttentionInputs {
   queries: Float32Array;
@@ -97,20 +98,15 @@ export function attentionCase(
     inputs,
     buffers: {
       ...(inputs.gates ? { gates: Float32Array.from(inputs.gates) } : {}),
+      ...(inputs.gates && use.many
+        ? { head_rows: headRowsReference(inputs.gates, use.heads) }
+        : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
       k_cache: f16 ? asHalves(keys) : keys,
       v_cache: f16 ? asHalves(values) : values,
     },
   };
-}
-
-/** Half of the heads off, the others around 1. */
-export function randomGates(count: number): Float32Array<ArrayBuffer> {
-  const random = new Random(77 + count);
-  return Float32Array.from({ length: count }, () =>
-    random.uint32() % 2 === 0 ? 0 : random.uniform(0.5, 1.5),
-  );
 }
 
 function toCase(
@@ -159,5 +155,11 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('gated heads', { heads: 8, headDim: 32, gated: true }, 140, 1),
   toCase('gated heads of many tokens', { heads: 8, headDim: 64, gated: true }, 3, 20),
   toCase('gated heads, many', { heads: 8, headDim: 64, scale: 0.125, gated: true, ...many }, 9, 70),
+  toCase(
+    'gated heads, many in a window',
+    { heads: 8, headDim: 64, window: 30, gated: true, ...many },
+    40,
+    150,
+  ),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

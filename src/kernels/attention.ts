@@ -17,7 +17,7 @@ export interface AttentionUse {
   kv: KvCacheFormat;
   /** For passes of many tokens. */
   many?: boolean;
-  /** `gates` [tokens, heads] multiply the heads' outputs; a head whose gate is 0 costs nothing but where many tokens share a tile. */
+  /** `gates` [tokens, heads] multiply the heads' outputs; a head whose gate is 0 is not computed. With `many`, `head_rows` of head-rows too. */
   gated?: boolean;
   /** How the output is stored; single precision by default. */
   output?: 'f32' | 'f16';
@@ -139,7 +139,16 @@ const matrix: KernelVariant<AttentionUse> = {
 };
 
 function outputFlags(use: AttentionUse): string[] {
-  return [...(use.output === 'f16' ? ['half_output'] : []), ...(use.gated ? ['gated'] : [])];
+  return [
+    ...(use.output === 'f16' ? ['half_output'] : []),
+    ...(use.gated ? ['gated'] : []),
+    ...(isByHead(use) ? ['by_head'] : []),
+  ];
+}
+
+/** Does each head take the tokens of a pass in an order of its own? */
+function isByHead({ gated = false, many = false }: AttentionUse): boolean {
+  return gated && many;
 }
 
 /** Causal attention of the tokens of a pass over the cache. */
@@ -168,6 +177,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     { name: 'out', type: 'array<Output>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
+    { name: 'head_rows', type: 'array<u32>', access: 'read', when: isByHead },
   ],
   variants: [
     serial,

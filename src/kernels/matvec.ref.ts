@@ -2,7 +2,7 @@ import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { padded, randomMatrix } from '../testing/weights.ts';
-import { randomGates } from './attention.ref.ts';
+import { randomGates } from './head-rows.ref.ts';
 import type { MatvecUse } from './matvec.ts';
 import { activate, dotRow, rmsScale } from './reference.ts';
 

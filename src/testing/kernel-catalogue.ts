@@ -19,6 +19,8 @@ import { gatherTokensCases } from '../kernels/gather-tokens.ref.ts';
 import { gatherTokens } from '../kernels/gather-tokens.ts';
 import { headGatesCases } from '../kernels/head-gates.ref.ts';
 import { headGates } from '../kernels/head-gates.ts';
+import { headRowsCases } from '../kernels/head-rows.ref.ts';
+import { headRows } from '../kernels/head-rows.ts';
 import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
 import { keepBoxes } from '../kernels/keep-boxes.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
@@ -96,6 +98,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: rankBoxes, cases: rankBoxesCases },
   { kernel: boxOverlaps, cases: boxOverlapsCases },
   { kernel: headGates, cases: headGatesCases },
+  { kernel: headRows, cases: headRowsCases },
   { kernel: selectionQuery, cases: selectionQueryCases },
   { kernel: selectionScores, cases: selectionScoresCases },
   { kernel: selectionVotes, cases: selectionVotesCases },
