@@ -2,7 +2,8 @@
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--all] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
  * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights, --frame n,s the
- * network of a frame of the detector of these sizes (--time 'vision n' its layers). `--bundle FILE` takes a page script made before (`--build FILE` makes
+ * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
+ * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads: half of them, as Mixture-of-Head has it). `--bundle FILE` takes a page script made before (`--build FILE` makes
  * it), for hosts without the build tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -20,6 +21,9 @@ const { values: options } = parseArgs({
     time: { type: 'string' },
     decoder: { type: 'string' },
     frame: { type: 'string' },
+    attention: { type: 'string' },
+    positions: { type: 'string', default: '4096,131072' },
+    modes: { type: 'string', default: 'dense,kept,anew' },
     all: { type: 'boolean', default: false },
     tier: { type: 'string', default: 'A' },
     bundle: { type: 'string' },
@@ -28,7 +32,8 @@ const { values: options } = parseArgs({
 });
 
 const bundle = await pageScript();
-if (options.check || options.time !== undefined || options.decoder || options.frame) {
+const isAsked = options.check || options.decoder || options.frame || options.attention;
+if (isAsked || options.time !== undefined) {
   await runPage(bundle);
 }
 
@@ -55,6 +60,7 @@ async function runPage(script) {
     if (options.time !== undefined) await printTimes(tab);
     if (options.decoder) await printDecoders(tab);
     if (options.frame) await printFrames(tab);
+    if (options.attention) await printAttention(tab);
   } finally {
     await browser.close();
     await server.close();
@@ -78,6 +84,17 @@ async function printDecoders(tab) {
       [shape, options.tier],
     );
     console.log(JSON.stringify(times));
+  }
+}
+
+async function printAttention(tab) {
+  const positions = options.positions.split(',').map(Number);
+  for (const mode of options.modes.split(',')) {
+    const time = await tab.evaluate(
+      ([shape, mode, positions]) => window.vitrail.timeAttention(shape, mode, positions),
+      [options.attention, mode, positions],
+    );
+    console.log(JSON.stringify(time));
   }
 }
 

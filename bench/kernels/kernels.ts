@@ -6,6 +6,7 @@ import { type KernelCase, runCase } from '../../src/testing/kernel-run.ts';
 import type { Tier } from '../../src/types.ts';
 import { type KernelTime, timeKernel } from './time-kernel.ts';
 
+export { timeAttention } from './time-attention.ts';
 export { timeDecoder } from './time-decoder.ts';
 
 import { timedKernels } from './timed-kernels.ts';

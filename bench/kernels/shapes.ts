@@ -56,4 +56,19 @@ const llama8b: Shape = {
   format: 'q4_0',
 };
 
-export const shapes: readonly Shape[] = [smol, qwen, llama1b, llama8b];
+/** LLM-S of Mixture-of-Head attention (arXiv 2410.11842): a key head for every query head. */
+const moh: Shape = {
+  name: 'moh186',
+  hidden: 768,
+  intermediate: 2048,
+  layers: 12,
+  heads: 12,
+  kvHeads: 12,
+  headDim: 64,
+  vocabulary: 65_536,
+  format: 'q4_0',
+};
+
+/** Models whose kernels are timed one by one. */
+export const timedShapes: readonly Shape[] = [smol, qwen, llama1b, llama8b];
+export const shapes: readonly Shape[] = [...timedShapes, moh];

@@ -23,7 +23,7 @@ const contextLength = 8320;
 const steps = 128;
 /** Steps of a submit, as a generation on fast hardware has them. */
 const burst = 8;
-const greedy = {
+export const greedy = {
   temperature: 0,
   topK: 0,
   topP: 1,
@@ -85,7 +85,7 @@ async function best(measure: () => Promise<number>): Promise<number> {
   return times.sort((a, b) => a - b)[2] as number;
 }
 
-function configOf(shape: Shape): TransformerConfig {
+export function configOf(shape: Shape): TransformerConfig {
   const { name, hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
   const rope = {
     dimensions: headDim,
@@ -121,7 +121,8 @@ function configOf(shape: Shape): TransformerConfig {
   };
 }
 
-function randomWeights(gpu: Gpu, shape: Shape): DecoderWeights {
+/** Random bits as weights; `routes`: with a router of Mixture-of-Head attention in each layer. */
+export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWeights {
   const { hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
   const format = quantFormat(shape.format);
   const buffer = (label: string, bytes: number) => {
@@ -153,7 +154,7 @@ function randomWeights(gpu: Gpu, shape: Shape): DecoderWeights {
       qNorm: null,
       kNorm: null,
       output: linear('output', hidden, heads * headDim),
-      router: null,
+      router: routes ? matrix('router', 2 + heads, hidden) : null,
       postAttentionNorm: null,
       feedForwardNorm: norm(),
       gateUp: linear('gate and up', 2 * intermediate, hidden),

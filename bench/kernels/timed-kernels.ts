@@ -9,7 +9,7 @@ import { rope } from '../../src/kernels/rope.ts';
 import { sample } from '../../src/kernels/sample.ts';
 import { rowLayout } from '../../src/quant/format.ts';
 import { quantFormat } from '../../src/quant/registry.ts';
-import { type Shape, shapes } from './shapes.ts';
+import { type Shape, timedShapes } from './shapes.ts';
 import type { TimedKernel } from './time-kernel.ts';
 
 const contextLength = 8320;
@@ -22,7 +22,7 @@ type Timed = TimedKernel<any>;
 /** What is timed: every kernel of a decode step and of a prefill pass, at the sizes of four models. */
 export function timedKernels(): Timed[] {
   return [
-    ...shapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape)]),
+    ...timedShapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape)]),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
   ];

@@ -157,8 +157,8 @@ export interface LanguageModel extends AsyncDisposable {
   complete(prompt: string | readonly number[], options?: GenerateOptions): Generation;
   /** One vector of hidden size for each text: the mean of the last hidden states, normalized. */
   embed(texts: readonly string[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
-  /** [tokens × vocabSize] next-token logits, for evaluation. */
-  logits(tokens: readonly number[]): Promise<Float32Array>;
+  /** [tokens × vocabSize] next-token logits, for evaluation; those of the tokens from place `first` on alone, where it is given. */
+  logits(tokens: readonly number[], options?: { first?: number }): Promise<Float32Array>;
   /** Ends what the model is doing, as an abort does, and frees its GPU memory. */
   dispose(): Promise<void>;
 }

@@ -60,8 +60,8 @@ export class WorkerLanguageModel implements LanguageModel {
     );
   }
 
-  logits(tokens: readonly number[]): Promise<Float32Array> {
-    return this.#connection.call((service) => service.logits(this.#id, [...tokens]));
+  logits(tokens: readonly number[], { first = 0 }: { first?: number } = {}): Promise<Float32Array> {
+    return this.#connection.call((service) => service.logits(this.#id, [...tokens], first));
   }
 
   async dispose(): Promise<void> {

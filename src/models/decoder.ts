@@ -180,12 +180,15 @@ export class Decoder {
     this.#submitSampled(bodies, 1, greedy, staging);
   }
 
-  /** Logits [tokens, vocabSize] of a text from position 0. Overwrites the KV cache. */
-  async logits(tokens: readonly number[]): Promise<Float32Array> {
+  /** Logits [tokens − first, vocabSize] of a text's tokens from `first` on; the text begins at position 0. Overwrites the KV cache. */
+  async logits(tokens: readonly number[], first = 0): Promise<Float32Array> {
     const { vocabSize } = this.config;
     const { tail, logits } = await this.#prepareAllLogits();
+    for (let at = 0; at < first; at += this.passRows) {
+      this.pass(tokens.slice(at, Math.min(first, at + this.passRows)), at);
+    }
     const rows = Math.min(this.passRows, logitsRows);
-    return this.#readPasses(tokens, rows, tail, logits, vocabSize);
+    return this.#readPasses(tokens.slice(first), first, rows, tail, logits, vocabSize);
   }
 
   /** Final hidden states [tokens, hiddenSize] of a text from position 0, normalized. Overwrites the KV cache. */
@@ -193,7 +196,7 @@ export class Decoder {
     const { hiddenSize } = this.config;
     const { x, projected } = this.#buffers;
     const tail = [await this.#norm(x, this.#weights.finalNorm, projected)];
-    const wide = await this.#readPasses(tokens, this.passRows, tail, projected, pad(hiddenSize));
+    const wide = await this.#readPasses(tokens, 0, this.passRows, tail, projected, pad(hiddenSize));
     if (pad(hiddenSize) === hiddenSize) return wide;
     const rows = Array.from(tokens, (_, i) =>
       wide.subarray(i * pad(hiddenSize), i * pad(hiddenSize) + hiddenSize),
@@ -229,8 +232,10 @@ export class Decoder {
     );
   }
 
+  /** What `tail` makes of tokens from `position` on, in passes of `rows`. */
   async #readPasses(
     tokens: readonly number[],
+    position: number,
     rows: number,
     tail: Dispatches,
     source: GPUBuffer,
@@ -245,7 +250,7 @@ export class Decoder {
     try {
       for (let first = 0; first < tokens.length; first += rows) {
         const part = tokens.slice(first, first + rows);
-        this.#writeState(part, first);
+        this.#writeState(part, position + first);
         const bytes = part.length * width * 4;
         this.#gpu.submit([...this.#bodies.many, ...tail], part.length, (encoder) =>
           encoder.copyBufferToBuffer(source, 0, staging, 0, bytes),

@@ -116,7 +116,7 @@ export interface RuntimeService extends AvatarService {
     channel: MessagePort,
   ): Promise<GenerationResult>;
   embed(model: number, texts: string[], channel: MessagePort): Promise<Float32Array[]>;
-  logits(model: number, tokens: number[]): Promise<Float32Array>;
+  logits(model: number, tokens: number[], first: number): Promise<Float32Array>;
   /** The tokenizer definition of a file, as UTF-8 JSON. */
   loadTokenizer(source: WireSource, channel: MessagePort): Promise<Uint8Array>;
   /** A call of the extension whose script is at `url`; the script is loaded by the first one. */
@@ -155,7 +155,7 @@ export interface ServedModel {
     emit: Emit,
   ): Promise<GenerationResult>;
   embed(texts: string[], options: { signal?: AbortSignal }): Promise<Float32Array[]>;
-  logits(tokens: number[]): Promise<Float32Array>;
+  logits(tokens: number[], first: number): Promise<Float32Array>;
   dispose(): void | Promise<void>;
 }
 

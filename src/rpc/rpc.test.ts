@@ -299,7 +299,7 @@ describe('errors', () => {
     const { connection } = await connect(partsWith(modelWith(async () => result)));
     const model = await loadTiny(connection);
     await connection.call((service) => service.disposeModel(model));
-    const thrown = await thrownBy(connection.call((service) => service.logits(model, [1])));
+    const thrown = await thrownBy(connection.call((service) => service.logits(model, [1], 0)));
     expect(thrown.code).toBe('invalid-argument');
     expect(thrown.message).toContain('disposed');
   });

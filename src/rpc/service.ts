@@ -104,8 +104,8 @@ function createService(parts: ServiceParts): RuntimeService {
         const vectors = await model.embed(texts, { signal: either });
         return transfer(vectors, [...new Set(vectors.map((vector) => vector.buffer))]);
       }),
-    async logits(id, tokens) {
-      const logits = await opened(id).model.logits(tokens);
+    async logits(id, tokens, first) {
+      const logits = await opened(id).model.logits(tokens, first);
       return transfer(logits, [logits.buffer]);
     },
     loadTokenizer: (source, channel) =>

@@ -158,11 +158,18 @@ export class EngineModel {
     return embeddings;
   }
 
-  /** Logits of every position, [tokens × vocabSize]. */
-  async logits(tokens: readonly number[]): Promise<Float32Array> {
+  /** Logits of every position from `first` on, [tokens × vocabSize]. */
+  async logits(tokens: readonly number[], first = 0): Promise<Float32Array> {
     const { generator, decoder } = await this.#use();
     checkLength(tokens, decoder.contextLength);
-    return generator.overwriting((d) => d.logits(tokens));
+    if (!(Number.isInteger(first) && first >= 0 && first < tokens.length)) {
+      throw invalidArgument(
+        'model/logits',
+        `first is ${String(first)}; there are ${tokens.length} tokens.`,
+        'Give first the place of a token, from 0 on.',
+      );
+    }
+    return generator.overwriting((d) => d.logits(tokens, first));
   }
 
   /** Loads the weights again onto a new device. */
