@@ -43,7 +43,7 @@ fn main(
     sums[ROUTER_ROWS] += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
     for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_group(decode(load_raw(r * params.row_vec4s, group, params.groups * 32u)), x_group);
+      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
     }
   }
   sums = reduce_add(sums, lane, subgroup_size);

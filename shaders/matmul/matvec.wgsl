@@ -105,9 +105,9 @@ fn main(
     x_group = multiply_group(x_group, load_norm(group * 8u));
 //#endif
 //#repeat R ROWS
-    sum_R += dot_group(decode(raw_R), x_group);
+    sum_R += dot_raw(raw_R, x_group);
 //#if gated
-    up_sum_R += dot_group(decode(raw_up_R), x_group);
+    up_sum_R += dot_raw(raw_up_R, x_group);
 //#endif
 //#endrepeat
   }

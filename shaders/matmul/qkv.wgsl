@@ -80,7 +80,7 @@ fn main(
     square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
 //#repeat R ROWS
-    sum_R += dot_group(decode(raw_R), x_group);
+    sum_R += dot_raw(raw_R, x_group);
 //#endrepeat
   }
   var sums: Sums;

@@ -1,4 +1,6 @@
 // Group of 32: four vec4 of two upper halves of single precision a word.
+//#import lib/plain-group
+
 fn halves(a: u32, b: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
 }

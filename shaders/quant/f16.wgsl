@@ -1,4 +1,6 @@
 // Group of 32: four vec4 of two half-precision numbers a word.
+//#import lib/plain-group
+
 fn halves(a: u32, b: u32) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
 }

@@ -1,4 +1,6 @@
 // Group of 32: eight vec4 as they are.
+//#import lib/plain-group
+
 alias RawGroup = array<vec4<u32>, 8>;
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {

@@ -1,5 +1,6 @@
 // weight = scale · level(q). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 //#import lib/unpack-nibbles
+//#import lib/scaled-group
 
 // The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by
 // selects and a shift, so that nothing is indexed by a variable: on a software adapter that is as fast as an array.
@@ -28,11 +29,15 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    low_levels(raw.numbers.x) * raw.scale, high_levels(raw.numbers.x) * raw.scale,
-    low_levels(raw.numbers.y) * raw.scale, high_levels(raw.numbers.y) * raw.scale,
-    low_levels(raw.numbers.z) * raw.scale, high_levels(raw.numbers.z) * raw.scale,
-    low_levels(raw.numbers.w) * raw.scale, high_levels(raw.numbers.w) * raw.scale,
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    low_levels(raw.numbers.x), high_levels(raw.numbers.x),
+    low_levels(raw.numbers.y), high_levels(raw.numbers.y),
+    low_levels(raw.numbers.z), high_levels(raw.numbers.z),
+    low_levels(raw.numbers.w), high_levels(raw.numbers.w),
   );
 }

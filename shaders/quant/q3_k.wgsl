@@ -1,6 +1,7 @@
 // weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes of low pairs a
 // group, a word of high bits a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/unpack-nibbles
+//#import lib/plain-group
 
 struct RawGroup {
   first: u32,

@@ -1,6 +1,7 @@
 // weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, then 16 bytes of factors and 6-bit scales a super-block.
 //#import lib/unpack-nibbles
 //#import lib/six-bit-scales
+//#import lib/affine-group
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -13,14 +14,16 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weights[row_base + columns / 32u + group / 8u], group % 8u);
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+fn factors_of(raw: RawGroup) -> vec2<f32> {
   let factors = scale_and_minimum(raw.scales, raw.at);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(-factors.y);
-  return array<vec4<f32>, 8>(
-    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
-    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
-    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
-    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
+  return vec2<f32>(factors.x, -factors.y);
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    low_nibbles_less(raw.numbers.x, 0.0), high_nibbles_less(raw.numbers.x, 0.0),
+    low_nibbles_less(raw.numbers.y, 0.0), high_nibbles_less(raw.numbers.y, 0.0),
+    low_nibbles_less(raw.numbers.z, 0.0), high_nibbles_less(raw.numbers.z, 0.0),
+    low_nibbles_less(raw.numbers.w, 0.0), high_nibbles_less(raw.numbers.w, 0.0),
   );
 }

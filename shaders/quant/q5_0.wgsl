@@ -1,5 +1,6 @@
 // weight = scale · (q − 16). Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, a half-precision scale a group.
 //#import lib/unpack-nibbles
+//#import lib/scaled-group
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -15,17 +16,19 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let scale = vec4<f32>(raw.scale);
-  let offset = vec4<f32>(-16.0 * raw.scale);
-  return array<vec4<f32>, 8>(
-    fma(low_nibbles(raw.numbers.x) + 16.0 * bits_at(raw.fifth, 0u), scale, offset),
-    fma(high_nibbles(raw.numbers.x) + 16.0 * bits_at(raw.fifth, 4u), scale, offset),
-    fma(low_nibbles(raw.numbers.y) + 16.0 * bits_at(raw.fifth, 8u), scale, offset),
-    fma(high_nibbles(raw.numbers.y) + 16.0 * bits_at(raw.fifth, 12u), scale, offset),
-    fma(low_nibbles(raw.numbers.z) + 16.0 * bits_at(raw.fifth, 16u), scale, offset),
-    fma(high_nibbles(raw.numbers.z) + 16.0 * bits_at(raw.fifth, 20u), scale, offset),
-    fma(low_nibbles(raw.numbers.w) + 16.0 * bits_at(raw.fifth, 24u), scale, offset),
-    fma(high_nibbles(raw.numbers.w) + 16.0 * bits_at(raw.fifth, 28u), scale, offset),
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    low_nibbles_less(raw.numbers.x, 16.0) + 16.0 * bits_at(raw.fifth, 0u),
+    high_nibbles_less(raw.numbers.x, 16.0) + 16.0 * bits_at(raw.fifth, 4u),
+    low_nibbles_less(raw.numbers.y, 16.0) + 16.0 * bits_at(raw.fifth, 8u),
+    high_nibbles_less(raw.numbers.y, 16.0) + 16.0 * bits_at(raw.fifth, 12u),
+    low_nibbles_less(raw.numbers.z, 16.0) + 16.0 * bits_at(raw.fifth, 16u),
+    high_nibbles_less(raw.numbers.z, 16.0) + 16.0 * bits_at(raw.fifth, 20u),
+    low_nibbles_less(raw.numbers.w, 16.0) + 16.0 * bits_at(raw.fifth, 24u),
+    high_nibbles_less(raw.numbers.w, 16.0) + 16.0 * bits_at(raw.fifth, 28u),
   );
 }

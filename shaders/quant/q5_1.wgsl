@@ -1,5 +1,6 @@
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, scale and minimum (half) a group.
 //#import lib/unpack-nibbles
+//#import lib/affine-group
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -16,18 +17,19 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let factors = unpack2x16float(raw.factors);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
-  return array<vec4<f32>, 8>(
-    fma(low_nibbles(raw.numbers.x) + 16.0 * bits_at(raw.fifth, 0u), scale, offset),
-    fma(high_nibbles(raw.numbers.x) + 16.0 * bits_at(raw.fifth, 4u), scale, offset),
-    fma(low_nibbles(raw.numbers.y) + 16.0 * bits_at(raw.fifth, 8u), scale, offset),
-    fma(high_nibbles(raw.numbers.y) + 16.0 * bits_at(raw.fifth, 12u), scale, offset),
-    fma(low_nibbles(raw.numbers.z) + 16.0 * bits_at(raw.fifth, 16u), scale, offset),
-    fma(high_nibbles(raw.numbers.z) + 16.0 * bits_at(raw.fifth, 20u), scale, offset),
-    fma(low_nibbles(raw.numbers.w) + 16.0 * bits_at(raw.fifth, 24u), scale, offset),
-    fma(high_nibbles(raw.numbers.w) + 16.0 * bits_at(raw.fifth, 28u), scale, offset),
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    low_nibbles_less(raw.numbers.x, 0.0) + 16.0 * bits_at(raw.fifth, 0u),
+    high_nibbles_less(raw.numbers.x, 0.0) + 16.0 * bits_at(raw.fifth, 4u),
+    low_nibbles_less(raw.numbers.y, 0.0) + 16.0 * bits_at(raw.fifth, 8u),
+    high_nibbles_less(raw.numbers.y, 0.0) + 16.0 * bits_at(raw.fifth, 12u),
+    low_nibbles_less(raw.numbers.z, 0.0) + 16.0 * bits_at(raw.fifth, 16u),
+    high_nibbles_less(raw.numbers.z, 0.0) + 16.0 * bits_at(raw.fifth, 20u),
+    low_nibbles_less(raw.numbers.w, 0.0) + 16.0 * bits_at(raw.fifth, 24u),
+    high_nibbles_less(raw.numbers.w, 0.0) + 16.0 * bits_at(raw.fifth, 28u),
   );
 }

@@ -1,6 +1,7 @@
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/unpack-nibbles
+//#import lib/plain-group
 
 struct RawGroup {
   numbers: vec4<u32>,

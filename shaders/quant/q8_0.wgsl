@@ -1,5 +1,6 @@
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 //#import lib/unpack-nibbles
+//#import lib/scaled-group
 
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
@@ -16,9 +17,13 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    signed_bytes(raw.a.x) * raw.scale, signed_bytes(raw.a.y) * raw.scale, signed_bytes(raw.a.z) * raw.scale, signed_bytes(raw.a.w) * raw.scale,
-    signed_bytes(raw.b.x) * raw.scale, signed_bytes(raw.b.y) * raw.scale, signed_bytes(raw.b.z) * raw.scale, signed_bytes(raw.b.w) * raw.scale,
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }

@@ -65,7 +65,8 @@ export function chooseTokenSelect(
 function defaultsFor(trainedLength: number): TokenSelectConfig {
   const share = Math.min(1, trainedLength / capacityOf(paper));
   const initial = Math.max(1, Math.floor(paper.initial * share));
-  const local = Math.max(1, Math.floor(paper.local * share));
+  // Whole tiles of tokens, since a pass has as many.
+  const local = Math.max(1, Math.floor((paper.local * share) / 64) * 64);
   const selected = Math.min(paper.selected, Math.max(1, trainedLength - initial - local));
   return { ...paper, initial, local, selected };
 }

@@ -34,6 +34,8 @@ export interface DecoderOptions {
 const passRows = { hardware: 1024, software: 32 } as const;
 /** The widest activation of a pass takes at most this much, so that large models do not pay for long passes. */
 const maxActivationBytes = 64 * 2 ** 20;
+/** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
+const fragmentRows = 16;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
@@ -264,7 +266,8 @@ export class Decoder {
   }
 
   #allocate(): Buffers {
-    const { config, passRows: rows } = this;
+    const { config } = this;
+    const rows = Math.ceil(this.passRows / fragmentRows) * fragmentRows;
     const heads = config.numAttentionHeads;
     const kvHeads = config.numKeyValueHeads;
     const { headDim } = config;
