@@ -29,6 +29,8 @@ AVERAGE_DECAY = 0.9995
 REAL_SHARE = 0.2
 # Drawing costs some 20,000 kernel launches, whatever the number of scenes: so many batches are drawn at once.
 BATCHES_A_DRAWING = 4
+# A drawn scene is seen again, mirrored or not and in another light.
+USES_OF_A_SCENE = 4
 LOG_EVERY, SAVE_EVERY_SECONDS = 20, 90
 PARTS = ("model", "average", "first_moment", "second_moment")
 
@@ -120,6 +122,10 @@ class Training:
             }
         self.step = state["step"]
 
+    def begin_with(self, weights: Path) -> None:
+        self.model.load_state_dict(load_file(weights, device=str(self.device)))
+        self.average = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+
 
 class Source:
     """Drawn scenes, and frames among them where there are any."""
@@ -128,6 +134,7 @@ class Source:
         self.painter = Painter(*size, device, seed)
         self.frames = Frames(frames, *size, device, seed + 1) if frames else None
         self.drawn: list[Batch] = []
+        self.random = torch.Generator(device).manual_seed(seed + 2)
 
     def draw(self, count: int) -> Batch:
         real = round(count * REAL_SHARE) if self.frames else 0
@@ -150,13 +157,29 @@ class Source:
             torch.cat((valid_a, valid_b)),
         )
 
-
     def _scenes(self, count: int) -> Batch:
         if not self.drawn:
             many = self.painter.draw(count * BATCHES_A_DRAWING)
             parts = [getattr(many, field.name).split(count) for field in fields(Batch)]
-            self.drawn = [Batch(*tensors) for tensors in zip(*parts, strict=True)]
-        return self.drawn.pop()
+            self.drawn = [Batch(*tensors) for tensors in zip(*parts, strict=True)] * USES_OF_A_SCENE
+        return seen_again(self.drawn.pop(), self.random)
+
+
+def seen_again(batch: Batch, random: torch.Generator) -> Batch:
+    """The same scenes, each mirrored or not, and in another light."""
+    count, device, width = len(batch.image), batch.image.device, batch.image.shape[3]
+    mirrored = torch.rand(count, generator=random, device=device) < 0.5
+
+    def turned(maps: torch.Tensor) -> torch.Tensor:
+        return torch.where(mirrored.view(-1, *[1] * (maps.ndim - 1)), maps.flip(-1), maps)
+
+    flipped = batch.boxes[..., [2, 1, 0, 3]] * torch.tensor([-1, 1, -1, 1], device=device)
+    flipped = flipped + torch.tensor([width, 0, width, 0], device=device)
+    boxes = torch.where((mirrored[:, None] & batch.valid)[..., None], flipped, batch.boxes)
+    light = 0.7 + 0.7 * torch.rand(count, 1, 1, 1, generator=random, device=device)
+    tint = 0.9 + 0.2 * torch.rand(count, 3, 1, 1, generator=random, device=device)
+    image = (turned(batch.image) ** light * tint).clamp(0, 1)
+    return Batch(image, turned(batch.drivable), turned(batch.lanes), boxes, batch.valid)
 
 
 def main() -> None:
@@ -164,6 +187,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--name", default="n", choices=["n", "s", "tiny"])
     parser.add_argument("--frames", type=Path, help="what prepare.py wrote; left out: drawn scenes alone")
+    parser.add_argument("--start", type=Path, help="weights of an earlier training to begin with: its average.safetensors")
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--fit", action="store_true", help="the schedule ends with --minutes: for a run in one piece")
@@ -178,6 +202,8 @@ def main() -> None:
     training = Training(args.name, device)
     if (args.output / "state.json").exists():
         training.resume(args.output)
+    elif args.start:
+        training.begin_with(args.start)
     first = training.step
     # Other scenes after a pause than before it.
     source = Source(args.frames, tuple(args.size), device, 1000 + first)
