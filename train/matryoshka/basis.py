@@ -51,9 +51,10 @@ class TurnedBases(nn.Module):
         self.mean = nn.Parameter(start.mean.clone())
 
     def forward(self) -> Bases:
-        skew = self.turn - self.turn.mT
-        one = torch.eye(skew.shape[-1], device=skew.device)
-        return Bases(torch.linalg.solve(one - skew / 2, one + skew / 2) @ self.start, self.mean)
+        skew = (self.turn - self.turn.mT).double()
+        one = torch.eye(skew.shape[-1], dtype=skew.dtype, device=skew.device)
+        turned = torch.linalg.solve(one - skew / 2, one + skew / 2) @ self.start.double()
+        return Bases(turned.float(), self.mean)
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ class Llama:
         )
         self.device, self.dtype = device, dtype
         self.weights = {
-            name: torch.from_numpy(array).to(device, torch.float32 if array.ndim == 1 or "moh_" in name else dtype)
+            name: torch.tensor(array).to(device, torch.float32 if array.ndim == 1 or "moh_" in name else dtype)
             for name, array in arrays.items()
         }
         self.head = self.weights.get("output.weight", self.weights["token_embd.weight"])
