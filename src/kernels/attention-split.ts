@@ -1,6 +1,13 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
+import {
+  type AttentionUse,
+  raggedConstants,
+  raggedFlags,
+  streamConstants,
+  streamUnsupported,
+} from './attention.ts';
+import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** Parts that the cached positions are cut into: enough workgroups to fill a large GPU with a few KV heads. */
@@ -21,12 +28,13 @@ function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVar
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
-      flags: [...(reduce === 'subgroup' ? ['subgroups'] : []), ...(use.gated ? ['gated'] : [])],
+      flags: [...(reduce === 'subgroup' ? ['subgroups'] : []), ...splitFlags(use)],
       constants: {
         WORKGROUP: workgroup,
         SPLITS: attentionSplits,
         SUMS: groupOf(use),
         HEAD_DIM_VEC4S: use.headDim / 4,
+        ...raggedConstants(use),
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits, 1],
@@ -42,7 +50,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
         : streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities),
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: ['stream', 'subgroups', ...(use.gated ? ['gated'] : [])],
+      flags: ['stream', 'subgroups', ...splitFlags(use)],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup),
         SPLITS: attentionSplits,
@@ -50,6 +58,10 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits, 1],
   };
+}
+
+function splitFlags(use: AttentionUse): string[] {
+  return [...(use.gated ? ['gated'] : []), ...raggedFlags(use)];
 }
 
 function groupOf({ heads, kvHeads }: AttentionUse): number {
@@ -70,11 +82,12 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
-    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
+    { ...headWidthsBinding, when: (use) => use.ragged === true },
   ],
   variants: [
     variant('workgroup', 64),
