@@ -53,7 +53,7 @@ export function chooseMatryoshka(
 ): MatryoshkaConfig | null {
   if (option === undefined || option === false) return null;
   const wanted = option.budget;
-  if (!(wanted > 0 && wanted <= 1)) {
+  if (!(Number.isFinite(wanted) && wanted > 0 && wanted <= 1)) {
     throw invalidOption(
       `attention.matryoshka.budget is ${String(wanted)}.`,
       'Give the share of an uncompressed cache: a number above 0, at most 1.',
