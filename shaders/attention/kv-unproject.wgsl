@@ -39,9 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let value_basis = params.kv_heads + kv_head;
   var sum = mean[kv_head * HEAD_DIM_VEC4S + quad];
   for (var j = 0u; j < head_widths[kv_head].w / 4u; j++) {
-    let attended = narrow[first + j];
-    sum += attended.x * basis_quad(value_basis, j * 4u, quad) + attended.y * basis_quad(value_basis, j * 4u + 1u, quad)
-      + attended.z * basis_quad(value_basis, j * 4u + 2u, quad) + attended.w * basis_quad(value_basis, j * 4u + 3u, quad);
+    sum += unprojected(value_basis, narrow[first + j], j, quad);
   }
   out[first + quad] = pack_output(sum * gate);
 }

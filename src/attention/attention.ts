@@ -209,17 +209,17 @@ export class Attention {
     }
     const all = {
       ...buffers,
+      ...(bases ? { basis: bases.vectors, mean: bases.mean } : {}),
       gates,
       split_outputs: this.#splitOutputs,
       split_scales: this.#splitScales,
+      // What puts the parts together also makes heads of coefficients again.
+      out,
     };
-    // Of coefficients, gates come later.
-    const combined = use.ragged ? { ...use, gated: false } : use;
     return [
       ...before,
       prepareDispatch(this.#gpu, attentionSplit, use, all),
-      prepareDispatch(this.#gpu, attentionCombine, combined, all),
-      ...after,
+      prepareDispatch(this.#gpu, attentionCombine, use, all),
     ];
   }
 
