@@ -117,34 +117,29 @@ function toCase(
     Float64Array.from(bases.subarray(i * headDim * headDim, (i + 1) * headDim * headDim));
   const headOf = (from: Float32Array, i: number) =>
     Float64Array.from(from.subarray(i * headDim, (i + 1) * headDim));
-  const outputs = () => {
+  const narrowQueries = () => {
     const narrow = new Float64Array(queries.length);
     for (let i = 0; i < tokens * heads; i += 1) {
       const kvHead = Math.floor((i % heads) / (heads / kvHeads));
       const width = widths[kvHead]?.keys ?? 0;
       narrow.set(project(basisOf(kvHead), headOf(queries, i), width), i * headDim);
     }
-    const caches = { keys: 0, values: 0 };
-    const [keyRows, valueRows] = (Object.keys(caches) as ('keys' | 'values')[]).map((part) => {
-      const rows = new Float64Array(kvHeads * contextLength * headDim).fill(Number.NaN);
-      for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
-        const own = headOf(mean, kvHead);
-        for (let token = 0; token < tokens; token += 1) {
-          const row = headOf(part === 'keys' ? keys : values, kvHead * stagedRows + token);
-          const given = part === 'keys' ? row : row.map((value, i) => value - (own[i] ?? 0));
-          const basis = basisOf(part === 'keys' ? kvHead : kvHeads + kvHead);
-          const width = widths[kvHead]?.[part] ?? 0;
-          const at = (kvHead * contextLength + position + token) * headDim;
-          rows.set(project(basis, given, width), at);
-        }
+    return narrow;
+  };
+  /** What the pass leaves in a cache; NaN where nothing is written. */
+  const cacheOf = (part: keyof KeptWidths, from: Float32Array, firstBasis: number) => {
+    const rows = new Float64Array(kvHeads * contextLength * headDim).fill(Number.NaN);
+    for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
+      const own = headOf(mean, kvHead);
+      for (let token = 0; token < tokens; token += 1) {
+        const row = headOf(from, kvHead * stagedRows + token);
+        const given = part === 'keys' ? row : row.map((value, i) => value - (own[i] ?? 0));
+        const width = widths[kvHead]?.[part] ?? 0;
+        const at = (kvHead * contextLength + position + token) * headDim;
+        rows.set(project(basisOf(firstBasis + kvHead), given, width), at);
       }
-      return packedRows(use, widths, rows, part);
-    }) as [Float64Array, Float64Array];
-    return {
-      narrow_queries: { values: narrow },
-      k_cache: { values: keyRows, storage: use.kv },
-      v_cache: { values: valueRows, storage: use.kv },
-    };
+    }
+    return packedRows(use, widths, rows, part);
   };
   return {
     name,
@@ -158,7 +153,11 @@ function toCase(
       mean,
       head_widths: packHeadWidths(widths),
     }),
-    outputs,
+    outputs: () => ({
+      narrow_queries: { values: narrowQueries() },
+      k_cache: { values: cacheOf('keys', keys, 0), storage: use.kv },
+      v_cache: { values: cacheOf('values', values, kvHeads), storage: use.kv },
+    }),
   };
 }
 
