@@ -143,9 +143,9 @@ export function configOf(shape: Shape): TransformerConfig {
 export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWeights {
   const { hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
   const format = quantFormat(shape.format);
-  const buffer = (label: string, bytes: number) => {
+  const buffer = (label: string, bytes: number, alsoUsage = 0) => {
     const { STORAGE, COPY_DST } = GPUBufferUsage;
-    const made = gpu.createBuffer(label, bytes, STORAGE | COPY_DST);
+    const made = gpu.createBuffer(label, bytes, STORAGE | COPY_DST | alsoUsage);
     fill(gpu, made);
     return made;
   };
@@ -175,7 +175,7 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
       router: routes ? matrix('router', 2 + heads, hidden) : null,
       bases: {
         vectors: buffer('bases', 2 * kvHeads * headDim * headDim * 2),
-        mean: buffer('mean', kvHeads * headDim * 4),
+        mean: buffer('mean', kvHeads * headDim * 4, GPUBufferUsage.UNIFORM),
       },
       postAttentionNorm: null,
       feedForwardNorm: norm(),

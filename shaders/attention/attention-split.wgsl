@@ -4,7 +4,8 @@
 // gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
+// lib/project-token.
 //#import lib/state
 //#import lib/stored-{kv}
 
@@ -39,12 +40,19 @@ fn is_group_off(kv_head: u32, group_size: u32) -> bool {
 
 //#if stream
 //#import lib/stream-attention
+//#if projects
+//#import lib/project-token
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
+//#if projects
+  let holds_token = range.first <= state.position && range.end == state.position + 1u;
+  project_token(kv_head, holds_token, invocation);
+//#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
     return;
@@ -52,8 +60,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#endif
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
+//#if projects
+  let at_H = H * HEAD_VEC4S + invocation % LANES * 2u;
+  query[H] = Eight(narrow[at_H] * params.scale_log2e, narrow[at_H + 1u] * params.scale_log2e);
+//#else
   let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
   query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
+//#endif
 //#endrepeat
   let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);

@@ -39,13 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var coefficients = vec4<f32>();
   if (quad < width) {
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let given = input_quad(head, row, i);
-      coefficients += vec4<f32>(
-        dot(given, basis_quad(own_basis, quad * 4u, i)),
-        dot(given, basis_quad(own_basis, quad * 4u + 1u, i)),
-        dot(given, basis_quad(own_basis, quad * 4u + 2u, i)),
-        dot(given, basis_quad(own_basis, quad * 4u + 3u, i)),
-      );
+      coefficients += projected(own_basis, input_quad(head, row, i), i, quad);
     }
   }
   if (is_query) {

@@ -4,8 +4,10 @@ import { prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
+  type AttentionSplitUse,
   attentionSplit,
   attentionSplits,
+  canProjectToken,
   canSplitAttention,
   splitFrom,
 } from '../kernels/attention-split.ts';
@@ -59,13 +61,22 @@ export interface ProjectionTarget {
     interleaved: boolean;
     staged?: boolean;
   };
-  buffers: Record<'queries' | 'rope', GPUBuffer> &
-    Record<'k_cache' | 'v_cache', GPUBuffer | BufferRange>;
+  buffers: Record<'queries' | 'k_cache' | 'v_cache', GPUBuffer | BufferRange> &
+    Record<'rope', GPUBuffer>;
+}
+
+/** Where attention of a layer goes, and how. */
+interface Wanted {
+  out: GPUBuffer;
+  output: 'f32' | 'f16';
+  bases: LayerBases | null;
+  /** Along the context. */
+  cut: boolean;
 }
 
 /** What the attention kernels of a layer read and write. */
 interface Plan {
-  use: AttentionUse;
+  use: AttentionSplitUse;
   buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'out', GPUBuffer> & {
     head_widths?: GPUBuffer;
   };
@@ -114,7 +125,10 @@ export class Attention {
     this.#splitFrom = settings.splitFrom ?? splitFrom(gpu.capabilities);
     const { numAttentionHeads: heads, headDim } = config;
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
-    this.#queries = floats('queries', settings.passRows * heads * headDim);
+    this.#ragged = config.matryoshka
+      ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
+      : null;
+    this.#queries = this.#ragged?.staged ?? floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
     this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
@@ -123,9 +137,6 @@ export class Attention {
       k_cache: buffers.storage(`keys ${layer}`, this.#cacheBytes(layer, 'keys')),
       v_cache: buffers.storage(`values ${layer}`, this.#cacheBytes(layer, 'values')),
     }));
-    this.#ragged = config.matryoshka
-      ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
-      : null;
     const { full, sliding } = config.rope;
     this.#tokenSelect = config.tokenSelect
       ? new TokenSelect(gpu, config.tokenSelect, this.#rotatedShape('full'), buffers)
@@ -168,7 +179,7 @@ export class Attention {
       const { passRows: contextLength } = this.#settings;
       return {
         shape: { ...shape, contextLength, kv: 'f32', staged: true },
-        buffers: { ...buffers, ...this.#ragged.staged },
+        buffers: { ...buffers, ...this.#ragged.target },
       };
     }
     return {
@@ -198,34 +209,23 @@ export class Attention {
    * cached at reduced width.
    */
   one(layer: number, far: boolean, out: GPUBuffer, bases: LayerBases | null): Dispatches {
-    const { use, buffers, before, after } = this.#plan(layer, out, 'f32', bases);
-    const { gates } = this;
-    if (!far || !canSplitAttention(use)) {
-      return [
-        ...before,
-        prepareDispatch(this.#gpu, attention, use, { ...buffers, gates }),
-        ...after,
-      ];
-    }
+    const cut = far && canSplitAttention(this.#shape());
+    const { use, buffers, before, after } = this.#plan(layer, { out, output: 'f32', bases, cut });
     const all = {
       ...buffers,
       ...(bases ? { basis: bases.vectors, mean: bases.mean } : {}),
-      gates,
+      gates: this.gates,
       split_outputs: this.#splitOutputs,
       split_scales: this.#splitScales,
-      // What puts the parts together also makes heads of coefficients again.
-      out,
     };
-    return [
-      ...before,
-      prepareDispatch(this.#gpu, attentionSplit, use, all),
-      prepareDispatch(this.#gpu, attentionCombine, use, all),
-    ];
+    const kernels = cut ? ([attentionSplit, attentionCombine] as const) : ([attention] as const);
+    const attended = kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, all));
+    return [...before, ...attended, ...after];
   }
 
   /** Attention of the tokens of a pass into `out` [tokens, heads, headDim], stored as `output` says. */
   many(layer: number, out: GPUBuffer, output: 'f32' | 'f16', bases: LayerBases | null): Dispatches {
-    const { use, buffers, before, after } = this.#plan(layer, out, output, bases);
+    const { use, buffers, before, after } = this.#plan(layer, { out, output, bases, cut: false });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
     return [
@@ -237,7 +237,7 @@ export class Attention {
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, out: GPUBuffer, output: 'f32' | 'f16', bases: LayerBases | null): Plan {
+  #plan(layer: number, { out, output, bases, cut }: Wanted): Plan {
     const { attentionScale, slidingWindow } = this.#config;
     const use: AttentionUse = {
       ...this.#shape(),
@@ -260,11 +260,21 @@ export class Attention {
     if (!ragged || !bases) return { use, buffers: { ...inputs, out }, before: [], after: [] };
     const { queries, attended, head_widths } = ragged.narrow(layer);
     const last = { state: this.#state, gates: this.gates, out };
+    const narrow = { ...use, output: 'f32', ragged: true } as const;
+    if (cut && canProjectToken(use, this.#gpu.capabilities)) {
+      return {
+        use: { ...narrow, stagedRows: this.#settings.passRows },
+        buffers: { ...inputs, out, head_widths },
+        before: [],
+        after: [],
+      };
+    }
     return {
-      use: { ...use, output: 'f32', ragged: true },
-      buffers: { ...inputs, queries, out: attended, head_widths },
+      use: narrow,
+      buffers: { ...inputs, queries, out: cut ? out : attended, head_widths },
       before: [ragged.project(layer, bases, inputs)],
-      after: [ragged.unproject(layer, bases, use, last)],
+      // What puts the parts of cut attention together makes heads again itself.
+      after: cut ? [] : [ragged.unproject(layer, bases, use, last)],
     };
   }
 

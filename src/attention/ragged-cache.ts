@@ -6,7 +6,7 @@ import {
   type KvProjectUse,
   kvProject,
   packHeadWidths,
-  stagedValuesOffset,
+  stagedBytes,
 } from '../kernels/kv-project.ts';
 import { type KvUnprojectUse, kvUnproject } from '../kernels/kv-unproject.ts';
 
@@ -27,11 +27,12 @@ export interface NarrowBuffers {
 
 /** Around the ragged caches of MatryoshkaKV: where a projection puts keys and values, and the ways into the caches and back. */
 export class RaggedCache {
-  /** Keys and values of a pass, [kvHeads, stagedRows, headDim] each, on their way into the caches. */
-  readonly staged: Record<'k_cache' | 'v_cache', BufferRange>;
+  /** Queries [tokens, heads, headDim], keys and values [kvHeads, stagedRows, headDim] of a pass, one behind the other. */
+  readonly staged: GPUBuffer;
+  /** The parts of it, as a projection names them. */
+  readonly target: Record<'queries' | 'k_cache' | 'v_cache', BufferRange>;
   readonly #gpu: Gpu;
   readonly #use: KvProjectUse;
-  readonly #staged: GPUBuffer;
   readonly #narrowQueries: GPUBuffer;
   readonly #narrowAttended: GPUBuffer;
   readonly #widths: readonly GPUBuffer[];
@@ -45,11 +46,13 @@ export class RaggedCache {
     this.#gpu = gpu;
     this.#use = use;
     const { heads, headDim, stagedRows } = use;
-    const offset = stagedValuesOffset(use);
-    this.#staged = buffers.storage('keys and values of a pass', 2 * offset);
-    this.staged = {
-      k_cache: { buffer: this.#staged, offset: 0, size: offset },
-      v_cache: { buffer: this.#staged, offset, size: offset },
+    const { queries, keys } = stagedBytes(use);
+    const buffer = buffers.storage('queries, keys and values of a pass', queries + 2 * keys);
+    this.staged = buffer;
+    this.target = {
+      queries: { buffer, offset: 0, size: queries },
+      k_cache: { buffer, offset: queries, size: keys },
+      v_cache: { buffer, offset: queries + keys, size: keys },
     };
     const narrow = stagedRows * heads * headDim * 4;
     this.#narrowQueries = buffers.storage('coefficients of queries', narrow);
@@ -77,12 +80,14 @@ export class RaggedCache {
   project(
     layer: number,
     bases: LayerBases,
-    buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache', GPUBuffer>,
+    buffers: Record<'state' | 'k_cache' | 'v_cache', GPUBuffer>,
   ): Promise<Dispatch> {
     const { queries, head_widths } = this.narrow(layer);
+    const { buffer, offset, size = 0 } = this.target.k_cache;
     return prepareDispatch(this.#gpu, kvProject, this.#use, {
       ...buffers,
-      staged: this.#staged,
+      queries: this.target.queries,
+      staged: { buffer, offset: offset ?? 0, size: 2 * size },
       basis: bases.vectors,
       mean: bases.mean,
       narrow_queries: queries,

@@ -1,12 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
-import {
-  type KeptWidths,
-  type KvProjectUse,
-  packHeadWidths,
-  stagedValuesOffset,
-} from './kv-project.ts';
+import { type KeptWidths, type KvProjectUse, packHeadWidths, stagedBytes } from './kv-project.ts';
 
 type CacheShape = Pick<KvProjectUse, 'kvHeads' | 'headDim' | 'contextLength'>;
 
@@ -110,9 +105,9 @@ function toCase(
   const mean = random.activations(kvHeads * headDim);
   const bases = randomBases(2 * kvHeads, headDim, 1501);
   const widths = randomWidths(use);
-  const staged = new Float32Array((stagedValuesOffset(use) * 2) / 4);
+  const staged = new Float32Array((stagedBytes(use).keys * 2) / 4);
   staged.set(keys);
-  staged.set(values, stagedValuesOffset(use) / 4);
+  staged.set(values, stagedBytes(use).keys / 4);
   const basisOf = (i: number) =>
     Float64Array.from(bases.subarray(i * headDim * headDim, (i + 1) * headDim * headDim));
   const headOf = (from: Float32Array, i: number) =>

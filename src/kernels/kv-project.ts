@@ -25,13 +25,21 @@ export interface KvProjectUse {
 
 const workgroup = 64;
 
-/** Where the values begin in `staged`, in bytes: a binding begins at a multiple of 256. */
-export function stagedValuesOffset({
+/**
+ * Bytes of the queries, and of the keys (as many as of the values), where a pass leaves all three in one buffer: a binding begins at a
+ * multiple of 256.
+ */
+export function stagedBytes({
+  heads,
   kvHeads,
   stagedRows,
   headDim,
-}: Pick<KvProjectUse, 'kvHeads' | 'stagedRows' | 'headDim'>): number {
-  return Math.ceil((kvHeads * stagedRows * headDim * 4) / 256) * 256;
+}: Pick<KvProjectUse, 'heads' | 'kvHeads' | 'stagedRows' | 'headDim'>): {
+  queries: number;
+  keys: number;
+} {
+  const bytesOf = (count: number) => Math.ceil((count * stagedRows * headDim * 4) / 256) * 256;
+  return { queries: bytesOf(heads), keys: bytesOf(kvHeads) };
 }
 
 /** `head_widths`: for each KV head the components of keys before it, of its keys, of values before it, and of its values. */
@@ -72,7 +80,7 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
     group_size: use.heads / use.kvHeads,
     context_length: use.contextLength,
     staged_rows: use.stagedRows,
-    first_value: stagedValuesOffset(use) / 16,
+    first_value: stagedBytes(use).keys / 16,
   }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },

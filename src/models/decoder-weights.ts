@@ -147,7 +147,15 @@ export class DecoderWeights {
     const vectors = this.#stacked('Bases of keys and values', [{ name: keys }, { name: values }]);
     this.#expectFormat(keys, 'f16');
     this.#expectFormat(mean, 'f32');
-    return { vectors: vectors.buffer, mean: this.#stacked('', [{ name: mean }]).buffer };
+    return { vectors: vectors.buffer, mean: this.#meanVector(mean) };
+  }
+
+  /** The means of all heads; kernels take them as a storage buffer or as a uniform. */
+  #meanVector(name: string): GPUBuffer {
+    const [rows, rowBytes] = [this.#rows(name), this.#rowBytes({ name })];
+    const buffer = this.#buffer(name, rows * rowBytes, GPUBufferUsage.UNIFORM);
+    this.#place(name, { buffer, from: 0, to: rows, at: 0, rowBytes });
+    return buffer;
   }
 
   /** Matrices that kernels read as one. */
