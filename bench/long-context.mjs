@@ -1,6 +1,6 @@
 /**
  * What a model finds in long texts, through the public API: `npm run bench:long -- --model FILE [--gpu] [--lengths 1000,4096,16384]
- * [--modes dense,select] [--select initial,selected,local,similarity] [--trials 20] [--text FILE]`. For each mode and length (tokens): the
+ * [--modes dense,select,narrow] [--select initial,selected,local,similarity] [--budget 0.5] [--trials 20] [--text FILE]`. For each mode and length (tokens): the
  * share of pass keys that are found, prefill and decode speed, and with --text the nats a token of the 256 tokens that end there. One
  * JSON line a mode.
  */
@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     lengths: { type: 'string', default: '512,1000' },
     modes: { type: 'string', default: 'dense,select' },
     select: { type: 'string', default: '' },
+    budget: { type: 'string', default: '0.5' },
     trials: { type: 'string', default: '20' },
     text: { type: 'string' },
   },
@@ -40,7 +41,10 @@ try {
   for (const mode of options.modes.split(',')) {
     const figures = await page.evaluate(measure, {
       model: `${server.url}/model.gguf`,
-      tokenSelect: mode === 'select' ? selectOption() : false,
+      attention: {
+        tokenSelect: mode === 'select' ? selectOption() : false,
+        matryoshka: mode === 'narrow' ? { budget: Number(options.budget) } : false,
+      },
       lengths: options.lengths.split(',').map(Number),
       trials: Number(options.trials),
       text: options.text ? readFileSync(options.text, 'utf8') : '',
@@ -60,14 +64,14 @@ function selectOption() {
 }
 
 /** Runs in the page. */
-async function measure({ model: source, tokenSelect, lengths, trials, text }) {
+async function measure({ model: source, attention, lengths, trials, text }) {
   const filler =
     'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ';
   const longest = Math.max(...lengths);
   const runtime = await window.vitrail.createRuntime();
   const model = await runtime.loadModel(source, {
     contextLength: longest + 64,
-    attention: { tokenSelect },
+    attention,
   });
   const { tokenizer } = model;
   let seed = 5;
@@ -103,7 +107,7 @@ async function measure({ model: source, tokenSelect, lengths, trials, text }) {
     adapter: runtime.info.adapter,
     model: info.name,
     attention: info.attention,
-    tokenSelect,
+    options: attention,
     gpuBytes,
     results,
   };

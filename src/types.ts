@@ -38,7 +38,15 @@ export interface AttentionOptions {
    * trained for less. It takes effect where `contextLength` is longer than that. Default: off.
    */
   tokenSelect?: TokenSelectOption;
+  /**
+   * MatryoshkaKV of a model whose file has bases for it: keys and values are cached at reduced width, so that the cache takes at most
+   * this share of what it would take: the nearest budget at or below it that the file has widths for. Default: off.
+   */
+  matryoshka?: MatryoshkaOption;
 }
+
+/** `budget`: the share of an uncompressed cache. */
+export type MatryoshkaOption = { budget: number } | false;
 
 /** Tokens that are attended to; `similarity`: the cosine of two queries from which on a selection is used again. */
 export type TokenSelectOption =

@@ -1,10 +1,10 @@
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
 import { shapes } from './shapes.ts';
-import { configOf, greedy, randomWeights } from './time-decoder.ts';
+import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts';
 
-/** What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads. */
-export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads';
+/** What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads; half of every key and value. */
+export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads' | 'narrow';
 
 export interface AttentionTime {
   shape: string;
@@ -17,7 +17,7 @@ export interface AttentionTime {
 
 const steps = 32;
 const attentionKernels =
-  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows)\//;
+  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows|kv-[a-z]+)\//;
 
 /** Attention of a model of random weights at long contexts, by the GPU's clock; routing is not counted as attention. */
 export async function timeAttention(
@@ -35,6 +35,7 @@ export async function timeAttention(
   const config = {
     ...configOf(shape),
     moh: mode === 'heads' ? halfOfHeads : null,
+    matryoshka: mode === 'narrow' ? matryoshkaOf(shape, 0.5) : null,
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };
   const weights = randomWeights(gpu, shape, mode === 'heads');

@@ -1,3 +1,4 @@
+import type { MatryoshkaConfig } from '../../src/attention/matryoshka.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
 import type { GpuMatrix, Linear } from '../../src/kernels/linear.ts';
 import type { TransformerConfig } from '../../src/models/config.ts';
@@ -34,13 +35,16 @@ export const greedy = {
 
 /**
  * A model's decoder on random weights, without tokenizer, download or readback: what the GPU and its queue allow. Decode steps are
- * queued one behind the other, as a generation does.
+ * queued one behind the other, as a generation does. `llama1b:50`: with a cache of MatryoshkaKV at 50 %.
  */
 export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderTime> {
-  const shape = shapes.find((candidate) => candidate.name === name);
+  const [shapeName, percent] = name.split(':');
+  const shape = shapes.find((candidate) => candidate.name === shapeName);
   if (!shape) throw new Error(`no shape '${name}'`);
   const gpu = await Gpu.create({ maxTier });
-  const decoder = await Decoder.create(gpu, configOf(shape), randomWeights(gpu, shape), {
+  const matryoshka = percent === undefined ? null : matryoshkaOf(shape, Number(percent) / 100);
+  const config = { ...configOf(shape), matryoshka };
+  const decoder = await Decoder.create(gpu, config, randomWeights(gpu, shape), {
     contextLength,
     kvCache: 'f16',
   });
@@ -85,6 +89,19 @@ async function best(measure: () => Promise<number>): Promise<number> {
   return times.sort((a, b) => a - b)[2] as number;
 }
 
+/** Widths around the budget, other ones for every head, as a search finds them. */
+export function matryoshkaOf(
+  { layers, kvHeads, headDim }: Shape,
+  budget: number,
+): MatryoshkaConfig {
+  const eighth = headDim / 8;
+  const widths = Array.from({ length: kvHeads }, (_, head) => {
+    const more = head % 2 === 0 ? eighth : 0;
+    return { keys: budget * headDim - more, values: budget * headDim + more };
+  });
+  return { budget, widths: new Array<typeof widths>(layers).fill(widths) };
+}
+
 export function configOf(shape: Shape): TransformerConfig {
   const { name, hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
   const rope = {
@@ -118,6 +135,7 @@ export function configOf(shape: Shape): TransformerConfig {
     slidingLayers: new Array<boolean>(layers).fill(false),
     moh: null,
     tokenSelect: null,
+    matryoshka: null,
   };
 }
 
@@ -125,9 +143,9 @@ export function configOf(shape: Shape): TransformerConfig {
 export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWeights {
   const { hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
   const format = quantFormat(shape.format);
-  const buffer = (label: string, bytes: number) => {
+  const buffer = (label: string, bytes: number, alsoUsage = 0) => {
     const { STORAGE, COPY_DST } = GPUBufferUsage;
-    const made = gpu.createBuffer(label, bytes, STORAGE | COPY_DST);
+    const made = gpu.createBuffer(label, bytes, STORAGE | COPY_DST | alsoUsage);
     fill(gpu, made);
     return made;
   };
@@ -155,6 +173,10 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
       kNorm: null,
       output: linear('output', hidden, heads * headDim),
       router: routes ? matrix('router', 2 + heads, hidden) : null,
+      bases: {
+        vectors: buffer('bases', 2 * kvHeads * headDim * headDim * 2),
+        mean: buffer('mean', kvHeads * headDim * 4, GPUBufferUsage.UNIFORM),
+      },
       postAttentionNorm: null,
       feedForwardNorm: norm(),
       gateUp: linear('gate and up', 2 * intermediate, hidden),

@@ -4,8 +4,13 @@
 // gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
+// lib/project-token.
 //#import lib/state
 //#import lib/stored-{kv}
+
+alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {
   first: u32,
@@ -35,12 +40,19 @@ fn is_group_off(kv_head: u32, group_size: u32) -> bool {
 
 //#if stream
 //#import lib/stream-attention
+//#if projects
+//#import lib/project-token
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
+//#if projects
+  let holds_token = range.first <= state.position && range.end == state.position + 1u;
+  project_token(kv_head, holds_token, invocation);
+//#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
     return;
@@ -48,10 +60,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#endif
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
+//#if projects
+  let at_H = H * HEAD_VEC4S + invocation % LANES * 2u;
+  query[H] = Eight(narrow[at_H] * params.scale_log2e, narrow[at_H + 1u] * params.scale_log2e);
+//#else
   let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
   query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
+//#endif
 //#endrepeat
-  let own = stream_keys(query, kv_head * params.context_length, range.first, range.end, invocation);
+  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;
@@ -65,6 +82,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 }
 //#else
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+//#import lib/cached-rows
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/max-{reduce}
@@ -75,10 +94,10 @@ var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
 
 const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
-fn scores_of(key_at: u32) -> Sums {
+fn scores_of(rows: CachedRows, position: u32) -> Sums {
   var scores: Sums;
-  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    let key = unpack_stored(k_cache[key_at + i]);
+  for (var i = 0u; i < key_width(rows); i++) {
+    let key = unpack_stored(cached_key(rows, position, i));
     for (var g = 0u; g < SUMS; g++) {
       scores[g] += dot(query[g * HEAD_DIM_VEC4S + i], key);
     }
@@ -104,7 +123,7 @@ fn main(
     return;
   }
 //#endif
-  let kv_base = kv_head * params.context_length;
+  let rows = cached_rows(kv_head);
   let range = range_of(split);
   let first = range.first;
   let end = range.end;
@@ -128,7 +147,7 @@ fn main(
       scores[g] = -3.0e38;
     }
     if (key < end) {
-      scores = scores_of((kv_base + key) * HEAD_DIM_VEC4S);
+      scores = scores_of(rows, key);
     }
     let block_max = reduce_max(scores, lane, subgroup_size);
     var weights: Sums;
@@ -145,7 +164,7 @@ fn main(
     if (part < PARTS) {
       // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
       for (var j = part; j < WORKGROUP; j += PARTS) {
-        let value = unpack_stored(v_cache[(kv_base + min(block + j, end - 1u)) * HEAD_DIM_VEC4S + quad]);
+        let value = unpack_stored(cached_value(rows, min(block + j, end - 1u), quad));
         for (var g = 0u; g < SUMS; g++) {
           output[g] += probabilities[j][g] * value;
         }

@@ -7,6 +7,7 @@
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
@@ -31,6 +32,15 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return gates[row * params.heads + head];
 //#else
   return 1.0;
+//#endif
+}
+
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+fn output_gate(row: u32, head: u32) -> f32 {
+//#if ragged
+  return 1.0;
+//#else
+  return gate_of(row, head);
 //#endif
 }
 
@@ -61,8 +71,10 @@ fn first_position(position: u32) -> u32 {
 //#import lib/matrix-attention
 // Eight halves.
 alias Cached = vec4<u32>;
+const CACHED_COMPONENTS: u32 = 8u;
 //#else
 alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
 //#if stream
 //#import lib/stream-attention
 
@@ -82,15 +94,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#endif
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let kv_base = head / params.group_size * params.context_length;
-  let own = stream_keys(array<Eight, HEADS>(query), kv_base, first_position(position), position + 1u, invocation);
+  let rows = cached_rows(head / params.group_size);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = pack_output(merged.output * (gate_of(row, head) / merged.total));
+    out[base + invocation] = pack_output(merged.output * (output_gate(row, head) / merged.total));
   }
 }
 //#else
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+//#import lib/cached-rows
 //#if cooperative
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;
@@ -115,7 +129,7 @@ fn main(
 //#endif
   let head = workgroup.x;
   let row = row_of(head, workgroup.z);
-  let kv_base = head / params.group_size * params.context_length;
+  let rows = cached_rows(head / params.group_size);
   let position = state.position + row;
   let first = first_position(position);
   let quad = lane % HEAD_DIM_VEC4S;
@@ -141,9 +155,8 @@ fn main(
     var score = -3.0e38;
     if (key <= position) {
       score = 0.0;
-      let at = (kv_base + key) * HEAD_DIM_VEC4S;
-      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        score += dot(query[i], unpack_stored(k_cache[at + i]));
+      for (var i = 0u; i < key_width(rows); i++) {
+        score += dot(query[i], unpack_stored(cached_key(rows, key, i)));
       }
     }
     let new_max = max(running_max, reduce_max(Sums(score), lane, subgroup_size)[0]);
@@ -157,8 +170,7 @@ fn main(
     if (part < PARTS) {
       // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
       for (var j = part; j < WORKGROUP; j += PARTS) {
-        let key_at = kv_base + min(block + j, position);
-        output += probabilities[j] * unpack_stored(v_cache[key_at * HEAD_DIM_VEC4S + quad]);
+        output += probabilities[j] * unpack_stored(cached_value(rows, min(block + j, position), quad));
       }
     }
     workgroupBarrier();
@@ -171,7 +183,7 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (gate_of(row, head) / total));
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (output_gate(row, head) / total));
   }
 }
 //#else
@@ -182,7 +194,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let row = row_of(head, id.z);
-  let kv_base = head / params.group_size * params.context_length;
+  let rows = cached_rows(head / params.group_size);
   let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
 //#if gated
   if (gate_of(row, head) == 0.0) {
@@ -201,10 +213,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var running_max = -3.0e38;
   var sum = 0.0;
   for (var key = first_position(position); key <= position; key++) {
-    let base = (kv_base + key) * HEAD_DIM_VEC4S;
     var score = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      score += dot(query[i], unpack_stored(k_cache[base + i]));
+    for (var i = 0u; i < key_width(rows); i++) {
+      score += dot(query[i], unpack_stored(cached_key(rows, key, i)));
     }
     // Rescaling is needed only where the maximum moved.
     if (score > running_max) {
@@ -217,12 +228,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let probability = exp2(score - running_max);
     sum += probability;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      output[i] += probability * unpack_stored(v_cache[base + i]);
+    for (var i = 0u; i < value_width(rows); i++) {
+      output[i] += probability * unpack_stored(cached_value(rows, key, i));
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] * (gate_of(row, head) / sum));
+    out[at + i] = pack_output(output[i] * (output_gate(row, head) / sum));
   }
 }
 //#endif

@@ -3,6 +3,7 @@
 //
 // RoPE: Su et al. 2021, arXiv 2104.09864, §3.2.2.
 //
+// staged: keys and values are put where they stand in the pass, on their way to the cache.
 // head_norm: RMSNorm over each query and key head before the rotation.
 //#import lib/state
 //#import lib/rope-angle
@@ -57,12 +58,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let quad = id.x % HEAD_DIM_VEC4S;
   let position = state.position + row;
+//#if staged
+  let slot = row;
+//#else
+  let slot = position;
+//#endif
   let base = (row * heads + head) * HEAD_DIM;
   let i = quad * 4u;
   if (head >= params.heads + params.kv_heads) {
     let kv_head = head - params.heads - params.kv_heads;
     let value = vec4<f32>(qkv[base + i], qkv[base + i + 1u], qkv[base + i + 2u], qkv[base + i + 3u]);
-    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
+    v_cache[(kv_head * params.context_length + slot) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
     return;
   }
   let is_key = head >= params.heads;
@@ -78,7 +84,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   );
   if (is_key) {
     let kv_head = head - params.heads;
-    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
+    k_cache[(kv_head * params.context_length + slot) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
   } else {
     queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = turned;
   }

@@ -6,6 +6,8 @@
 // Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
 // up to there, probabilities relative to the old maximum fit into halves.
 
+//#import lib/cached-rows
+
 const SUBGROUPS: u32 = 4u;
 const ROWS: u32 = SUBGROUPS * EDGE;
 const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
@@ -16,6 +18,7 @@ const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
 const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
 const SCORE_STRIDE: u32 = BLOCK + 8u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 // Two invocations share a row of scores; they take turns in vec4s.
 const TURNS: u32 = BLOCK / 8u;
 
@@ -36,13 +39,13 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
   }
 }
 
-fn bring_keys(kv_base: u32, first_key: u32, invocation: u32) {
+fn bring_keys(rows: CachedRows, first_key: u32, invocation: u32) {
   for (var at = invocation; at < BLOCK * HEAD_VEC8S; at += WORKGROUP) {
     let key = at / HEAD_VEC8S;
     let part = at % HEAD_VEC8S;
-    let from_key = (kv_base + min(first_key + key, params.context_length - 1u)) * HEAD_VEC8S + part;
-    let keys = k_cache[from_key];
-    let values = v_cache[from_key];
+    let position = min(first_key + key, params.context_length - 1u);
+    let keys = cached_key(rows, position, part);
+    let values = cached_value(rows, position, part);
     let to = key * KEY_STRIDE + part * 2u;
     key_tile[to] = bitcast<vec4<f16>>(keys.xy);
     key_tile[to + 1u] = bitcast<vec4<f16>>(keys.zw);
@@ -81,7 +84,7 @@ fn main(
   let head = workgroup.x;
   // Late tokens see most keys: they start first.
   let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
-  let kv_base = head / params.group_size * params.context_length;
+  let rows = cached_rows(head / params.group_size);
 //#if by_head
   if (first_row >= rows_of(head)) {
     leave_zeros(head, first_row, invocation);
@@ -116,7 +119,7 @@ fn main(
   for (var block = end_block; block > first_block; block--) {
     let first_key = (block - 1u) * BLOCK;
     workgroupBarrier();
-    bring_keys(kv_base, first_key, invocation);
+    bring_keys(rows, first_key, invocation);
     if (invocation == 0u) {
       grown = 0u;
     }
@@ -194,7 +197,7 @@ fn main(
 
   total += subgroupShuffleXor(total, 1u);
   let row = row_of(head, min(place, state.rows - 1u));
-  let scale = gate_of(row, head) / total;
+  let scale = output_gate(row, head) / total;
 //#repeat D DIM_FRAGMENTS
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);

@@ -3,9 +3,12 @@
 // such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
 
+//#import lib/cached-rows
+
 const SETS: u32 = WORKGROUP / LANES;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S;
 struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -20,8 +23,8 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// The softmax of a set over positions [first, end) of the KV head whose cache begins at `kv_base`.
-fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, invocation: u32) -> Softmax {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
   var sum: Softmax;
@@ -32,9 +35,9 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
   for (var block = first; block < end; block += SETS * UNROLL) {
 //#repeat U UNROLL
     let key_U = block + U * SETS + own_set;
-    let at_U = (kv_base + min(key_U, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_U = Eight(unpack_stored(k_cache[at_U]), unpack_stored(k_cache[at_U + 1u]));
-    let values_U = Eight(unpack_stored(v_cache[at_U]), unpack_stored(v_cache[at_U + 1u]));
+    let at_U = min(key_U, end - 1u);
+    let keys_U = Eight(unpack_stored(cached_key(rows, at_U, quad)), unpack_stored(cached_key(rows, at_U, quad + 1u)));
+    let values_U = Eight(unpack_stored(cached_value(rows, at_U, quad)), unpack_stored(cached_value(rows, at_U, quad + 1u)));
 //#endrepeat
 //#repeat H HEADS
     {

@@ -1,6 +1,7 @@
 // Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
-// sums can be turned where they are made, and a quad of the cache is written whole. A set of LANES invocations makes ROWS rows
+// sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
+// first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
 //#import lib/state
 //#import lib/grid
@@ -54,6 +55,11 @@ fn main(
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
   let position = state.position;
+//#if staged
+  let slot = 0u;
+//#else
+  let slot = position;
+//#endif
   let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;
   if (finishes && !is_value) {
@@ -120,14 +126,14 @@ fn main(
   values.b += bias[first_rows.y / 4u];
 //#endif
   if (is_value) {
-    let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     v_cache[at + quads.x] = pack_stored(values.a);
     v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, turning);
   if (head >= params.heads) {
-    let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     k_cache[at + quads.x] = pack_stored(values.a);
     k_cache[at + quads.y] = pack_stored(values.b);
   } else {

@@ -1,20 +1,25 @@
 import type { BufferSet } from '../gpu/buffer-set.ts';
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
+  type AttentionSplitUse,
   attentionSplit,
   attentionSplits,
+  canProjectToken,
   canSplitAttention,
   splitFrom,
 } from '../kernels/attention-split.ts';
 import { headGates } from '../kernels/head-gates.ts';
 import { headRows } from '../kernels/head-rows.ts';
+import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
 import type { KvCacheFormat } from '../types.ts';
+import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
+import { type LayerBases, RaggedCache } from './ragged-cache.ts';
 import { capacityOf, TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
@@ -32,6 +37,8 @@ export interface AttentionConfig {
   moh: MohConfig | null;
   /** Null: a token attends to the whole context. */
   tokenSelect: TokenSelectConfig | null;
+  /** Null: keys and values are cached whole. */
+  matryoshka: MatryoshkaConfig | null;
 }
 
 export interface AttentionSettings {
@@ -52,16 +59,30 @@ export interface ProjectionTarget {
   shape: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'> & {
     ropeDimensions: number;
     interleaved: boolean;
+    staged?: boolean;
   };
-  buffers: Record<'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer>;
+  buffers: Record<'queries' | 'k_cache' | 'v_cache', GPUBuffer | BufferRange> &
+    Record<'rope', GPUBuffer>;
 }
 
-/** What the attention kernels of a layer read. */
-interface Source {
-  use: AttentionUse;
-  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache', GPUBuffer>;
-  /** What has to run before them. */
+/** Where attention of a layer goes, and how. */
+interface Wanted {
+  out: GPUBuffer;
+  output: 'f32' | 'f16';
+  bases: LayerBases | null;
+  /** Along the context. */
+  cut: boolean;
+}
+
+/** What the attention kernels of a layer read and write. */
+interface Plan {
+  use: AttentionSplitUse;
+  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'out', GPUBuffer> & {
+    head_widths?: GPUBuffer;
+  };
+  /** What has to run before them, and after. */
   before: Dispatches;
+  after: Dispatches;
 }
 
 type Dispatches = Promise<Dispatch>[];
@@ -86,6 +107,7 @@ export class Attention {
   readonly #splitScales: GPUBuffer;
   readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
   readonly #tokenSelect: TokenSelect | null;
+  readonly #ragged: RaggedCache | null;
   readonly #caches: readonly Record<'k_cache' | 'v_cache', GPUBuffer>[];
 
   /** `state` is what kernels know about a pass (lib/state); `buffers` own what is allocated here. */
@@ -103,14 +125,17 @@ export class Attention {
     this.#splitFrom = settings.splitFrom ?? splitFrom(gpu.capabilities);
     const { numAttentionHeads: heads, headDim } = config;
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
-    this.#queries = floats('queries', settings.passRows * heads * headDim);
+    this.#ragged = config.matryoshka
+      ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
+      : null;
+    this.#queries = this.#ragged?.staged ?? floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
     this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
     this.#splitScales = floats('scales of parts', heads * attentionSplits * 2);
     this.#caches = Array.from({ length: config.numHiddenLayers }, (_, layer) => ({
-      k_cache: buffers.storage(`keys ${layer}`, this.#cacheBytes()),
-      v_cache: buffers.storage(`values ${layer}`, this.#cacheBytes()),
+      k_cache: buffers.storage(`keys ${layer}`, this.#cacheBytes(layer, 'keys')),
+      v_cache: buffers.storage(`values ${layer}`, this.#cacheBytes(layer, 'values')),
     }));
     const { full, sliding } = config.rope;
     this.#tokenSelect = config.tokenSelect
@@ -124,7 +149,7 @@ export class Attention {
 
   /** Bytes that hold the keys and values of the whole context. */
   get cacheBytes(): number {
-    return this.#caches.length * 2 * this.#cacheBytes();
+    return this.#caches.reduce((sum, { k_cache, v_cache }) => sum + k_cache.size + v_cache.size, 0);
   }
 
   /** Are there enough keys before this position for the cut form of attention? */
@@ -149,9 +174,17 @@ export class Attention {
   target(layer: number): ProjectionTarget {
     const kind = this.#kindOf(layer);
     const shape = this.#rotatedShape(kind);
+    const buffers = { queries: this.#queries, rope: this.#rope[kind] };
+    if (this.#ragged) {
+      const { passRows: contextLength } = this.#settings;
+      return {
+        shape: { ...shape, contextLength, kv: 'f32', staged: true },
+        buffers: { ...buffers, ...this.#ragged.target },
+      };
+    }
     return {
       shape: this.#selects(layer) ? { ...shape, ropeDimensions: 0 } : shape,
-      buffers: { ...this.#cacheOf(layer), queries: this.#queries, rope: this.#rope[kind] },
+      buffers: { ...buffers, ...this.#cacheOf(layer) },
     };
   }
 
@@ -171,50 +204,77 @@ export class Attention {
     return [prepareDispatch(this.#gpu, headGates, use, { state: this.#state, ...buffers })];
   }
 
-  /** Attention of one token into `out` [heads, headDim]; `far`: cut along the context. */
-  one(layer: number, far: boolean, out: GPUBuffer): Dispatches {
-    const { use, buffers, before } = this.#source(layer);
-    const { gates } = this;
-    if (!far || !canSplitAttention(use)) {
-      return [...before, prepareDispatch(this.#gpu, attention, use, { ...buffers, gates, out })];
-    }
-    const parts = { split_outputs: this.#splitOutputs, split_scales: this.#splitScales };
-    return [
-      ...before,
-      prepareDispatch(this.#gpu, attentionSplit, use, { ...buffers, ...parts, gates }),
-      prepareDispatch(this.#gpu, attentionCombine, use, { ...parts, gates, out }),
-    ];
+  /**
+   * Attention of one token into `out` [heads, headDim]; `far`: cut along the context; `bases` of the layer, where its keys and values are
+   * cached at reduced width.
+   */
+  one(layer: number, far: boolean, out: GPUBuffer, bases: LayerBases | null): Dispatches {
+    const cut = far && canSplitAttention(this.#shape());
+    const { use, buffers, before, after } = this.#plan(layer, { out, output: 'f32', bases, cut });
+    const all = {
+      ...buffers,
+      ...(bases ? { basis: bases.vectors, mean: bases.mean } : {}),
+      gates: this.gates,
+      split_outputs: this.#splitOutputs,
+      split_scales: this.#splitScales,
+    };
+    const kernels = cut ? ([attentionSplit, attentionCombine] as const) : ([attention] as const);
+    const attended = kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, all));
+    return [...before, ...attended, ...after];
   }
 
   /** Attention of the tokens of a pass into `out` [tokens, heads, headDim], stored as `output` says. */
-  many(layer: number, out: GPUBuffer, output: 'f32' | 'f16'): Dispatches {
-    const { use, buffers, before } = this.#source(layer);
+  many(layer: number, out: GPUBuffer, output: 'f32' | 'f16', bases: LayerBases | null): Dispatches {
+    const { use, buffers, before, after } = this.#plan(layer, { out, output, bases, cut: false });
     const { gates } = this;
-    const forMany = { ...use, many: true, output };
-    const all = { ...buffers, gates, head_rows: this.#headRows, out };
+    const all = { ...buffers, gates, head_rows: this.#headRows };
     return [
       ...before,
       ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
-      prepareDispatch(this.#gpu, attention, forMany, all),
+      prepareDispatch(this.#gpu, attention, { ...use, many: true }, all),
+      ...after,
     ];
   }
 
-  /** The caches themselves, or the working set of what is selected from them. */
-  #source(layer: number): Source {
+  /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
+  #plan(layer: number, { out, output, bases, cut }: Wanted): Plan {
     const { attentionScale, slidingWindow } = this.#config;
-    const use = {
+    const use: AttentionUse = {
       ...this.#shape(),
       scale: attentionScale,
       window: this.#kindOf(layer) === 'sliding' ? (slidingWindow ?? 0) : 0,
       ...(this.gates ? { gated: true } : {}),
+      output,
     };
     const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
     const select = this.#selects(layer) ? this.#tokenSelect : null;
-    if (!select) return { use, buffers: inputs, before: [] };
+    if (select) {
+      return {
+        use: { ...use, contextLength: capacityOf(select.config) },
+        buffers: { queries: this.#queries, ...select.workingSet(layer), out },
+        before: select.dispatches(layer, { ...inputs, rope: this.#rope.full }),
+        after: [],
+      };
+    }
+    const ragged = this.#ragged;
+    if (!ragged || !bases) return { use, buffers: { ...inputs, out }, before: [], after: [] };
+    const { queries, attended, head_widths } = ragged.narrow(layer);
+    const last = { state: this.#state, gates: this.gates, out };
+    const narrow = { ...use, output: 'f32', ragged: true } as const;
+    if (cut && canProjectToken(use, this.#gpu.capabilities)) {
+      return {
+        use: { ...narrow, stagedRows: this.#settings.passRows },
+        buffers: { ...inputs, out, head_widths },
+        before: [],
+        after: [],
+      };
+    }
     return {
-      use: { ...use, contextLength: capacityOf(select.config) },
-      buffers: { queries: this.#queries, ...select.workingSet(layer) },
-      before: select.dispatches(layer, { ...inputs, rope: this.#rope.full }),
+      use: narrow,
+      buffers: { ...inputs, queries, out: cut ? out : attended, head_widths },
+      before: [ragged.project(layer, bases, inputs)],
+      // What puts the parts of cut attention together makes heads again itself.
+      after: cut ? [] : [ragged.unproject(layer, bases, use, last)],
     };
   }
 
@@ -250,10 +310,15 @@ export class Attention {
     return cache;
   }
 
-  /** Bytes of the keys of a layer; its values take as many. */
-  #cacheBytes(): number {
-    const { numKeyValueHeads, headDim } = this.#config;
+  #stagedShape(): KvProjectUse {
+    return { ...this.#shape(), stagedRows: this.#settings.passRows };
+  }
+
+  #cacheBytes(layer: number, part: keyof KeptWidths): number {
+    const { numKeyValueHeads, headDim, matryoshka } = this.#config;
     const { contextLength, kvCache } = this.#settings;
-    return numKeyValueHeads * contextLength * headDim * (kvCache === 'f16' ? 2 : 4);
+    const kept = matryoshka?.widths[layer]?.reduce((sum, widths) => sum + widths[part], 0);
+    const components = kept ?? numKeyValueHeads * headDim;
+    return components * contextLength * (kvCache === 'f16' ? 2 : 4);
   }
 }

@@ -1,7 +1,11 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
+import { Random } from '../testing/random.ts';
+import { asHalves } from '../testing/weights.ts';
 import { type AttentionInputs, attentionCase } from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
-import { attentionSplits } from './attention-split.ts';
+import { type AttentionSplitUse, attentionSplits } from './attention-split.ts';
+import { packedRows, project, randomBases, randomWidths } from './kv-project.ref.ts';
+import { type KeptWidths, stagedBytes } from './kv-project.ts';
 
 /** Scores below this stand for "no key": an empty part has it as its maximum. */
 const noScore = -3.0e38;
@@ -97,8 +101,76 @@ function toCase(
   };
 }
 
+/** The newest token is put into the ragged caches first. */
+function projectingCase(
+  name: string,
+  change: Partial<AttentionUse>,
+  position: number,
+): KernelCase<AttentionSplitUse> {
+  const { use: shape, inputs, buffers } = attentionCase({ ...change, ragged: true }, position, 1);
+  const use: AttentionSplitUse = { ...shape, stagedRows: 3 };
+  const { heads, kvHeads, headDim, contextLength } = use;
+  const random = new Random(720 + position);
+  const widths = randomWidths(use);
+  const bases = randomBases(2 * kvHeads, headDim, 721);
+  const mean = random.activations(kvHeads * headDim);
+  const bytes = stagedBytes({ ...use, stagedRows: 3 });
+  const staged = random.activations((bytes.queries + 2 * bytes.keys) / 4);
+  const headAt = (first: number) => Float64Array.from(staged.subarray(first, first + headDim));
+  const coefficients = (head: Float64Array, basis: number, width: number) => {
+    const size = headDim ** 2;
+    const own = Float64Array.from(bases.subarray(basis * size, (basis + 1) * size));
+    return project(own, head, width);
+  };
+  const narrow = Float32Array.from(
+    range(0, heads).flatMap((head) => {
+      const kvHead = Math.floor(head / (heads / kvHeads));
+      return [...coefficients(headAt(head * headDim), kvHead, widths[kvHead]?.keys ?? 0)];
+    }),
+  );
+  const keys = Float64Array.from(inputs.keys);
+  const values = Float64Array.from(inputs.values);
+  const put = (
+    rows: Float64Array,
+    part: keyof KeptWidths,
+    firstByte: number,
+    firstBasis: number,
+  ) => {
+    for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
+      const head = headAt(firstByte / 4 + kvHead * 3 * headDim);
+      const given =
+        part === 'keys' ? head : head.map((x, i) => x - (mean[kvHead * headDim + i] ?? 0));
+      const row = coefficients(given, firstBasis + kvHead, widths[kvHead]?.[part] ?? 0);
+      rows.set(row, (kvHead * contextLength + position) * headDim);
+    }
+  };
+  put(keys, 'keys', bytes.queries, 0);
+  put(values, 'values', bytes.queries + bytes.keys, kvHeads);
+  return {
+    name,
+    use,
+    rows: 1,
+    inputs: () => ({ ...buffers, queries: staged, basis: asHalves(bases), mean }),
+    outputs: () => {
+      const seen = {
+        ...inputs,
+        queries: narrow,
+        keys: Float32Array.from(keys),
+        values: Float32Array.from(values),
+      };
+      const { outputs, scales } = attentionSplitReference(use, seen);
+      return {
+        split_outputs: { values: outputs },
+        split_scales: { values: scales },
+        k_cache: { values: packedRows(use, widths, keys, 'keys') },
+        v_cache: { values: packedRows(use, widths, values, 'values') },
+      };
+    },
+  };
+}
+
 /** Enough positions for every part: an empty part's maximum would drown the others in the error's norm. */
-export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
+export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
   toCase('one position a part', {}, 31),
   toCase(
     'ragged parts, three heads a group',
@@ -108,5 +180,9 @@ export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
   toCase('parts longer than a workgroup', { heads: 2, kvHeads: 1, headDim: 32 }, 2111),
   toCase('sliding window', { window: 256, headDim: 80, heads: 2, kvHeads: 2 }, 600),
   toCase('gated heads', { gated: true, heads: 12, kvHeads: 6, headDim: 32 }, 415),
+  toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 991),
+  toCase('ragged, halves', { headDim: 32, kv: 'f16', ragged: true }, 415),
+  projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
+  projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),
 ];

@@ -1,7 +1,23 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
+import {
+  type AttentionUse,
+  raggedConstants,
+  raggedFlags,
+  streamConstants,
+  streamUnsupported,
+} from './attention.ts';
+import { headWidthsBinding, stagedBytes } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
+
+/** One use of `attention-split`. */
+export interface AttentionSplitUse extends AttentionUse {
+  /**
+   * Of a ragged cache: the token has yet to be put into it. `queries` holds its queries, keys and values as the projection left them, with
+   * room for so many tokens (see kv-project).
+   */
+  stagedRows?: number;
+}
 
 /** Parts that the cached positions are cut into: enough workgroups to fill a large GPU with a few KV heads. */
 export const attentionSplits = 32;
@@ -10,76 +26,133 @@ export const attentionSplits = 32;
 const maxGroup = 16;
 /** The same for the stream variants, whose invocations hold outputs too. */
 const maxStreamGroup = 8;
+const hardwareStream = { workgroup: 256, subgroup: 32 } as const;
 
-function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<AttentionUse> {
+function variant(
+  reduce: 'workgroup' | 'subgroup',
+  workgroup: number,
+): KernelVariant<AttentionSplitUse> {
   return {
     name: `${reduce}-${workgroup}`,
     unsupported: (use, { subgroups }) => {
+      if (projects(use)) return 'puts no token into a cache';
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
       if (use.headDim > 4 * workgroup) return `head dimension above ${workgroup * 4}`;
       return groupOf(use) > maxGroup ? `more than ${maxGroup} query heads a group` : null;
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
-      flags: [...(reduce === 'subgroup' ? ['subgroups'] : []), ...(use.gated ? ['gated'] : [])],
+      flags: [...(reduce === 'subgroup' ? ['subgroups'] : []), ...splitFlags(use)],
       constants: {
         WORKGROUP: workgroup,
         SPLITS: attentionSplits,
         SUMS: groupOf(use),
         HEAD_DIM_VEC4S: use.headDim / 4,
+        ...raggedConstants(use),
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits, 1],
   };
 }
 
-function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse> {
+function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSplitUse> {
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
-      groupOf(use) > maxStreamGroup
-        ? `more than ${maxStreamGroup} query heads a group`
-        : streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities),
+      splitStreamUnsupported(use, workgroup, subgroup, capabilities),
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: ['stream', 'subgroups', ...(use.gated ? ['gated'] : [])],
+      flags: ['stream', 'subgroups', ...splitFlags(use)],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup),
         SPLITS: attentionSplits,
+        ...(projects(use) ? { HEAD_DIM_VEC4S: use.headDim / 4 } : {}),
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits, 1],
   };
 }
 
-function groupOf({ heads, kvHeads }: AttentionUse): number {
+function splitStreamUnsupported(
+  use: AttentionUse,
+  workgroup: number,
+  subgroup: number,
+  capabilities: Capabilities,
+): string | null {
+  if (groupOf(use) > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
+  return streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities);
+}
+
+function projects({ stagedRows }: AttentionSplitUse): boolean {
+  return stagedRows !== undefined;
+}
+
+function splitFlags(use: AttentionSplitUse): string[] {
+  return [
+    ...(use.gated ? ['gated'] : []),
+    ...raggedFlags(use),
+    ...(projects(use) ? ['projects'] : []),
+  ];
+}
+
+function groupOf({ heads, kvHeads }: Pick<AttentionUse, 'heads' | 'kvHeads'>): number {
   return heads / kvHeads;
 }
 
 /** Attention of one token over the cache, in parts: [heads, splits, headDim] outputs and [heads, splits] (maximum, sum). */
-export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
+export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionSplitUse>({
   name: 'attention-split',
   library: languageShaders,
   shader: 'attention/attention-split',
-  params: { context_length: 'u32', window: 'u32', scale_log2e: 'f32' },
-  paramValues: (use) => ({
-    context_length: use.contextLength,
-    window: use.window,
-    scale_log2e: use.scale * Math.LOG2E,
-  }),
+  params: {
+    context_length: 'u32',
+    window: 'u32',
+    scale_log2e: 'f32',
+    staged_rows: 'u32',
+    first_key: 'u32',
+    first_value: 'u32',
+  },
+  paramValues: (use) => {
+    const { stagedRows = 0 } = use;
+    const { queries, keys } = stagedBytes({ ...use, stagedRows });
+    return {
+      context_length: use.contextLength,
+      window: use.window,
+      scale_log2e: use.scale * Math.LOG2E,
+      staged_rows: stagedRows,
+      first_key: queries / 16,
+      first_value: (queries + keys) / 16,
+    };
+  },
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
-    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
+    ...(['k_cache', 'v_cache'] as const).flatMap((name) => [
+      {
+        name,
+        type: 'array<Cached>',
+        access: 'read',
+        when: (use: AttentionSplitUse) => !projects(use),
+      } as const,
+      { name, type: 'array<Cached>', access: 'read_write', when: projects } as const,
+    ]),
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
+    { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: projects },
+    { ...headWidthsBinding, when: (use) => use.ragged === true },
+    // A uniform: eight storage buffers are all that every device must have.
+    {
+      name: 'mean',
+      type: 'array<vec4<f32>, KV_HEADS * HEAD_DIM_VEC4S>',
+      access: 'uniform',
+      when: projects,
+    },
   ],
   variants: [
     variant('workgroup', 64),
     variant('subgroup', 128),
-    stream(256, 32),
+    stream(hardwareStream.workgroup, hardwareStream.subgroup),
     // For subgroups of 4, which software adapters have: chosen nowhere, checked everywhere.
     stream(32, 4),
   ],
@@ -87,8 +160,16 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
 });
 
 /** Can the token's attention be cut for this model? */
-export function canSplitAttention(use: AttentionUse): boolean {
+export function canSplitAttention(
+  use: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim'>,
+): boolean {
   return use.headDim <= 256 && groupOf(use) <= maxGroup;
+}
+
+/** Can it put the token into a ragged cache itself on this adapter? */
+export function canProjectToken(use: AttentionUse, capabilities: Capabilities): boolean {
+  const { workgroup, subgroup } = hardwareStream;
+  return splitStreamUnsupported(use, workgroup, subgroup, capabilities) === null;
 }
 
 /**

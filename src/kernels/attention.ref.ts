@@ -3,6 +3,8 @@ import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
 import { headRowsReference, randomGates } from './head-rows.ref.ts';
+import { packedRows, raggedRows, randomWidths } from './kv-project.ref.ts';
+import { packHeadWidths } from './kv-project.ts';
 
 export interface AttentionInputs {
   queries: Float32Array;
@@ -20,7 +22,9 @@ export function attentionReference(use: AttentionUse, inputs: AttentionInputs): 
   const out = new Float64Array(inputs.tokens * heads * headDim);
   for (let token = 0; token < inputs.tokens; token += 1) {
     for (let head = 0; head < heads; head += 1) {
-      const gate = inputs.gates?.[token * heads + head] ?? 1;
+      const given = inputs.gates?.[token * heads + head] ?? 1;
+      // Heads that are off are not computed; the others get their gates later.
+      const gate = use.ragged && given !== 0 ? 1 : given;
       const attended = attendHead(use, inputs, token, head).map((value) => value * gate);
       out.set(attended, (token * heads + head) * headDim);
     }
@@ -81,8 +85,11 @@ export function attentionCase(
   const random = new Random(700 + position + tokens);
   const cache = use.kvHeads * use.contextLength * use.headDim;
   const scaled = (count: number) => random.activations(count).map((value) => value * spread);
-  const keys = scaled(cache);
-  const values = random.activations(cache, 3);
+  const widths = use.ragged ? randomWidths(use) : undefined;
+  const cut = (rows: Float32Array<ArrayBuffer>, part: 'keys' | 'values') =>
+    widths ? raggedRows(use, widths, rows, part) : rows;
+  const keys = cut(scaled(cache), 'keys');
+  const values = cut(random.activations(cache, 3), 'values');
   const f16 = use.kv === 'f16';
   const inputs: AttentionInputs = {
     queries: scaled(tokens * use.heads * use.headDim),
@@ -93,18 +100,23 @@ export function attentionCase(
     tokens,
     ...(use.gated ? { gates: randomGates(tokens * use.heads) } : {}),
   };
+  const stored = (rows: Float32Array<ArrayBuffer>, part: 'keys' | 'values') => {
+    const packed = widths ? packedRows(use, widths, rows, part) : rows;
+    return f16 ? asHalves(packed) : packed;
+  };
   return {
     use,
     inputs,
     buffers: {
+      ...(widths ? { head_widths: packHeadWidths(widths) } : {}),
       ...(inputs.gates ? { gates: Float32Array.from(inputs.gates) } : {}),
       ...(inputs.gates && use.many
         ? { head_rows: headRowsReference(inputs.gates, use.heads) }
         : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
-      k_cache: f16 ? asHalves(keys) : keys,
-      v_cache: f16 ? asHalves(values) : values,
+      k_cache: stored(keys, 'keys'),
+      v_cache: stored(values, 'values'),
     },
   };
 }
@@ -161,5 +173,9 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
     40,
     150,
   ),
+  toCase('ragged, three KV heads', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 150, 1),
+  toCase('ragged, gated, behind a cache', { headDim: 32, ragged: true, gated: true }, 40, 7),
+  toCase('ragged, halves', { headDim: 64, kv: 'f16', ragged: true, window: 50 }, 90, 3),
+  toCase('ragged, many', { heads: 8, headDim: 64, scale: 0.125, ...many, ragged: true }, 30, 70),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

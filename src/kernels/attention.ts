@@ -1,6 +1,7 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matmul.ts';
 
@@ -21,6 +22,11 @@ export interface AttentionUse {
   gated?: boolean;
   /** How the output is stored; single precision by default. */
   output?: 'f32' | 'f16';
+  /**
+   * `head_widths` says how wide keys and values of each KV head are: queries and outputs are coefficients, zero beyond them, and gates
+   * are only asked which heads are on (see kv-project, kv-unproject).
+   */
+  ragged?: boolean;
 }
 
 const serialWorkgroup = 16;
@@ -30,8 +36,12 @@ const serial: KernelVariant<AttentionUse> = {
   unsupported: () => null,
   options: (use) => ({
     choices: { kv: use.kv },
-    flags: outputFlags(use),
-    constants: { WORKGROUP: serialWorkgroup, HEAD_DIM_VEC4S: use.headDim / 4 },
+    flags: useFlags(use),
+    constants: {
+      WORKGROUP: serialWorkgroup,
+      HEAD_DIM_VEC4S: use.headDim / 4,
+      ...raggedConstants(use),
+    },
   }),
   workgroups: (use, tokens) => [Math.ceil(use.heads / serialWorkgroup), 1, tokens],
 };
@@ -49,8 +59,13 @@ function cooperative(
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
-      flags: ['cooperative', ...(reduce === 'subgroup' ? ['subgroups'] : []), ...outputFlags(use)],
-      constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, SUMS: 1 },
+      flags: ['cooperative', ...(reduce === 'subgroup' ? ['subgroups'] : []), ...useFlags(use)],
+      constants: {
+        WORKGROUP: workgroup,
+        HEAD_DIM_VEC4S: use.headDim / 4,
+        SUMS: 1,
+        ...raggedConstants(use),
+      },
     }),
     workgroups: (use, tokens) => [use.heads, 1, tokens],
   };
@@ -78,7 +93,7 @@ export function streamUnsupported(
 }
 
 export function streamConstants(
-  { headDim }: AttentionUse,
+  use: AttentionUse,
   heads: number,
   workgroup: number,
   subgroup: number,
@@ -86,9 +101,10 @@ export function streamConstants(
   return {
     WORKGROUP: workgroup,
     SUBGROUP: subgroup,
-    LANES: headDim / streamComponents,
+    LANES: use.headDim / streamComponents,
     HEADS: heads,
     UNROLL: streamKeys,
+    ...raggedConstants(use),
   };
 }
 
@@ -99,7 +115,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
       streamUnsupported(use, 1, workgroup, subgroup, capabilities),
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: ['stream', 'subgroups', ...outputFlags(use)],
+      flags: ['stream', 'subgroups', ...useFlags(use)],
       constants: streamConstants(use, 1, workgroup, subgroup),
     }),
     workgroups: (use, tokens) => [use.heads, 1, tokens],
@@ -107,6 +123,8 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
 }
 
 const matrixWorkgroup = 128;
+/** Widths are multiples of an eighth of a head, which has to be a multiple of eight halves. */
+const raggedUnit = 64;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 /** Tokens of a workgroup. */
@@ -123,32 +141,43 @@ const matrix: KernelVariant<AttentionUse> = {
     if (use.kv !== 'f16') return 'reads halves';
     if (use.headDim % fragment !== 0 || use.headDim > 128)
       return `head dimensions that are multiples of ${fragment} up to 128 only`;
+    if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
     return matrixUnsupported(capabilities);
   },
   options: (use) => ({
     choices: { kv: use.kv },
-    flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...outputFlags(use)],
+    flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
     constants: {
       WORKGROUP: matrixWorkgroup,
       EDGE: fragment,
       DIM_FRAGMENTS: use.headDim / fragment,
       SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
+      ...raggedConstants(use),
     },
   }),
   workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
 };
 
-function outputFlags(use: AttentionUse): string[] {
+function useFlags(use: AttentionUse): string[] {
   return [
     ...(use.output === 'f16' ? ['half_output'] : []),
     ...(use.gated ? ['gated'] : []),
     ...(isByHead(use) ? ['by_head'] : []),
+    ...raggedFlags(use),
   ];
 }
 
 /** Does each head take the tokens of a pass in an order of its own? */
 function isByHead({ gated = false, many = false }: AttentionUse): boolean {
   return gated && many;
+}
+
+export function raggedFlags({ ragged }: AttentionUse): string[] {
+  return ragged ? ['ragged'] : [];
+}
+
+export function raggedConstants({ ragged, kvHeads }: AttentionUse): Record<string, number> {
+  return ragged ? { KV_HEADS: kvHeads } : {};
 }
 
 /** Causal attention of the tokens of a pass over the cache. */
@@ -178,6 +207,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'out', type: 'array<Output>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'head_rows', type: 'array<u32>', access: 'read', when: isByHead },
+    { ...headWidthsBinding, when: (use) => use.ragged === true },
   ],
   variants: [
     serial,

@@ -33,6 +33,13 @@ const shapes: readonly Shape[] = [
     change: { ropeDimensions: 8, headDim: 32 },
   },
   {
+    name: 'on the way to the cache',
+    format: 'q8_0',
+    columns: 64,
+    position: 7,
+    change: { staged: true, interleaved: true },
+  },
+  {
     name: 'super-blocks',
     format: 'q6_k',
     columns: 256,

@@ -27,6 +27,8 @@ export interface QkvUse {
   kv: KvCacheFormat;
   normEpsilon: number;
   bias: boolean;
+  /** Key and value are put at the first position: on their way to the cache. */
+  staged?: boolean;
 }
 
 /** Rows that are made together: two quads that RoPE turns with each other. */
@@ -44,6 +46,7 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
       flags: [
         ...shapeFlags(shape),
         ...(use.interleaved ? ['interleaved'] : []),
+        ...(use.staged ? ['staged'] : []),
         ...(use.bias ? ['bias'] : []),
       ],
       constants: {

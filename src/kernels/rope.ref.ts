@@ -29,6 +29,7 @@ export function ropeReference(
   const values = new Float64Array(cache).fill(Number.NaN);
   for (let token = 0; token < inputs.tokens; token += 1) {
     const position = inputs.position + token;
+    const slot = use.staged ? token : position;
     for (let head = 0; head < heads + 2 * kvHeads; head += 1) {
       const base = (token * (heads + 2 * kvHeads) + head) * headDim;
       const raw = inputs.qkv.subarray(base, base + headDim);
@@ -37,9 +38,9 @@ export function ropeReference(
         queries.set(turned, (token * heads + head) * headDim);
       } else if (head < heads + kvHeads) {
         const turned = turn(normalize(use, raw, inputs.kNorm), position);
-        keys.set(turned, ((head - heads) * contextLength + position) * headDim);
+        keys.set(turned, ((head - heads) * contextLength + slot) * headDim);
       } else {
-        values.set(raw, ((head - heads - kvHeads) * contextLength + position) * headDim);
+        values.set(raw, ((head - heads - kvHeads) * contextLength + slot) * headDim);
       }
     }
   }
@@ -155,5 +156,6 @@ export const ropeCases: readonly KernelCase<RopeUse>[] = [
     1.19,
   ),
   toCase('half-precision cache', { ...base, kv: 'f16', kvHeads: 1 }, 11, 6),
+  toCase('on the way to the cache', { ...base, staged: true }, 9, 5),
   toCase('far positions', { ...base, contextLength: 9000, kvHeads: 1, heads: 1 }, 8990, 3),
 ];

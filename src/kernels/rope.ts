@@ -11,6 +11,8 @@ export interface RopeUse {
   ropeDimensions: number;
   interleaved: boolean;
   kv: KvCacheFormat;
+  /** Keys and values are put where they stand in the pass: on their way to the cache. */
+  staged?: boolean;
   /** RMSNorm of each query and key head before the rotation, with this epsilon. */
   headNormEpsilon?: number;
 }
@@ -54,6 +56,7 @@ export const rope: Kernel<RopeUse> = defineKernel<RopeUse>({
         choices: { kv: use.kv },
         flags: [
           ...(use.interleaved ? ['interleaved'] : []),
+          ...(use.staged ? ['staged'] : []),
           ...(hasHeadNorm(use) ? ['head_norm'] : []),
         ],
         constants: {

@@ -1,3 +1,4 @@
+import { basisNames } from '../attention/matryoshka.ts';
 import { mohConfig, mohRouterNames } from '../attention/moh.ts';
 import type { ModelHeader, TensorInfo } from '../formats/header.ts';
 import type {
@@ -60,6 +61,7 @@ export function baseConfig(
     slidingLayers: new Array<boolean>(numHiddenLayers).fill(false),
     moh: mohConfig(header, numAttentionHeads),
     tokenSelect: null,
+    matryoshka: null,
   };
 }
 
@@ -165,6 +167,7 @@ export function baseWeights(
       qNorm: null,
       kNorm: null,
       router: config.moh === null ? null : mohRouterNames(i),
+      bases: config.matryoshka === null ? null : basisNames(i),
       output: { name: named('output', i) },
       postAttentionNorm: null,
       feedForwardNorm: named('feedForwardNorm', i),
@@ -217,6 +220,12 @@ function checkShapes(
     vector(layer.qBias, queries);
     vector(layer.kBias, keys);
     vector(layer.vBias, keys);
+    if (layer.bases) {
+      const heads = config.numKeyValueHeads;
+      expectShape(header, layer.bases.keys, [heads, headDim, headDim]);
+      expectShape(header, layer.bases.values, [heads, headDim, headDim]);
+      expectShape(header, layer.bases.mean, [heads, headDim]);
+    }
   }
 }
 

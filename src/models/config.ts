@@ -1,3 +1,4 @@
+import type { BasisNames, MatryoshkaConfig } from '../attention/matryoshka.ts';
 import type { MohConfig } from '../attention/moh.ts';
 import type { TokenSelectConfig } from '../attention/token-select.ts';
 import type { ModelHeader } from '../formats/header.ts';
@@ -40,6 +41,8 @@ export interface TransformerConfig {
   moh: MohConfig | null;
   /** Tokens that are attended to are selected (full layers); null: all are. */
   tokenSelect: TokenSelectConfig | null;
+  /** Keys and values are cached at these widths; null: whole. */
+  matryoshka: MatryoshkaConfig | null;
 }
 
 /** The role of a weight in the decoder. `layers[i]` holds those of block i. */
@@ -69,6 +72,8 @@ export interface LayerWeightNames {
   output: WeightSlice;
   /** The router of Mixture-of-Head attention: stage, shared and routed heads, one below the other; null where there is none. */
   router: WeightSlice[] | null;
+  /** Bases of keys and values; null where they are cached whole. */
+  bases: BasisNames | null;
   /** Gemma's norm on the attention output before the residual is added. */
   postAttentionNorm: string | null;
   feedForwardNorm: string;

@@ -1,3 +1,5 @@
+import type { BasisNames } from '../attention/matryoshka.ts';
+import type { LayerBases } from '../attention/ragged-cache.ts';
 import { VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
@@ -18,6 +20,8 @@ export interface LayerWeights {
   output: Linear;
   /** The stacked router of Mixture-of-Head attention. */
   router: GpuMatrix | null;
+  /** Of MatryoshkaKV. */
+  bases: LayerBases | null;
   postAttentionNorm: GPUBuffer | null;
   feedForwardNorm: GPUBuffer;
   gateUp: Linear;
@@ -126,6 +130,7 @@ export class DecoderWeights {
       kNorm: optional(names.kNorm),
       output: this.#linear([names.output]),
       router: names.router && this.#router(names.router),
+      bases: names.bases && this.#bases(names.bases),
       postAttentionNorm: optional(names.postAttentionNorm),
       feedForwardNorm: this.#vector(names.feedForwardNorm),
       gateUp: this.#linear([names.gate, names.up]),
@@ -135,24 +140,50 @@ export class DecoderWeights {
   }
 
   #router(slices: readonly WeightSlice[]): GpuMatrix {
+    return this.#stacked('The parts of a Mixture-of-Head router', slices);
+  }
+
+  #bases({ keys, values, mean }: BasisNames): LayerBases {
+    const vectors = this.#stacked('Bases of keys and values', [{ name: keys }, { name: values }]);
+    this.#expectFormat(keys, 'f16');
+    this.#expectFormat(mean, 'f32');
+    return { vectors: vectors.buffer, mean: this.#meanVector(mean) };
+  }
+
+  /** The means of all heads; kernels take them as a storage buffer or as a uniform. */
+  #meanVector(name: string): GPUBuffer {
+    const [rows, rowBytes] = [this.#rows(name), this.#rowBytes({ name })];
+    const buffer = this.#buffer(name, rows * rowBytes, GPUBufferUsage.UNIFORM);
+    this.#place(name, { buffer, from: 0, to: rows, at: 0, rowBytes });
+    return buffer;
+  }
+
+  /** Matrices that kernels read as one. */
+  #stacked(what: string, slices: readonly WeightSlice[]): GpuMatrix {
     const { parts } = this.#linear(slices);
     const [only, second] = parts;
     if (only && !second) return only.matrix;
-    throw new VitrailError(
-      'model-unsupported',
-      'The parts of a Mixture-of-Head router are stored in different formats.',
-      {
-        where: 'decoder/weights',
-        fix: 'Store all of them as F32.',
-        detail: { slices: slices.map(({ name }) => name) },
-      },
-    );
+    throw new VitrailError('model-unsupported', `${what} are stored in different formats.`, {
+      where: 'decoder/weights',
+      fix: 'Store all of them in the same one.',
+      detail: { slices: slices.map(({ name }) => name) },
+    });
+  }
+
+  #expectFormat(name: string, wanted: string): void {
+    const { name: given } = this.#formatOf(this.#tensor(name));
+    if (given === wanted) return;
+    throw new VitrailError('model-unsupported', `'${name}' is stored as ${given}.`, {
+      where: 'decoder/weights',
+      fix: `Store it as ${wanted}: train/matryoshka writes such files.`,
+      detail: { tensor: name, format: given, wanted },
+    });
   }
 
   #linear(slices: readonly WeightSlice[], biases: readonly (string | null)[] = []): Linear {
     const pieces = slices.map((slice, i): Piece => {
       const bias = biases[i] ?? null;
-      const rows = slice.rows ?? [0, this.#length(slice.name)];
+      const rows = slice.rows ?? [0, this.#rows(slice.name)];
       return { name: slice.name, rows, bias: bias === null ? null : { name: bias, from: 0 } };
     });
     let rows = 0;
@@ -199,12 +230,12 @@ export class DecoderWeights {
       this.#place(piece.name, { buffer, from, to, at, rowBytes });
       at += rowsOf(piece) * rowBytes;
     }
-    return { buffer, format: this.#formatOf(tensor), rows, columns: tensor.shape[1] ?? 0 };
+    return { buffer, format: this.#formatOf(tensor), rows, columns: tensor.shape.at(-1) ?? 0 };
   }
 
   #rowBytes({ name }: Pick<WeightSlice, 'name'>): number {
     const tensor = this.#tensor(name);
-    return rowLayout(this.#formatOf(tensor), tensor.shape[1] ?? 0).rowBytes;
+    return rowLayout(this.#formatOf(tensor), tensor.shape.at(-1) ?? 0).rowBytes;
   }
 
   /** The weight of a norm. */
@@ -252,6 +283,13 @@ export class DecoderWeights {
     const buffer = this.#gpu.createBuffer(label, bytes, usage);
     this.#buffers.push(buffer);
     return buffer;
+  }
+
+  /** Rows of a matrix: all its dimensions but the last. */
+  #rows(name: string): number {
+    return this.#tensor(name)
+      .shape.slice(0, -1)
+      .reduce((product, size) => product * size, 1);
   }
 
   #length(name: string): number {

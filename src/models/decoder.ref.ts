@@ -1,3 +1,4 @@
+import { ReferenceBases } from '../attention/matryoshka.ref.ts';
 import { ReferenceSelection } from '../attention/token-select.ref.ts';
 import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
 import type {
@@ -87,7 +88,17 @@ export class ReferenceDecoder {
       const first = window > 0 ? Math.max(0, slot + 1 - window) : 0;
       const query = turn(queries[row] as Float64Array, slot);
       const seen = (list: Float64Array[]) => list.slice(first, slot + 1);
-      const out = this.#attend(query, seen(keys), seen(values), this.#gates(layer, input));
+      const gates = this.#gates(layer, input);
+      const bases = this.#bases(layer, index);
+      const out = bases
+        ? bases.attend(
+            query,
+            seen(keys),
+            seen(values),
+            (q, k, v) => this.#attend(q, k, v, null),
+            gates,
+          )
+        : this.#attend(query, seen(keys), seen(values), gates);
       return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
     });
   }
@@ -114,6 +125,17 @@ export class ReferenceDecoder {
       });
     }
     return out;
+  }
+
+  /** The bases of a layer whose keys and values are cached at reduced width. */
+  #bases({ bases }: LayerWeightNames, index: number): ReferenceBases | null {
+    const widths = this.#config.matryoshka?.widths[index];
+    if (!widths || !bases) return null;
+    return new ReferenceBases(this.#config, widths, {
+      keys: this.#weight(bases.keys),
+      values: this.#weight(bases.values),
+      mean: this.#weight(bases.mean),
+    });
   }
 
   /** Gates of the query heads where a router chooses them. */

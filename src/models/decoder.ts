@@ -359,7 +359,7 @@ export class Decoder {
         this.#rotate(layer, index),
       ]),
       ...this.#attention.route(layer.router, x, layer.attentionNorm),
-      ...this.#attention.one(index, far, attended),
+      ...this.#attention.one(index, far, attended, layer.bases),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
         isOfHeads: true,
       }),
@@ -397,7 +397,7 @@ export class Decoder {
       ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index),
       ...this.#attention.route(layer.router, x, layer.attentionNorm),
-      ...this.#attention.many(index, passAttended, this.#inputs),
+      ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
       ...this.#matrix(layer.gateUp, passNormed, gateUp),

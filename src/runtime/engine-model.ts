@@ -1,3 +1,4 @@
+import { chooseMatryoshka } from '../attention/matryoshka.ts';
 import { chooseMoh } from '../attention/moh.ts';
 import { capacityOf, chooseTokenSelect } from '../attention/token-select.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
@@ -220,7 +221,7 @@ function checkAttention(attention: AttentionOptions = {}): void {
   for (const [name, value] of Object.entries(attention)) {
     if (value === undefined || value === false) continue;
     if (name === 'kvCache' && kvCacheFormats.includes(String(value))) continue;
-    if (name === 'moh' || name === 'tokenSelect') continue;
+    if (name === 'moh' || name === 'tokenSelect' || name === 'matryoshka') continue;
     throw invalidArgument(
       'model/load',
       `attention.${name} is ${JSON.stringify(value)}, which is not supported.`,
@@ -257,7 +258,15 @@ function configure(
   const positions = tokenSelect ? capacityOf(tokenSelect) : contextLength;
   const config = architecture.config(file.header, { contextLength: positions });
   const moh = chooseMoh(config.moh, config.numAttentionHeads, attention?.moh);
-  return { architecture, config: { ...config, moh, tokenSelect } };
+  const matryoshka = chooseMatryoshka(file.header, config, attention?.matryoshka);
+  if (matryoshka && tokenSelect) {
+    throw invalidArgument(
+      'model/load',
+      'attention.matryoshka and attention.tokenSelect are both on: bases are of rotated keys, and selection caches keys before rotation.',
+      'Leave one of them out.',
+    );
+  }
+  return { architecture, config: { ...config, moh, tokenSelect, matryoshka } };
 }
 
 /** Compiles and uploads side by side. What is allocated is freed again when anything fails. */
@@ -372,6 +381,7 @@ function describeModel(
       'flash',
       ...(config.moh ? ['moh'] : []),
       ...(config.tokenSelect ? ['token-select'] : []),
+      ...(config.matryoshka ? ['matryoshka'] : []),
     ],
     warnings,
   };

@@ -208,6 +208,7 @@ describe('the engine', () => {
       codeOf(engine.loadModel(file.slice(0), { ...load, attention }));
     expect(await loadWith({ kvCache: 'q8_0' })).toBe('invalid-argument');
     expect(await loadWith({ tokenSelect: true })).toBe('invalid-argument');
+    expect(await loadWith({ matryoshka: { budget: 0.5 } })).toBe('invalid-argument');
     expect(await loadWith({ tokenSelect: false, kvCache: 'f32' })).toBe('fine');
     const model = await engine.loadModel(file, load);
     const schema = { ...greedy, schema: {} };

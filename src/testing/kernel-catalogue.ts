@@ -23,6 +23,10 @@ import { headRowsCases } from '../kernels/head-rows.ref.ts';
 import { headRows } from '../kernels/head-rows.ts';
 import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
 import { keepBoxes } from '../kernels/keep-boxes.ts';
+import { kvProjectCases } from '../kernels/kv-project.ref.ts';
+import { kvProject } from '../kernels/kv-project.ts';
+import { kvUnprojectCases } from '../kernels/kv-unproject.ref.ts';
+import { kvUnproject } from '../kernels/kv-unproject.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBitsCases } from '../kernels/mask-bits.ref.ts';
@@ -104,6 +108,8 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: selectionVotes, cases: selectionVotesCases },
   { kernel: selectionTop, cases: selectionTopCases },
   { kernel: gatherTokens, cases: gatherTokensCases },
+  { kernel: kvProject, cases: kvProjectCases },
+  { kernel: kvUnproject, cases: kvUnprojectCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },
   { kernel: radixCount, cases: radixCountCases },

@@ -52,6 +52,7 @@ export async function runCase<Use>(
   const ranges: Record<string, { buffer: GPUBuffer; offset: number; size: number }> = {};
   gpu.device.pushErrorScope('validation');
   for (const binding of kernel.bindings) {
+    if (binding.when?.(kernelCase.use) === false) continue;
     const bytes = inputs[binding.name]?.byteLength ?? outputBytes(expected[binding.name]);
     if (bytes === undefined) continue;
     const size = Math.ceil(bytes / 16) * 16;

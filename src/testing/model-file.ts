@@ -1,3 +1,5 @@
+import { chooseMatryoshka } from '../attention/matryoshka.ts';
+import { chooseMoh } from '../attention/moh.ts';
 import type { TokenSelectConfig } from '../attention/token-select.ts';
 import { parseGguf } from '../formats/gguf.ts';
 import type { ModelHeader, TensorInfo } from '../formats/header.ts';
@@ -11,10 +13,13 @@ import { configKey } from '../models/header-reader.ts';
 import { architectureOf } from '../models/registry.ts';
 import { fileRowBytes } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
+import type { MatryoshkaOption, MohOption } from '../types.ts';
 import { packRows } from './weights.ts';
 
 interface ModelFileOptions extends ArchitectureOptions {
   tokenSelect?: TokenSelectConfig | null;
+  matryoshka?: MatryoshkaOption;
+  moh?: MohOption;
 }
 
 /** A whole model file in memory: for tests of small models, without storage. */
@@ -52,8 +57,8 @@ export class ModelFile {
     const weights = new DecoderWeights(gpu, config, names, tensors, formatOf, maxMatrixBytes);
     const decoder = await Decoder.create(gpu, config, weights, options);
     for (const tensor of this.header.tensors.values()) {
-      const rows = tensor.shape.length === 1 ? 1 : (tensor.shape[0] ?? 0);
-      const columns = tensor.shape[tensor.shape.length - 1] ?? 0;
+      const rows = tensor.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+      const columns = tensor.shape.at(-1) ?? 0;
       const file = this.#bytes.subarray(tensor.offset, tensor.offset + tensor.bytes);
       const bytes = packRows(formatOf(tensor), file, rows, columns);
       weights.upload({ tensor, firstRow: 0, rows, bytes });
@@ -68,9 +73,12 @@ export class ModelFile {
     };
   }
 
-  #describe({ contextLength, tokenSelect = null }: ModelFileOptions) {
+  #describe({ contextLength, tokenSelect = null, ...options }: ModelFileOptions) {
     const architecture = architectureOf(this.header);
-    const config = { ...architecture.config(this.header, { contextLength }), tokenSelect };
+    const own = architecture.config(this.header, { contextLength });
+    const matryoshka = chooseMatryoshka(this.header, own, options.matryoshka);
+    const moh = chooseMoh(own.moh, own.numAttentionHeads, options.moh);
+    const config = { ...own, tokenSelect, matryoshka, moh };
     return { config, names: architecture.weights(this.header, config) };
   }
 

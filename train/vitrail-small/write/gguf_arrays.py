@@ -1,4 +1,4 @@
-"""A GGUF file as metadata and arrays: F32, Q8_0 and Q4_1 dequantized to float32. NumPy alone, for hosts without the gguf package."""
+"""A GGUF file as metadata and arrays: F32, F16, Q8_0, Q4_0 and Q4_1 dequantized to float32. NumPy alone, for hosts without the gguf package."""
 
 import struct
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 STRING, ARRAY = 8, 9
-F32, Q4_1, Q8_0 = 0, 3, 8
+F32, F16, Q4_0, Q4_1, Q8_0 = 0, 1, 2, 3, 8
 
 
 class Reader:
@@ -60,13 +60,17 @@ def _dequantize(data: np.ndarray, start: int, kind: int, shape: list[int]) -> np
     count = int(np.prod(shape))
     if kind == F32:
         values = data[start : start + 4 * count].view(np.float32)
+    elif kind == F16:
+        values = data[start : start + 2 * count].view(np.float16)
     elif kind == Q8_0:
         blocks = data[start : start + count // 32 * 34].reshape(-1, 34)
         values = _halves(blocks[:, :2]) * blocks[:, 2:].view(np.int8)
+    elif kind == Q4_0:
+        blocks = data[start : start + count // 32 * 18].reshape(-1, 18)
+        values = _halves(blocks[:, :2]) * (_nibbles(blocks[:, 2:]) - 8)
     elif kind == Q4_1:
         blocks = data[start : start + count // 32 * 20].reshape(-1, 20)
-        numbers = np.concatenate([blocks[:, 4:] & 15, blocks[:, 4:] >> 4], 1).astype(np.float32)
-        values = numbers * _halves(blocks[:, :2]) + _halves(blocks[:, 2:4])
+        values = _halves(blocks[:, :2]) * _nibbles(blocks[:, 4:]) + _halves(blocks[:, 2:4])
     else:
         raise ValueError(f"tensors of ggml's type {kind} are not read here")
     return np.ascontiguousarray(values.reshape(shape), dtype=np.float32)
@@ -74,3 +78,7 @@ def _dequantize(data: np.ndarray, start: int, kind: int, shape: list[int]) -> np
 
 def _halves(two_bytes: np.ndarray) -> np.ndarray:
     return two_bytes.copy().view(np.float16).astype(np.float32)
+
+
+def _nibbles(packed: np.ndarray) -> np.ndarray:
+    return np.concatenate([packed & 15, packed >> 4], 1).astype(np.float32)

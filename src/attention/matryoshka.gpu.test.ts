@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Gpu } from '../gpu/gpu.ts';
+import { fetchFile } from '../testing/data.ts';
+import { greedyTokens } from '../testing/greedy-tokens.ts';
+import { indexOfLargest, ModelFile } from '../testing/model-file.ts';
+
+const text = [54, 1190, 302, 75, 4211, 17, 903, 6, 2500, 88, 31, 7];
+const contextLength = 64;
+
+/** Vitrail Small: Mixture-of-Head attention, 8 query heads over 2 key-value heads of 64, bases of its own. */
+describe('MatryoshkaKV against double precision', () => {
+  let gpu: Gpu;
+  let file: ModelFile;
+  beforeAll(async () => {
+    gpu = await Gpu.create();
+    file = new ModelFile(await fetchFile('/models/vitrail-small.gguf'));
+  }, 60_000);
+  afterAll(() => {
+    expect(gpu.stats().gpuBytes).toBe(0);
+    gpu.dispose();
+  });
+
+  it.each([
+    { budget: 0.75, moh: undefined, kvCache: 'f32', bound: 1e-3 },
+    { budget: 0.375, moh: false, kvCache: 'f32', bound: 1e-3 },
+    // Coefficients are rounded to halves, which the reference's are not.
+    { budget: 0.5, moh: undefined, kvCache: 'f16', bound: 3e-2 },
+  ] as const)('gives the same logits: %o', async ({ budget, moh, kvCache, bound }) => {
+    const options = { contextLength, matryoshka: { budget }, ...(moh === false ? { moh } : {}) };
+    const { decoder, dispose } = await file.decoder(gpu, { ...options, kvCache });
+    const actual = await decoder.logits(text);
+    const bytes = decoder.kvCacheBytes;
+    dispose();
+    const { numHiddenLayers, numKeyValueHeads, headDim } = decoder.config;
+    const whole = numHiddenLayers * 2 * numKeyValueHeads * headDim * contextLength;
+    expect(bytes).toBe(budget * whole * (kvCache === 'f16' ? 2 : 4));
+    const expected = file.referenceDecoder(options).forward(text, 0);
+    const errors = expected.flatMap((row, token) =>
+      Array.from(row, (value, i) => Math.abs(value - (actual[token * row.length + i] as number))),
+    );
+    const largest = errors.reduce((worst, error) => Math.max(worst, error), 0);
+    expect(largest).toBeLessThan(bound);
+    expect(largest).toBeGreaterThan(0);
+  });
+
+  // Cut along the context, gates and the ragged cache meet in other kernels.
+  it.each([undefined, 0])(
+    'steps as the reference does, attention cut from %s on',
+    async (splitFrom) => {
+      const options = { contextLength, matryoshka: { budget: 0.5 } };
+      const reference = file.referenceDecoder(options);
+      const rows = reference.forward(text, 0);
+      const expected = [indexOfLargest(rows[rows.length - 1] as Float64Array)];
+      while (expected.length < 6) {
+        const last = reference.forward(expected.slice(-1), text.length + expected.length - 1);
+        expected.push(indexOfLargest(last[0] as Float64Array));
+      }
+      const settings = {
+        ...options,
+        kvCache: 'f32',
+        ...(splitFrom === 0 ? { splitFrom } : {}),
+      } as const;
+      const { decoder, dispose } = await file.decoder(gpu, settings);
+      const actual = await greedyTokens(gpu, decoder, text, [7, 1, 4], expected.length);
+      dispose();
+      expect(actual).toEqual(expected);
+    },
+  );
+});

@@ -1,0 +1,96 @@
+"""Orthogonal bases of the keys and values of every layer and key-value head: where they start, how they turn, what widths keep of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from llama import Llama, Reduction
+
+EIGHTHS = 8
+"""Widths are multiples of an eighth of a head."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Row j of a basis is its vector number j, most important first."""
+
+    vectors: Tensor
+    """[layers, 2, kv_heads, head_dim, head_dim]; keys, values."""
+    mean: Tensor
+    """[layers, kv_heads, head_dim] of the values."""
+
+    def stored(self) -> "Bases":
+        """As the file will hold them: vectors in half precision."""
+        return Bases(self.vectors.detach().half().float(), self.mean.detach().float())
+
+    def reductions(self, widths: Tensor) -> list[Reduction]:
+        """What each layer keeps at `widths` [(rows,) layers, 2, kv_heads], in eighths of a head."""
+        widths = widths if widths.ndim == 4 else widths[None]
+        dim = self.vectors.shape[-1]
+        kept = torch.arange(dim, device=widths.device) < (widths * (dim // EIGHTHS)).unsqueeze(-1)
+        keep = kept.float().unsqueeze(-2)
+        return [
+            Reduction(self.vectors[layer, 0], self.vectors[layer, 1], self.mean[layer], keep[:, layer, 0], keep[:, layer, 1])
+            for layer in range(len(self.vectors))
+        ]
+
+
+class TurnedBases(nn.Module):
+    """A start turned by the Cayley transform of a skew-symmetric matrix, which stays orthogonal whatever the matrix.
+
+    Turning the start, rather than parametrizing from the identity, begins at the skew-symmetric matrix 0, where the transform is well
+    conditioned; both reach the same bases, those of determinant +1 (arXiv 2410.14731, section 3).
+    """
+
+    def __init__(self, start: Bases) -> None:
+        super().__init__()
+        self.register_buffer("start", start.vectors)
+        self.turn = nn.Parameter(torch.zeros_like(start.vectors))
+        self.mean = nn.Parameter(start.mean.clone())
+
+    def forward(self) -> Bases:
+        skew = (self.turn - self.turn.mT).double()
+        one = torch.eye(skew.shape[-1], dtype=skew.dtype, device=skew.device)
+        turned = torch.linalg.solve(one - skew / 2, one + skew / 2) @ self.start.double()
+        return Bases(turned.float(), self.mean)
+
+
+@torch.no_grad()
+def principal_components(model: Llama, batches: Iterator[tuple[Tensor, Tensor]]) -> Bases:
+    """Eigenvectors of the covariance of rotated keys and of values, by falling eigenvalue, over batches of (tokens, offsets)."""
+    shape = model.shape
+    sums = torch.zeros(shape.layers, 2, shape.kv_heads, shape.head_dim, dtype=torch.float64, device=model.device)
+    squares = sums.unsqueeze(-1).repeat(1, 1, 1, 1, shape.head_dim)
+    count = 0
+    for tokens, offsets in batches:
+        x, rotation = model.embed(tokens), model.rotation(tokens.shape[1], offsets)
+        for layer in range(shape.layers):
+            h = model.norm(x, f"blk.{layer}.attn_norm.weight")
+            for part, states in enumerate(model.query_key_value(layer, h, rotation)[1:]):
+                states = states.transpose(0, 1).flatten(1, 2).double()
+                sums[layer, part] += states.sum(1)
+                squares[layer, part] += states.mT @ states
+            x = model.layer(layer, x, rotation)
+        count += tokens.numel()
+    mean = sums / count
+    covariance = squares / count - mean.unsqueeze(-1) * mean.unsqueeze(-2)
+    vectors = torch.linalg.eigh(covariance).eigenvectors.flip(-1).mT.contiguous()
+    # The Cayley transform keeps the determinant, and only those of +1 hold the identity.
+    vectors[..., 0, :] *= torch.linalg.det(vectors).sign().unsqueeze(-1)
+    return Bases(vectors.float(), mean[:, 1].float())
+
+
+def random_widths(rows: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Widths in eighths, [rows, layers, 2, kv_heads]: each of its own, from 1/8 to 8/8 in one half of the rows and to 5/8 in the other.
+
+    The paper draws all from 1/8 to 8/8; budgets here end at 25 %, where rows of wide heads teach little.
+    """
+    most = torch.where(torch.arange(rows, device=like.device) % 2 == 0, EIGHTHS, 5).view(-1, 1, 1, 1)
+    drawn = torch.rand((rows, *like.shape[:3]), generator=generator, device=like.device)
+    return 1 + (drawn * most).long()
+
+
+def uniform_widths(budget: float, like: Tensor) -> Tensor:
+    return torch.full(like.shape[:3], round(budget * EIGHTHS), dtype=torch.long, device=like.device)

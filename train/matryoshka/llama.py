@@ -1,0 +1,151 @@
+"""A Llama decoder out of a GGUF file, its weights frozen, whose keys and values can be read at reduced width.
+
+RoPE rotates neighbouring pairs (2i, 2i+1), as the rows of GGUF's attn_q and attn_k are ordered: a basis is of keys in that order.
+Where the file has Mixture-of-Head routers (`vitrail.moh.*`), they act as in `vitrail-small/model.py`.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "vitrail-small/write"))
+from gguf_arrays import read_gguf  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Shape:
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    context: int
+    epsilon: float
+    rope_base: float
+    shared_heads: int = 0
+    active_heads: int = 0
+    """0: no Mixture-of-Head."""
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What one layer keeps of keys and values. Row j of a basis is its vector number j, most important first."""
+
+    keys: Tensor
+    """[kv_heads, head_dim, head_dim], orthogonal, of rotated keys."""
+    values: Tensor
+    mean: Tensor
+    """[kv_heads, head_dim]: what a value is assumed to be along the vectors that are left out."""
+    keep_keys: Tensor
+    """[rows or 1, kv_heads, 1, head_dim]: 1 for the first r vectors, else 0."""
+    keep_values: Tensor
+
+
+class Llama:
+    def __init__(self, path: Path, device: torch.device, dtype: torch.dtype) -> None:
+        metadata, arrays = read_gguf(path)
+        if metadata["general.architecture"] != "llama":
+            raise ValueError(f"{path} holds a {metadata['general.architecture']}, not a llama")
+        heads, hidden = metadata["llama.attention.head_count"], metadata["llama.embedding_length"]
+        self.shape = Shape(
+            layers=metadata["llama.block_count"],
+            heads=heads,
+            kv_heads=metadata["llama.attention.head_count_kv"],
+            head_dim=hidden // heads,
+            context=metadata["llama.context_length"],
+            epsilon=metadata["llama.attention.layer_norm_rms_epsilon"],
+            rope_base=metadata.get("llama.rope.freq_base", 10_000.0),
+            shared_heads=metadata.get("vitrail.moh.shared_heads", 0),
+            active_heads=metadata.get("vitrail.moh.active_heads", 0),
+        )
+        self.device, self.dtype = device, dtype
+        self.weights = {
+            name: torch.tensor(array).to(device, torch.float32 if array.ndim == 1 or "moh_" in name else dtype)
+            for name, array in arrays.items()
+        }
+        self.head = self.weights.get("output.weight", self.weights["token_embd.weight"])
+
+    def rotation(self, length: int, offsets: Tensor | None = None) -> Tensor:
+        """[rows or 1, 1, length, head_dim / 2, 2]: cosine and sine at positions from `offsets` [rows] on."""
+        half = self.shape.head_dim // 2
+        frequencies = self.shape.rope_base ** (-torch.arange(half, dtype=torch.float64, device=self.device) / half)
+        positions = torch.arange(length, dtype=torch.float64, device=self.device)[None]
+        if offsets is not None:
+            positions = positions + offsets[:, None]
+        angles = positions[:, None, :, None] * frequencies
+        return torch.stack([angles.cos(), angles.sin()], -1).float()
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """[rows, length, hidden], in single precision: SmolLM2's residual stream reaches 25,000."""
+        return F.embedding(tokens, self.weights["token_embd.weight"]).float()
+
+    def states(self, tokens: Tensor, reductions: list[Reduction] | None = None, offsets: Tensor | None = None) -> Tensor:
+        """Normalized states [rows, length, hidden] that the head reads."""
+        x, rotation = self.embed(tokens), self.rotation(tokens.shape[1], offsets)
+        for layer in range(self.shape.layers):
+            x = self.layer(layer, x, rotation, reductions[layer] if reductions else None)
+        return self.norm(x, "output_norm.weight")
+
+    def logits(self, states: Tensor) -> Tensor:
+        return F.linear(states.to(self.dtype), self.head).float()
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], self.weights[name], self.shape.epsilon)
+
+    def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None) -> Tensor:
+        h = self.norm(x, f"blk.{layer}.attn_norm.weight")
+        q, k, v = self.query_key_value(layer, h, rotation)
+        attended = _attend(q, k, v, reduction).transpose(1, 2)
+        if self.shape.active_heads:
+            attended = attended * self._gates(layer, h).to(attended.dtype).unsqueeze(-1)
+        x = x + self._linear(attended.flatten(2), layer, "attn_output").float()
+        h = self.norm(x, f"blk.{layer}.ffn_norm.weight")
+        inner = F.silu(self._linear(h, layer, "ffn_gate")) * self._linear(h, layer, "ffn_up")
+        return x + self._linear(inner, layer, "ffn_down").float()
+
+    def query_key_value(self, layer: int, h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries and keys, and values, each [rows, heads, length, head_dim]."""
+        q, k, v = (
+            self._linear(h, layer, f"attn_{part}").unflatten(2, (-1, self.shape.head_dim)).transpose(1, 2) for part in "qkv"
+        )
+        return _rotate(q, rotation), _rotate(k, rotation), v
+
+    def _linear(self, x: Tensor, layer: int, name: str) -> Tensor:
+        return F.linear(x.to(self.dtype), self.weights[f"blk.{layer}.{name}.weight"])
+
+    def _gates(self, layer: int, h: Tensor) -> Tensor:
+        """[rows, length, heads], as in vitrail-small/model.py."""
+        shared_heads, active = self.shape.shared_heads, self.shape.active_heads - self.shape.shared_heads
+        stage, shared, routed = (
+            F.linear(h, self.weights[f"blk.{layer}.moh_{part}.weight"]).softmax(-1) for part in ("stage", "shared", "routed")
+        )
+        kept = torch.zeros_like(routed).scatter(-1, routed.topk(active, dim=-1).indices, 1.0) * routed
+        kept = active * kept / kept.sum(-1, keepdim=True)
+        stage = 2 * stage
+        return torch.cat([stage[..., :1] * shared_heads * shared, stage[..., 1:] * kept], -1)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None) -> Tensor:
+    share = q.shape[1] // k.shape[1]
+    if reduction is not None:
+        key_basis, value_basis = reduction.keys.to(q.dtype), reduction.values.to(q.dtype)
+        q = q @ key_basis.mT.repeat_interleave(share, 0)
+        k = k @ key_basis.mT * reduction.keep_keys.to(q.dtype)
+        v = v @ value_basis.mT * reduction.keep_values.to(q.dtype)
+    k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
+    attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    if reduction is None:
+        return attended
+    # What is left out of the values is replaced by its mean: (I - U_r U_r^T) mean, the same at every position.
+    mean = reduction.mean[:, None]
+    left_out = mean - (mean @ reduction.values.mT * reduction.keep_values) @ reduction.values
+    return attended @ value_basis.repeat_interleave(share, 0) + left_out.repeat_interleave(share, 1).to(q.dtype)
+
+
+def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    even, odd = x[..., 0::2].float(), x[..., 1::2].float()
+    cosine, sine = rotation.unbind(-1)
+    return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).flatten(-2).to(x.dtype)

@@ -1,0 +1,139 @@
+"""Encodes what train.py reads: text to tune on, and what the result is measured by.
+
+    python prepare.py MODEL.gguf TEXT OUT.npz
+
+TEXT is a folder with books.txt.xz, dialogues.jsonl.xz, instructions.jsonl.xz and eval/ of wikitext2-test.txt and
+hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
+
+training [n]; books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
+pass_keys_L [trials, longest] with pass_keys_L_answers [trials, 2] (columns where the answer starts and ends);
+hellaswag [4 questions, longest] with hellaswag_endings [4 questions, 3] (start, end, bytes) and hellaswag_right [questions].
+"""
+
+import argparse
+import bz2
+import random
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from gguf import GGUFReader
+from tokenizers import Tokenizer
+
+SMALL = Path(__file__).resolve().parents[1] / "vitrail-small"
+sys.path[1:1] = [str(SMALL), str(SMALL / "write")]
+import sources  # noqa: E402
+from books import Book, read_books, split  # noqa: E402
+from gguf_tokenizer import tokenizer_of  # noqa: E402
+
+SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
+WINDOW, WINDOWS = 1024, 80
+HELLASWAG_QUESTIONS = 400
+PASS_KEY_TRIALS = 40
+FILLER = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
+SEED = 9
+AT_ONCE = 512
+
+
+def training_tokens(tokenizer: Tokenizer, text: Path, books: list[Book], count: int, end: int) -> np.ndarray:
+    """A mixture in the shares above, documents of a source in random order, each followed by the end token."""
+    rng = random.Random(SEED)
+    prose = [section for book in books for section in book.sections]
+    instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
+    dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
+    for documents in (prose, instructions, dialogues):
+        rng.shuffle(documents)
+    hidden = sources.retrieval(books, 5 * count, SEED)
+    documents = {"books": prose, "instructions": instructions, "dialogues": dialogues, "retrieval": hidden}
+    chunks = [
+        row
+        for name, share in SHARES.items()
+        for row in np.array_split(_first_tokens(tokenizer, documents[name], round(share * count), end), round(share * count / 4096))
+    ]
+    rng.shuffle(chunks)
+    return np.concatenate(chunks)
+
+
+def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: int) -> np.ndarray:
+    tokens: list[int] = []
+    remaining = iter(texts)
+    while len(tokens) < count:
+        for encoding in tokenizer.encode_batch_fast(list(islice(remaining, AT_ONCE))):
+            tokens += [*encoding.ids, end]
+    return np.array(tokens[:count], dtype=np.uint16)
+
+
+def windows(tokenizer: Tokenizer, text: str) -> tuple[np.ndarray, int]:
+    """Whole windows from the start of a text, and the bytes of what they predict."""
+    tokens = tokenizer.encode(text[: WINDOWS * WINDOW * 6]).ids
+    rows = np.array([tokens[start : start + WINDOW + 1] for start in range(0, WINDOWS * WINDOW, WINDOW)], dtype=np.uint16)
+    return rows, sum(len(tokenizer.decode(row[1:].tolist(), skip_special_tokens=False).encode()) for row in rows)
+
+
+def pass_keys(tokenizer: Tokenizer, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Prompts of about so many tokens with their answers, in the published form."""
+    rng = random.Random(5)
+    rows, answers = [], []
+    for _ in range(PASS_KEY_TRIALS):
+        key = rng.randrange(10_000, 100_000)
+        line = f"The pass key is {key}. Remember it. {key} is the pass key. "
+        question = "\nWhat is the pass key? The pass key is"
+        room = length - len(tokenizer.encode(line + question).ids) - 8
+        repeats = max(1, room // len(tokenizer.encode(FILLER).ids))
+        place = rng.randrange(repeats + 1)
+        prompt = FILLER * place + line + FILLER * (repeats - place) + question
+        whole = tokenizer.encode(f"{prompt} {key}").ids
+        answers.append([len(tokenizer.encode(prompt).ids), len(whole)])
+        rows.append(whole)
+    return _padded(rows), np.array(answers)
+
+
+def hellaswag(tokenizer: Tokenizer, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Blocks of six lines: context, right answer, four endings."""
+    with bz2.open(path, "rt", encoding="utf-8") as file:
+        lines = file.read().splitlines()[: 6 * HELLASWAG_QUESTIONS]
+    rows, endings = [], []
+    for start in range(0, len(lines), 6):
+        context = lines[start]
+        before = len(tokenizer.encode(context).ids)
+        for ending in lines[start + 2 : start + 6]:
+            rows.append(tokenizer.encode(f"{context} {ending}").ids)
+            endings.append([before, len(rows[-1]), len(ending.encode())])
+    return _padded(rows), np.array(endings), np.array([int(line) for line in lines[1::6]])
+
+
+def _padded(rows: list[list[int]]) -> np.ndarray:
+    """Padding follows what is asked for, so nothing attends to it."""
+    padded = np.zeros((len(rows), max(map(len, rows))), dtype=np.uint16)
+    for own, row in zip(padded, rows, strict=True):
+        own[: len(row)] = row
+    return padded
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ["model", "text", "out"]:
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--tokens", type=int, default=3_000_000, help="of text to tune on")
+    arguments = parser.parse_args()
+    tokenizer, fields = tokenizer_of(arguments.model), GGUFReader(arguments.model).fields
+    end, context = tokenizer.token_to_id(sources.END_TOKEN), fields["llama.context_length"].contents()
+    text: Path = arguments.text
+    training, validation = split(read_books(text / "books.txt.xz"))
+    held_out = "\n\n".join(section for book in validation for section in book.sections)
+    arrays = {"training": training_tokens(tokenizer, text, training, arguments.tokens, end)}
+    arrays["books"], arrays["books_bytes"] = windows(tokenizer, held_out)
+    arrays["wikitext2"], arrays["wikitext2_bytes"] = windows(tokenizer, (text / "eval/wikitext2-test.txt").read_text(encoding="utf-8"))
+    for length in [512, 1000, 2000, 4000]:
+        if length <= context:
+            arrays[f"pass_keys_{length}"], arrays[f"pass_keys_{length}_answers"] = pass_keys(tokenizer, length)
+    questions = hellaswag(tokenizer, text / "eval/hellaswag_val_full.txt.bz2")
+    arrays |= zip(["hellaswag", "hellaswag_endings", "hellaswag_right"], questions, strict=True)
+    np.savez_compressed(arguments.out, **arrays)
+    print({name: getattr(array, "shape", array) for name, array in arrays.items()}, f"{arguments.out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Finds the bases and widths of MatryoshkaKV (arXiv 2410.14731) for a GGUF file of a llama, and what they cost.
+
+    python train.py MODEL.gguf DATA.npz OUT --seconds 110 --search-seconds 15
+
+DATA is from prepare.py. OUT gets basis.npz (for export.py), evaluation.json, log.csv and state.pt: started again on the same OUT, it
+goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
+"""
+
+import argparse
+import csv
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from basis import Bases, TurnedBases, principal_components, random_widths, uniform_widths
+from evaluate import measure
+from llama import Llama
+from search import divergence, search_widths
+
+BUDGETS = [0.75, 0.5, 0.375, 0.25]
+RATE, WARM_UP_STEPS = 1e-3, 100
+DISTILLED = 0.25
+"""Share of the loss that is the divergence from the whole model; the rest is the next token's."""
+SAVE_SECONDS = 30
+CHECKS = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    rows: int
+    length: int
+    seconds: float
+    calibration_batches: int
+
+
+class Windows:
+    """Windows of a token stream from random places, at random positions of the model's context."""
+
+    def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device) -> None:
+        self.tokens = torch.from_numpy(tokens.astype(np.int32)).to(device)
+        self.room, self.options = context - options.length, options
+        self.generator = torch.Generator(device).manual_seed(1)
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """([rows, length + 1] tokens, [rows] positions of their first). Keys turn with their position, so a basis must see them all."""
+        length, device = self.options.length, self.tokens.device
+        draw = lambda end: torch.randint(end, (self.options.rows,), generator=self.generator, device=device)  # noqa: E731
+        starts = draw(len(self.tokens) - length - 1)
+        return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long(), draw(self.room + 1)
+
+
+def tune(model: Llama, start: Bases, windows: Windows, held_out: Tensor, options: Options, out: Path) -> Bases:
+    """Turns the bases until the model's outputs at random widths are as near as they come to those of the whole model."""
+    bases = TurnedBases(start).to(model.device)
+    optimizer = torch.optim.Adam(bases.parameters(), lr=RATE)
+    state_path, log_path = out / "state.pt", out / "log.csv"
+    step, spent = 0, 0.0
+    if state_path.exists():
+        state = torch.load(state_path, map_location=model.device, weights_only=True)
+        bases.load_state_dict(state["bases"])
+        optimizer.load_state_dict(state["optimizer"])
+        windows.generator.set_state(state["generator"].cpu())
+        step, spent = state["step"], state["seconds"]
+    else:
+        log_path.write_text("step,seconds,loss,divergence,next_token,held_out_bits_a_token_at_half\n", encoding="utf-8")
+    began, saved, checked = time.monotonic() - spent, spent, -1
+    recent: list[Tensor] = []
+    while (spent := time.monotonic() - began) < options.seconds:
+        step += 1
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / options.seconds))
+        recent.append(_step(model, bases, optimizer, windows))
+        if model.device.type == "cuda" and step % 4 == 0:
+            # The clock is the schedule: it must not run ahead of the device.
+            torch.cuda.synchronize()
+        if int(spent / options.seconds * CHECKS) > checked:
+            checked = int(spent / options.seconds * CHECKS)
+            loss, kl, next_token = torch.stack(recent).mean(0).tolist()
+            recent.clear()
+            row = [step, f"{spent:.1f}", f"{loss:.4f}", f"{kl:.4f}", f"{next_token:.4f}", f"{_bits_at_half(model, bases, held_out):.4f}"]
+            with log_path.open("a", encoding="utf-8") as log:
+                csv.writer(log, lineterminator="\n").writerow(row)
+            print(*row, flush=True)
+        if spent - saved > SAVE_SECONDS:
+            saved = spent
+            _save(state_path, bases, optimizer, windows, step, spent)
+    _save(state_path, bases, optimizer, windows, step, options.seconds)
+    return bases().stored()
+
+
+def _step(model: Llama, bases: TurnedBases, optimizer: torch.optim.Optimizer, windows: Windows) -> Tensor:
+    """One step; returns [loss, divergence, next token's nats]."""
+    tokens, offsets = windows.next()
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    with torch.no_grad():
+        wanted = model.logits(model.states(inputs, offsets=offsets)).log_softmax(-1)
+    turned = bases()
+    widths = random_widths(len(tokens), turned.vectors, windows.generator)
+    given = model.logits(model.states(inputs, turned.reductions(widths), offsets)).log_softmax(-1)
+    kl = divergence(wanted, given)
+    next_token = F.nll_loss(given.flatten(0, 1), targets.flatten())
+    loss = DISTILLED * kl + (1 - DISTILLED) * next_token
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return torch.stack([loss, kl, next_token]).detach()
+
+
+@torch.no_grad()
+def _bits_at_half(model: Llama, bases: TurnedBases, rows: Tensor) -> float:
+    turned = bases()
+    logits = model.logits(model.states(rows[:, :-1], turned.reductions(uniform_widths(0.5, turned.vectors))))
+    return F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten()).item() / math.log(2)
+
+
+def _save(path: Path, bases: TurnedBases, optimizer: torch.optim.Optimizer, windows: Windows, step: int, seconds: float) -> None:
+    state = {"bases": bases.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
+    whole = path.with_suffix(".new")
+    torch.save({**state, "generator": windows.generator.get_state()}, whole)
+    whole.replace(path)
+
+
+class Results:
+    """evaluation.json and basis.npz, rewritten with every thing that is found."""
+
+    def __init__(self, out: Path) -> None:
+        self.json_path, self.array_path = out / "evaluation.json", out / "basis.npz"
+        self.figures: dict = json.loads(self.json_path.read_text()) if self.json_path.exists() else {}
+        self.arrays: dict[str, np.ndarray] = dict(np.load(self.array_path)) if self.array_path.exists() else {}
+
+    def keep(self, name: str, figures: dict) -> None:
+        self.figures[name] = figures
+        self.json_path.write_text(json.dumps(self.figures, indent=2) + "\n", encoding="utf-8")
+        print(name, json.dumps(figures), flush=True)
+
+    def keep_arrays(self, **arrays: Tensor) -> None:
+        self.arrays |= {name: array.cpu().numpy() for name, array in arrays.items()}
+        np.savez(self.array_path, **self.arrays)
+
+    def bases(self, name: str, device: torch.device) -> Bases | None:
+        if f"{name}_vectors" not in self.arrays:
+            return None
+        vectors, mean = (torch.from_numpy(self.arrays[f"{name}_{part}"]).float().to(device) for part in ("vectors", "mean"))
+        return Bases(vectors, mean)
+
+
+def percent(budget: float) -> str:
+    """37_5 for 0.375: as in the names of the file's keys."""
+    return f"{budget * 100:g}".replace(".", "_")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ["model", "data", "out"]:
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--seconds", type=float, default=110, help="of tuning")
+    parser.add_argument("--search-seconds", type=float, default=15, help="of the search for widths, for each of the two bases")
+    parser.add_argument("--rows", type=int, default=16, help="windows a step")
+    parser.add_argument("--length", type=int, default=1024, help="tokens of a window")
+    parser.add_argument("--search-rows", type=int, default=4)
+    parser.add_argument("--search-length", type=int, default=512)
+    parser.add_argument("--calibration-batches", type=int, default=12)
+    parser.add_argument("--at-once", type=int, default=16_384, help="tokens a batch while measuring")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    torch.set_float32_matmul_precision("high")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data = dict(np.load(arguments.data))
+    results = Results(arguments.out)
+    options = Options(arguments.rows, arguments.length, arguments.seconds, arguments.calibration_batches)
+    # Measured in single precision: rounding to bf16 would hide what an eighth of one head does.
+    exact = Llama(arguments.model, device, torch.float32)
+    books = torch.from_numpy(data["books"].astype(np.int64)).to(device)
+    print(exact.shape, f"loaded after {time.monotonic() - began:.0f} s", flush=True)
+
+    start = results.bases("pca", device)
+    if start is None:
+        windows = Windows(data["training"], exact.shape.context, options, device)
+        batches = ((tokens[:, :-1], offsets) for tokens, offsets in (windows.next() for _ in range(options.calibration_batches)))
+        start = principal_components(exact, batches).stored()
+        results.keep_arrays(pca_vectors=start.vectors.half(), pca_mean=start.mean)
+    tuned = results.bases("mkv", device)
+    if tuned is None:
+        quick = Llama(arguments.model, device, torch.bfloat16 if device.type == "cuda" else torch.float32)
+        windows = Windows(data["training"], exact.shape.context, options, device)
+        tuned = tune(quick, start, windows, books[:8, : options.length], options, arguments.out)
+        results.keep_arrays(mkv_vectors=tuned.vectors.half(), mkv_mean=tuned.mean)
+        del quick
+    print(f"tuned after {time.monotonic() - began:.0f} s", flush=True)
+
+    windows = Windows(data["training"], exact.shape.context, Options(arguments.search_rows, arguments.search_length, 0, 0), device)
+    tokens = windows.next()[0][:, :-1]
+    for name, bases in [("mkv", tuned), ("pca", start)]:
+        if f"{name}_widths_{percent(BUDGETS[-1])}" not in results.arrays:
+            found = search_widths(exact, bases, tokens, BUDGETS, arguments.search_seconds)
+            results.keep_arrays(**{f"{name}_widths_{percent(budget)}": widths for budget, widths in found.items()})
+            print(f"{name} searched after {time.monotonic() - began:.0f} s", flush=True)
+
+    def report(name: str, bases: Bases | None, widths: Tensor | None) -> None:
+        if name not in results.figures:
+            reductions = bases.reductions(widths) if bases is not None and widths is not None else None
+            results.keep(name, measure(exact, reductions, data, arguments.at_once))
+
+    report("whole", None, None)
+    for budget in [0.5, 0.375, 0.25, 0.75]:
+        for name, bases in [("mkv", tuned), ("pca", start)]:
+            found = torch.from_numpy(results.arrays[f"{name}_widths_{percent(budget)}"]).to(device)
+            report(f"{name}Greedy{percent(budget)}", bases, found)
+            report(f"{name}Uniform{percent(budget)}", bases, uniform_widths(budget, bases.vectors))
+    print(f"done after {time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
