@@ -1,15 +1,50 @@
-// Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last LOCAL, for the query
-// heads of a KV head at once. Keys are cached before rotation. The candidates are cut into STRIPS; a strip also gets its maximum and its
-// sum of exponentials, for the softmax of selection-votes. LANES invocations share a strip.
+// First step of TokenSelect in a layer. Does this pass select? A single token whose query is similar to the last one that did goes on with
+// its selection (the Selection Cache, arXiv 2411.02886, algorithm 1). If so: q·k of every candidate, the cached tokens behind the first INITIAL
+// and before the last LOCAL, for the query heads of a KV head at once. q is the mean of the pass's queries, turned to position LOCAL; keys
+// are cached before rotation. A workgroup takes a KV head and one of STRIPS parts of the candidates.
 //#import lib/state
 //#import lib/selection
+//#import lib/turn-quads
 //#import lib/stored-{kv}
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
-//#if shared
 //#import lib/max-{reduce}
-var<workgroup> queries: array<vec4<f32>, SUMS * HEAD_DIM_VEC4S>;
-//#endif
+
+// Of the KV head's GROUP query heads.
+var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+var<workgroup> is_due: u32;
+
+fn bring_query(kv_head: u32, invocation: u32) {
+  for (var unit = invocation; unit < GROUP * UNITS_PER_HEAD; unit += WORKGROUP) {
+    let head = kv_head * GROUP + unit / UNITS_PER_HEAD;
+    let u = unit % UNITS_PER_HEAD;
+    let quads = quads_of(u);
+    var sum = Quads(vec4<f32>(), vec4<f32>());
+    for (var row = 0u; row < state.rows; row++) {
+      let at = (row * params.heads + head) * HEAD_DIM_VEC4S + quads;
+      sum.a += queries[at.x];
+      sum.b += queries[at.y];
+    }
+    let turned = turn(sum, load_turning(u, quads, LOCAL));
+    let to = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
+    query[to.x] = turned.a / f32(state.rows);
+    query[to.y] = turned.b / f32(state.rows);
+  }
+}
+
+// Is the cosine of the token's queries and of those that selected last large enough? All heads side by side.
+fn is_similar(invocation: u32, subgroup_size: u32) -> bool {
+  var sums: Sums;
+  for (var i = invocation; i < params.heads * HEAD_DIM_VEC4S; i += WORKGROUP) {
+    let own = queries[i];
+    let last = last_query[i];
+    sums[0] += dot(own, last);
+    sums[1] += dot(own, own);
+    sums[2] += dot(last, last);
+  }
+  sums = reduce_add(sums, invocation, subgroup_size);
+  return sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -22,44 +57,46 @@ fn main(
 //#if !subgroups
   let subgroup_size = 1u;
 //#endif
-  if (selection.is_due == 0u) {
+  let strip = workgroup.x;
+  let kv_head = workgroup.y;
+  let tokens = state.position + state.rows;
+  var due = tokens > CAPACITY;
+  if (due && state.continues != 0u && selection.is_reusable != 0u) {
+    due = !is_similar(invocation, subgroup_size);
+  }
+  if (invocation == 0u) {
+    is_due = u32(due);
+    if (strip == 0u && kv_head == 0u) {
+      scales.is_due = u32(due);
+    }
+  }
+  if (workgroupUniformLoad(&is_due) == 0u) {
     return;
   }
-  let kv_head = workgroup.y;
-  let lane = invocation % LANES;
-  let strip = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
-  let end = state.position + state.rows - LOCAL;
+  bring_query(kv_head, invocation);
+  workgroupBarrier();
+
+  let end = tokens - LOCAL;
   let span = (end - INITIAL + STRIPS - 1u) / STRIPS;
   let first = INITIAL + strip * span;
   let strip_end = min(first + span, end);
-  let first_query = kv_head * SUMS * HEAD_DIM_VEC4S;
-//#if shared
-  for (var i = invocation; i < SUMS * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    queries[i] = query[first_query + i];
-  }
-  workgroupBarrier();
-//#endif
-//#repeat H SUMS
+//#repeat H GROUP
   var largest_H = -3.0e38;
   var total_H = 0.0;
 //#endrepeat
-  for (var token = first + lane; token < strip_end; token += LANES) {
+  for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
     let at = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
-//#repeat H SUMS
+//#repeat H GROUP
     var score_H = 0.0;
 //#endrepeat
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
       let key = unpack_stored(k_cache[at + i]);
-//#repeat H SUMS
-//#if shared
-      score_H += dot(queries[H * HEAD_DIM_VEC4S + i], key);
-//#else
-      score_H += dot(query[first_query + H * HEAD_DIM_VEC4S + i], key);
-//#endif
+//#repeat H GROUP
+      score_H += dot(query[H * HEAD_DIM_VEC4S + i], key);
 //#endrepeat
     }
-//#repeat H SUMS
-    scores[(kv_head * SUMS + H) * params.context_length + token] = score_H;
+//#repeat H GROUP
+    scores[(kv_head * GROUP + H) * params.context_length + token] = score_H;
     let new_largest_H = max(largest_H, score_H);
     total_H = total_H * exp(largest_H - new_largest_H) + exp(score_H - new_largest_H);
     largest_H = new_largest_H;
@@ -67,20 +104,17 @@ fn main(
   }
   var largest: Sums;
   var totals: Sums;
-//#repeat H SUMS
+//#repeat H GROUP
   largest[H] = largest_H;
-  totals[H] = total_H;
 //#endrepeat
-//#if shared
-  largest = reduce_max(largest, lane, subgroup_size);
-//#repeat H SUMS
-  totals[H] *= exp(largest_H - largest[H]);
+  largest = reduce_max(largest, invocation, subgroup_size);
+//#repeat H GROUP
+  totals[H] = total_H * exp(largest_H - largest[H]);
 //#endrepeat
-  totals = reduce_add(totals, lane, subgroup_size);
-//#endif
-  if (lane == 0u) {
-//#repeat H SUMS
-    strips[(kv_head * SUMS + H) * STRIPS + strip] = vec2<f32>(largest[H], totals[H]);
+  totals = reduce_add(totals, invocation, subgroup_size);
+  if (invocation == 0u) {
+//#repeat H GROUP
+    scales.strips[(kv_head * GROUP + H) * STRIPS + strip] = vec2<f32>(largest[H], totals[H]);
 //#endrepeat
   }
 }

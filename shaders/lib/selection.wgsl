@@ -3,15 +3,22 @@
 // is the working set.
 const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
 
-// What is known of a layer, between its kernels and from one step to the next.
+// What is known of a layer from one step to the next.
 struct Selection {
   // 1 where the tokens were selected for a single token: the next one may go on with them.
   is_reusable: u32,
-  // 1 where this pass selects anew.
-  is_due: u32,
   // The first slot of the working set that this pass fills; those before it hold what they should.
   first_slot: u32,
-  padding: u32,
+  padding: vec2<u32>,
   // Positions of the selected tokens, ascending.
   tokens: array<u32, SELECTED>,
+}
+
+// The scores of a pass, for the kernels behind selection-scores.
+struct Scales {
+  // 1 where this pass selects anew.
+  is_due: u32,
+  padding: u32,
+  // Of each head and strip of the candidates: the largest score, and the sum of exponentials relative to it.
+  strips: array<vec2<f32>>,
 }

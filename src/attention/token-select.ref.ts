@@ -1,5 +1,5 @@
 import { workingTokens } from '../kernels/gather-tokens.ref.ts';
-import { cosine } from '../kernels/selection-query.ref.ts';
+import { cosine } from '../kernels/selection.ref.ts';
 import { keyScores } from '../kernels/selection-scores.ref.ts';
 import { topVotes } from '../kernels/selection-top.ref.ts';
 import { softVotes } from '../kernels/selection-votes.ref.ts';

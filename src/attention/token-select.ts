@@ -3,8 +3,11 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { gatherTokens } from '../kernels/gather-tokens.ts';
-import { type SelectionUse, selectionQuery } from '../kernels/selection-query.ts';
-import { selectionScores, selectionStrips } from '../kernels/selection-scores.ts';
+import {
+  type SelectionUse,
+  selectionScores,
+  selectionStrips,
+} from '../kernels/selection-scores.ts';
 import { selectionTop } from '../kernels/selection-top.ts';
 import { selectionVotes } from '../kernels/selection-votes.ts';
 import type { TokenSelectOption } from '../types.ts';
@@ -103,7 +106,7 @@ export class TokenSelect {
   readonly #use: SelectionUse;
   readonly #buffers: BufferSet;
   readonly #working: GPUBuffer;
-  readonly #shared: Record<'query' | 'scores' | 'strips' | 'votes', GPUBuffer>;
+  readonly #shared: Record<'scores' | 'scales' | 'votes', GPUBuffer>;
   readonly #layers = new Map<number, LayerSelection>();
 
   /** Throws `model-unsupported` where rotated pairs do not lie in whole units. */
@@ -119,13 +122,12 @@ export class TokenSelect {
     this.config = config;
     this.#use = { ...shape, ...config };
     this.#buffers = buffers;
-    const { heads, headDim, contextLength } = shape;
+    const { heads, contextLength } = shape;
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
     this.#working = floats('state of working sets', 8);
     this.#shared = {
-      query: floats('selecting query', heads * headDim),
       scores: floats('scores of tokens', heads * contextLength),
-      strips: floats('scales of scores', heads * selectionStrips * 2),
+      scales: floats('scales of scores', 2 + heads * selectionStrips * 2),
       votes: floats('votes for tokens', contextLength),
     };
   }
@@ -142,13 +144,7 @@ export class TokenSelect {
     buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer>,
   ): Promise<Dispatch>[] {
     const all = { ...buffers, ...this.#shared, ...this.#layer(layer), working: this.#working };
-    const kernels = [
-      selectionQuery,
-      selectionScores,
-      selectionVotes,
-      selectionTop,
-      gatherTokens,
-    ] as const;
+    const kernels = [selectionScores, selectionVotes, selectionTop, gatherTokens] as const;
     return kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, this.#use, all));
   }
 

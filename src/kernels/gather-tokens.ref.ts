@@ -2,8 +2,8 @@ import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import { rotateHead } from './rope.ref.ts';
-import { selectionRope, selectionUse } from './selection-query.ref.ts';
-import type { SelectionUse } from './selection-query.ts';
+import { selectionRope, selectionUse } from './selection.ref.ts';
+import type { SelectionUse } from './selection-scores.ts';
 
 /** Tokens of the working set, by slot: first, selected and last ones of a context of `tokens`; all of one that fits. */
 export function workingTokens(
@@ -67,7 +67,7 @@ function toCase(
     rows,
     inputs: () => ({
       state: Uint32Array.of(position, rows, 0, 0, 0),
-      selection: Uint32Array.of(0, 0, firstSlot, 0, ...chosen),
+      selection: Uint32Array.of(0, firstSlot, 0, 0, ...chosen),
       rope: table,
       k_cache: stored(exactKeys),
       v_cache: stored(exactValues),

@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-query.ts';
+import { type SelectionUse, workingSet } from './selection-scores.ts';
 
 const workgroup = 64;
 /** Components that an invocation moves. */

@@ -1,41 +1,64 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import type { KvCacheFormat } from '../types.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-query.ts';
+
+/** One use of TokenSelect's kernels: which tokens of a long context a layer attends to. */
+export interface SelectionUse {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  /** Tokens that the caches [kvHeads, contextLength, headDim] hold; their keys are not rotated. */
+  contextLength: number;
+  kv: KvCacheFormat;
+  ropeDimensions: number;
+  interleaved: boolean;
+  /** First tokens of the context that are always attended to. */
+  initial: number;
+  /** Tokens between them and the local ones that are chosen. */
+  selected: number;
+  /** Last tokens, those of the pass included, that are always attended to. */
+  local: number;
+  /** A token goes on with the last selection where its query's cosine with the one that selected is at least this. */
+  similarity: number;
+}
 
 /** Parts that the candidates are cut into. */
 export const selectionStrips = 64;
 
-function variant(
-  name: string,
-  reduce: 'none' | 'workgroup' | 'subgroup',
-  workgroup: number,
-): KernelVariant<SelectionUse> {
-  const lanes = reduce === 'none' ? 1 : workgroup;
+/** Sizes of the working set, as all kernels of TokenSelect know them. */
+export function workingSet({
+  initial,
+  selected,
+  local,
+}: Pick<SelectionUse, 'initial' | 'selected' | 'local'>): Record<string, number> {
+  return { INITIAL: initial, SELECTED: selected, LOCAL: local };
+}
+
+function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<SelectionUse> {
   return {
-    name,
+    name: `${reduce}-${workgroup}`,
     unsupported: (use, { subgroups, workgroupStorageBytes }) => {
-      if (reduce === 'none') return null;
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
       const scratch = reduce === 'subgroup' ? workgroup / 4 : workgroup;
-      const bytes = groupOf(use) * (use.headDim + 2 * scratch) * 4;
+      const bytes = (groupOf(use) * use.headDim + 2 * scratch * sumsOf(use)) * 4;
       return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
       flags: [
-        ...(reduce === 'none' ? [] : ['shared']),
         ...(reduce === 'subgroup' ? ['subgroups'] : []),
+        ...(use.interleaved ? ['interleaved'] : []),
       ],
       constants: {
         WORKGROUP: workgroup,
-        LANES: lanes,
-        SUMS: groupOf(use),
+        GROUP: groupOf(use),
+        SUMS: sumsOf(use),
         STRIPS: selectionStrips,
         HEAD_DIM_VEC4S: use.headDim / 4,
         ...workingSet(use),
       },
     }),
-    workgroups: (use) => [(selectionStrips * lanes) / workgroup, use.kvHeads, 1],
+    workgroups: (use) => [selectionStrips, use.kvHeads, 1],
   };
 }
 
@@ -43,25 +66,34 @@ function groupOf({ heads, kvHeads }: SelectionUse): number {
   return heads / kvHeads;
 }
 
-/** q·k of every candidate and query head. */
+/** Sums that a workgroup makes: one a query head, and three for a cosine. */
+function sumsOf(use: SelectionUse): number {
+  return Math.max(3, groupOf(use));
+}
+
+/** Whether a pass selects, and q·k of every candidate and query head. */
 export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-scores',
   library: languageShaders,
   shader: 'attention/selection-scores',
-  params: { context_length: 'u32' },
-  paramValues: (use) => ({ context_length: use.contextLength }),
+  params: { heads: 'u32', context_length: 'u32', rope_dimensions: 'u32', similarity: 'f32' },
+  paramValues: (use) => ({
+    heads: use.heads,
+    context_length: use.contextLength,
+    rope_dimensions: use.ropeDimensions,
+    similarity: use.similarity,
+  }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
+    { name: 'last_query', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'selection', type: 'Selection', access: 'read' },
-    { name: 'query', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'k_cache', type: 'array<Stored>', access: 'read' },
     { name: 'scores', type: 'array<f32>', access: 'read_write' },
-    { name: 'strips', type: 'array<vec2<f32>>', access: 'read_write' },
+    { name: 'scales', type: 'Scales', access: 'read_write' },
   ],
-  variants: [
-    variant('serial', 'none', 16),
-    variant('workgroup', 'workgroup', 128),
-    variant('subgroup', 'subgroup', 256),
-  ],
-  preferred: (_, { software }) => (software ? ['serial'] : ['subgroup', 'workgroup', 'serial']),
+  variants: [variant('workgroup', 16), variant('workgroup', 64), variant('subgroup', 256)],
+  preferred: (_, { software }) =>
+    software ? ['workgroup-16'] : ['subgroup-256', 'workgroup-64', 'workgroup-16'],
 });

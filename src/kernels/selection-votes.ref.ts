@@ -1,8 +1,8 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { selectionUse } from './selection-query.ref.ts';
-import type { SelectionUse } from './selection-query.ts';
-import { selectionStrips } from './selection-scores.ts';
+import { selectionUse } from './selection.ref.ts';
+import { packScales } from './selection-scores.ref.ts';
+import { type SelectionUse, selectionStrips } from './selection-scores.ts';
 
 /** The head soft vote: for each candidate the sum over heads of the softmax of its score. */
 export function softVotes(scores: readonly (readonly number[])[]): number[] {
@@ -47,9 +47,8 @@ function toCase(
     rows: 2,
     inputs: () => ({
       state: Uint32Array.of(initial + candidates + local - 2, 2, 0, 0, 0),
-      selection: Uint32Array.of(0, 1, 0, 0, ...Array<number>(use.selected).fill(0)),
       scores,
-      strips,
+      scales: packScales(true, strips),
     }),
     outputs: () => ({ votes: { values: votes } }),
   };

@@ -1,7 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-query.ts';
-import { selectionStrips } from './selection-scores.ts';
+import { type SelectionUse, selectionStrips, workingSet } from './selection-scores.ts';
 
 const workgroup = 256;
 
@@ -14,9 +13,8 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   paramValues: (use) => ({ context_length: use.contextLength }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read' },
     { name: 'scores', type: 'array<f32>', access: 'read' },
-    { name: 'strips', type: 'array<vec2<f32>>', access: 'read' },
+    { name: 'scales', type: 'Scales', access: 'read' },
     { name: 'votes', type: 'array<f32>', access: 'read_write' },
   ],
   variants: [

@@ -55,8 +55,6 @@ import { ropeCases } from '../kernels/rope.ref.ts';
 import { rope } from '../kernels/rope.ts';
 import { sampleCases } from '../kernels/sample.ref.ts';
 import { sample } from '../kernels/sample.ts';
-import { selectionQueryCases } from '../kernels/selection-query.ref.ts';
-import { selectionQuery } from '../kernels/selection-query.ts';
 import { selectionScoresCases } from '../kernels/selection-scores.ref.ts';
 import { selectionScores } from '../kernels/selection-scores.ts';
 import { selectionTopCases } from '../kernels/selection-top.ref.ts';
@@ -103,7 +101,6 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: boxOverlaps, cases: boxOverlapsCases },
   { kernel: headGates, cases: headGatesCases },
   { kernel: headRows, cases: headRowsCases },
-  { kernel: selectionQuery, cases: selectionQueryCases },
   { kernel: selectionScores, cases: selectionScoresCases },
   { kernel: selectionVotes, cases: selectionVotesCases },
   { kernel: selectionTop, cases: selectionTopCases },
