@@ -1,25 +1,27 @@
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
-import { shapes } from './shapes.ts';
-import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts';
+import { type Shape, shapes } from './shapes.ts';
+import { configOf, greedy, randomWeights } from './time-decoder.ts';
 
-/** What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads; half of every key and value. */
-export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads' | 'narrow';
+/** What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads. */
+export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads';
 
 export interface AttentionTime {
   shape: string;
   mode: AttentionMode;
-  /** By position: µs of a decode step in kernels of attention, all layers, and the whole step. */
+  /** By position: µs of a decode step in kernels of attention, all layers, each dispatch in a pass of its own; and of a whole step as it runs. */
   decode: Record<number, { attention: number; step: number }>;
-  /** The same of one pass of prefill that ends at the position. */
-  prefill: Record<number, { attention: number; pass: number }>;
+  /** µs of the attention of one pass of prefill that ends at the position, and its tokens. */
+  prefill: Record<number, { attention: number; tokens: number }>;
 }
 
 const steps = 32;
+const burst = 8;
+const rounds = 4;
 const attentionKernels =
-  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows|kv-[a-z]+)\//;
+  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows)\//;
 
-/** Attention of a model of random weights at long contexts, by the GPU's clock; routing is not counted as attention. */
+/** Attention of a model of random weights far into a context. Routing is not counted as attention. */
 export async function timeAttention(
   name: string,
   mode: AttentionMode,
@@ -27,53 +29,86 @@ export async function timeAttention(
 ): Promise<AttentionTime> {
   const shape = shapes.find((candidate) => candidate.name === name);
   if (!shape) throw new Error(`no shape '${name}'`);
-  const gpu = await Gpu.create({ profile: true });
-  const contextLength = Math.max(...positions) + steps + 1;
+  const time: AttentionTime = { shape: name, mode, decode: {}, prefill: {} };
+  const longest = Math.max(...positions);
+  const profiled = await Gpu.create({ profile: true });
+  let decoder = await decoderOf(profiled, shape, mode, longest);
+  for (const position of positions) {
+    const tokens = decoder.passRows;
+    const attention = await attentionTime(profiled, 1, () => pass(decoder, position));
+    time.prefill[position] = { attention, tokens };
+    const step = decodeAt(profiled, decoder, position);
+    time.decode[position] = { attention: await attentionTime(profiled, steps, step), step: 0 };
+  }
+  profiled.dispose();
+  const gpu = await Gpu.create();
+  decoder = await decoderOf(gpu, shape, mode, longest);
+  for (const position of positions) {
+    pass(decoder, position);
+    const step = decodeAt(gpu, decoder, position);
+    const times: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const began = performance.now();
+      step();
+      await gpu.device.queue.onSubmittedWorkDone();
+      times.push((1000 * (performance.now() - began)) / steps);
+    }
+    const { attention = 0 } = time.decode[position] ?? {};
+    time.decode[position] = { attention, step: middle(times) };
+  }
+  gpu.dispose();
+  return time;
+}
+
+async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: number) {
   const halfOfHeads = { sharedHeads: 1, activeHeads: Math.round(shape.heads / 2) };
-  const similarity = mode === 'kept' ? 0 : 1;
   const selects = mode === 'kept' || mode === 'anew';
+  const similarity = mode === 'kept' ? 0 : 1;
   const config = {
     ...configOf(shape),
     moh: mode === 'heads' ? halfOfHeads : null,
-    matryoshka: mode === 'narrow' ? matryoshkaOf(shape, 0.5) : null,
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };
   const weights = randomWeights(gpu, shape, mode === 'heads');
+  const contextLength = longest + steps + 1;
   const decoder = await Decoder.create(gpu, config, weights, { contextLength, kvCache: 'f16' });
   decoder.writeRopeTables(new Map());
   decoder.beginSampling(greedy, []);
+  return decoder;
+}
+
+/** A pass of prefill that ends at a position. */
+function pass(decoder: Decoder, position: number): void {
+  const rows = decoder.passRows;
+  const tokens = Array.from({ length: rows }, (_, i) => 1 + ((i * 7919) % 997));
+  decoder.pass(tokens, Math.max(0, position - rows));
+}
+
+/** Decode steps from a position on, as a generation queues them. */
+function decodeAt(gpu: Gpu, decoder: Decoder, position: number): () => void {
   const { MAP_READ, COPY_DST } = GPUBufferUsage;
   const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
-  const timed = async (work: () => void, count: number) => {
-    const rounds: { attention: number; all: number }[] = [];
-    for (let round = 0; round < 4; round += 1) {
-      work();
-      const { kernels } = await gpu.profile();
-      const sum = (only: RegExp) =>
-        kernels.reduce(
-          (total, { kernel, totalMs }) => total + (only.test(kernel) ? totalMs : 0),
-          0,
-        );
-      const microseconds = (ms: number) => Math.round((1000 * ms) / count);
-      rounds.push({ attention: microseconds(sum(attentionKernels)), all: microseconds(sum(/./)) });
-    }
-    // The first round warms up.
-    return rounds.slice(1).sort((a, b) => a.attention - b.attention)[1] as (typeof rounds)[0];
-  };
-  const decode: AttentionTime['decode'] = {};
-  const prefill: AttentionTime['prefill'] = {};
-  for (const position of positions) {
-    const rows = decoder.passRows;
-    const tokens = Array.from({ length: rows }, (_, i) => 1 + ((i * 7919) % 997));
-    const pass = await timed(() => decoder.pass(tokens, Math.max(0, position - rows)), 1);
-    prefill[position] = { attention: pass.attention, pass: pass.all };
-    // The host's first step selects; those behind it go on.
+  return () => {
+    // The host's own step selects; those behind it may go on.
     decoder.passAndSample([1], position - 1, true, staging);
-    const step = await timed(() => {
-      for (let i = 0; i < steps; i += 8) decoder.steps(8, position + i, true, staging);
-    }, steps);
-    decode[position] = { attention: step.attention, step: step.all };
+    for (let i = 0; i < steps; i += burst) decoder.steps(burst, position + i, true, staging);
+  };
+}
+
+/** µs of attention in one of `count` parts of the work. */
+async function attentionTime(gpu: Gpu, count: number, work: () => void): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    work();
+    const { kernels } = await gpu.profile();
+    const own = kernels.filter(({ kernel }) => attentionKernels.test(kernel));
+    times.push((1000 * own.reduce((sum, { totalMs }) => sum + totalMs, 0)) / count);
   }
-  gpu.dispose();
-  return { shape: name, mode, decode, prefill };
+  return middle(times);
+}
+
+/** The median, the first round left out: it warms up. */
+function middle(times: readonly number[]): number {
+  const sorted = times.slice(1).sort((a, b) => a - b);
+  return Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0);
 }

@@ -201,13 +201,13 @@ describe('the engine', () => {
     await engine.dispose();
   });
 
-  it('refuses what is not there yet', async () => {
+  it('refuses what is not there and what cannot be', async () => {
     const engine = await Engine.create();
     const file = await fixture('qwen2');
     const loadWith = (attention: object) =>
       codeOf(engine.loadModel(file.slice(0), { ...load, attention }));
     expect(await loadWith({ kvCache: 'q8_0' })).toBe('invalid-argument');
-    expect(await loadWith({ tokenSelect: true })).toBe('invalid-argument');
+    expect(await loadWith({ tokenSelect: { selected: 1e9 } })).toBe('invalid-argument');
     expect(await loadWith({ matryoshka: { budget: 0.5 } })).toBe('invalid-argument');
     expect(await loadWith({ tokenSelect: false, kvCache: 'f32' })).toBe('fine');
     const model = await engine.loadModel(file, load);

@@ -22,6 +22,9 @@ export type Emit = (event: TextEvent) => void;
  */
 const burstsInFlight = { hardware: 2, software: 1 } as const;
 
+/** Tokens at the end of a prompt that tokens are selected for apart from those before. */
+const questionRows = 16;
+
 /** A submitted burst and its tokens, once they have come. */
 interface Burst {
   steps: number;
@@ -262,7 +265,7 @@ class Run {
     for (;;) {
       if (this.#signal?.aborted) return this.#abortPrefill(first);
       const position = first;
-      const chunk = this.#prompt.slice(first, first + this.#parts.passSize.rows);
+      const chunk = this.#prompt.slice(first, this.#endOfPass(first));
       first += chunk.length;
       if (first === this.#prompt.length) {
         this.#read(1, (staging) => decoder.passAndSample(chunk, position, greedy, staging));
@@ -275,6 +278,18 @@ class Run {
     }
     this.#parts.setCached([...this.#prompt]);
     return null;
+  }
+
+  /**
+   * Where the pass ends that begins at `first`. Tokens that are selected are selected for a pass as a whole: the end of the prompt, where
+   * its question mostly is, gets a pass of its own.
+   */
+  #endOfPass(first: number): number {
+    const { decoder, passSize } = this.#parts;
+    const { length } = this.#prompt;
+    const end = Math.min(first + passSize.rows, length);
+    const question = length - questionRows;
+    return decoder.config.tokenSelect && first < question ? Math.min(end, question) : end;
   }
 
   #abortPrefill(computed: number): FinishReason {
