@@ -37,7 +37,7 @@ def export(source: Path, found: dict[str, np.ndarray], target: Path) -> None:
     dim = found["mkv_vectors"].shape[-1]
     writer.add_key_value(BUDGETS_KEY, BUDGETS, gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.FLOAT32)
     for budget in BUDGETS:
-        widths = (found[f"mkv_widths_{percent(budget)}"] * (dim // 8)).flatten().tolist()
+        widths = (found[f"mkv_widths_{percent(budget)}"].astype(np.int64) * (dim // 8)).flatten().tolist()
         key = f"vitrail.matryoshka.widths.{percent(budget)}"
         writer.add_key_value(key, widths, gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.UINT32)
     for tensor in reader.tensors:
