@@ -177,5 +177,11 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('ragged, gated, behind a cache', { headDim: 32, ragged: true, gated: true }, 40, 7),
   toCase('ragged, halves', { headDim: 64, kv: 'f16', ragged: true, window: 50 }, 90, 3),
   toCase('ragged, many', { heads: 8, headDim: 64, scale: 0.125, ...many, ragged: true }, 30, 70),
+  toCase(
+    'ragged, gated, many',
+    { heads: 8, headDim: 64, scale: 0.125, gated: true, ragged: true, ...many },
+    9,
+    70,
+  ),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];
