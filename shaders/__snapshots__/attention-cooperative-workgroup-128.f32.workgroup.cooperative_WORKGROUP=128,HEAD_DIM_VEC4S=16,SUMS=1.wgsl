@@ -22,7 +22,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored as they are.
@@ -34,6 +35,32 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
+}
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -80,8 +107,9 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
-//              its tile may need it).
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 alias Output = vec4<f32>;
 
@@ -93,12 +121,29 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+fn output_gate(row: u32, head: u32) -> f32 {
+  return gate_of(row, head);
+}
+
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+  return i;
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+  return state.rows;
+}
+
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
 alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
@@ -114,8 +159,8 @@ fn main(
 ) {
   let subgroup_size = 1u;
   let head = workgroup.x;
-  let row = workgroup.z;
-  let kv_base = head / params.group_size * params.context_length;
+  let row = row_of(head, workgroup.z);
+  let rows = cached_rows(head / params.group_size);
   let position = state.position + row;
   let first = first_position(position);
   let quad = lane % HEAD_DIM_VEC4S;
@@ -133,9 +178,8 @@ fn main(
     var score = -3.0e38;
     if (key <= position) {
       score = 0.0;
-      let at = (kv_base + key) * HEAD_DIM_VEC4S;
-      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        score += dot(query[i], unpack_stored(k_cache[at + i]));
+      for (var i = 0u; i < key_width(rows); i++) {
+        score += dot(query[i], unpack_stored(cached_key(rows, key, i)));
       }
     }
     let new_max = max(running_max, reduce_max(Sums(score), lane, subgroup_size)[0]);
@@ -149,8 +193,7 @@ fn main(
     if (part < PARTS) {
       // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
       for (var j = part; j < WORKGROUP; j += PARTS) {
-        let key_at = kv_base + min(block + j, position);
-        output += probabilities[j] * unpack_stored(v_cache[key_at * HEAD_DIM_VEC4S + quad]);
+        output += probabilities[j] * unpack_stored(cached_value(rows, min(block + j, position), quad));
       }
     }
     workgroupBarrier();
@@ -163,6 +206,6 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (gate_of(row, head) / total));
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (output_gate(row, head) / total));
   }
 }

@@ -21,7 +21,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored as they are.
@@ -34,6 +35,32 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
 // division at the end (FlashAttention-2, arXiv 2307.08691, §3.1); scale · log2(e) is folded into the exponent.
@@ -43,8 +70,9 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
-//              its tile may need it).
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 alias Output = vec4<f32>;
 
@@ -56,20 +84,37 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+fn output_gate(row: u32, head: u32) -> f32 {
+  return gate_of(row, head);
+}
+
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+  return i;
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+  return state.rows;
+}
+
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
 alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let head = id.x;
-  let row = id.z;
-  if (head >= params.heads || row >= state.rows) {
+  if (head >= params.heads || id.z >= state.rows) {
     return;
   }
-  let kv_base = head / params.group_size * params.context_length;
+  let row = row_of(head, id.z);
+  let rows = cached_rows(head / params.group_size);
   let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
   let position = state.position + row;
   var query: array<vec4<f32>, HEAD_DIM_VEC4S>;
@@ -80,10 +125,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var running_max = -3.0e38;
   var sum = 0.0;
   for (var key = first_position(position); key <= position; key++) {
-    let base = (kv_base + key) * HEAD_DIM_VEC4S;
     var score = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      score += dot(query[i], unpack_stored(k_cache[base + i]));
+    for (var i = 0u; i < key_width(rows); i++) {
+      score += dot(query[i], unpack_stored(cached_key(rows, key, i)));
     }
     // Rescaling is needed only where the maximum moved.
     if (score > running_max) {
@@ -96,11 +140,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let probability = exp2(score - running_max);
     sum += probability;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      output[i] += probability * unpack_stored(v_cache[base + i]);
+    for (var i = 0u; i < value_width(rows); i++) {
+      output[i] += probability * unpack_stored(cached_value(rows, key, i));
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] * (gate_of(row, head) / sum));
+    out[at + i] = pack_output(output[i] * (output_gate(row, head) / sum));
   }
 }

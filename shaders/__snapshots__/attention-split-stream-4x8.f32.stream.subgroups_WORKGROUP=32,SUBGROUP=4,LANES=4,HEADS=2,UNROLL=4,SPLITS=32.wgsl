@@ -9,12 +9,15 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  staged_rows: u32,
+  first_key: u32,
+  first_value: u32,
 }
-const params = Params(2115u, 0u, 0.3606737554073334f);
+const params = Params(2115u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k_cache: array<Stored>;
-@group(0) @binding(3) var<storage, read> v_cache: array<Stored>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
@@ -25,7 +28,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored as they are.
@@ -38,14 +42,42 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
 // such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
 
+
 const SETS: u32 = WORKGROUP / LANES;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S;
 struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -60,8 +92,8 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// The softmax of a set over positions [first, end) of the KV head whose cache begins at `kv_base`.
-fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, invocation: u32) -> Softmax {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
   var sum: Softmax;
@@ -70,21 +102,21 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
   // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
-    let at_0 = (kv_base + min(key_0, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_0 = Eight(unpack_stored(k_cache[at_0]), unpack_stored(k_cache[at_0 + 1u]));
-    let values_0 = Eight(unpack_stored(v_cache[at_0]), unpack_stored(v_cache[at_0 + 1u]));
+    let at_0 = min(key_0, end - 1u);
+    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
+    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
     let key_1 = block + 1u * SETS + own_set;
-    let at_1 = (kv_base + min(key_1, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_1 = Eight(unpack_stored(k_cache[at_1]), unpack_stored(k_cache[at_1 + 1u]));
-    let values_1 = Eight(unpack_stored(v_cache[at_1]), unpack_stored(v_cache[at_1 + 1u]));
+    let at_1 = min(key_1, end - 1u);
+    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
+    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
     let key_2 = block + 2u * SETS + own_set;
-    let at_2 = (kv_base + min(key_2, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_2 = Eight(unpack_stored(k_cache[at_2]), unpack_stored(k_cache[at_2 + 1u]));
-    let values_2 = Eight(unpack_stored(v_cache[at_2]), unpack_stored(v_cache[at_2 + 1u]));
+    let at_2 = min(key_2, end - 1u);
+    let keys_2 = Eight(unpack_stored(cached_key(rows, at_2, quad)), unpack_stored(cached_key(rows, at_2, quad + 1u)));
+    let values_2 = Eight(unpack_stored(cached_value(rows, at_2, quad)), unpack_stored(cached_value(rows, at_2, quad + 1u)));
     let key_3 = block + 3u * SETS + own_set;
-    let at_3 = (kv_base + min(key_3, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_3 = Eight(unpack_stored(k_cache[at_3]), unpack_stored(k_cache[at_3 + 1u]));
-    let values_3 = Eight(unpack_stored(v_cache[at_3]), unpack_stored(v_cache[at_3 + 1u]));
+    let at_3 = min(key_3, end - 1u);
+    let keys_3 = Eight(unpack_stored(cached_key(rows, at_3, quad)), unpack_stored(cached_key(rows, at_3, quad + 1u)));
+    let values_3 = Eight(unpack_stored(cached_value(rows, at_3, quad)), unpack_stored(cached_value(rows, at_3, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
@@ -245,8 +277,14 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
 // positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
 // part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
+// lib/project-token.
+
+alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {
   first: u32,
@@ -264,6 +302,7 @@ fn range_of(split: u32) -> Range {
 }
 
 
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
@@ -274,7 +313,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);
   let at_1 = (kv_head * HEADS + 1u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[1u] = Eight(queries[at_1] * params.scale_log2e, queries[at_1 + 1u] * params.scale_log2e);
-  let own = stream_keys(query, kv_head * params.context_length, range.first, range.end, invocation);
+  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

@@ -7,12 +7,15 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  staged_rows: u32,
+  first_key: u32,
+  first_value: u32,
 }
-const params = Params(995u, 0u, 0.1803368777036667f);
+const params = Params(995u, 0u, 0.1803368777036667f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k_cache: array<Stored>;
-@group(0) @binding(3) var<storage, read> v_cache: array<Stored>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
@@ -23,7 +26,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored as they are.
@@ -35,6 +39,32 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
+}
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP / 4u>;
@@ -83,8 +113,14 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
 // positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
 // part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
+// lib/project-token.
+
+alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {
   first: u32,
@@ -101,6 +137,8 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
+
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 alias Sums = array<f32, SUMS>;
 
 var<workgroup> query: array<vec4<f32>, SUMS * HEAD_DIM_VEC4S>;
@@ -109,10 +147,10 @@ var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
 
 const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
-fn scores_of(key_at: u32) -> Sums {
+fn scores_of(rows: CachedRows, position: u32) -> Sums {
   var scores: Sums;
-  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    let key = unpack_stored(k_cache[key_at + i]);
+  for (var i = 0u; i < key_width(rows); i++) {
+    let key = unpack_stored(cached_key(rows, position, i));
     for (var g = 0u; g < SUMS; g++) {
       scores[g] += dot(query[g * HEAD_DIM_VEC4S + i], key);
     }
@@ -128,7 +166,7 @@ fn main(
 ) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
-  let kv_base = kv_head * params.context_length;
+  let rows = cached_rows(kv_head);
   let range = range_of(split);
   let first = range.first;
   let end = range.end;
@@ -152,7 +190,7 @@ fn main(
       scores[g] = -3.0e38;
     }
     if (key < end) {
-      scores = scores_of((kv_base + key) * HEAD_DIM_VEC4S);
+      scores = scores_of(rows, key);
     }
     let block_max = reduce_max(scores, lane, subgroup_size);
     var weights: Sums;
@@ -169,7 +207,7 @@ fn main(
     if (part < PARTS) {
       // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
       for (var j = part; j < WORKGROUP; j += PARTS) {
-        let value = unpack_stored(v_cache[(kv_base + min(block + j, end - 1u)) * HEAD_DIM_VEC4S + quad]);
+        let value = unpack_stored(cached_value(rows, min(block + j, end - 1u), quad));
         for (var g = 0u; g < SUMS; g++) {
           output[g] += probabilities[j][g] * value;
         }

@@ -25,7 +25,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored as they are.
@@ -38,14 +39,42 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+}
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
 // such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
 
+
 const SETS: u32 = WORKGROUP / LANES;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S;
 struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -60,8 +89,8 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// The softmax of a set over positions [first, end) of the KV head whose cache begins at `kv_base`.
-fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, invocation: u32) -> Softmax {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
   var sum: Softmax;
@@ -69,21 +98,21 @@ fn stream_keys(query: array<Eight, HEADS>, kv_base: u32, first: u32, end: u32, i
   // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
-    let at_0 = (kv_base + min(key_0, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_0 = Eight(unpack_stored(k_cache[at_0]), unpack_stored(k_cache[at_0 + 1u]));
-    let values_0 = Eight(unpack_stored(v_cache[at_0]), unpack_stored(v_cache[at_0 + 1u]));
+    let at_0 = min(key_0, end - 1u);
+    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
+    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
     let key_1 = block + 1u * SETS + own_set;
-    let at_1 = (kv_base + min(key_1, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_1 = Eight(unpack_stored(k_cache[at_1]), unpack_stored(k_cache[at_1 + 1u]));
-    let values_1 = Eight(unpack_stored(v_cache[at_1]), unpack_stored(v_cache[at_1 + 1u]));
+    let at_1 = min(key_1, end - 1u);
+    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
+    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
     let key_2 = block + 2u * SETS + own_set;
-    let at_2 = (kv_base + min(key_2, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_2 = Eight(unpack_stored(k_cache[at_2]), unpack_stored(k_cache[at_2 + 1u]));
-    let values_2 = Eight(unpack_stored(v_cache[at_2]), unpack_stored(v_cache[at_2 + 1u]));
+    let at_2 = min(key_2, end - 1u);
+    let keys_2 = Eight(unpack_stored(cached_key(rows, at_2, quad)), unpack_stored(cached_key(rows, at_2, quad + 1u)));
+    let values_2 = Eight(unpack_stored(cached_value(rows, at_2, quad)), unpack_stored(cached_value(rows, at_2, quad + 1u)));
     let key_3 = block + 3u * SETS + own_set;
-    let at_3 = (kv_base + min(key_3, end - 1u)) * HEAD_VEC4S + quad;
-    let keys_3 = Eight(unpack_stored(k_cache[at_3]), unpack_stored(k_cache[at_3 + 1u]));
-    let values_3 = Eight(unpack_stored(v_cache[at_3]), unpack_stored(v_cache[at_3 + 1u]));
+    let at_3 = min(key_3, end - 1u);
+    let keys_3 = Eight(unpack_stored(cached_key(rows, at_3, quad)), unpack_stored(cached_key(rows, at_3, quad + 1u)));
+    let values_3 = Eight(unpack_stored(cached_value(rows, at_3, quad)), unpack_stored(cached_value(rows, at_3, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
@@ -190,8 +219,9 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
-//              its tile may need it).
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 alias Output = vec4<f32>;
 
@@ -203,26 +233,42 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+fn output_gate(row: u32, head: u32) -> f32 {
+  return gate_of(row, head);
+}
+
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+  return i;
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+  return state.rows;
+}
+
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
 alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-  let row = workgroup.z;
+  let row = row_of(head, workgroup.z);
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let kv_base = head / params.group_size * params.context_length;
-  let own = stream_keys(array<Eight, HEADS>(query), kv_base, first_position(position), position + 1u, invocation);
+  let rows = cached_rows(head / params.group_size);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = pack_output(merged.output * (gate_of(row, head) / merged.total));
+    out[base + invocation] = pack_output(merged.output * (output_gate(row, head) / merged.total));
   }
 }

@@ -18,18 +18,33 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Numbers out of the words that src/quant/pack.ts makes.
 
-// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
 fn low_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+  return low_nibbles_less(word, 0.0);
 }
 
 fn high_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+  return high_nibbles_less(word, 0.0);
 }
 
 // Four neighbouring 2-bit numbers from element `first` of a word on.
@@ -57,6 +72,24 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 fn signed_bytes(word: u32) -> vec4<f32> {
@@ -74,10 +107,14 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    signed_bytes(raw.a.x) * raw.scale, signed_bytes(raw.a.y) * raw.scale, signed_bytes(raw.a.z) * raw.scale, signed_bytes(raw.a.w) * raw.scale,
-    signed_bytes(raw.b.x) * raw.scale, signed_bytes(raw.b.y) * raw.scale, signed_bytes(raw.b.z) * raw.scale, signed_bytes(raw.b.w) * raw.scale,
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.

@@ -25,7 +25,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
@@ -35,7 +36,13 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
 // Group of 32: four vec4 of two half-precision numbers a word.
+
 fn halves(a: u32, b: u32) -> vec4<f32> {
   return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
 }
@@ -116,7 +123,7 @@ fn main(
     sums[ROUTER_ROWS] += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
     for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_group(decode(load_raw(r * params.row_vec4s, group, params.groups * 32u)), x_group);
+      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
     }
   }
   sums = reduce_add(sums, lane, subgroup_size);

@@ -24,7 +24,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
@@ -34,7 +35,13 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
 // Group of 32: eight vec4 as they are.
+
 alias RawGroup = array<vec4<u32>, 8>;
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -105,7 +112,7 @@ fn main(
     sums[ROUTER_ROWS] += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
     for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_group(decode(load_raw(r * params.row_vec4s, group, params.groups * 32u)), x_group);
+      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
     }
   }
   sums = reduce_add(sums, lane, subgroup_size);

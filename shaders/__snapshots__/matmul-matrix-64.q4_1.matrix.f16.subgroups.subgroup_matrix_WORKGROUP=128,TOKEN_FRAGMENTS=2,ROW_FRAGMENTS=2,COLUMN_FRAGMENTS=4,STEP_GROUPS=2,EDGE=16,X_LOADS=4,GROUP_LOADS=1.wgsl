@@ -29,18 +29,33 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Numbers out of the words that src/quant/pack.ts makes.
 
-// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
 fn low_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+  return low_nibbles_less(word, 0.0);
 }
 
 fn high_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+  return high_nibbles_less(word, 0.0);
 }
 
 // Four neighbouring 2-bit numbers from element `first` of a word on.
@@ -68,6 +83,35 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
+// sum of x, which is the same for all rows.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let factors = factors_of(raw);
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
+  return Group(
+    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
+    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+  );
+}
+
+fn sum_group(x: Group) -> f32 {
+  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  let factors = factors_of(raw);
+  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
+}
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 struct RawGroup {
@@ -80,15 +124,16 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let factors = unpack2x16float(raw.factors);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
-  return array<vec4<f32>, 8>(
-    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
-    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
-    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
-    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    low_nibbles_less(raw.numbers.x, 0.0), high_nibbles_less(raw.numbers.x, 0.0),
+    low_nibbles_less(raw.numbers.y, 0.0), high_nibbles_less(raw.numbers.y, 0.0),
+    low_nibbles_less(raw.numbers.z, 0.0), high_nibbles_less(raw.numbers.z, 0.0),
+    low_nibbles_less(raw.numbers.w, 0.0), high_nibbles_less(raw.numbers.w, 0.0),
   );
 }
 // Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.

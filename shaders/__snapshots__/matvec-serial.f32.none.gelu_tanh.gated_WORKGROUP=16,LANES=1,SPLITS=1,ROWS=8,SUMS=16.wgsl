@@ -27,7 +27,13 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
 // Group of 32: eight vec4 as they are.
+
 alias RawGroup = array<vec4<u32>, 8>;
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -155,22 +161,22 @@ fn main(
     let raw_7 = load_raw(row_7 * params.row_vec4s, group, params.groups * 32u);
     let raw_up_7 = load_raw((row_7 + params.rows) * params.row_vec4s, group, params.groups * 32u);
     var x_group = load_x(x_base + group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    up_sum_0 += dot_group(decode(raw_up_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
-    up_sum_1 += dot_group(decode(raw_up_1), x_group);
-    sum_2 += dot_group(decode(raw_2), x_group);
-    up_sum_2 += dot_group(decode(raw_up_2), x_group);
-    sum_3 += dot_group(decode(raw_3), x_group);
-    up_sum_3 += dot_group(decode(raw_up_3), x_group);
-    sum_4 += dot_group(decode(raw_4), x_group);
-    up_sum_4 += dot_group(decode(raw_up_4), x_group);
-    sum_5 += dot_group(decode(raw_5), x_group);
-    up_sum_5 += dot_group(decode(raw_up_5), x_group);
-    sum_6 += dot_group(decode(raw_6), x_group);
-    up_sum_6 += dot_group(decode(raw_up_6), x_group);
-    sum_7 += dot_group(decode(raw_7), x_group);
-    up_sum_7 += dot_group(decode(raw_up_7), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    up_sum_0 += dot_raw(raw_up_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    up_sum_1 += dot_raw(raw_up_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    up_sum_2 += dot_raw(raw_up_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+    up_sum_3 += dot_raw(raw_up_3, x_group);
+    sum_4 += dot_raw(raw_4, x_group);
+    up_sum_4 += dot_raw(raw_up_4, x_group);
+    sum_5 += dot_raw(raw_5, x_group);
+    up_sum_5 += dot_raw(raw_up_5, x_group);
+    sum_6 += dot_raw(raw_6, x_group);
+    up_sum_6 += dot_raw(raw_up_6, x_group);
+    sum_7 += dot_raw(raw_7, x_group);
+    up_sum_7 += dot_raw(raw_up_7, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;

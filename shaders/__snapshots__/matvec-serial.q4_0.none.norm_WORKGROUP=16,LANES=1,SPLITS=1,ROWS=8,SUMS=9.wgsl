@@ -30,13 +30,27 @@ fn dot_group(a: Group, b: Group) -> f32 {
 }
 // Numbers out of the words that src/quant/pack.ts makes.
 
-// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
 fn low_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+  return low_nibbles_less(word, 0.0);
 }
 
 fn high_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+  return high_nibbles_less(word, 0.0);
 }
 
 // Four neighbouring 2-bit numbers from element `first` of a word on.
@@ -64,6 +78,17 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 struct RawGroup {
@@ -75,14 +100,16 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let scale = vec4<f32>(raw.scale);
-  let offset = vec4<f32>(-8.0 * raw.scale);
-  return array<vec4<f32>, 8>(
-    fma(low_nibbles(raw.numbers.x), scale, offset), fma(high_nibbles(raw.numbers.x), scale, offset),
-    fma(low_nibbles(raw.numbers.y), scale, offset), fma(high_nibbles(raw.numbers.y), scale, offset),
-    fma(low_nibbles(raw.numbers.z), scale, offset), fma(high_nibbles(raw.numbers.z), scale, offset),
-    fma(low_nibbles(raw.numbers.w), scale, offset), fma(high_nibbles(raw.numbers.w), scale, offset),
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    low_nibbles_less(raw.numbers.x, 8.0), high_nibbles_less(raw.numbers.x, 8.0),
+    low_nibbles_less(raw.numbers.y, 8.0), high_nibbles_less(raw.numbers.y, 8.0),
+    low_nibbles_less(raw.numbers.z, 8.0), high_nibbles_less(raw.numbers.z, 8.0),
+    low_nibbles_less(raw.numbers.w, 8.0), high_nibbles_less(raw.numbers.w, 8.0),
   );
 }
 // Each sum belongs to one invocation: nothing to add up.
@@ -188,14 +215,14 @@ fn main(
     var x_group = load_x(x_base + group * 8u);
     squares += dot_group(x_group, x_group);
     x_group = multiply_group(x_group, load_norm(group * 8u));
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
-    sum_2 += dot_group(decode(raw_2), x_group);
-    sum_3 += dot_group(decode(raw_3), x_group);
-    sum_4 += dot_group(decode(raw_4), x_group);
-    sum_5 += dot_group(decode(raw_5), x_group);
-    sum_6 += dot_group(decode(raw_6), x_group);
-    sum_7 += dot_group(decode(raw_7), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+    sum_4 += dot_raw(raw_4, x_group);
+    sum_5 += dot_raw(raw_5, x_group);
+    sum_6 += dot_raw(raw_6, x_group);
+    sum_7 += dot_raw(raw_7, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;

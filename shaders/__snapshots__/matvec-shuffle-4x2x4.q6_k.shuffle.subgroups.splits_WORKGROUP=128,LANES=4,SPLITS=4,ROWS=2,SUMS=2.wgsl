@@ -30,13 +30,27 @@ fn dot_group(a: Group, b: Group) -> f32 {
 }
 // Numbers out of the words that src/quant/pack.ts makes.
 
-// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
 fn low_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+  return low_nibbles_less(word, 0.0);
 }
 
 fn high_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+  return high_nibbles_less(word, 0.0);
 }
 
 // Four neighbouring 2-bit numbers from element `first` of a word on.
@@ -63,6 +77,11 @@ fn weight_word(at: u32) -> u32 {
 fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
 }
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
@@ -200,8 +219,8 @@ fn main(
     let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
     let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
     var x_group = load_x(x_base + group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;

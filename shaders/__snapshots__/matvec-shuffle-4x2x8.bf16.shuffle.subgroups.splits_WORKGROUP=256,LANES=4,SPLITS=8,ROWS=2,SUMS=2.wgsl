@@ -28,7 +28,13 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
 // Group of 32: four vec4 of two upper halves of single precision a word.
+
 fn halves(a: u32, b: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
 }
@@ -146,8 +152,8 @@ fn main(
     let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
     let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
     var x_group = load_x(x_base + group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;

@@ -28,7 +28,13 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
 // Group of 32: eight vec4 as they are.
+
 alias RawGroup = array<vec4<u32>, 8>;
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -148,10 +154,10 @@ fn main(
     let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
     let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
     var x_group = load_x(x_base + group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
-    sum_2 += dot_group(decode(raw_2), x_group);
-    sum_3 += dot_group(decode(raw_3), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;

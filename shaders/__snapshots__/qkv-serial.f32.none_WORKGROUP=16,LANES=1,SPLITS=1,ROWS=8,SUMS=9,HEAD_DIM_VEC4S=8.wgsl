@@ -31,7 +31,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Workgroup counts past the limit of one dimension spill into the second.
@@ -52,81 +53,13 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
-// Group of 32: eight vec4 as they are.
-alias RawGroup = array<vec4<u32>, 8>;
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 8u;
-  return RawGroup(
-    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
-    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
-  );
-}
-
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
-    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
-  );
-}
-// Each sum belongs to one invocation: nothing to add up.
-fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
-  return values;
-}
-// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
-// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
-// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
-const SETS: u32 = WORKGROUP / LANES / SPLITS;
-
-// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
-// so that the loads of several turns are under way at once.
-const TURN_GROUPS: u32 = LANES * SPLITS;
-const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
-const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
-
-struct Lane {
-  lane: u32,
-  // Set within the workgroup, of those with this split.
-  row_set: u32,
-  split: u32,
-}
-
-fn lane_of(invocation: u32) -> Lane {
-  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
-}
-// Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
-// KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
-// sums can be turned where they are made, and a quad of the cache is written whole. A set of LANES invocations makes ROWS rows
-// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
-
-alias Sums = array<f32, SUMS>;
-
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
 
 const UNIT_ROWS: u32 = 8u;
 const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
 
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
-
-// The two quads of a head that unit `u` makes.
+// The two quads of unit `u`.
 fn quads_of(u: u32) -> vec2<u32> {
   let turned = params.rope_dimensions / 8u;
   if (u < turned) {
@@ -175,6 +108,83 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   let b = values.b;
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
+// Group of 32: eight vec4 as they are.
+
+alias RawGroup = array<vec4<u32>, 8>;
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  return array<vec4<f32>, 8>(
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
+  );
+}
+// Each sum belongs to one invocation: nothing to add up.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  return values;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+// Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
+// KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
+// sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
+// first position. A set of LANES invocations makes ROWS rows
+// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
+
+alias Sums = array<f32, SUMS>;
+
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -196,6 +206,7 @@ fn main(
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
   let position = state.position;
+  let slot = position;
   let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;
   if (finishes && !is_value) {
@@ -245,14 +256,14 @@ fn main(
     var x_group = load_x(group * 8u);
     square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
-    sum_2 += dot_group(decode(raw_2), x_group);
-    sum_3 += dot_group(decode(raw_3), x_group);
-    sum_4 += dot_group(decode(raw_4), x_group);
-    sum_5 += dot_group(decode(raw_5), x_group);
-    sum_6 += dot_group(decode(raw_6), x_group);
-    sum_7 += dot_group(decode(raw_7), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+    sum_4 += dot_raw(raw_4, x_group);
+    sum_5 += dot_raw(raw_5, x_group);
+    sum_6 += dot_raw(raw_6, x_group);
+    sum_7 += dot_raw(raw_7, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;
@@ -274,14 +285,14 @@ fn main(
   values.a *= rms;
   values.b *= rms;
   if (is_value) {
-    let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     v_cache[at + quads.x] = pack_stored(values.a);
     v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, turning);
   if (head >= params.heads) {
-    let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     k_cache[at + quads.x] = pack_stored(values.a);
     k_cache[at + quads.y] = pack_stored(values.b);
   } else {

@@ -33,7 +33,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Workgroup counts past the limit of one dimension spill into the second.
@@ -54,123 +55,13 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
-// Numbers out of the words that src/quant/pack.ts makes.
-
-// Eight 4-bit numbers of a word: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j.
-fn low_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
-}
-
-fn high_nibbles(word: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
-}
-
-// Four neighbouring 2-bit numbers from element `first` of a word on.
-fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
-}
-
-// Four neighbouring bits from element `first` of a word on.
-fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
-}
-
-// The n-th byte of a word, signed.
-fn signed_byte(word: u32, n: u32) -> f32 {
-  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
-}
-
-// The word at this index of the row's words.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
-}
-
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
-}
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-
-struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  scale: f32,
-}
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
-}
-
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    signed_bytes(raw.a.x) * raw.scale, signed_bytes(raw.a.y) * raw.scale, signed_bytes(raw.a.z) * raw.scale, signed_bytes(raw.a.w) * raw.scale,
-    signed_bytes(raw.b.x) * raw.scale, signed_bytes(raw.b.y) * raw.scale, signed_bytes(raw.b.z) * raw.scale, signed_bytes(raw.b.w) * raw.scale,
-  );
-}
-// Each sum belongs to one invocation: nothing to add up.
-fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
-  return values;
-}
-// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
-// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
-// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
-const SETS: u32 = WORKGROUP / LANES / SPLITS;
-
-// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
-// so that the loads of several turns are under way at once.
-const TURN_GROUPS: u32 = LANES * SPLITS;
-const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
-const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
-
-struct Lane {
-  lane: u32,
-  // Set within the workgroup, of those with this split.
-  row_set: u32,
-  split: u32,
-}
-
-fn lane_of(invocation: u32) -> Lane {
-  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
-}
-// Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
-// KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
-// sums can be turned where they are made, and a quad of the cache is written whole. A set of LANES invocations makes ROWS rows
-// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
-
-alias Sums = array<f32, SUMS>;
-
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
 
 const UNIT_ROWS: u32 = 8u;
 const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
 
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
-
-// The two quads of a head that unit `u` makes.
+// The two quads of unit `u`.
 fn quads_of(u: u32) -> vec2<u32> {
   let turned = params.rope_dimensions / 8u;
   if (u < turned) {
@@ -219,6 +110,148 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   let b = values.b;
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Numbers out of the words that src/quant/pack.ts makes.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn low_nibbles(word: u32) -> vec4<f32> {
+  return low_nibbles_less(word, 0.0);
+}
+
+fn high_nibbles(word: u32) -> vec4<f32> {
+  return high_nibbles_less(word, 0.0);
+}
+
+// Four neighbouring 2-bit numbers from element `first` of a word on.
+fn pairs_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+}
+
+// Four neighbouring bits from element `first` of a word on.
+fn bits_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+}
+
+// The n-th byte of a word, signed.
+fn signed_byte(word: u32, n: u32) -> f32 {
+  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
+}
+
+// The word at this index of the row's words.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
+  );
+}
+// Each sum belongs to one invocation: nothing to add up.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  return values;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+// Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
+// KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
+// sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
+// first position. A set of LANES invocations makes ROWS rows
+// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
+
+alias Sums = array<f32, SUMS>;
+
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -240,6 +273,7 @@ fn main(
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
   let position = state.position;
+  let slot = position;
   let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;
   if (finishes && !is_value) {
@@ -289,14 +323,14 @@ fn main(
     var x_group = load_x(group * 8u);
     square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
-    sum_2 += dot_group(decode(raw_2), x_group);
-    sum_3 += dot_group(decode(raw_3), x_group);
-    sum_4 += dot_group(decode(raw_4), x_group);
-    sum_5 += dot_group(decode(raw_5), x_group);
-    sum_6 += dot_group(decode(raw_6), x_group);
-    sum_7 += dot_group(decode(raw_7), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+    sum_4 += dot_raw(raw_4, x_group);
+    sum_5 += dot_raw(raw_5, x_group);
+    sum_6 += dot_raw(raw_6, x_group);
+    sum_7 += dot_raw(raw_7, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;
@@ -320,14 +354,14 @@ fn main(
   values.a += bias[first_rows.x / 4u];
   values.b += bias[first_rows.y / 4u];
   if (is_value) {
-    let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     v_cache[at + quads.x] = pack_stored(values.a);
     v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, turning);
   if (head >= params.heads) {
-    let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     k_cache[at + quads.x] = pack_stored(values.a);
     k_cache[at + quads.y] = pack_stored(values.b);
   } else {

@@ -32,7 +32,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Workgroup counts past the limit of one dimension spill into the second.
@@ -53,6 +54,61 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+// The two quads of unit `u`.
+fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+// cos and sin of what a unit turns by.
+struct Turning {
+  cos: vec4<f32>,
+  sin: vec4<f32>,
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
+  }
+  return turning;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
+    return values;
+  }
+  let a = values.a;
+  let b = values.b;
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+}
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
 
@@ -63,7 +119,13 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
 // Group of 32: eight vec4 as they are.
+
 alias RawGroup = array<vec4<u32>, 8>;
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -133,16 +195,14 @@ fn split_total(row_set: u32, i: u32) -> f32 {
 }
 // Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
-// sums can be turned where they are made, and a quad of the cache is written whole. A set of LANES invocations makes ROWS rows
+// sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
+// first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
 
 alias Sums = array<f32, SUMS>;
 
 // Of the rows of the workgroup's units, then the sum of squares.
 var<workgroup> made: array<f32, SETS * ROWS + 1u>;
-
-const UNIT_ROWS: u32 = 8u;
-const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
 
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
@@ -153,56 +213,6 @@ fn multiply_by_norm(a: Group, at: u32) -> Group {
     a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
     a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
   );
-}
-
-// The two quads of a head that unit `u` makes.
-fn quads_of(u: u32) -> vec2<u32> {
-  let turned = params.rope_dimensions / 8u;
-  if (u < turned) {
-    return vec2<u32>(u, u + turned);
-  }
-  return vec2<u32>(2u * u, 2u * u + 1u);
-}
-
-// cos and sin of the angles of four neighbouring pairs from `first` on.
-fn angles(position: u32, first: u32) -> mat4x2<f32> {
-  let pairs = params.rope_dimensions / 2u;
-  return mat4x2<f32>(
-    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
-    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
-  );
-}
-
-struct Quads {
-  a: vec4<f32>,
-  b: vec4<f32>,
-}
-
-// cos and sin of what a unit turns by.
-struct Turning {
-  cos: vec4<f32>,
-  sin: vec4<f32>,
-  turns: bool,
-}
-
-fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
-  var turning: Turning;
-  turning.turns = quads.x * 4u < params.rope_dimensions;
-  if (turning.turns) {
-    let angle = transpose(angles(position, u * 4u));
-    turning.cos = angle[0];
-    turning.sin = angle[1];
-  }
-  return turning;
-}
-
-fn turn(values: Quads, turning: Turning) -> Quads {
-  if (!turning.turns) {
-    return values;
-  }
-  let a = values.a;
-  let b = values.b;
-  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -225,6 +235,7 @@ fn main(
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
   let position = state.position;
+  let slot = position;
   let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;
   if (finishes && !is_value) {
@@ -258,10 +269,10 @@ fn main(
     var x_group = load_x(group * 8u);
     square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    sum_0 += dot_group(decode(raw_0), x_group);
-    sum_1 += dot_group(decode(raw_1), x_group);
-    sum_2 += dot_group(decode(raw_2), x_group);
-    sum_3 += dot_group(decode(raw_3), x_group);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
   }
   var sums: Sums;
   sums[0u] = sum_0;
@@ -290,14 +301,14 @@ fn main(
   values.a *= rms;
   values.b *= rms;
   if (is_value) {
-    let at = ((head - params.heads - params.kv_heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     v_cache[at + quads.x] = pack_stored(values.a);
     v_cache[at + quads.y] = pack_stored(values.b);
     return;
   }
   values = turn(values, turning);
   if (head >= params.heads) {
-    let at = ((head - params.heads) * params.context_length + position) * HEAD_DIM_VEC4S;
+    let at = ((head - params.heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     k_cache[at + quads.x] = pack_stored(values.a);
     k_cache[at + quads.y] = pack_stored(values.b);
   } else {

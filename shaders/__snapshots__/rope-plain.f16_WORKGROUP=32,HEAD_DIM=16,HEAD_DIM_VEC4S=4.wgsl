@@ -23,7 +23,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
@@ -48,6 +49,7 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 //
 // RoPE: Su et al. 2021, arXiv 2104.09864, §3.2.2.
 //
+// staged: keys and values are put where they stand in the pass, on their way to the cache.
 // head_norm: RMSNorm over each query and key head before the rotation.
 
 
@@ -81,12 +83,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let quad = id.x % HEAD_DIM_VEC4S;
   let position = state.position + row;
+  let slot = position;
   let base = (row * heads + head) * HEAD_DIM;
   let i = quad * 4u;
   if (head >= params.heads + params.kv_heads) {
     let kv_head = head - params.heads - params.kv_heads;
     let value = vec4<f32>(qkv[base + i], qkv[base + i + 1u], qkv[base + i + 2u], qkv[base + i + 3u]);
-    v_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
+    v_cache[(kv_head * params.context_length + slot) * HEAD_DIM_VEC4S + quad] = pack_stored(value);
     return;
   }
   let is_key = head >= params.heads;
@@ -99,7 +102,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   );
   if (is_key) {
     let kv_head = head - params.heads;
-    k_cache[(kv_head * params.context_length + position) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
+    k_cache[(kv_head * params.context_length + slot) * HEAD_DIM_VEC4S + quad] = pack_stored(turned);
   } else {
     queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = turned;
   }

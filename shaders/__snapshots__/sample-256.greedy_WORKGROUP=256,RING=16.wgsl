@@ -16,7 +16,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Chooses the next token from logits, stores it as the only token of the next pass and moves the position on.
@@ -116,5 +117,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     state.position += state.rows;
     state.rows = 1u;
     state.step += 1u;
+    state.continues = 1u;
   }
 }

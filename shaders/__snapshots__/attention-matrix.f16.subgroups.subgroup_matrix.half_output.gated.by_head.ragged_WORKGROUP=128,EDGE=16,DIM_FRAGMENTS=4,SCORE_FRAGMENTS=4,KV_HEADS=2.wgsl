@@ -5,6 +5,7 @@ const WORKGROUP: u32 = 128u;
 const EDGE: u32 = 16u;
 const DIM_FRAGMENTS: u32 = 4u;
 const SCORE_FRAGMENTS: u32 = 4u;
+const KV_HEADS: u32 = 2u;
 struct Params {
   heads: u32,
   group_size: u32,
@@ -19,6 +20,8 @@ const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f);
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> out: array<Output>;
 @group(0) @binding(5) var<storage, read> gates: array<f32>;
+@group(0) @binding(6) var<storage, read> head_rows: array<u32>;
+@group(0) @binding(7) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -27,7 +30,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
@@ -40,6 +44,43 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  // In components: keys of the heads before and of this one, then values likewise.
+  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
+  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return rows.key_width;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return rows.value_width;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  if (i >= rows.key_width) {
+    return Cached();
+  }
+  return k_cache[rows.first_key + position * rows.key_width + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  if (i >= rows.value_width) {
+    return Cached();
+  }
+  return v_cache[rows.first_value + position * rows.value_width + i];
+}
 // The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
 // head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
 // fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
@@ -47,6 +88,7 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 //
 // Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
 // up to there, probabilities relative to the old maximum fit into halves.
+
 
 const SUBGROUPS: u32 = 4u;
 const ROWS: u32 = SUBGROUPS * EDGE;
@@ -58,6 +100,7 @@ const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
 const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
 const SCORE_STRIDE: u32 = BLOCK + 8u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 // Two invocations share a row of scores; they take turns in vec4s.
 const TURNS: u32 = BLOCK / 8u;
 
@@ -72,19 +115,19 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
   for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
     let row = i / (HEAD_DIM / 4u);
     let quad = i % (HEAD_DIM / 4u);
-    let from_row = min(first_row + row, state.rows - 1u);
+    let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
     let query = queries[(from_row * params.heads + head) * (HEAD_DIM / 4u) + quad] * params.scale_log2e;
     left_tile[row * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
 }
 
-fn bring_keys(kv_base: u32, first_key: u32, invocation: u32) {
+fn bring_keys(rows: CachedRows, first_key: u32, invocation: u32) {
   for (var at = invocation; at < BLOCK * HEAD_VEC8S; at += WORKGROUP) {
     let key = at / HEAD_VEC8S;
     let part = at % HEAD_VEC8S;
-    let from_key = (kv_base + min(first_key + key, params.context_length - 1u)) * HEAD_VEC8S + part;
-    let keys = k_cache[from_key];
-    let values = v_cache[from_key];
+    let position = min(first_key + key, params.context_length - 1u);
+    let keys = cached_key(rows, position, part);
+    let values = cached_value(rows, position, part);
     let to = key * KEY_STRIDE + part * 2u;
     key_tile[to] = bitcast<vec4<f16>>(keys.xy);
     key_tile[to + 1u] = bitcast<vec4<f16>>(keys.zw);
@@ -100,6 +143,16 @@ fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
   return select(vec4<f32>(-1.0e30), score, seen);
 }
 
+// What tokens that have the head off get.
+fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
+  for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
+    let place = first_row + i / (HEAD_DIM / 4u);
+    if (place < state.rows) {
+      out[(row_of(head, place) * params.heads + head) * (HEAD_DIM / 4u) + i % (HEAD_DIM / 4u)] = pack_output(vec4<f32>());
+    }
+  }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -111,9 +164,14 @@ fn main(
   let head = workgroup.x;
   // Late tokens see most keys: they start first.
   let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
-  let kv_base = head / params.group_size * params.context_length;
-  let first_token = state.position + first_row;
-  let last_token = state.position + min(first_row + ROWS, state.rows) - 1u;
+  let rows = cached_rows(head / params.group_size);
+  if (first_row >= rows_of(head)) {
+    leave_zeros(head, first_row, invocation);
+    return;
+  }
+  let end_row = min(first_row + ROWS, rows_of(head));
+  let first_token = state.position + row_of(head, first_row);
+  let last_token = state.position + row_of(head, end_row - 1u);
   let first_block = first_position(first_token) / BLOCK;
   let end_block = last_token / BLOCK + 1u;
 
@@ -136,7 +194,9 @@ fn main(
 
   let row_of_lane = lane / 2u;
   let turn_of_lane = lane % 2u;
-  let position = first_token + subgroup * EDGE + row_of_lane;
+  // Rows past the last one that has the head on repeat it.
+  let place = first_row + subgroup * EDGE + row_of_lane;
+  let position = state.position + row_of(head, min(place, end_row - 1u));
   let lane_scores = (score_base + row_of_lane * SCORE_STRIDE) / 4u;
   let lane_left = left_base + row_of_lane * SHARED_STRIDE;
   var reference = -1.0e30;
@@ -144,7 +204,7 @@ fn main(
   for (var block = end_block; block > first_block; block--) {
     let first_key = (block - 1u) * BLOCK;
     workgroupBarrier();
-    bring_keys(kv_base, first_key, invocation);
+    bring_keys(rows, first_key, invocation);
     if (invocation == 0u) {
       grown = 0u;
     }
@@ -427,12 +487,12 @@ fn main(
   }
 
   total += subgroupShuffleXor(total, 1u);
-  let row = first_row + subgroup * EDGE + row_of_lane;
-  let scale = gate_of(min(row, state.rows - 1u), head) / total;
+  let row = row_of(head, min(place, state.rows - 1u));
+  let scale = output_gate(row, head) / total;
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_0, SCORE_STRIDE / 4u);
   workgroupBarrier();
-  if (row < state.rows) {
+  if (place < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 0u * EDGE / 4u + turn_of_lane;
     out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
     out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
@@ -440,7 +500,7 @@ fn main(
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_1, SCORE_STRIDE / 4u);
   workgroupBarrier();
-  if (row < state.rows) {
+  if (place < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 1u * EDGE / 4u + turn_of_lane;
     out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
     out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
@@ -448,7 +508,7 @@ fn main(
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_2, SCORE_STRIDE / 4u);
   workgroupBarrier();
-  if (row < state.rows) {
+  if (place < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 2u * EDGE / 4u + turn_of_lane;
     out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
     out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
@@ -456,7 +516,7 @@ fn main(
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_3, SCORE_STRIDE / 4u);
   workgroupBarrier();
-  if (row < state.rows) {
+  if (place < state.rows) {
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 3u * EDGE / 4u + turn_of_lane;
     out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
     out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
@@ -471,8 +531,9 @@ fn main(
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
-//              its tile may need it).
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 alias Output = vec2<u32>;
 
@@ -484,6 +545,21 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return gates[row * params.heads + head];
 }
 
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+fn output_gate(row: u32, head: u32) -> f32 {
+  return 1.0;
+}
+
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+  return head_rows[head * (state.rows + 1u) + 1u + i];
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+  return head_rows[head * (state.rows + 1u)];
+}
+
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
@@ -491,3 +567,4 @@ fn first_position(position: u32) -> u32 {
 
 // Eight halves.
 alias Cached = vec4<u32>;
+const CACHED_COMPONENTS: u32 = 8u;

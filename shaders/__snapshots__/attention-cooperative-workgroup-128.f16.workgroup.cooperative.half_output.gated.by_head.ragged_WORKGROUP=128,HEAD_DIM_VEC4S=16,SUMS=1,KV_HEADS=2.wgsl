@@ -1,6 +1,7 @@
 const WORKGROUP: u32 = 128u;
 const HEAD_DIM_VEC4S: u32 = 16u;
 const SUMS: u32 = 1u;
+const KV_HEADS: u32 = 2u;
 struct Params {
   heads: u32,
   group_size: u32,
@@ -15,6 +16,8 @@ const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f);
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> out: array<Output>;
 @group(0) @binding(5) var<storage, read> gates: array<f32>;
+@group(0) @binding(6) var<storage, read> head_rows: array<u32>;
+@group(0) @binding(7) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -23,7 +26,8 @@ struct State {
   rows: u32,
   // Steps sampled since the generation began: the counter of the random numbers.
   step: u32,
-  padding: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
   tokens: array<u32>,
 }
 // Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
@@ -35,6 +39,43 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
+// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+
+struct CachedRows {
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  // In components: keys of the heads before and of this one, then values likewise.
+  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
+  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return rows.key_width;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return rows.value_width;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  if (i >= rows.key_width) {
+    return Cached();
+  }
+  return k_cache[rows.first_key + position * rows.key_width + i];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  if (i >= rows.value_width) {
+    return Cached();
+  }
+  return v_cache[rows.first_value + position * rows.value_width + i];
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -81,8 +122,9 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed (matrix: computed, since other rows of
-//              its tile may need it).
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 alias Output = vec2<u32>;
 
@@ -94,12 +136,29 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return gates[row * params.heads + head];
 }
 
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+fn output_gate(row: u32, head: u32) -> f32 {
+  return 1.0;
+}
+
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+  return head_rows[head * (state.rows + 1u) + 1u + i];
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+  return head_rows[head * (state.rows + 1u)];
+}
+
 fn first_position(position: u32) -> u32 {
   // A window of 0 means all positions.
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
 alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
@@ -115,8 +174,8 @@ fn main(
 ) {
   let subgroup_size = 1u;
   let head = workgroup.x;
-  let row = workgroup.z;
-  let kv_base = head / params.group_size * params.context_length;
+  let row = row_of(head, workgroup.z);
+  let rows = cached_rows(head / params.group_size);
   let position = state.position + row;
   let first = first_position(position);
   let quad = lane % HEAD_DIM_VEC4S;
@@ -140,9 +199,8 @@ fn main(
     var score = -3.0e38;
     if (key <= position) {
       score = 0.0;
-      let at = (kv_base + key) * HEAD_DIM_VEC4S;
-      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        score += dot(query[i], unpack_stored(k_cache[at + i]));
+      for (var i = 0u; i < key_width(rows); i++) {
+        score += dot(query[i], unpack_stored(cached_key(rows, key, i)));
       }
     }
     let new_max = max(running_max, reduce_max(Sums(score), lane, subgroup_size)[0]);
@@ -156,8 +214,7 @@ fn main(
     if (part < PARTS) {
       // A constant number of turns, so that all loads are under way at once; probabilities past the end are zero.
       for (var j = part; j < WORKGROUP; j += PARTS) {
-        let key_at = kv_base + min(block + j, position);
-        output += probabilities[j] * unpack_stored(v_cache[key_at * HEAD_DIM_VEC4S + quad]);
+        output += probabilities[j] * unpack_stored(cached_value(rows, min(block + j, position), quad));
       }
     }
     workgroupBarrier();
@@ -170,6 +227,6 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (gate_of(row, head) / total));
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (output_gate(row, head) / total));
   }
 }
