@@ -1,10 +1,13 @@
 import { Gpu } from '../../src/gpu/gpu.ts';
 import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
 import { type Shape, shapes } from './shapes.ts';
-import { configOf, greedy, randomWeights } from './time-decoder.ts';
+import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts';
 
-/** What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads. */
-export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads';
+/**
+ * What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads; half of
+ * every key and value.
+ */
+export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads' | 'narrow';
 
 export interface AttentionTime {
   shape: string;
@@ -19,7 +22,7 @@ const steps = 32;
 const burst = 8;
 const rounds = 4;
 const attentionKernels =
-  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows)\//;
+  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows|kv-[a-z]+)\//;
 
 /** Attention of a model of random weights far into a context. Routing is not counted as attention. */
 export async function timeAttention(
@@ -67,6 +70,7 @@ async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: n
   const config = {
     ...configOf(shape),
     moh: mode === 'heads' ? halfOfHeads : null,
+    matryoshka: mode === 'narrow' ? matryoshkaOf(shape, 0.5) : null,
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };
   const weights = randomWeights(gpu, shape, mode === 'heads');
