@@ -80,7 +80,10 @@ export class EngineAvatar implements ServedAvatar {
     if (command.type === 'expression') animator.setExpression(command.weights);
     else if (command.type === 'joint') animator.setJoint(command.name, command.rotation);
     else if (command.type === 'play') animator.play(command.what, command.loop, now);
-    else animator.idle = command.on;
+    else if (command.type === 'idle') animator.idle = command.on;
+    else if (command.type === 'state') animator.setState(command.state, command.still);
+    else if ('text' in command) animator.speech[command.step](command.text);
+    else animator.speech[command.step]();
     for (const view of this.#views) view.invalidate();
   }
 
