@@ -19,6 +19,8 @@ export class AvatarTalk {
   constructor(runtime: () => Promise<Runtime>, onError: (thrown: unknown) => void) {
     this.#runtime = runtime;
     this.#onError = onError;
+    // It scrolls, so the keyboard has to reach it.
+    byId('talk-lines').tabIndex = 0;
     this.#chat.subscribe(() => this.#show());
     byId('talk-form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -86,5 +88,6 @@ export class AvatarTalk {
     });
     list.classList.toggle('pending', this.#chat.getState().status === 'submitted');
     list.scrollTop = list.scrollHeight;
+    byId('talk-form').scrollIntoView({ block: 'nearest' });
   }
 }

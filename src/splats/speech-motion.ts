@@ -2,8 +2,6 @@ import { type Viseme, visemeExpressions, visemeOf } from './visemes.ts';
 
 /** How much of the way to a viseme the lips, which have mass, go in a thirtieth of a second. */
 const approach = 0.45;
-/** A frame that took longer, in a hidden tab for one, moves the mouth by no more than this. */
-const longestStepSeconds = 0.25;
 /** Streamed text may be ahead by this much before the mouth hurries, and it hurries up to this pace. */
 const easyLagSeconds = 1;
 const fastestPace = 1.6;
@@ -80,9 +78,8 @@ export class SpeechMotion {
 
   /** Adds the mouth to weights, where it is more than what is there. Allocates nothing. */
   apply(weights: Float32Array, nowSeconds: number): void {
-    const passed = nowSeconds - (this.#last ?? nowSeconds);
+    const seconds = Math.max(0, nowSeconds - (this.#last ?? nowSeconds));
     this.#last = nowSeconds;
-    const seconds = Math.min(longestStepSeconds, Math.max(0, passed));
     this.#advance(seconds * this.#pace);
     const target = this.#sounds[this.#at]?.viseme.weights;
     const share = 1 - (1 - approach) ** (seconds * 30);
@@ -97,7 +94,10 @@ export class SpeechMotion {
       if (place >= 0) weights[place] = Math.max(weights[place] as number, weight);
     }
     this.#moving = this.#at < this.#sounds.length || largest > closedBelow;
-    if (!this.#moving) this.#current.fill(0);
+    if (this.#moving) return;
+    this.#current.fill(0);
+    // A text that begins after a pause begins at its start.
+    if (!this.#streams) this.#last = null;
   }
 
   get #pace(): number {

@@ -3,7 +3,6 @@ import { type Quaternion, quaternionOfRotationVector } from './vector.ts';
 
 /** Seconds from one state to the next. */
 const blendSeconds = 0.4;
-const longestStepSeconds = 0.1;
 
 /** What a face does in a state, on top of what else it does. */
 interface Bearing {
@@ -84,8 +83,7 @@ export class StateMotion {
 
   /** Goes on towards a state: adds to the weights and gives the turn of the head. */
   apply(weights: Float32Array, state: AvatarState, nowSeconds: number): Quaternion {
-    const passed = nowSeconds - (this.#last ?? nowSeconds);
-    const step = Math.min(longestStepSeconds, Math.max(0, passed)) / blendSeconds;
+    const step = Math.max(0, nowSeconds - (this.#last ?? nowSeconds)) / blendSeconds;
     this.#last = nowSeconds;
     this.#wanted = state;
     let [x, y, z] = [0, 0, 0];
@@ -103,6 +101,8 @@ export class StateMotion {
       y += turn[1] * eased;
       z += turn[2] * eased;
     });
+    // What rests is not asked at each frame: the next state begins when it is asked again.
+    if (!this.moves(state)) this.#last = null;
     return quaternionOfRotationVector([x, y, z]);
   }
 }
