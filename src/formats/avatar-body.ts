@@ -39,6 +39,8 @@ export interface AvatarBody {
   image: number;
   /** Pixels that the texture reaches beyond them on each side. */
   pad: number;
+  /** So many splats, the last ones, stand for the body where the texture is not drawn. */
+  splats: number;
   camera: Camera;
   /** Names of the two joints whose turns the networks see. */
   poseJoints: readonly string[];
@@ -90,6 +92,7 @@ function bodyOf(tensors: Tensors, texture: Uint8Array<ArrayBuffer>): AvatarBody 
   return {
     image,
     pad,
+    splats: Number(tensors.optionalText('bodySplats') ?? 0),
     camera: cameraOf(tensors.json('camera')),
     poseJoints: namesOf(tensors.json('pose')),
     frequencies: frequenciesOf(tensors.json('frequencies')),
@@ -118,6 +121,10 @@ class Tensors {
     const value = this.#header.metadata.get(key);
     if (typeof value !== 'string') throw corrupt(`body.safetensors does not say its ${key}`);
     return value;
+  }
+
+  optionalText(key: string): string | null {
+    return this.#header.metadata.has(key) ? this.text(key) : null;
   }
 
   json(key: string): unknown {
