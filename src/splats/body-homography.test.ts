@@ -5,6 +5,7 @@ import { readLamArchive } from '../formats/lam.ts';
 import type { Clip } from '../formats/rig.ts';
 import { readZip } from '../formats/zip.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
+import { bakedTexel } from './body-under.ref.ts';
 import { viewTransform } from './camera.ts';
 import { Pose } from './pose.ts';
 import { quaternionOfRotationVector, type Vec3 } from './vector.ts';
@@ -15,6 +16,8 @@ const expected = JSON.parse(readFileSync('e2e/fixtures/avatars/made-up.expected.
   projections: number[][];
   landmarks: number[][];
   homography: number[][];
+  pixels: number[][];
+  fast: number[][];
 };
 
 describe('the homography of a body', () => {
@@ -56,6 +59,14 @@ describe('the homography of a body', () => {
     );
     const homography = solveHomography(places, body.targets) ?? [];
     expect(farthest(homography, expected.homography)).toBeLessThan(1e-4);
+    const row = (at: number, x: number, y: number): number =>
+      (homography[at] ?? 0) * x + (homography[at + 1] ?? 0) * y + (homography[at + 2] ?? 0);
+    const texels = expected.pixels.flatMap((pixel) => {
+      const [x, y] = pixel.map((value) => (value + 0.5) / body.image) as [number, number];
+      const w = row(6, x, y);
+      return bakedTexel(body, row(0, x, y) / w, row(3, x, y) / w);
+    });
+    expect(farthest(texels, expected.fast)).toBeLessThan(2e-3);
   });
 
   it('is found exactly where there is one, and not where points lie on a line', () => {
