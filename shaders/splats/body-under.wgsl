@@ -27,7 +27,7 @@ fn body_at(pixel: vec2<f32>) -> vec4<f32> {
   let inside = w > 0.0 && all(at >= vec2(0.0)) && all(at <= vec2(1.0));
   // Opacity fades over the pad: what lies there is a guess of training.
   let edge = min(at, 1.0 - at);
-  let fade = smoothstep(0.0, frame.shift, min(edge.x, edge.y));
+  let fade = smoothstep(0.0, max(frame.shift, 1e-6), min(edge.x, edge.y));
   let color = textureSampleLevel(body, smooth_sampler, at, 0.0);
   return select(vec4(0.0), vec4(color.rgb, color.a * fade), inside);
 }

@@ -92,7 +92,7 @@ function bodyOf(tensors: Tensors, texture: Uint8Array<ArrayBuffer>): AvatarBody 
   return {
     image,
     pad,
-    splats: Number(tensors.optionalText('bodySplats') ?? 0),
+    splats: tensors.count('bodySplats'),
     camera: cameraOf(tensors.json('camera')),
     poseJoints: namesOf(tensors.json('pose')),
     frequencies: frequenciesOf(tensors.json('frequencies')),
@@ -123,8 +123,11 @@ class Tensors {
     return value;
   }
 
-  optionalText(key: string): string | null {
-    return this.#header.metadata.has(key) ? this.text(key) : null;
+  /** A whole number; 0 where it is not there. */
+  count(key: string): number {
+    const value = this.#header.metadata.has(key) ? Number(this.text(key)) : 0;
+    if (Number.isInteger(value) && value >= 0) return value;
+    throw corrupt(`its ${key} is no number`);
   }
 
   json(key: string): unknown {

@@ -54,7 +54,14 @@ function isKsplat(file: Uint8Array): boolean {
 async function readArchive(file: Uint8Array, decode: ImageDecoder): Promise<SplatFile> {
   const entries = readZip(file);
   if (isLamArchive(entries)) {
-    return { ...(await readLamArchive(entries)), body: await readAvatarBody(entries) };
+    const [head, body] = [await readLamArchive(entries), await readAvatarBody(entries)];
+    if (body && body.splats >= head.cloud.count) {
+      throw corruptSplats(
+        'avatar-body',
+        `${body.splats} splats of the body leave none for the head`,
+      );
+    }
+    return { ...head, body };
   }
   const meta = findEntry(entries, 'meta.json');
   if (!meta) {

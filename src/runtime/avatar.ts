@@ -49,8 +49,13 @@ export class EngineAvatar implements ServedAvatar {
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
     throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);
-    const body = file.body && (await BodyTexture.upload(gpu, file.body));
-    return new EngineAvatar(gpu, file, geometry, body);
+    try {
+      const body = file.body && (await BodyTexture.upload(gpu, file.body));
+      return new EngineAvatar(gpu, file, geometry, body);
+    } catch (thrown) {
+      geometry.dispose();
+      throw thrown;
+    }
   }
 
   private constructor(

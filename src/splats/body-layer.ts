@@ -28,6 +28,7 @@ export class BodyLayer {
   readonly #pipeline: GPURenderPipeline;
   readonly #bindGroup: GPUBindGroup;
   readonly #buffer: GPUBuffer;
+  readonly #places: Float64Array;
   readonly #center: Vec3;
   readonly #front: Vec3;
   readonly #values: Float32Array<ArrayBuffer> = new Float32Array(frameFloats);
@@ -61,6 +62,7 @@ export class BodyLayer {
       { binding: 2, resource: sampler },
     ]);
     const { anchors, camera } = body.body;
+    this.#places = new Float64Array(anchors.count * 2);
     this.#center = meanOf(anchors.positions);
     this.#front = normalize(subtract(camera.position, this.#center));
   }
@@ -70,7 +72,7 @@ export class BodyLayer {
     if (dot(normalize(subtract(view.position, this.#center)), this.#front) < widestView)
       return false;
     const { anchors, targets, image, pad } = this.#body.body;
-    const h = solveHomography(projectPoints(anchors, pose, view), targets);
+    const h = solveHomography(projectPoints(anchors, pose, view, this.#places), targets);
     if (!h?.every(Number.isFinite)) return false;
     const side = image + 2 * pad;
     for (let row = 0; row < 3; row += 1) {

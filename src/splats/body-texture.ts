@@ -1,4 +1,5 @@
 import type { AvatarBody } from '../formats/avatar-body.ts';
+import { corruptSplats } from '../formats/splat-cloud.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 
 /** The body of an avatar on the GPU: its baked texture, and what places it. */
@@ -6,11 +7,13 @@ export class BodyTexture {
   readonly body: AvatarBody;
   readonly texture: GPUTexture;
 
-  /** Decodes the texture and uploads it, colours not multiplied by alpha. */
+  /** Decodes the texture and uploads it, colours not multiplied by alpha. Throws `model-corrupt`. */
   static async upload(gpu: Gpu, body: AvatarBody): Promise<BodyTexture> {
     const bitmap = await createImageBitmap(new Blob([body.texture]), {
       premultiplyAlpha: 'none',
       colorSpaceConversion: 'none',
+    }).catch(() => {
+      throw corruptSplats('avatar-body', 'its texture is no image');
     });
     const size = [bitmap.width, bitmap.height];
     const texture = gpu.device.createTexture({

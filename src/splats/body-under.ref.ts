@@ -27,7 +27,7 @@ export function bakedTexel({ coarse, image, pad }: AvatarBody, u: number, v: num
 /** Opacity left of the texture, which fades over its pad: 0 at its edge, 1 inside the picture of training. */
 export function edgeFade({ image, pad }: AvatarBody, u: number, v: number): number {
   const inside = Math.min(u, v, 1 - u, 1 - v) * image + pad;
-  const share = Math.min(1, Math.max(0, inside / pad));
+  const share = Math.min(1, Math.max(0, inside / Math.max(pad, 1e-6)));
   return share * share * (3 - 2 * share);
 }
 

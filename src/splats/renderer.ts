@@ -34,11 +34,11 @@ export interface RendererOptions {
   format: GPUTextureFormat;
 }
 
-/** The body of the only object: the splats that it leaves are projected by `heads`. */
+/** The body of the only object: `stages` leave its splats out. */
 interface BodyParts {
   layer: BodyLayer;
   pose: Pose;
-  heads: Stage;
+  stages: readonly Stage[];
   headCount: number;
 }
 
@@ -105,7 +105,7 @@ export class SplatRenderer {
     const frames = new FrameData(gpu, objects, keyBits);
     owned.push(frames);
     const project: Dispatch[] = [];
-    let body: BodyParts | null = null;
+    let body: (Omit<BodyParts, 'stages'> & { head: Stage }) | null = null;
     let first = 0;
     for (const [i, { geometry, pose, body: texture }] of objects.entries()) {
       const { count, shDegree, joints } = geometry;
@@ -125,7 +125,7 @@ export class SplatRenderer {
       owned.push(layer);
       const headCount = count - texture.body.splats;
       const head = await prepareDispatch(gpu, splatProject, { ...use, count: headCount }, bound);
-      body = { layer, pose, headCount, heads: { name: 'project', dispatches: [head] } };
+      body = { layer, pose, headCount, head: { name: 'project', dispatches: [head] } };
     }
     const sort = await RadixSort.prepare(gpu, {
       label: 'splats',
@@ -157,7 +157,7 @@ export class SplatRenderer {
       quads,
       tiles,
       owned,
-      body,
+      body: body && { ...body, stages: [body.head, ...stages.slice(1)] },
       total,
       count,
     });
@@ -232,8 +232,7 @@ export class SplatRenderer {
   }
 
   get #frameStages(): readonly Stage[] {
-    if (!this.#showsBody || !this.#body) return this.#stages;
-    return [this.#body.heads, ...this.#stages.slice(1)];
+    return this.#showsBody && this.#body ? this.#body.stages : this.#stages;
   }
 
   #recordOnePass(encoder: GPUCommandEncoder): number {
