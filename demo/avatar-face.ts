@@ -1,4 +1,4 @@
-import { type Avatar, speechTrack } from 'vitrail';
+import type { Avatar } from 'vitrail';
 import { byId } from './dom.ts';
 
 /** Expressions that make a face at one touch, in the names of ARKit. */
@@ -36,7 +36,7 @@ export async function setUpFace(
   byId('say').onsubmit = (event) => {
     event.preventDefault();
     const text = byId<HTMLInputElement>('words').value.trim();
-    if (text) avatar.play(speechTrack(text)).catch(onError);
+    if (text) avatar.say(text).catch(onError);
   };
   const box = byId<HTMLInputElement>('idle');
   box.checked = idle;

@@ -1,5 +1,6 @@
 import { type Avatar, type AvatarView, createRuntime, type Runtime, VitrailError } from 'vitrail';
 import { setUpFace } from './avatar-face.ts';
+import { AvatarTalk } from './avatar-talk.ts';
 import { byId } from './dom.ts';
 import { setUpDrop } from './file-drop.ts';
 import { roseWindow } from './rose-window.ts';
@@ -8,6 +9,11 @@ const stage = byId('stage');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 let runtime: Promise<Runtime> | undefined;
+const openRuntime = (): Promise<Runtime> => {
+  runtime ??= createRuntime();
+  return runtime;
+};
+const talk = new AvatarTalk(openRuntime, showError);
 let shown: { avatar: Avatar; view: AvatarView; name: string } | undefined;
 let loading: AbortController | undefined;
 
@@ -19,8 +25,7 @@ async function open(source: Blob | string | undefined, name: string): Promise<vo
   showError(null);
   showNote(`Opening ${name} …`);
   try {
-    runtime ??= createRuntime();
-    const avatar = await (await runtime).loadAvatar(source, {
+    const avatar = await (await openRuntime()).loadAvatar(source, {
       signal: mine.signal,
       onProgress: ({ loadedBytes, totalBytes }) =>
         showNote(`Opening ${name} …`, totalBytes > 0 ? loadedBytes / totalBytes : undefined),
@@ -57,6 +62,7 @@ async function show(avatar: Avatar, name: string): Promise<void> {
   ]
     .filter(Boolean)
     .join(' · ');
+  talk.follow(avatar);
   await setUpFace(avatar, { idle: !calm }, showError);
   await before?.avatar.dispose();
 }

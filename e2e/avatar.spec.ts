@@ -16,6 +16,8 @@ test('the avatar page shows the avatar that comes along, with its rig', async ({
   await expect(page.getByRole('heading', { name: 'A person' })).toBeVisible();
   await expect(page.locator('#stats')).toContainText('22,878 splats', { timeout: 40_000 });
   await expect(page.locator('#facts')).toContainText('51 expressions · 4 clips');
+  await page.getByLabel('Message').fill('Why is the sky blue?');
+  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
   await expect(page.locator('#error')).toBeHidden();
 });
 
@@ -198,6 +200,11 @@ test.describe('a rigged avatar', () => {
       const played = await still();
       await avatar.play(null);
       const ended = await still();
+      await avatar.say('aaaaaaaaaaaa');
+      await avatar.setState('thinking');
+      const silent = await still();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const spoken = await still();
       const { info } = avatar;
       await runtime.dispose();
       return {
@@ -207,12 +214,14 @@ test.describe('a rigged avatar', () => {
         turned: difference(rest, turned),
         played: difference(rest, played),
         ended: difference(rest, ended),
+        silent: difference(rest, silent),
+        spoken: difference(rest, spoken),
       };
     });
     expect(seen.info.expressions).toHaveLength(51);
     expect(seen.info.joints).toContain('head');
     expect(seen.info.clips).toHaveLength(12);
-    expect([seen.again, seen.ended]).toEqual([0, 0]);
-    for (const moved of [seen.open, seen.turned, seen.played]) expect(moved).toBeGreaterThan(0.2);
+    expect([seen.again, seen.ended, seen.silent]).toEqual([0, 0, 0]);
+    for (const moved of [seen.open, seen.turned, seen.played, seen.spoken]) expect(moved).toBeGreaterThan(0.2);
   });
 });

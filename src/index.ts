@@ -25,8 +25,8 @@ export {
 } from './client/chat.ts';
 export { checkSupport } from './client/check-support.ts';
 export { describeDetections } from './client/describe-detections.ts';
+export { type FollowChatOptions, followChat } from './client/follow-chat.ts';
 export { type OpenCameraOptions, openCamera } from './client/open-camera.ts';
 export { createRuntime } from './client/runtime.ts';
-export { speechTrack } from './client/speech-track.ts';
 export { VitrailError, type VitrailErrorCode } from './errors.ts';
 export type * from './types.ts';

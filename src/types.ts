@@ -274,6 +274,9 @@ export interface AvatarInfo {
   camera: Camera;
 }
 
+/** What an avatar does while nothing else is asked of it: how it holds its head, where it looks, its brows. */
+export type AvatarState = 'idle' | 'listening' | 'thinking' | 'speaking';
+
 /** Expression weights over time, as face trackers record them. */
 export interface ExpressionTrack {
   names: readonly string[];

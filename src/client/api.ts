@@ -1,6 +1,7 @@
 import type { VitrailError } from '../errors.ts';
 import type {
   AvatarInfo,
+  AvatarState,
   Camera,
   Color,
   Detection,
@@ -189,6 +190,18 @@ export interface Avatar extends AsyncDisposable {
   play(what: string | ExpressionTrack | null, options?: { loop?: boolean }): Promise<void>;
   /** Blinks, small movements of the eyes and of the head, until it is switched off. */
   setIdle(on: boolean): Promise<void>;
+  /**
+   * Moves the mouth as if it said a text, at a natural pace and without sound, in place of what is being said; null falls silent.
+   * Resolves when it begins. While it speaks, the state is `speaking`.
+   */
+  say(text: string | null): Promise<void>;
+  /**
+   * Says text that comes in pieces, such as a `Generation`: the mouth hurries, and leaves words out, when they come faster than anyone
+   * can speak. Resolves when the last piece came; rejects with what the stream throws.
+   */
+  speak(stream: AsyncIterable<string | { text: string }>): Promise<void>;
+  /** How it holds its head, looks and lifts its brows, blended within 0.4 s. With reduced motion the head keeps still. */
+  setState(state: AvatarState): Promise<void>;
   /** A still, colours not multiplied by alpha. */
   render(options: PictureOptions): Promise<ImageData>;
   /** How long the passes of a frame take on the GPU. */

@@ -5,6 +5,7 @@ import type { LoadedAvatar } from '../rpc/contract.ts';
 import type { AvatarCommand, ViewCommand, ViewEvent } from '../runtime/avatar-contract.ts';
 import type {
   AvatarInfo,
+  AvatarState,
   Camera,
   Color,
   ExpressionTrack,
@@ -23,6 +24,8 @@ export class WorkerAvatar implements Avatar {
   readonly #connection: WorkerConnection;
   readonly #id: number;
   readonly #views = new Set<CanvasView>();
+  /** The stream that is being spoken: a newer one, or `say`, ends it. */
+  #speech: object | null = null;
 
   constructor(connection: WorkerConnection, { id, info }: LoadedAvatar) {
     this.#connection = connection;
@@ -64,6 +67,32 @@ export class WorkerAvatar implements Avatar {
 
   setIdle(on: boolean): Promise<void> {
     return this.#command({ type: 'idle', on });
+  }
+
+  say(text: string | null): Promise<void> {
+    this.#speech = null;
+    if (text === null) return this.#command({ type: 'speech', step: 'stop' });
+    return this.#command({ type: 'speech', step: 'say', text });
+  }
+
+  async speak(stream: AsyncIterable<string | { text: string }>): Promise<void> {
+    const speech = {};
+    this.#speech = speech;
+    await this.#command({ type: 'speech', step: 'open' });
+    try {
+      for await (const piece of stream) {
+        if (this.#speech !== speech) return;
+        const text = typeof piece === 'string' ? piece : piece.text;
+        await this.#command({ type: 'speech', step: 'piece', text });
+      }
+    } finally {
+      if (this.#speech === speech) await this.#command({ type: 'speech', step: 'end' });
+    }
+  }
+
+  setState(state: AvatarState): Promise<void> {
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    return this.#command({ type: 'state', state, still });
   }
 
   #command(command: AvatarCommand): Promise<void> {

@@ -39,6 +39,8 @@ export interface AvatarBody {
   image: number;
   /** Pixels that the texture reaches beyond them on each side. */
   pad: number;
+  /** So many splats, the last ones, stand for the body where the texture is not drawn. */
+  splats: number;
   camera: Camera;
   /** Names of the two joints whose turns the networks see. */
   poseJoints: readonly string[];
@@ -90,6 +92,7 @@ function bodyOf(tensors: Tensors, texture: Uint8Array<ArrayBuffer>): AvatarBody 
   return {
     image,
     pad,
+    splats: tensors.count('bodySplats'),
     camera: cameraOf(tensors.json('camera')),
     poseJoints: namesOf(tensors.json('pose')),
     frequencies: frequenciesOf(tensors.json('frequencies')),
@@ -118,6 +121,13 @@ class Tensors {
     const value = this.#header.metadata.get(key);
     if (typeof value !== 'string') throw corrupt(`body.safetensors does not say its ${key}`);
     return value;
+  }
+
+  /** A whole number; 0 where it is not there. */
+  count(key: string): number {
+    const value = this.#header.metadata.has(key) ? Number(this.text(key)) : 0;
+    if (Number.isInteger(value) && value >= 0) return value;
+    throw corrupt(`its ${key} is no number`);
   }
 
   json(key: string): unknown {

@@ -1,3 +1,4 @@
+import { type AvatarBody, readAvatarBody } from './avatar-body.ts';
 import { parseKsplat } from './ksplat.ts';
 import { isLamArchive, readLamArchive } from './lam.ts';
 import { parsePlySplats } from './ply-splats.ts';
@@ -12,6 +13,8 @@ import { findEntry, isZip, readZip } from './zip.ts';
 export interface SplatFile {
   cloud: SplatCloud;
   rig: Rig | null;
+  /** The body as a texture, where the avatar has one. */
+  body: AvatarBody | null;
 }
 
 /**
@@ -40,7 +43,7 @@ function parsePly(file: Uint8Array): SplatCloud {
 }
 
 function unrigged(cloud: SplatCloud): SplatFile {
-  return { cloud, rig: null };
+  return { cloud, rig: null, body: null };
 }
 
 /** The two bytes of the version, and zeros up to the number of sections; a `.splat` begins with three coordinates. */
@@ -50,7 +53,16 @@ function isKsplat(file: Uint8Array): boolean {
 
 async function readArchive(file: Uint8Array, decode: ImageDecoder): Promise<SplatFile> {
   const entries = readZip(file);
-  if (isLamArchive(entries)) return readLamArchive(entries);
+  if (isLamArchive(entries)) {
+    const [head, body] = [await readLamArchive(entries), await readAvatarBody(entries)];
+    if (body && body.splats >= head.cloud.count) {
+      throw corruptSplats(
+        'avatar-body',
+        `${body.splats} splats of the body leave none for the head`,
+      );
+    }
+    return { ...head, body };
+  }
   const meta = findEntry(entries, 'meta.json');
   if (!meta) {
     throw unsupportedSplats(

@@ -1,6 +1,7 @@
 import type { VitrailError } from '../errors.ts';
 import type {
   AvatarInfo,
+  AvatarState,
   Camera,
   Color,
   ExpressionTrack,
@@ -15,7 +16,10 @@ export type AvatarCommand =
   | { type: 'expression'; weights: Record<string, number> }
   | { type: 'joint'; name: string; rotation: [number, number, number, number] }
   | { type: 'play'; what: string | ExpressionTrack | null; loop: boolean }
-  | { type: 'idle'; on: boolean };
+  | { type: 'idle'; on: boolean }
+  | { type: 'state'; state: AvatarState; still: boolean }
+  | { type: 'speech'; step: 'say' | 'piece'; text: string }
+  | { type: 'speech'; step: 'open' | 'end' | 'stop' };
 
 export interface ViewOptions {
   width: number;

@@ -2,6 +2,7 @@ import { invalidArgument, throwIfAborted, toVitrailError } from '../errors.ts';
 import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Animator } from '../splats/animator.ts';
+import { BodyTexture } from '../splats/body-texture.ts';
 import { framingCamera, viewTransform } from '../splats/camera.ts';
 import { SplatGeometry } from '../splats/geometry.ts';
 import { decodeImage } from '../splats/image-decoder.ts';
@@ -35,6 +36,7 @@ export class EngineAvatar implements ServedAvatar {
   readonly #views = new Set<AvatarView>();
   #gpu: Gpu;
   #geometry: SplatGeometry;
+  #body: BodyTexture | null;
   #method: Promise<RasterMethod> | null = null;
 
   /** Reads a file of splats and uploads it. Throws `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
@@ -47,10 +49,22 @@ export class EngineAvatar implements ServedAvatar {
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
     throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);
-    return new EngineAvatar(gpu, file, geometry);
+    try {
+      const body = file.body && (await BodyTexture.upload(gpu, file.body));
+      return new EngineAvatar(gpu, file, geometry, body);
+    } catch (thrown) {
+      geometry.dispose();
+      throw thrown;
+    }
   }
 
-  private constructor(gpu: Gpu, file: SplatFile, geometry: SplatGeometry) {
+  private constructor(
+    gpu: Gpu,
+    file: SplatFile,
+    geometry: SplatGeometry,
+    body: BodyTexture | null,
+  ) {
+    this.#body = body;
     this.#gpu = gpu;
     this.#file = file;
     this.#geometry = geometry;
@@ -80,7 +94,10 @@ export class EngineAvatar implements ServedAvatar {
     if (command.type === 'expression') animator.setExpression(command.weights);
     else if (command.type === 'joint') animator.setJoint(command.name, command.rotation);
     else if (command.type === 'play') animator.play(command.what, command.loop, now);
-    else animator.idle = command.on;
+    else if (command.type === 'idle') animator.idle = command.on;
+    else if (command.type === 'state') animator.setState(command.state, command.still);
+    else if ('text' in command) animator.speech[command.step](command.text);
+    else animator.speech[command.step]();
     for (const view of this.#views) view.invalidate();
   }
 
@@ -135,17 +152,24 @@ export class EngineAvatar implements ServedAvatar {
     this.#gpu = gpu;
     this.#method = null;
     this.#geometry = await SplatGeometry.upload(gpu, this.#file.cloud, this.#file.rig);
+    this.#body = this.#file.body && (await BodyTexture.upload(gpu, this.#file.body));
     await Promise.all([...this.#views].map((view) => view.start(gpu)));
   }
 
   dispose(): void {
     for (const view of this.#views) view.stop();
     this.#views.clear();
-    if (!this.#gpu.isLost) this.#geometry.dispose();
+    if (this.#gpu.isLost) return;
+    this.#geometry.dispose();
+    this.#body?.dispose();
   }
 
   #object(): SceneObject {
-    return { geometry: this.#geometry, pose: this.#animator?.pose ?? null };
+    return {
+      geometry: this.#geometry,
+      pose: this.#animator?.pose ?? null,
+      body: this.#body,
+    };
   }
 
   #camera(aspect: number): Camera {

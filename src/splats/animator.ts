@@ -1,8 +1,10 @@
 import { invalidArgument } from '../errors.ts';
 import type { Clip, Rig } from '../formats/rig.ts';
-import type { ExpressionTrack } from '../types.ts';
+import type { AvatarState, ExpressionTrack } from '../types.ts';
 import { IdleMotion } from './idle-motion.ts';
 import { Pose } from './pose.ts';
+import { SpeechMotion } from './speech-motion.ts';
+import { StateMotion } from './state-motion.ts';
 import {
   multiplyQuaternions,
   type Quaternion,
@@ -19,30 +21,51 @@ interface Playing {
 }
 
 /**
- * Poses a rig over time. What is played comes first, idle motion is added, and what the page sets wins: an expression that it sets is
- * that, whatever plays.
+ * Poses a rig over time, in layers: idle motion, what is played, the state (listening, thinking, speaking), the mouth that says a text.
+ * What the page sets wins: an expression that it sets is that, whatever plays.
  */
 export class Animator {
   readonly pose: Pose;
+  /** The mouth that says a text. */
+  readonly speech: SpeechMotion;
   readonly #rig: Rig;
   readonly #set = new Map<number, number>();
   readonly #turns = new Map<number, Quaternion>();
   readonly #idle: IdleMotion;
+  readonly #bearing: StateMotion;
   readonly #head: number;
   #playing: Playing | null = null;
+  #state: AvatarState = 'idle';
   idle = false;
 
   constructor(rig: Rig) {
     this.#rig = rig;
     this.pose = new Pose(rig);
     this.#idle = new IdleMotion(rig.expressions);
+    this.#bearing = new StateMotion(rig.expressions);
+    this.speech = new SpeechMotion(rig.expressions);
     this.#head = rig.joints.findIndex(({ name }) => /^head$/i.test(name));
     this.pose.update();
   }
 
   /** Does the pose change by itself? */
   get moves(): boolean {
-    return this.idle || this.#playing !== null;
+    const { idle, speech } = this;
+    return idle || this.#playing !== null || speech.active || this.#bearing.moves(this.#shownState);
+  }
+
+  /**
+   * Takes a state up within 0.4 s; `still` leaves the head as it is. While a text is said the avatar is speaking, whatever the state.
+   * Throws `invalid-argument`.
+   */
+  setState(state: AvatarState, still: boolean): void {
+    if (!avatarStates.includes(state)) throw unknownName('state', String(state), avatarStates);
+    this.#state = state;
+    this.#bearing.still = still;
+  }
+
+  get #shownState(): AvatarState {
+    return this.speech.active ? 'speaking' : this.#state;
   }
 
   /** Weights by name, usually 0..1; those that are not named stay. Throws `invalid-argument` for a name that is not there. */
@@ -109,6 +132,9 @@ export class Animator {
       const played = this.#applyPlaying(this.#playing, nowSeconds);
       headTurn = multiplyQuaternions(headTurn, played);
     }
+    const bearing = this.#bearing.apply(pose.weights, this.#shownState, nowSeconds);
+    headTurn = multiplyQuaternions(headTurn, bearing);
+    this.speech.apply(pose.weights, nowSeconds);
     for (const [at, weight] of this.#set) pose.weights[at] = weight;
     this.#rig.joints.forEach((_, joint) => {
       const own = this.#turns.get(joint);
@@ -149,6 +175,7 @@ export class Animator {
   }
 }
 
+const avatarStates: readonly AvatarState[] = ['idle', 'listening', 'thinking', 'speaking'];
 const defaultFramesPerSecond = 30;
 
 function frameTime(track: ExpressionTrack, index: number): number {

@@ -3,6 +3,8 @@ import { prepareDispatch } from '../gpu/kernel.ts';
 import { splatProject } from '../kernels/splat-project.ts';
 import { prepareSplatQuads, type SplatQuads } from '../kernels/splat-quads.ts';
 import type { RasterMethod } from '../types.ts';
+import { BodyLayer } from './body-layer.ts';
+import type { BodyTexture } from './body-texture.ts';
 import type { ViewTransform } from './camera.ts';
 import { FrameData } from './frame-data.ts';
 import type { SplatGeometry } from './geometry.ts';
@@ -17,6 +19,8 @@ export interface SceneObject {
   geometry: SplatGeometry;
   pose: Pose | null;
   transform?: Affine;
+  /** Drawn in place of its last splats where it is alone and seen from the front. */
+  body?: BodyTexture | null;
 }
 
 /** R, G, B not multiplied by alpha, and alpha, 0..1. */
@@ -28,6 +32,14 @@ export interface RendererOptions {
   method: RasterMethod;
   /** Of the textures that are drawn to; tiles need `rgba8unorm`. */
   format: GPUTextureFormat;
+}
+
+/** The body of the only object: `stages` leave its splats out. */
+interface BodyParts {
+  layer: BodyLayer;
+  pose: Pose;
+  stages: readonly Stage[];
+  headCount: number;
 }
 
 /** Dispatches that are timed together. */
@@ -50,6 +62,10 @@ export class SplatRenderer {
   readonly #quads: SplatQuads | null;
   readonly #tiles: TileRasterizer | null;
   readonly #owned: readonly { dispose(): void }[];
+  readonly #body: BodyParts | null;
+  readonly #total: GPUBuffer;
+  readonly #count: number;
+  #showsBody = false;
 
   static async create(
     gpu: Gpu,
@@ -89,21 +105,27 @@ export class SplatRenderer {
     const frames = new FrameData(gpu, objects, keyBits);
     owned.push(frames);
     const project: Dispatch[] = [];
+    let body: (Omit<BodyParts, 'stages'> & { head: Stage }) | null = null;
     let first = 0;
-    for (const [i, { geometry }] of objects.entries()) {
+    for (const [i, { geometry, pose, body: texture }] of objects.entries()) {
       const { count, shDegree, joints } = geometry;
       const use = { count, first, shDegree, keyBits, ...(joints === null ? {} : { joints }) };
-      project.push(
-        await prepareDispatch(gpu, splatProject, use, {
-          ...geometry.buffers,
-          frame: frames.frameRange(i),
-          ...(joints === null ? {} : { pose: frames.poseRange(i) }),
-          cache,
-          keys,
-          draw,
-        }),
-      );
+      const bound = {
+        ...geometry.buffers,
+        frame: frames.frameRange(i),
+        ...(joints === null ? {} : { pose: frames.poseRange(i) }),
+        cache,
+        keys,
+        draw,
+      };
+      project.push(await prepareDispatch(gpu, splatProject, use, bound));
       first += count;
+      if (!texture || !pose || objects.length > 1) continue;
+      const layer = await BodyLayer.prepare(gpu, options.format, texture);
+      owned.push(layer);
+      const headCount = count - texture.body.splats;
+      const head = await prepareDispatch(gpu, splatProject, { ...use, count: headCount }, bound);
+      body = { layer, pose, headCount, head: { name: 'project', dispatches: [head] } };
     }
     const sort = await RadixSort.prepare(gpu, {
       label: 'splats',
@@ -135,6 +157,9 @@ export class SplatRenderer {
       quads,
       tiles,
       owned,
+      body: body && { ...body, stages: [body.head, ...stages.slice(1)] },
+      total,
+      count,
     });
   }
 
@@ -150,6 +175,9 @@ export class SplatRenderer {
       quads: SplatQuads | null;
       tiles: TileRasterizer | null;
       owned: readonly { dispose(): void }[];
+      body: BodyParts | null;
+      total: GPUBuffer;
+      count: number;
     },
   ) {
     this.#gpu = gpu;
@@ -162,6 +190,9 @@ export class SplatRenderer {
     this.#quads = parts.quads;
     this.#tiles = parts.tiles;
     this.#owned = parts.owned;
+    this.#body = parts.body;
+    this.#total = parts.total;
+    this.#count = parts.count;
   }
 
   /** Draws a frame to a texture of the renderer's size and format, colours multiplied by alpha. Poses must be up to date. */
@@ -173,29 +204,47 @@ export class SplatRenderer {
     clock?: StageClock,
   ): void {
     this.#frames.write(this.#objects, view);
-    this.#tiles?.setBackground(background);
+    const body = this.#updateBody(view, background);
+    const behind = body ? transparent : background;
+    this.#tiles?.setBackground(behind);
     this.#gpu.submitRecorded((encoder) => {
       encoder.copyBufferToBuffer(this.#drawStart, 0, this.#draw, 0, 16);
       const passes = clock ? this.#recordStages(encoder, clock) : this.#recordOnePass(encoder);
       if (this.#tiles) this.#tiles.copyTo(encoder, texture);
-      else this.#drawQuads(encoder, texture, background, clock);
+      else this.#drawQuads(encoder, texture, behind, clock);
+      if (body) drawBeneath(encoder, texture, body.layer);
       clock?.resolve(encoder);
       after?.(encoder);
       const dispatches = this.#stages.reduce((sum, stage) => sum + stage.dispatches.length, 0);
-      return { dispatches, passes: passes + (this.#quads ? 1 : 0) };
+      return { dispatches, passes: passes + (this.#quads ? 1 : 0) + (body ? 1 : 0) };
     });
+  }
+
+  /** Chooses for this frame: the body as a texture, or its splats. */
+  #updateBody(view: ViewTransform, background: Background): BodyParts | null {
+    const body = this.#body?.layer.update(this.#body.pose, view, background) ? this.#body : null;
+    const shows = body !== null;
+    if (shows !== this.#showsBody) {
+      this.#showsBody = shows;
+      this.#gpu.write(this.#total, 0, Uint32Array.of(body?.headCount ?? this.#count));
+    }
+    return body;
+  }
+
+  get #frameStages(): readonly Stage[] {
+    return this.#showsBody && this.#body ? this.#body.stages : this.#stages;
   }
 
   #recordOnePass(encoder: GPUCommandEncoder): number {
     const pass = encoder.beginComputePass();
-    for (const stage of this.#stages) recordStage(pass, stage);
+    for (const stage of this.#frameStages) recordStage(pass, stage);
     pass.end();
     return 1;
   }
 
   /** A pass for each stage, each with its timestamps. */
   #recordStages(encoder: GPUCommandEncoder, clock: StageClock): number {
-    for (const stage of this.#stages) {
+    for (const stage of this.#frameStages) {
       const pass = encoder.beginComputePass({ timestampWrites: clock.stage(stage.name) });
       recordStage(pass, stage);
       pass.end();
@@ -233,6 +282,17 @@ export class SplatRenderer {
   dispose(): void {
     for (const resource of this.#owned) resource.dispose();
   }
+}
+
+const transparent: Background = [0, 0, 0, 0];
+
+/** The background comes with the body: what was drawn before is over both. */
+function drawBeneath(encoder: GPUCommandEncoder, texture: GPUTexture, layer: BodyLayer): void {
+  const pass = encoder.beginRenderPass({
+    colorAttachments: [{ view: texture.createView(), loadOp: 'load', storeOp: 'store' }],
+  });
+  layer.draw(pass);
+  pass.end();
 }
 
 function recordStage(pass: GPUComputePassEncoder, { dispatches }: Stage): void {

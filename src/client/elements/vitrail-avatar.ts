@@ -1,8 +1,10 @@
 import { toVitrailError, type VitrailError } from '../../errors.ts';
 import type { Color } from '../../types.ts';
 import type { Avatar, AvatarView, Runtime } from '../api.ts';
+import { followChat } from '../follow-chat.ts';
 import { createRuntime } from '../runtime.ts';
 import { describeProgress } from './progress-text.ts';
+import type { VitrailChatElement } from './vitrail-chat.ts';
 
 /** On a server there are no elements to extend; importing must work there all the same. */
 const ElementBase: typeof HTMLElement = globalThis.HTMLElement ?? class {};
@@ -11,16 +13,18 @@ const ElementBase: typeof HTMLElement = globalThis.HTMLElement ?? class {};
  * `<vitrail-avatar src="avatar.zip">`: splats or an avatar to look at from all sides.
  *
  * Attributes: `src` (left out: the embedded avatar), `label` (the text alternative), `background` (`#rrggbb`; left out: transparent), `clip` (plays in a loop), `still` (no
- * idle motion; a visitor who prefers reduced motion has it anyway), `worker-url`.
+ * idle motion; a visitor who prefers reduced motion has it anyway), `chat` (the id of a `<vitrail-chat>` of the same document or shadow tree: the avatar listens while
+ * someone types there, thinks, and says the answers), `worker-url`.
  * Property `avatar`: the loaded avatar, or null. Events: `vitrail-ready` (detail: its info), `vitrail-error` (detail: the VitrailError).
  * Parts: root, canvas, note, progress, error, retry.
  */
 export class VitrailAvatarElement extends ElementBase {
-  static readonly observedAttributes: readonly string[] = ['src', 'background', 'label'];
+  static readonly observedAttributes: readonly string[] = ['src', 'background', 'label', 'chat'];
   avatar: Avatar | null = null;
   #root: ShadowRoot | undefined;
   #runtime: Runtime | undefined;
   #view: AvatarView | undefined;
+  #unfollow: (() => void) | undefined;
   #loading: AbortController | undefined;
 
   connectedCallback(): void {
@@ -45,6 +49,7 @@ export class VitrailAvatarElement extends ElementBase {
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (!this.#root || before === after) return;
     if (name === 'src') void this.load();
+    else if (name === 'chat') this.#follow();
     else if (name === 'background') this.#view?.setBackground(this.#background());
     else this.#get('.slot').firstElementChild?.setAttribute('aria-label', this.#label());
   }
@@ -101,7 +106,23 @@ export class VitrailAvatarElement extends ElementBase {
     Promise.all(moving).catch((thrown) =>
       this.#showError(toVitrailError(thrown, 'vitrail-avatar/clip')),
     );
+    this.#follow();
     this.#fire('vitrail-ready', avatar.info);
+  }
+
+  /** Takes part in the chat that `chat` names, as soon as the page has it. */
+  #follow(): void {
+    this.#unfollow?.();
+    this.#unfollow = undefined;
+    const { avatar } = this;
+    const id = this.getAttribute('chat');
+    if (!avatar || !id) return;
+    void customElements.whenDefined('vitrail-chat').then(() => {
+      const root = this.getRootNode() as Document | ShadowRoot;
+      const element = root.getElementById(id) as VitrailChatElement | null;
+      if (avatar !== this.avatar || this.#unfollow || !element?.chat) return;
+      this.#unfollow = followChat(avatar, element.chat, { input: element });
+    });
   }
 
   #label(): string {
@@ -133,6 +154,8 @@ export class VitrailAvatarElement extends ElementBase {
   }
 
   async #closeAvatar(): Promise<void> {
+    this.#unfollow?.();
+    this.#unfollow = undefined;
     this.#view?.stop();
     this.#view = undefined;
     const { avatar } = this;

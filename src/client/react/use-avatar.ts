@@ -1,8 +1,16 @@
+import { useEffect, useMemo } from 'react';
 import type { Source } from '../../types.ts';
 import type { Avatar } from '../api.ts';
+import type { ChatState } from '../chat.ts';
+import { ChatFollower } from '../follow-chat.ts';
 import { type UseLoadedOptions, type UseLoadedResult, useLoaded } from './use-loaded.ts';
 
-export type UseAvatarOptions = UseLoadedOptions;
+export interface UseAvatarOptions extends UseLoadedOptions {
+  /** What `useChat` gives: the avatar thinks until an answer begins and says it as it comes. */
+  chat?: ChatState | null;
+  /** True while someone types: the avatar listens. */
+  listening?: boolean;
+}
 
 export interface UseAvatarResult extends Omit<UseLoadedResult<Avatar>, 'value'> {
   avatar: Avatar | null;
@@ -16,5 +24,16 @@ export function useAvatar(source?: Source | null, options: UseAvatarOptions = {}
   const { value, ...state } = useLoaded(source, options, (runtime, from, context) =>
     runtime.loadAvatar(from, context),
   );
+  const { chat, listening = false } = options;
+  const follows = Boolean(chat);
+  const follower = useMemo(
+    () => (value && follows ? new ChatFollower(value) : null),
+    [value, follows],
+  );
+  useEffect(() => () => follower?.stop(), [follower]);
+  useEffect(() => {
+    if (chat) follower?.show(chat);
+  }, [follower, chat]);
+  useEffect(() => follower?.listen(listening), [follower, listening]);
   return { ...state, avatar: value };
 }

@@ -1,7 +1,5 @@
-import type { ExpressionTrack } from '../types.ts';
-
 /** What a mouth does for a letter, in weights of ARKit, and how long in seconds. */
-interface Viseme {
+export interface Viseme {
   weights: Readonly<Record<string, number>>;
   seconds: number;
 }
@@ -53,40 +51,19 @@ const visemes: ReadonlyMap<string, Viseme> = new Map([
 /** For letters of other scripts: the mouth moves, in no language. */
 const unknownLetters: readonly Viseme[] = [throat, { weights: open(0.35), seconds: 0.1 }, tongue];
 
-const framesPerSecond = 30;
-/** How much of the way to a viseme a frame goes: lips have mass. */
-const approach = 0.45;
+/** Every expression that visemes use. */
+export const visemeExpressions: readonly string[] = [
+  ...new Set(
+    [...visemes.values(), ...unknownLetters].flatMap(({ weights }) => Object.keys(weights)),
+  ),
+];
 
-/**
- * The mouth of someone who says a text, letter by letter: for `avatar.play` while an answer streams, a sentence at a time. Meant for
- * text without sound, where nothing has to be in time with a voice.
- */
-export function speechTrack(text: string): ExpressionTrack {
-  const spoken = [...text.normalize('NFD').toLowerCase()].flatMap(visemeOf);
-  const names = [...new Set(spoken.flatMap(({ weights }) => Object.keys(weights)))];
-  const current = new Float64Array(names.length);
-  const frames: { weights: number[] }[] = [];
-  let end = 0;
-  for (const { weights, seconds } of [...spoken, ...closing]) {
-    end += seconds;
-    while (frames.length / framesPerSecond < end) {
-      names.forEach((name, i) => {
-        const before = current[i] as number;
-        current[i] = before + ((weights[name] ?? 0) - before) * approach;
-      });
-      frames.push({ weights: [...current] });
-    }
-  }
-  return { names, frames, fps: framesPerSecond };
-}
-
-/** The mouth closes at the end, however the text ends. */
-const closing: readonly Viseme[] = [{ weights: {}, seconds: 0.4 }];
-
-function visemeOf(character: string, index: number): Viseme[] {
+/** The viseme of a letter, in lower case and without its accents; null for what is not spoken, such as `*`. */
+export function visemeOf(character: string): Viseme | null {
   const known = visemes.get(character);
-  if (known) return [known];
-  if (/\s/.test(character)) return [silence];
-  if (!/\p{L}|\p{N}/u.test(character)) return [];
-  return [unknownLetters[index % unknownLetters.length] as Viseme];
+  if (known) return known;
+  if (/\s/.test(character)) return silence;
+  if (!/\p{L}|\p{N}/u.test(character)) return null;
+  const code = character.codePointAt(0) as number;
+  return unknownLetters[code % unknownLetters.length] as Viseme;
 }

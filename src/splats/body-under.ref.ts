@@ -1,0 +1,54 @@
+import type { AvatarBody } from '../formats/avatar-body.ts';
+import type { Homography } from './body-homography.ts';
+
+type Rgba = [number, number, number, number];
+
+/** What a baked texture made of the coarse one, in bytes as an image file has them, shows at texture coordinates: straight alpha. */
+export function bakedTexel({ coarse, image, pad }: AvatarBody, u: number, v: number): Rgba {
+  const [x, y] = [u * image + pad - 0.5, v * image + pad - 0.5];
+  const { size, values } = coarse;
+  if (Math.min(x, y) < -0.5 || Math.max(x, y) > size - 0.5) return [0, 0, 0, 0];
+  const texel = (column: number, row: number, channel: number): number => {
+    const clamped = (at: number): number => Math.min(size - 1, Math.max(0, at));
+    const at = (channel * size + clamped(row)) * size + clamped(column);
+    return Math.round((values[at] as number) * 255) / 255;
+  };
+  const [left, top] = [Math.floor(x), Math.floor(y)];
+  const [right, below] = [x - left, y - top];
+  return [0, 1, 2, 3].map(
+    (channel) =>
+      (texel(left, top, channel) * (1 - right) + texel(left + 1, top, channel) * right) *
+        (1 - below) +
+      (texel(left, top + 1, channel) * (1 - right) + texel(left + 1, top + 1, channel) * right) *
+        below,
+  ) as Rgba;
+}
+
+/** Opacity left of the texture, which fades over its pad: 0 at its edge, 1 inside the picture of training. */
+export function edgeFade({ image, pad }: AvatarBody, u: number, v: number): number {
+  const inside = Math.min(u, v, 1 - u, 1 - v) * image + pad;
+  const share = Math.min(1, Math.max(0, inside / Math.max(pad, 1e-6)));
+  return share * share * (3 - 2 * share);
+}
+
+/** Puts the body beneath a picture [height, width, 4] whose colours are multiplied by alpha, in double precision. */
+export function addBodyReference(
+  picture: Float64Array,
+  body: AvatarBody,
+  h: Homography,
+  { width, height }: { width: number; height: number },
+): void {
+  for (let i = 0; i < width * height; i += 1) {
+    const [x, y] = [((i % width) + 0.5) / width, (Math.floor(i / width) + 0.5) / height];
+    const row = (at: number): number =>
+      (h[at] as number) * x + (h[at + 1] as number) * y + (h[at + 2] as number);
+    const [u, v] = [row(0) / row(6), row(3) / row(6)];
+    const color = bakedTexel(body, u, v);
+    const opacity = color[3] * edgeFade(body, u, v);
+    const left = 1 - (picture[i * 4 + 3] as number);
+    for (let channel = 0; channel < 4; channel += 1) {
+      const under = opacity * (channel === 3 ? 1 : (color[channel] as number));
+      picture[i * 4 + channel] = (picture[i * 4 + channel] as number) + left * under;
+    }
+  }
+}
