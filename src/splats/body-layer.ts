@@ -8,7 +8,7 @@ import type { Background } from './renderer.ts';
 import { dot, normalize, subtract, type Vec3 } from './vector.ts';
 
 /** The texture was learnt from the front: seen from further aside it looks flat, and the splats of the body are better. */
-const widestView = Math.cos((40 * Math.PI) / 180);
+const widestView = Math.cos((25 * Math.PI) / 180);
 
 /** Draws the body of an avatar beneath its splats, on the way without networks: one homography a frame and one triangle. */
 export class BodyLayer {
