@@ -222,6 +222,7 @@ test.describe('a rigged avatar', () => {
     expect(seen.info.joints).toContain('head');
     expect(seen.info.clips).toHaveLength(12);
     expect([seen.again, seen.ended, seen.silent]).toEqual([0, 0, 0]);
-    for (const moved of [seen.open, seen.turned, seen.played, seen.spoken]) expect(moved).toBeGreaterThan(0.2);
+    for (const moved of [seen.open, seen.turned, seen.played, seen.spoken])
+      expect(moved).toBeGreaterThan(0.2);
   });
 });

@@ -93,6 +93,9 @@ export function solveHomography(
     setEquation(3, x, y, v);
     addSquares();
   }
+  for (let i = 1; i < 8; i += 1) {
+    for (let j = 0; j < i; j += 1) system[i * 9 + j] = system[j * 9 + i] as number;
+  }
   const h = solve();
   return h && unnormalized([...h, 1], from, to);
 }
@@ -132,12 +135,12 @@ function setEquation(first: 0 | 3, x: number, y: number, target: number): void {
   row[8] = target;
 }
 
-/** system += rowᵀ · row, but for the last line. */
+/** system += rowᵀ · row, but for the last line, and only on and above the diagonal: the rest mirrors it. */
 function addSquares(): void {
   for (let i = 0; i < 8; i += 1) {
     const factor = row[i] as number;
     if (factor === 0) continue;
-    for (let j = 0; j < 9; j += 1) {
+    for (let j = i; j < 9; j += 1) {
       system[i * 9 + j] = (system[i * 9 + j] as number) + factor * (row[j] as number);
     }
   }

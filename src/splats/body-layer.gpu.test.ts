@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSplatFile } from '../formats/splats.ts';
 import { Gpu } from '../gpu/gpu.ts';
+import { addBodyReference } from '../kernels/body-under.ref.ts';
 import type { Camera, RasterMethod } from '../types.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
 import { BodyTexture } from './body-texture.ts';
-import { addBodyReference } from './body-under.ref.ts';
 import { viewTransform } from './camera.ts';
 import { SplatGeometry } from './geometry.ts';
 import { renderPicture } from './picture.ts';

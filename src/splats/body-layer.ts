@@ -1,6 +1,5 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import { linkShader } from '../gpu/wgsl-linker.ts';
-import { splatShaders } from '../kernels/splat-shaders.ts';
+import { type BodyUnder, bodyFrameFloats, prepareBodyUnder } from '../kernels/body-under.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
 import type { BodyTexture } from './body-texture.ts';
 import type { ViewTransform } from './camera.ts';
@@ -8,59 +7,37 @@ import type { Pose } from './pose.ts';
 import type { Background } from './renderer.ts';
 import { dot, normalize, subtract, type Vec3 } from './vector.ts';
 
-const bindings = `@group(0) @binding(0) var<uniform> frame: Frame;
-@group(0) @binding(1) var body: texture_2d<f32>;
-@group(0) @binding(2) var smooth_sampler: sampler;`;
-
-const frameFloats = 20;
 /** The texture was learnt from the front: seen from further aside it looks flat, and the splats of the body are better. */
-const widestView = Math.cos((40 * Math.PI) / 180);
-
-/** The WGSL of the body beneath the splats. */
-export function bodyUnderCode(): string {
-  return linkShader(splatShaders, 'splats/body-under', {}, bindings);
-}
+const widestView = Math.cos((25 * Math.PI) / 180);
 
 /** Draws the body of an avatar beneath its splats, on the way without networks: one homography a frame and one triangle. */
 export class BodyLayer {
   readonly #gpu: Gpu;
   readonly #body: BodyTexture;
-  readonly #pipeline: GPURenderPipeline;
-  readonly #bindGroup: GPUBindGroup;
+  readonly #under: BodyUnder;
   readonly #buffer: GPUBuffer;
   readonly #places: Float64Array;
   readonly #center: Vec3;
   readonly #front: Vec3;
-  readonly #values: Float32Array<ArrayBuffer> = new Float32Array(frameFloats);
+  readonly #values: Float32Array<ArrayBuffer> = new Float32Array(bodyFrameFloats);
 
   static async prepare(gpu: Gpu, format: GPUTextureFormat, body: BodyTexture): Promise<BodyLayer> {
-    // Beneath what is there: a pixel gets what its alpha leaves open.
-    const under: GPUBlendComponent = {
-      srcFactor: 'one-minus-dst-alpha',
-      dstFactor: 'one',
-      operation: 'add',
-    };
-    const pipeline = await gpu.renderPipeline(
-      `body-under/${format}`,
-      bodyUnderCode(),
-      { vertex: 'corner', fragment: 'pixel', topology: 'triangle-list' },
-      { format, blend: { color: under, alpha: under } },
-    );
-    return new BodyLayer(gpu, body, pipeline);
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    const frame = gpu.createBuffer('body frame', bodyFrameFloats * 4, usage);
+    try {
+      const under = await prepareBodyUnder(gpu, format, { frame, texture: body.texture });
+      return new BodyLayer(gpu, body, under, frame);
+    } catch (thrown) {
+      gpu.destroyBuffer(frame);
+      throw thrown;
+    }
   }
 
-  private constructor(gpu: Gpu, body: BodyTexture, pipeline: GPURenderPipeline) {
+  private constructor(gpu: Gpu, body: BodyTexture, under: BodyUnder, buffer: GPUBuffer) {
     this.#gpu = gpu;
     this.#body = body;
-    this.#pipeline = pipeline;
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    this.#buffer = gpu.createBuffer('body frame', frameFloats * 4, usage);
-    const sampler = gpu.device.createSampler({ magFilter: 'linear', minFilter: 'linear' });
-    this.#bindGroup = gpu.createBindGroup('body-under', pipeline, [
-      { binding: 0, resource: { buffer: this.#buffer } },
-      { binding: 1, resource: body.texture.createView() },
-      { binding: 2, resource: sampler },
-    ]);
+    this.#under = under;
+    this.#buffer = buffer;
     const { anchors, camera } = body.body;
     this.#places = new Float64Array(anchors.count * 2);
     this.#center = meanOf(anchors.positions);
@@ -87,9 +64,7 @@ export class BodyLayer {
   }
 
   draw(pass: GPURenderPassEncoder): void {
-    pass.setPipeline(this.#pipeline);
-    pass.setBindGroup(0, this.#bindGroup);
-    pass.draw(3);
+    this.#under.draw(pass);
   }
 
   dispose(): void {

@@ -1,10 +1,15 @@
-import type { AvatarBody } from '../formats/avatar-body.ts';
-import type { Homography } from './body-homography.ts';
+/** What of a body the reference needs (formats/avatar-body.ts). */
+export interface ReferenceBody {
+  image: number;
+  pad: number;
+  /** R, G, B and straight alpha: [4, size, size]. */
+  coarse: { size: number; values: Float32Array };
+}
 
 type Rgba = [number, number, number, number];
 
 /** What a baked texture made of the coarse one, in bytes as an image file has them, shows at texture coordinates: straight alpha. */
-export function bakedTexel({ coarse, image, pad }: AvatarBody, u: number, v: number): Rgba {
+export function bakedTexel({ coarse, image, pad }: ReferenceBody, u: number, v: number): Rgba {
   const [x, y] = [u * image + pad - 0.5, v * image + pad - 0.5];
   const { size, values } = coarse;
   if (Math.min(x, y) < -0.5 || Math.max(x, y) > size - 0.5) return [0, 0, 0, 0];
@@ -25,7 +30,7 @@ export function bakedTexel({ coarse, image, pad }: AvatarBody, u: number, v: num
 }
 
 /** Opacity left of the texture, which fades over its pad: 0 at its edge, 1 inside the picture of training. */
-export function edgeFade({ image, pad }: AvatarBody, u: number, v: number): number {
+export function edgeFade({ image, pad }: ReferenceBody, u: number, v: number): number {
   const inside = Math.min(u, v, 1 - u, 1 - v) * image + pad;
   const share = Math.min(1, Math.max(0, inside / Math.max(pad, 1e-6)));
   return share * share * (3 - 2 * share);
@@ -34,14 +39,15 @@ export function edgeFade({ image, pad }: AvatarBody, u: number, v: number): numb
 /** Puts the body beneath a picture [height, width, 4] whose colours are multiplied by alpha, in double precision. */
 export function addBodyReference(
   picture: Float64Array,
-  body: AvatarBody,
-  h: Homography,
+  body: ReferenceBody,
+  h: ArrayLike<number>,
   { width, height }: { width: number; height: number },
 ): void {
   for (let i = 0; i < width * height; i += 1) {
     const [x, y] = [((i % width) + 0.5) / width, (Math.floor(i / width) + 0.5) / height];
     const row = (at: number): number =>
       (h[at] as number) * x + (h[at + 1] as number) * y + (h[at + 2] as number);
+    if (!(row(6) > 0)) continue;
     const [u, v] = [row(0) / row(6), row(3) / row(6)];
     const color = bakedTexel(body, u, v);
     const opacity = color[3] * edgeFade(body, u, v);
