@@ -52,6 +52,12 @@ class Painter:
         tint = torch.rand(count, 3, 1, 1, generator=self.random, device=self.device) * 2 - 1
         return (grey + spread * tint).clamp(0, 1)
 
+    def green(self, count: int) -> torch.Tensor:
+        """[N, 3, 1, 1]: what makes most plants green or brown, and leaves others as they are."""
+        strength = self.uniform(count, -0.3, 1.0).clamp(min=0)[:, None]
+        tone = torch.tensor([-0.15, 0.1, -0.4], device=self.device).view(1, 3, 1, 1)
+        return 1 + tone * strength
+
     def noise(self, count: int, cells: int, octaves: int = 3) -> torch.Tensor:
         """Smooth noise [N, 1, 128, 128] of mean 0 that repeats at its borders; `cells` bumps across."""
         total = torch.zeros(count, 1, 128, 128, device=self.device)
@@ -120,7 +126,8 @@ class Painter:
         asphalt = asphalt + (patches * self.uniform(count, 0, 0.3))[:, None]
         ruts = torch.cos((u / lane_width) * 4 * math.pi) * self.uniform(count, -0.04, 0.04)
         asphalt = asphalt + ruts[:, None]
-        verge = self.colours(count, 0.2, 0.7, 0.18) + (grain * 0.35 + patches * 0.35)[:, None]
+        green = self.green(count)
+        verge = self.colours(count, 0.2, 0.7, 0.1) * green + (grain * 0.35 + patches * 0.35)[:, None]
         pavement = self.colours(count, 0.35, 0.75, 0.05) + (grain * 0.1 + patches * 0.1)[:, None]
         slabs = ((torch.remainder(u, 1.2) < 0.05) | (torch.remainder(z, 1.2) < 0.05)).float() * fade
         pavement = pavement - 0.12 * slabs[:, None]
@@ -173,7 +180,7 @@ class Painter:
 
     def _background(self, count: int, x: torch.Tensor, down: torch.Tensor, focal: torch.Tensor) -> torch.Tensor:
         turn, rise = torch.atan(x / focal), -down
-        sky_low, sky_high = self.colours(count, 0.55, 1.0, 0.08), self.colours(count, 0.3, 0.9, 0.15)
+        sky_low, sky_high = self.colours(count, 0.55, 1.0, 0.05), self.colours(count, 0.3, 0.9, 0.12)
         mix = (rise * 2.2).clamp(0, 1)[:, None]
         clouds = self.sample(self.noise(count, 4, 4), turn * 0.5 + 0.5, rise * 1.2) * self.uniform(count, 0, 0.5)
         picture = (sky_low * (1 - mix) + sky_high * mix + clouds[:, None]).clamp(0, 1)
@@ -181,7 +188,7 @@ class Painter:
             outline = self.sample(self.noise(count, cells, 4), turn * 0.35 + 0.5, torch.zeros_like(turn) + 0.37)
             top = self.uniform(count, low, high) + outline * self.uniform(count, 0.05, 0.3)
             texture = self.sample(self.noise(count, 24), turn * 1.5, rise * 1.5)
-            leaves = self.colours(count, 0.1, 0.5, 0.12) + (texture * self.uniform(count, 0.1, 0.5))[:, None]
+            leaves = self.colours(count, 0.1, 0.5, 0.06) * self.green(count) + (texture * self.uniform(count, 0.1, 0.5))[:, None]
             there = ((rise < top).float() * self.chance(count, 0.8))[:, None]
             picture = picture * (1 - there) + leaves * there
         # House fronts: columns of random height with windows.
@@ -193,7 +200,7 @@ class Painter:
         shown = (rise < height).float() * street * self.chance(count, 0.55)
         tone = torch.sin(column * 7.7 + self.uniform(count, 0, 100)) * 0.15
         windows = ((torch.remainder(turn * 40, 1) < 0.5) & (torch.remainder(rise * self.uniform(count, 15, 45), 1) < 0.5)).float()
-        wall = self.colours(count, 0.25, 0.75, 0.12) + tone[:, None] - (windows * self.uniform(count, 0, 0.35))[:, None]
+        wall = self.colours(count, 0.25, 0.75, 0.09) + tone[:, None] - (windows * self.uniform(count, 0, 0.35))[:, None]
         picture = picture * (1 - shown[:, None]) + wall.clamp(0, 1) * shown[:, None]
         # Poles and trunks.
         trunk = torch.remainder(turn * self.uniform(count, 4, 12) + self.uniform(count, 0, 1), 1)
@@ -275,7 +282,7 @@ class Painter:
 
         rolled_x, rolled_y = self.x + roll * self.y, self.y - roll * self.x
         owners = torch.full_like(canvas.drivable, -1)
-        boxes, drawn = [], []
+        drawn = []
         for index in range(MAX_VEHICLES):
             start_x, size_x, start_y, size_y = frames[:, :, index]
             grid = torch.stack((2 * (rolled_x - start_x) / size_x - 1, 2 * (rolled_y - start_y) / size_y - 1), -1)
@@ -286,10 +293,11 @@ class Painter:
             owners = torch.where(inside, float(index), owners)
             canvas.drivable = canvas.drivable * ~inside
             canvas.lanes = canvas.lanes * ~inside
-            boxes.append(_corners(inside))
             drawn.append(inside.sum((1, 2)))
-        corners, drawn = torch.stack(boxes, 1), torch.stack(drawn, 1)
-        visible = torch.stack([(owners == index).sum((1, 2)) for index in range(MAX_VEHICLES)], 1)
+        # A box goes around what is seen of a vehicle, as people and the teacher draw it.
+        seen = [owners == index for index in range(MAX_VEHICLES)]
+        corners = torch.stack([_corners(one) for one in seen], 1)
+        visible, drawn = torch.stack([one.sum((1, 2)) for one in seen], 1), torch.stack(drawn, 1)
         vehicle = (present * (1 - other)).view(count, MAX_VEHICLES)
         size = (corners[..., 2:] - corners[..., :2]).amin(-1)
         valid = (vehicle > 0) & (drawn > 20) & (size >= 5) & (visible > 0.35 * drawn)
