@@ -47,7 +47,8 @@ export class FrameView implements DetectorView {
     if (signal.aborted) return;
     this.#sendStill();
     this.#source.addEventListener('load', () => this.#sendStill(), { signal });
-    this.#source.addEventListener('ended', () => this.#emitEnd(), { signal });
+    for (const part of partsThatEnd(this.#source))
+      part.addEventListener('ended', () => this.#emitEnd(), { signal });
     // A paused video shows another frame after a jump.
     this.#source.addEventListener('seeked', () => this.#sendStill(), { signal });
     if (this.#source instanceof HTMLVideoElement) this.#follow(this.#source);
@@ -126,6 +127,12 @@ export class FrameView implements DetectorView {
   #emitEnd(): void {
     for (const listener of this.#listeners.end) listener();
   }
+}
+
+/** A video that shows a camera does not end with it: the camera's track does. */
+function partsThatEnd(source: HTMLVideoElement | HTMLImageElement): EventTarget[] {
+  const stream = source instanceof HTMLVideoElement && source.srcObject;
+  return stream instanceof MediaStream ? stream.getVideoTracks() : [source];
 }
 
 function hasPixels(source: HTMLVideoElement | HTMLImageElement): boolean {

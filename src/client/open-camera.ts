@@ -5,7 +5,7 @@ export interface OpenCameraOptions {
   facing?: 'environment' | 'user';
 }
 
-type Reason = 'insecure' | 'none' | 'denied' | 'busy';
+type Reason = 'insecure' | 'none' | 'denied' | 'busy' | 'ended';
 
 const failures: Record<Reason, { message: string; fix: string }> = {
   insecure: {
@@ -23,6 +23,10 @@ const failures: Record<Reason, { message: string; fix: string }> = {
   busy: {
     message: 'The camera is in use by another program, or does not answer.',
     fix: 'Close what uses it, such as a call in another tab, and start the camera again.',
+  },
+  ended: {
+    message: 'The camera gives no more pictures.',
+    fix: 'Connect it again, or allow it again in the browser, and start the camera.',
   },
 };
 
@@ -48,7 +52,8 @@ function reasonOf(cause: unknown): Reason {
   return name === 'NotFoundError' || name === 'OverconstrainedError' ? 'none' : 'busy';
 }
 
-function cameraError(reason: Reason, cause?: unknown): VitrailError {
+/** For a stream that ends by itself: unplugged, or taken back by the browser, where `detail.reason` is `ended`. */
+export function cameraError(reason: Reason, cause?: unknown): VitrailError {
   const { message, fix } = failures[reason];
   const detail = { reason };
   return new VitrailError('camera-unavailable', message, {

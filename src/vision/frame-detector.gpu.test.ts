@@ -133,10 +133,16 @@ describe('a detector', () => {
     closed.close();
     await expect(detector.detect(closed)).rejects.toMatchObject({ code: 'invalid-argument' });
     const bitmap = await createImageBitmap(picture(94));
+    const video = new VideoFrame(bitmap, { timestamp: 0 });
+    video.close();
+    await expect(detector.detect(video)).rejects.toMatchObject({ code: 'invalid-argument' });
+    const pixel = await createImageBitmap(bitmap, 0, 0, 1, 1);
+    expect((await detector.detect(pixel)).lanes).toMatchObject({ width: 1, height: 1 });
     await expect(detector.detect(bitmap, { threshold: 2 })).rejects.toBeInstanceOf(VitrailError);
     expect((await detector.detect(bitmap, { threshold: 1 })).boxes).toEqual([]);
     await detector.dispose();
     await expect(detector.detect(bitmap)).rejects.toMatchObject({ code: 'invalid-argument' });
     bitmap.close();
+    pixel.close();
   });
 });

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-MAX_VEHICLES = 10
+MAX_VEHICLES = 14
+SPRITE = (96, 144)
+"""Height and width of the small picture in which one vehicle is drawn."""
 FAR = 160.0
 """Metres at which the ground is taken to end."""
 
@@ -49,6 +51,12 @@ class Painter:
         grey = self.uniform(count, low, high)[:, None]
         tint = torch.rand(count, 3, 1, 1, generator=self.random, device=self.device) * 2 - 1
         return (grey + spread * tint).clamp(0, 1)
+
+    def green(self, count: int) -> torch.Tensor:
+        """[N, 3, 1, 1]: what makes most plants green or brown, and leaves others as they are."""
+        strength = self.uniform(count, -0.3, 1.0).clamp(min=0)[:, None]
+        tone = torch.tensor([-0.15, 0.1, -0.4], device=self.device).view(1, 3, 1, 1)
+        return 1 + tone * strength
 
     def noise(self, count: int, cells: int, octaves: int = 3) -> torch.Tensor:
         """Smooth noise [N, 1, 128, 128] of mean 0 that repeats at its borders; `cells` bumps across."""
@@ -118,7 +126,8 @@ class Painter:
         asphalt = asphalt + (patches * self.uniform(count, 0, 0.3))[:, None]
         ruts = torch.cos((u / lane_width) * 4 * math.pi) * self.uniform(count, -0.04, 0.04)
         asphalt = asphalt + ruts[:, None]
-        verge = self.colours(count, 0.2, 0.7, 0.18) + (grain * 0.35 + patches * 0.35)[:, None]
+        green = self.green(count)
+        verge = self.colours(count, 0.2, 0.7, 0.1) * green + (grain * 0.35 + patches * 0.35)[:, None]
         pavement = self.colours(count, 0.35, 0.75, 0.05) + (grain * 0.1 + patches * 0.1)[:, None]
         slabs = ((torch.remainder(u, 1.2) < 0.05) | (torch.remainder(z, 1.2) < 0.05)).float() * fade
         pavement = pavement - 0.12 * slabs[:, None]
@@ -171,7 +180,7 @@ class Painter:
 
     def _background(self, count: int, x: torch.Tensor, down: torch.Tensor, focal: torch.Tensor) -> torch.Tensor:
         turn, rise = torch.atan(x / focal), -down
-        sky_low, sky_high = self.colours(count, 0.55, 1.0, 0.08), self.colours(count, 0.3, 0.9, 0.15)
+        sky_low, sky_high = self.colours(count, 0.55, 1.0, 0.05), self.colours(count, 0.3, 0.9, 0.12)
         mix = (rise * 2.2).clamp(0, 1)[:, None]
         clouds = self.sample(self.noise(count, 4, 4), turn * 0.5 + 0.5, rise * 1.2) * self.uniform(count, 0, 0.5)
         picture = (sky_low * (1 - mix) + sky_high * mix + clouds[:, None]).clamp(0, 1)
@@ -179,7 +188,7 @@ class Painter:
             outline = self.sample(self.noise(count, cells, 4), turn * 0.35 + 0.5, torch.zeros_like(turn) + 0.37)
             top = self.uniform(count, low, high) + outline * self.uniform(count, 0.05, 0.3)
             texture = self.sample(self.noise(count, 24), turn * 1.5, rise * 1.5)
-            leaves = self.colours(count, 0.1, 0.5, 0.12) + (texture * self.uniform(count, 0.1, 0.5))[:, None]
+            leaves = self.colours(count, 0.1, 0.5, 0.06) * self.green(count) + (texture * self.uniform(count, 0.1, 0.5))[:, None]
             there = ((rise < top).float() * self.chance(count, 0.8))[:, None]
             picture = picture * (1 - there) + leaves * there
         # House fronts: columns of random height with windows.
@@ -191,7 +200,7 @@ class Painter:
         shown = (rise < height).float() * street * self.chance(count, 0.55)
         tone = torch.sin(column * 7.7 + self.uniform(count, 0, 100)) * 0.15
         windows = ((torch.remainder(turn * 40, 1) < 0.5) & (torch.remainder(rise * self.uniform(count, 15, 45), 1) < 0.5)).float()
-        wall = self.colours(count, 0.25, 0.75, 0.12) + tone[:, None] - (windows * self.uniform(count, 0, 0.35))[:, None]
+        wall = self.colours(count, 0.25, 0.75, 0.09) + tone[:, None] - (windows * self.uniform(count, 0, 0.35))[:, None]
         picture = picture * (1 - shown[:, None]) + wall.clamp(0, 1) * shown[:, None]
         # Poles and trunks.
         trunk = torch.remainder(turn * self.uniform(count, 4, 12) + self.uniform(count, 0, 1), 1)
@@ -211,102 +220,125 @@ class Painter:
         bend: torch.Tensor,
         road: "_Road",
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Paints vehicles and people far to near; gives the boxes of vehicles that stay visible."""
+        """Paints vehicles and obstacles far to near; gives the boxes of vehicles that stay visible.
+
+        All bodies of all scenes are drawn at once as small pictures, then put into their scenes one after another.
+        """
+        total = count * MAX_VEHICLES
         places = torch.rand(count, MAX_VEHICLES, generator=self.random, device=self.device)
-        depths = (4.5 + 85 * places**2).sort(1, descending=True).values[..., None, None]
-        crowd = self.uniform(count, 0.05, 0.95)
-        x, y = self.x + roll * self.y, self.y - roll * self.x
+        z = (4.5 + 85 * places**2).sort(1, descending=True).values.reshape(total, 1, 1)
+
+        def each(value: torch.Tensor) -> torch.Tensor:
+            return value.repeat_interleave(MAX_VEHICLES, 0)
+
+        focal, camera, pitch, yaw, bend = (each(value) for value in (focal, camera, pitch, yaw, bend))
+        left_edge, right_edge, lane_width, offset = (each(v) for v in (road.left, road.right, road.lane_width, road.offset))
+        present = (self.uniform(total, 0, 1) < each(self.uniform(count, 0.05, 0.95))).float()
+        # People, posts, bins, bushes: upright things that are no vehicles.
+        other = self.chance(total, 0.2)
+        large = self.chance(total, 0.15)
+        wide = torch.where(large > 0, self.uniform(total, 2.2, 2.7), self.uniform(total, 1.6, 2.0))
+        tall = torch.where(large > 0, self.uniform(total, 2.3, 3.8), self.uniform(total, 1.35, 1.95))
+        long = torch.where(large > 0, self.uniform(total, 6, 12), self.uniform(total, 3.6, 5))
+        person = self.chance(total, 0.5)
+        wide, tall, long = (
+            torch.where(other > 0, torch.where(person > 0, self.uniform(total, *human), self.uniform(total, *thing)), size)
+            for size, human, thing in ((wide, (0.4, 0.8), (0.1, 1.6)), (tall, (1.4, 1.9), (0.6, 4.5)), (long, (0.3, 0.5), (0.1, 0.6)))
+        )
+        # Some stand or drive across: their flank faces the camera.
+        turned = self.chance(total, 0.2) * (1 - other)
+        wide, long = torch.where(turned > 0, long, wide), torch.where(turned > 0, wide, long)
+        lane = torch.floor(self.uniform(total, 0, 1) * ((right_edge - left_edge) / lane_width).round())
+        centre = left_edge + (lane + 0.5) * lane_width + self.uniform(total, -0.4, 0.4)
+        # Parked at either edge, as streets have them: in some scenes nearly all stand there, in a row.
+        beside = self.uniform(total, -1, 3) * (1 - each(self.chance(count, 0.5)) * 0.7)
+        edge = torch.where(self.chance(total, 0.5) > 0, left_edge - beside, right_edge + beside)
+        aside = torch.maximum((self.uniform(total, 0, 1) < each(self.uniform(count, 0.1, 0.9))).float(), other)
+        lateral = torch.where(aside > 0, edge, centre) - offset
+        present = present * (1 - ((lateral.abs() < 2.2) & (z < 7)).float())
+
+        def column(depth: torch.Tensor, sideways: torch.Tensor) -> torch.Tensor:
+            return (lateral + sideways + bend * depth * depth * 0.5 - yaw * depth) / depth * focal
+
+        def row(depth: torch.Tensor, up: torch.Tensor | float) -> torch.Tensor:
+            return ((camera - up) / depth - pitch) * focal
+
+        back = z + long
+        near = (column(z, -wide / 2), column(z, wide / 2), row(z, tall), row(z, 0.0))
+        far = (column(back, -wide / 2), column(back, wide / 2), row(back, tall), row(back, 0.0))
+        margin = 0.1 * (near[1] - near[0]) + 1
+        low_x, high_x = torch.minimum(near[0], far[0]) - margin, torch.maximum(near[1], far[1]) + margin
+        low_y, high_y = torch.minimum(near[2], far[2]) - 1, near[3] + 0.1 * (near[3] - near[2]) + 1
+        # What is mostly beside the picture would get few of its own small picture's pixels: keep to what is seen.
+        low_x, high_x = low_x.clamp(-self.width, self.width), high_x.clamp(-self.width, self.width)
+        steps_x = (torch.arange(SPRITE[1], device=self.device) + 0.5) / SPRITE[1]
+        steps_y = (torch.arange(SPRITE[0], device=self.device) + 0.5) / SPRITE[0]
+        x = low_x + (high_x - low_x).clamp(min=1) * steps_x[None, None, :]
+        y = low_y + (high_y - low_y).clamp(min=1) * steps_y[None, :, None]
+        x, y = x.expand(-1, *SPRITE), y.expand(-1, *SPRITE)
+        sprites = self._vehicle(total, x, y, present, other, turned, large, near, far).unflatten(0, (count, MAX_VEHICLES))
+        frames = torch.stack((low_x, (high_x - low_x).clamp(min=1), low_y, (high_y - low_y).clamp(min=1)), 0)
+        frames = frames.view(4, count, MAX_VEHICLES, 1, 1)
+
+        rolled_x, rolled_y = self.x + roll * self.y, self.y - roll * self.x
         owners = torch.full_like(canvas.drivable, -1)
-        boxes, areas = [], []
+        drawn = []
         for index in range(MAX_VEHICLES):
-            z = depths[:, index]
-            present = (self.uniform(count, 0, 1) < crowd).float()
-            person = self.chance(count, 0.15)
-            large = self.chance(count, 0.18)
-            wide = torch.where(large > 0, self.uniform(count, 2.2, 2.7), self.uniform(count, 1.6, 2.0))
-            tall = torch.where(large > 0, self.uniform(count, 2.3, 3.8), self.uniform(count, 1.35, 1.95))
-            long = torch.where(large > 0, self.uniform(count, 6, 12), self.uniform(count, 3.6, 5))
-            wide, tall, long = (
-                torch.where(person > 0, self.uniform(count, low, high), size)
-                for size, low, high in ((wide, 0.4, 0.8), (tall, 1.4, 1.9), (long, 0.3, 0.5))
-            )
-            # Some stand or drive across: their flank faces the camera.
-            turned = self.chance(count, 0.15) * (1 - person)
-            wide, long = torch.where(turned > 0, long, wide), torch.where(turned > 0, wide, long)
-            span = road.right - road.left
-            lane = torch.floor(self.uniform(count, 0, 1) * (span / road.lane_width).round())
-            centre = road.left + (lane + 0.5) * road.lane_width + self.uniform(count, -0.4, 0.4)
-            # Parked at either edge, as streets have them.
-            edge = torch.where(self.chance(count, 0.5) > 0, road.left - self.uniform(count, 0, 3), road.right + self.uniform(count, 0, 3))
-            aside = torch.maximum(self.chance(count, 0.35), person)
-            lateral = torch.where(aside > 0, edge, centre) - road.offset
-            own_lane = ((lateral.abs() < 2.2) & (z < 7)).float()
-            present = present * (1 - own_lane)
-
-            def column(depth: torch.Tensor, sideways: torch.Tensor) -> torch.Tensor:
-                return (lateral + sideways + bend * depth * depth * 0.5 - yaw * depth) / depth * focal
-
-            def row(depth: torch.Tensor, up: torch.Tensor | float) -> torch.Tensor:
-                return ((camera - up) / depth - pitch) * focal
-
-            back = z + long
-            near_left, near_right = column(z, -wide / 2), column(z, wide / 2)
-            far_left, far_right = column(back, -wide / 2), column(back, wide / 2)
-            top, bottom = row(z, tall), row(z, 0.0)
-            far_top, far_bottom = row(back, tall), row(back, 0.0)
-            painted = self._vehicle(
-                canvas, count, x, y, present, person, turned,
-                (near_left, near_right, top, bottom), (far_left, far_right, far_top, far_bottom),
-            )
-            owners = torch.where(painted > 0, float(index), owners)
-            canvas.drivable = canvas.drivable * (1 - painted)
-            canvas.lanes = canvas.lanes * (1 - painted)
-            areas.append((painted.sum((1, 2)), present.flatten() * (1 - person.flatten())))
-            big = 1e6
-            inside = painted > 0
-            columns = torch.arange(self.width, device=self.device).view(1, 1, -1).float()
-            rows = torch.arange(self.height, device=self.device).view(1, -1, 1).float()
-            boxes.append(
-                torch.stack(
-                    (
-                        torch.where(inside, columns, big).amin((1, 2)),
-                        torch.where(inside, rows, big).amin((1, 2)),
-                        torch.where(inside, columns + 1, 0.0).amax((1, 2)),
-                        torch.where(inside, rows + 1, 0.0).amax((1, 2)),
-                    ),
-                    -1,
-                )
-            )
-        corners = torch.stack(boxes, 1)
-        visible = torch.stack([(owners == index).sum((1, 2)) for index in range(MAX_VEHICLES)], 1)
-        drawn = torch.stack([area for area, _ in areas], 1)
-        vehicle = torch.stack([there for _, there in areas], 1)
+            start_x, size_x, start_y, size_y = frames[:, :, index]
+            grid = torch.stack((2 * (rolled_x - start_x) / size_x - 1, 2 * (rolled_y - start_y) / size_y - 1), -1)
+            put = F.grid_sample(sprites[:, index], grid, align_corners=False)
+            colour, cover, shade = put[:, :3], put[:, 3:4], put[:, 4:]
+            canvas.image = canvas.image * ((1 - shade) * (1 - cover)) + colour
+            inside = cover[:, 0] > 0.5
+            owners = torch.where(inside, float(index), owners)
+            canvas.drivable = canvas.drivable * ~inside
+            canvas.lanes = canvas.lanes * ~inside
+            drawn.append(inside.sum((1, 2)))
+        # A box goes around what is seen of a vehicle, as people and the teacher draw it.
+        seen = [owners == index for index in range(MAX_VEHICLES)]
+        corners = torch.stack([_corners(one) for one in seen], 1)
+        visible, drawn = torch.stack([one.sum((1, 2)) for one in seen], 1), torch.stack(drawn, 1)
+        vehicle = (present * (1 - other)).view(count, MAX_VEHICLES)
         size = (corners[..., 2:] - corners[..., :2]).amin(-1)
         valid = (vehicle > 0) & (drawn > 20) & (size >= 5) & (visible > 0.35 * drawn)
         return torch.where(valid[..., None], corners, 0.0), valid
 
     def _vehicle(
         self,
-        canvas: "_Canvas",
         count: int,
         x: torch.Tensor,
         y: torch.Tensor,
         present: torch.Tensor,
-        person: torch.Tensor,
+        other: torch.Tensor,
         turned: torch.Tensor,
+        large: torch.Tensor,
         near: tuple[torch.Tensor, ...],
         far: tuple[torch.Tensor, ...],
     ) -> torch.Tensor:
-        """Paints one body a picture: flank, roof line, near face, windows, lights, wheels, shadow. Gives what it covers."""
+        """Draws bodies at the pixels x, y [N, h, w]: flank, roof line, near face, windows, lights, wheels, shadow.
+
+        Gives [N, 5, h, w]: colour times cover, cover, shadow.
+        """
         left, right, top, bottom = near
         far_left, far_right, far_top, far_bottom = far
         s, t = (x - left) / (right - left).clamp(min=1), (y - top) / (bottom - top).clamp(min=1)
+        is_car, small = 1 - other, 1 - large
         # The cabin narrows upwards, and corners are round.
         narrow = self.uniform(count, 0.0, 0.16) * (0.45 - t).clamp(min=0) * 2
         rounded = ((s - 0.5).abs() * 2) ** 6 * 0.08
         face = ((s > narrow) & (s < 1 - narrow) & (t > rounded) & (t < 0.97)).float()
+        # Seen from the side: bonnet, windscreen, roof, and a boot or a steep tail.
+        along_side = torch.where(self.chance(count, 0.5) > 0, s, 1 - s)
+        bonnet = self.uniform(count, 0.34, 0.5)
+        front = ((self.uniform(count, 0.24, 0.42) - along_side) / self.uniform(count, 0.1, 0.2)).clamp(0, 1)
+        tail = ((along_side - self.uniform(count, 0.7, 0.95)) / self.uniform(count, 0.06, 0.2)).clamp(0, 1)
+        profile = torch.maximum(front * bonnet, tail * self.uniform(count, 0.1, 0.45)) * small
+        across = ((s > 0) & (s < 1) & (t > profile + rounded) & (t < 0.9)).float()
+        face = torch.where(turned > 0, across, face)
         ellipse = (((s - 0.5) * 2) ** 2 + ((t - 0.5) * 2) ** 4 < 1).float()
-        face = torch.where(person > 0, ellipse, face) * present
+        post = ((s > 0) & (s < 1) & (t > 0) & (t < 1)).float()
+        upright = torch.where(self.chance(count, 0.7) > 0, ellipse, post)
+        face = torch.where(other > 0, upright, face) * present
 
         # The flank runs from the near face's edge to the far face's, on the side that the camera sees.
         see_right = (right < 0).float()
@@ -315,53 +347,70 @@ class Painter:
         side_top, side_bottom = top + (far_top - top) * along, bottom + (far_bottom - bottom) * along
         v = (y - side_top) / (side_bottom - side_top).clamp(min=1)
         seen = ((right < 0) | (left > 0)).float()
-        slope = 0.35 * ((along - 0.72).clamp(min=0) / 0.28) + 0.1 * ((0.12 - along).clamp(min=0) / 0.12)
-        flank = ((along >= 0) & (along <= 1) & (v > slope) & (v < 0.93)).float() * seen * present * (1 - person)
+        start, end = self.uniform(count, 0.08, 0.3), self.uniform(count, 0.6, 0.8)
+        slope = self.uniform(count, 0.25, 0.45) * ((along - end).clamp(min=0) / 0.25).clamp(max=1)
+        slope = (slope + self.uniform(count, 0.0, 0.4) * ((start - along).clamp(min=0) / start)) * small
+        flank = ((along >= 0) & (along <= 1) & (v > slope) & (v < 0.93)).float() * seen * present * is_car
 
+        # Most cars are white, grey or black.
         paint = self.colours(count, 0.03, 0.95, 0.03)
         vivid = torch.rand(count, 3, 1, 1, generator=self.random, device=self.device)
-        body = torch.where(self.chance(count, 0.4)[:, None] > 0, vivid, paint)
-        light = self.uniform(count, 0.7, 1.15)
-        gloss = ((0.5 - t) * 0.25).clamp(-0.15, 0.15)
-        colour = body * light[:, None] + gloss[:, None]
-        glass = self.colours(count, 0.03, 0.4, 0.04)
+        body = torch.where(self.chance(count, 0.35)[:, None] > 0, vivid, paint)
+        gloss = ((0.5 - t) * self.uniform(count, 0, 0.5)).clamp(-0.15, 0.15)
+        colour = body * self.uniform(count, 0.6, 1.15)[:, None] + gloss[:, None]
+        sky = self.uniform(count, 0, 0.35) * (0.5 - t).clamp(0, 0.5) * 2
+        glass = self.colours(count, 0.03, 0.45, 0.04) + sky[:, None]
 
         def put(base: torch.Tensor, mask: torch.Tensor, what: torch.Tensor) -> torch.Tensor:
             return base * (1 - mask[:, None]) + what * mask[:, None]
 
-        is_car = 1 - person
-        window = ((t > 0.09) & (t < self.uniform(count, 0.34, 0.48)) & (s > narrow + 0.09) & (s < 0.91 - narrow)).float()
-        rear = put(colour, window * is_car * (1 - self.chance(count, 0.1)), glass)
-        lamp_row = self.uniform(count, 0.45, 0.6)
-        lamps = ((t > lamp_row) & (t < lamp_row + 0.12) & ((s - 0.5).abs() > 0.33)).float() * is_car * (1 - turned)
+        facing = is_car * (1 - turned)
+        pane_end = self.uniform(count, 0.34, 0.48)
+        window = ((t > 0.09) & (t < pane_end) & (s > narrow + 0.09) & (s < 0.91 - narrow)).float()
+        rear = put(colour, window * facing * (1 - self.chance(count, 0.1)), glass)
+        pillars = (torch.remainder(s, self.uniform(count, 0.22, 0.4)) > 0.03).float()
+        side_window = ((t > profile + 0.09) & (t < pane_end) & (s > 0.08) & (s < 0.92)).float() * pillars * turned
+        rear = put(rear, side_window, glass)
+        lamp_row, lamp_size = self.uniform(count, 0.42, 0.6), self.uniform(count, 0.05, 0.18)
+        lamp_inner = self.uniform(count, 0.28, 0.42)
+        lamps = ((t > lamp_row) & (t < lamp_row + lamp_size) & ((s - 0.5).abs() > lamp_inner)).float() * facing
         red = torch.tensor([0.75, 0.06, 0.05], device=self.device).view(1, 3, 1, 1)
         white = torch.tensor([0.95, 0.95, 0.85], device=self.device).view(1, 3, 1, 1)
-        rear = put(rear, lamps, torch.where(self.chance(count, 0.65)[:, None] > 0, red, white))
-        plate = ((t > 0.62) & (t < 0.72) & ((s - 0.5).abs() < 0.14)).float() * is_car * (1 - turned)
+        behind = self.chance(count, 0.6)
+        rear = put(rear, lamps, torch.where(behind[:, None] > 0, red, white) * self.uniform(count, 0.4, 1.0)[:, None])
+        grille = ((t > lamp_row) & (t < lamp_row + 0.14) & ((s - 0.5).abs() < 0.24)).float() * facing * (1 - behind)
+        rear = put(rear, grille * self.chance(count, 0.7), colour * 0.3)
+        plate = ((t > 0.62) & (t < 0.72) & ((s - 0.5).abs() < 0.14)).float() * facing
         rear = put(rear, plate * self.chance(count, 0.8), self.colours(count, 0.6, 0.95, 0.1))
         bumper = ((t > self.uniform(count, 0.74, 0.84)) & (t < 0.9)).float() * is_car * self.chance(count, 0.5)
         rear = put(rear, bumper, colour * 0.5)
-        under = ((t > 0.86) & ((s - 0.5).abs() < 0.3)).float() * is_car
-        tyres = ((t > 0.82) & ((s - 0.5).abs() > 0.32)).float() * is_car * (1 - turned)
-        wheel = ((torch.remainder(s, 0.62) - 0.2).abs() < 0.1).float() * (t > 0.74).float() * turned
+        under = ((t > 0.86) & ((s - 0.5).abs() < 0.3)).float() * facing
+        tyres = ((t > 0.82) & ((s - 0.5).abs() > 0.32)).float() * facing
+        # Round wheels of what stands across; its height over its length makes circles of them.
+        tallness = (bottom - top) / (right - left).clamp(min=1)
+        off_wheel = torch.minimum((s - 0.19).abs(), (s - 0.81).abs())
+        round_off = torch.sqrt(off_wheel**2 + ((t - 0.82) * tallness) ** 2)
+        wheel = (round_off < 0.075).float() * turned
+        face = torch.maximum(face, wheel * present)
         dark = torch.maximum(torch.maximum(under, tyres), wheel)
         rear = put(rear, dark, self.colours(count, 0.02, 0.12, 0.01))
-        skin = put(rear, person * (t < 0.16).float(), self.colours(count, 0.25, 0.8, 0.1))
+        rear = put(rear, (round_off < 0.04).float() * turned * self.chance(count, 0.7), self.colours(count, 0.3, 0.7, 0.02))
+        rear = put(rear, other * (t < 0.16).float(), self.colours(count, 0.25, 0.8, 0.1))
+        rear = put(rear, other * (t > 0.55).float() * self.chance(count, 0.6), self.colours(count, 0.05, 0.5, 0.1))
 
         flank_colour = body * self.uniform(count, 0.5, 1.1)[:, None] + (0.12 * (0.5 - v))[:, None]
-        panes = ((v > slope + 0.08) & (v < 0.45) & (along > 0.1) & (along < 0.85) & (torch.remainder(along, 0.33) > 0.03)).float()
+        panes = ((v > slope + 0.08) & (v < pane_end) & (along > 0.1) & (along < 0.85) & (torch.remainder(along, 0.33) > 0.03)).float()
         flank_colour = put(flank_colour, panes, glass)
-        wheels = (((along - 0.2).abs() < 0.085) | ((along - 0.8).abs() < 0.085)).float() * (v > 0.68).float()
-        flank_colour = put(flank_colour, wheels, self.colours(count, 0.02, 0.15, 0.01))
+        wheels = (torch.minimum((along - 0.2).abs(), (along - 0.8).abs()) / 0.085) ** 2 + ((v - 0.86) / 0.2) ** 2
+        flank_colour = put(flank_colour, (wheels < 1).float(), self.colours(count, 0.02, 0.15, 0.01))
 
         # The shadow below grounds the body; it is road still.
         spread = (right - left) * 0.06
         shadow = ((x > left - spread) & (x < right + spread) & (y > bottom - (bottom - top) * 0.1)).float()
         shadow = shadow * (y < bottom + (bottom - top) * 0.05).float() * present * self.uniform(count, 0.2, 0.85)
-        image = canvas.image * (1 - shadow[:, None])
-        image = put(image, flank, flank_colour.clamp(0, 1))
-        canvas.image = put(image, face, skin.clamp(0, 1))
-        return torch.maximum(face, flank)
+        picture = put(flank_colour.clamp(0, 1), face, rear.clamp(0, 1))
+        cover = torch.maximum(face, flank)[:, None]
+        return torch.cat((picture * cover, cover, shadow[:, None]), 1)
 
     def _bonnet(self, canvas: "_Canvas", count: int) -> None:
         """In some cameras the own car's bonnet covers the lowest rows."""
@@ -388,6 +437,17 @@ class Painter:
         image = soft * blur + image * (1 - blur)
         noise = torch.randn(image.shape, generator=self.random, device=self.device)
         return (image + noise * self.uniform(count, 0, 0.05)[:, None]).clamp(0, 1)
+
+
+def _corners(inside: torch.Tensor) -> torch.Tensor:
+    """Boxes [N, 4] around what is true in masks [N, H, W]; nonsense for empty ones."""
+    sides = []
+    for axis in (1, 2):
+        hit = inside.any(axis)
+        last = hit.shape[1]
+        sides.append((hit.int().argmax(1), last - hit.flip(1).int().argmax(1)))
+    (left, right), (top, bottom) = sides
+    return torch.stack((left, top, right, bottom), -1).float()
 
 
 @dataclass

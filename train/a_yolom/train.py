@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from augment import augmented
 from frames import Frames
 from losses import detection_loss, mask_loss
 from model import build
@@ -29,8 +30,9 @@ AVERAGE_DECAY = 0.9995
 REAL_SHARE = 0.2
 # Drawing costs some 20,000 kernel launches, whatever the number of scenes: so many batches are drawn at once.
 BATCHES_A_DRAWING = 4
-# A drawn scene is seen again, mirrored or not and in another light.
+# A drawn scene is seen again: from another crop, mirrored or not, in another light.
 USES_OF_A_SCENE = 4
+SCENE_ZOOM = (0.6, 1.25)
 LOG_EVERY, SAVE_EVERY_SECONDS = 20, 90
 PARTS = ("model", "average", "first_moment", "second_moment")
 
@@ -57,7 +59,7 @@ class Training:
         decayed = [value for value in self.learned.values() if value.ndim > 1]
         plain = [value for value in self.learned.values() if value.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.99), fused=device.type == "cuda")
         self.average = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
 
     def update(self, batch: Batch, progress: float) -> list[torch.Tensor]:
@@ -83,11 +85,11 @@ class Training:
     def _follow(self) -> None:
         # Early averages would remember the random start: the window grows with the steps.
         decay = AVERAGE_DECAY * (1 - math.exp(-self.step / 1000))
-        for key, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                self.average[key].lerp_(value, 1 - decay)
-            else:
-                self.average[key].copy_(value)
+        now = self.model.state_dict()
+        moving = [key for key, value in now.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.average[key] for key in moving], [now[key] for key in moving], 1 - decay)
+        for key in now.keys() - set(moving):
+            self.average[key].copy_(now[key])
 
     def save(self, folder: Path) -> None:
         """Writes beside, then renames: a run that is cut while saving leaves the last save whole."""
@@ -116,7 +118,8 @@ class Training:
         self.average = parts["average"]
         for key, value in self.learned.items():
             self.optimizer.state[value] = {
-                "step": torch.tensor(float(state["step"])),
+                # A fused optimizer counts on the device.
+                "step": torch.tensor(float(state["step"]), device=value.device if value.is_cuda else "cpu"),
                 "exp_avg": torch.empty_like(value).copy_(parts["first_moment"][key]),
                 "exp_avg_sq": torch.empty_like(value).copy_(parts["second_moment"][key]),
             }
@@ -162,24 +165,7 @@ class Source:
             many = self.painter.draw(count * BATCHES_A_DRAWING)
             parts = [getattr(many, field.name).split(count) for field in fields(Batch)]
             self.drawn = [Batch(*tensors) for tensors in zip(*parts, strict=True)] * USES_OF_A_SCENE
-        return seen_again(self.drawn.pop(), self.random)
-
-
-def seen_again(batch: Batch, random: torch.Generator) -> Batch:
-    """The same scenes, each mirrored or not, and in another light."""
-    count, device, width = len(batch.image), batch.image.device, batch.image.shape[3]
-    mirrored = torch.rand(count, generator=random, device=device) < 0.5
-
-    def turned(maps: torch.Tensor) -> torch.Tensor:
-        return torch.where(mirrored.view(-1, *[1] * (maps.ndim - 1)), maps.flip(-1), maps)
-
-    flipped = batch.boxes[..., [2, 1, 0, 3]] * torch.tensor([-1, 1, -1, 1], device=device)
-    flipped = flipped + torch.tensor([width, 0, width, 0], device=device)
-    boxes = torch.where((mirrored[:, None] & batch.valid)[..., None], flipped, batch.boxes)
-    light = 0.7 + 0.7 * torch.rand(count, 1, 1, 1, generator=random, device=device)
-    tint = 0.9 + 0.2 * torch.rand(count, 3, 1, 1, generator=random, device=device)
-    image = (turned(batch.image) ** light * tint).clamp(0, 1)
-    return Batch(image, turned(batch.drivable), turned(batch.lanes), boxes, batch.valid)
+        return augmented(self.drawn.pop(), self.painter.height, self.painter.width, SCENE_ZOOM, self.random)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@ import { toVitrailError, type VitrailError } from '../../errors.ts';
 import type { LiveDetection } from '../../types.ts';
 import type { Detector, DetectorView, Runtime } from '../api.ts';
 import { describeDetections } from '../describe-detections.ts';
-import { openCamera } from '../open-camera.ts';
+import { cameraError, openCamera } from '../open-camera.ts';
 import { createRuntime } from '../runtime.ts';
 
 /** On a server there are no elements to extend; importing must work there all the same. */
@@ -72,8 +72,7 @@ export class VitrailCameraElement extends ElementBase {
     this.#stream = undefined;
     if (!this.#root) return;
     this.#get('.slot').replaceChildren();
-    this.#get('.start').hidden = false;
-    this.#get('.stop').hidden = true;
+    this.#offer('.start', '.stop');
     this.#showStatus('');
   }
 
@@ -99,9 +98,8 @@ export class VitrailCameraElement extends ElementBase {
     this.#view = detector.attach(video, canvas, Number.isNaN(threshold) ? {} : { threshold });
     this.#view.on('result', (detection) => this.#onResult(detection));
     this.#view.on('error', (error) => this.#fail(error));
-    this.#view.on('end', () => this.stop());
-    this.#get('.start').hidden = true;
-    this.#get('.stop').hidden = false;
+    this.#view.on('end', () => this.#fail(cameraError('ended')));
+    this.#offer('.stop', '.start');
     await video.play();
   }
 
@@ -111,6 +109,15 @@ export class VitrailCameraElement extends ElementBase {
     if (now - this.#announcedAt < announceEveryMs) return;
     this.#announcedAt = now;
     this.#showStatus(describeDetections(detection.boxes) || 'Nothing detected');
+  }
+
+  /** One button in the place of the other, with the keyboard's focus if that had it. */
+  #offer(shown: string, hidden: string): void {
+    const [next, previous] = [this.#get(shown), this.#get(hidden)];
+    const focused = this.#root?.activeElement === previous;
+    next.hidden = false;
+    previous.hidden = true;
+    if (focused) next.focus();
   }
 
   #fail(error: VitrailError): void {
