@@ -14,7 +14,7 @@ function redSplat(): number[] {
 test('the avatar page shows the avatar that comes along, with its rig', async ({ page }) => {
   await page.goto('/avatar.html');
   await expect(page.getByRole('heading', { name: 'A person' })).toBeVisible();
-  await expect(page.locator('#stats')).toContainText('22,878 splats', { timeout: 40_000 });
+  await expect(page.locator('#stats')).toContainText('27,992 splats', { timeout: 40_000 });
   await expect(page.locator('#facts')).toContainText('51 expressions · 4 clips');
   await page.getByLabel('Message').fill('Why is the sky blue?');
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();

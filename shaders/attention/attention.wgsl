@@ -35,10 +35,11 @@ fn gate_of(row: u32, head: u32) -> f32 {
 //#endif
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
+// are on.
 fn output_gate(row: u32, head: u32) -> f32 {
 //#if ragged
-  return 1.0;
+  return f32(gate_of(row, head) != 0.0);
 //#else
   return gate_of(row, head);
 //#endif

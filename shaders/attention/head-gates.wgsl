@@ -9,7 +9,6 @@ alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 
 const HEADS: u32 = SHARED + ROUTED;
-const ROUTER_ROWS: u32 = 2u + HEADS;
 
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
@@ -37,15 +36,24 @@ fn main(
   let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
   // Rows past the end repeat the last one up to the reduction, and write nothing.
   let x_base = min(row, state.rows - 1u) * params.groups * 8u;
-  var sums: Sums;
+  // Sums are variables, so that they stay in registers and the rows' weights are on their way together.
+//#repeat R ROUTER_ROWS
+  var sum_R = 0.0;
+//#endrepeat
+  var square_sum = 0.0;
   for (var group = lane; group < params.groups; group += LANES) {
     var x_group = load_x(x_base + group * 8u);
-    sums[ROUTER_ROWS] += dot_group(x_group, x_group);
+    square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
-    }
+//#repeat R ROUTER_ROWS
+    sum_R += dot_raw(load_raw(R * params.row_vec4s, group, params.groups * 32u), x_group);
+//#endrepeat
   }
+  var sums: Sums;
+//#repeat R ROUTER_ROWS
+  sums[R] = sum_R;
+//#endrepeat
+  sums[ROUTER_ROWS] = square_sum;
   sums = reduce_add(sums, lane, subgroup_size);
   if (row >= state.rows || lane > 0u) {
     return;

@@ -1,8 +1,8 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
+import { selectionRope, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import { rotateHead } from './rope.ref.ts';
-import { selectionRope, selectionUse } from './selection.ref.ts';
 import type { SelectionUse } from './selection-scores.ts';
 
 /** Tokens of the working set, by slot: first, selected and last ones of a context of `tokens`; all of one that fits. */

@@ -40,6 +40,7 @@ function variant(
         WORKGROUP: workgroup,
         LANES: lanes,
         SUMS: sumsOf(use),
+        ROUTER_ROWS: sumsOf(use) - 1,
         SHARED: use.sharedHeads,
         ROUTED: use.routedHeads,
         ACTIVE: use.active,

@@ -1,8 +1,8 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
+import { cosine, meanQuery, selectionRope, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import { rotateHead } from './rope.ref.ts';
-import { cosine, meanQuery, selectionRope, selectionUse } from './selection.ref.ts';
 import { type SelectionUse, selectionStrips } from './selection-scores.ts';
 
 /** q·k of a head and each of the keys. */

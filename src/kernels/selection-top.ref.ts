@@ -1,6 +1,6 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { selectionUse } from './selection.ref.ts';
+import { selectionUse } from '../testing/selection.ts';
 import { packScales } from './selection-scores.ref.ts';
 import type { SelectionUse } from './selection-scores.ts';
 

@@ -1,5 +1,5 @@
-import { ropeTable } from './rope-table.ts';
-import type { SelectionUse } from './selection-scores.ts';
+import { ropeTable } from '../kernels/rope-table.ts';
+import type { SelectionUse } from '../kernels/selection-scores.ts';
 
 /** A small use of TokenSelect's kernels: a working set of 4 + 6 + 8 tokens. */
 export function selectionUse(change: Partial<SelectionUse> = {}): SelectionUse {
