@@ -125,8 +125,10 @@ export interface LanguageModel extends AsyncDisposable {
     embed(texts: readonly string[], options?: {
         signal?: AbortSignal;
     }): Promise<Float32Array[]>;
-    /** [tokens × vocabSize] next-token logits, for evaluation. */
-    logits(tokens: readonly number[]): Promise<Float32Array>;
+    /** [tokens × vocabSize] next-token logits, for evaluation; those of the tokens from place `first` on alone, where it is given. */
+    logits(tokens: readonly number[], options?: {
+        first?: number;
+    }): Promise<Float32Array>;
     /** Ends what the model is doing, as an abort does, and frees its GPU memory. */
     dispose(): Promise<void>;
 }
@@ -153,6 +155,20 @@ export interface Avatar extends AsyncDisposable {
     }): Promise<void>;
     /** Blinks, small movements of the eyes and of the head, until it is switched off. */
     setIdle(on: boolean): Promise<void>;
+    /**
+     * Moves the mouth as if it said a text, at a natural pace and without sound, in place of what is being said; null falls silent.
+     * Resolves when it begins. While it speaks, the state is `speaking`.
+     */
+    say(text: string | null): Promise<void>;
+    /**
+     * Says text that comes in pieces, such as a `Generation`: the mouth hurries, and leaves words out, when they come faster than anyone
+     * can speak. Resolves when the last piece came; rejects with what the stream throws.
+     */
+    speak(stream: AsyncIterable<string | {
+        text: string;
+    }>): Promise<void>;
+    /** How it holds its head, looks and lifts its brows, blended within 0.4 s. With reduced motion the head keeps still. */
+    setState(state: AvatarState): Promise<void>;
     /** A still, colours not multiplied by alpha. */
     render(options: PictureOptions): Promise<ImageData>;
     /** How long the passes of a frame take on the GPU. */
@@ -247,17 +263,46 @@ export declare function checkSupport(): Promise<Support>;
 /** `2 vehicles`, for people who listen. Empty: nothing was found. */
 export declare function describeDetections(boxes: readonly Pick<DetectedBox, 'label'>[]): string;
 
+// client/follow-chat.d.ts
+
+/** What of an avatar a chat drives. */
+export type DrivenAvatar = Pick<Avatar, 'info' | 'say' | 'speak' | 'setState'>;
+export interface FollowChatOptions {
+    /** An element in which someone types, such as a text field: the avatar listens meanwhile. */
+    input?: EventTarget | null;
+    onError?: (thrown: unknown) => void;
+}
+/**
+ * Lets an avatar take part in a chat: it listens while someone types, thinks until the answer begins and speaks while it comes. Returns
+ * the function that ends it. Splats without expressions do nothing.
+ */
+export declare function followChat(avatar: DrivenAvatar, chat: Pick<Chat, 'getState' | 'subscribe'>, { input, onError }?: FollowChatOptions): () => void;
+/** Turns the states of a chat into what an avatar does. */
+export declare class ChatFollower {
+    #private;
+    constructor(avatar: DrivenAvatar, onError?: (thrown: unknown) => void);
+    /** The chat as it is now. */
+    show({ status, messages }: ChatState): void;
+    /** Someone types, or not any more. */
+    listen(on: boolean): void;
+    stop(): void;
+}
+
 // client/open-camera.d.ts
 
 export interface OpenCameraOptions {
     /** The camera at the back (`environment`, the default) or at the front (`user`), where there are both. */
     facing?: 'environment' | 'user';
 }
+type Reason = 'insecure' | 'none' | 'denied' | 'busy' | 'ended';
 /**
  * A stream of the camera: the browser may ask the visitor, so call it after a click. Throws `camera-unavailable`; `detail.reason` is
  * `insecure`, `none`, `denied` or `busy`.
  */
 export declare function openCamera({ facing, }?: OpenCameraOptions): Promise<MediaStream>;
+/** For a stream that ends by itself: unplugged, or taken back by the browser, where `detail.reason` is `ended`. */
+export declare function cameraError(reason: Reason, cause?: unknown): VitrailError;
+export {};
 
 // client/runtime.d.ts
 
@@ -266,14 +311,6 @@ export declare function openCamera({ facing, }?: OpenCameraOptions): Promise<Med
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export declare function createRuntime(options?: RuntimeOptions): Promise<Runtime>;
-
-// client/speech-track.d.ts
-
-/**
- * The mouth of someone who says a text, letter by letter: for `avatar.play` while an answer streams, a sentence at a time. Meant for
- * text without sound, where nothing has to be in time with a voice.
- */
-export declare function speechTrack(text: string): ExpressionTrack;
 
 // errors.d.ts
 
@@ -334,7 +371,29 @@ export interface AttentionOptions {
      * `false` for all of them. Left out: as the model was trained. Other models take `false` alone.
      */
     moh?: MohOption;
+    /**
+     * TokenSelect: attend to the first, the last and the most asked-for tokens alone, so that long contexts are quick and may be longer
+     * than what the model was trained for. `true`: 128 first, 2,048 selected and 512 last ones, in proportion where the model was
+     * trained for less. It takes effect where `contextLength` is longer than that. Default: off.
+     */
+    tokenSelect?: TokenSelectOption;
+    /**
+     * MatryoshkaKV of a model whose file has bases for it: keys and values are cached at reduced width, so that the cache takes at most
+     * this share of what it would take: the nearest budget at or below it that the file has widths for. Default: off.
+     */
+    matryoshka?: MatryoshkaOption;
 }
+/** `budget`: the share of an uncompressed cache. */
+export type MatryoshkaOption = {
+    budget: number;
+} | false;
+/** Tokens that are attended to; `similarity`: the cosine of two queries from which on a selection is used again. */
+export type TokenSelectOption = boolean | {
+    initial?: number;
+    local?: number;
+    selected?: number;
+    similarity?: number;
+};
 export type MohOption = {
     activeHeads?: number;
 } | false;
@@ -547,6 +606,8 @@ export interface AvatarInfo {
     /** The camera that frames the whole: what is used where none is given. */
     camera: Camera;
 }
+/** What an avatar does while nothing else is asked of it: how it holds its head, where it looks, its brows. */
+export type AvatarState = 'idle' | 'listening' | 'thinking' | 'speaking';
 /** Expression weights over time, as face trackers record them. */
 export interface ExpressionTrack {
     names: readonly string[];

@@ -134,9 +134,10 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies them.
+// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
+// are on.
 fn output_gate(row: u32, head: u32) -> f32 {
-  return 1.0;
+  return f32(gate_of(row, head) != 0.0);
 }
 
 // The row of the pass that a head takes as its i-th.

@@ -1,17 +1,18 @@
 enable subgroups;
 const WORKGROUP: u32 = 64u;
 const LANES: u32 = 64u;
-const SUMS: u32 = 35u;
-const SHARED: u32 = 16u;
-const ROUTED: u32 = 16u;
-const ACTIVE: u32 = 8u;
+const SUMS: u32 = 12u;
+const ROUTER_ROWS: u32 = 11u;
+const SHARED: u32 = 3u;
+const ROUTED: u32 = 6u;
+const ACTIVE: u32 = 6u;
 struct Params {
   columns: u32,
   groups: u32,
   row_vec4s: u32,
   epsilon: f32,
 }
-const params = Params(320u, 10u, 40u, 0.000009999999747378752f);
+const params = Params(96u, 3u, 24u, 0.000009999999747378752f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -41,28 +42,22 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return dot_group(decode(raw), x);
 }
-// Group of 32: four vec4 of two half-precision numbers a word.
+// Group of 32: eight vec4 as they are.
 
-fn halves(a: u32, b: u32) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
-}
-
-struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  c: vec4<u32>,
-  d: vec4<u32>,
-}
+alias RawGroup = array<vec4<u32>, 8>;
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 4u;
-  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+  let at = row_base + group * 8u;
+  return RawGroup(
+    weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u],
+    weights[at + 4u], weights[at + 5u], weights[at + 6u], weights[at + 7u],
+  );
 }
 
 fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
-    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
-    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+    bitcast<vec4<f32>>(raw[0]), bitcast<vec4<f32>>(raw[1]), bitcast<vec4<f32>>(raw[2]), bitcast<vec4<f32>>(raw[3]),
+    bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
@@ -94,7 +89,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 alias Sums = array<f32, SUMS>;
 
 const HEADS: u32 = SHARED + ROUTED;
-const ROUTER_ROWS: u32 = 2u + HEADS;
 
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
@@ -117,15 +111,48 @@ fn main(
   let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
   // Rows past the end repeat the last one up to the reduction, and write nothing.
   let x_base = min(row, state.rows - 1u) * params.groups * 8u;
-  var sums: Sums;
+  // Sums are variables, so that they stay in registers and the rows' weights are on their way together.
+  var sum_0 = 0.0;
+  var sum_1 = 0.0;
+  var sum_2 = 0.0;
+  var sum_3 = 0.0;
+  var sum_4 = 0.0;
+  var sum_5 = 0.0;
+  var sum_6 = 0.0;
+  var sum_7 = 0.0;
+  var sum_8 = 0.0;
+  var sum_9 = 0.0;
+  var sum_10 = 0.0;
+  var square_sum = 0.0;
   for (var group = lane; group < params.groups; group += LANES) {
     var x_group = load_x(x_base + group * 8u);
-    sums[ROUTER_ROWS] += dot_group(x_group, x_group);
+    square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
-    }
+    sum_0 += dot_raw(load_raw(0u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_1 += dot_raw(load_raw(1u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_2 += dot_raw(load_raw(2u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_3 += dot_raw(load_raw(3u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_4 += dot_raw(load_raw(4u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_5 += dot_raw(load_raw(5u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_6 += dot_raw(load_raw(6u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_7 += dot_raw(load_raw(7u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_8 += dot_raw(load_raw(8u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_9 += dot_raw(load_raw(9u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_10 += dot_raw(load_raw(10u * params.row_vec4s, group, params.groups * 32u), x_group);
   }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[4u] = sum_4;
+  sums[5u] = sum_5;
+  sums[6u] = sum_6;
+  sums[7u] = sum_7;
+  sums[8u] = sum_8;
+  sums[9u] = sum_9;
+  sums[10u] = sum_10;
+  sums[ROUTER_ROWS] = square_sum;
   sums = reduce_add(sums, lane, subgroup_size);
   if (row >= state.rows || lane > 0u) {
     return;

@@ -1,6 +1,7 @@
-const WORKGROUP: u32 = 32u;
-const LANES: u32 = 32u;
+const WORKGROUP: u32 = 16u;
+const LANES: u32 = 1u;
 const SUMS: u32 = 35u;
+const ROUTER_ROWS: u32 = 34u;
 const SHARED: u32 = 16u;
 const ROUTED: u32 = 16u;
 const ACTIVE: u32 = 8u;
@@ -64,23 +65,9 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
     halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
   );
 }
-// Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
-var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
-
+// Each sum belongs to one invocation: nothing to add up.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
-  // The previous result may still be read.
-  workgroupBarrier();
-  reduce_scratch[lane] = values;
-  workgroupBarrier();
-  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
-    if (lane < step) {
-      for (var i = 0u; i < SUMS; i++) {
-        reduce_scratch[lane][i] += reduce_scratch[lane + step][i];
-      }
-    }
-    workgroupBarrier();
-  }
-  return reduce_scratch[0];
+  return values;
 }
 // Gates of each token's query heads: Mixture-of-Head attention (arXiv 2410.11842, section 3.2). The router reads the normalized
 // input of the attention block; its rows are the stage's two, then one a shared head, then one a routed head. A head's gate is its
@@ -89,7 +76,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 alias Sums = array<f32, SUMS>;
 
 const HEADS: u32 = SHARED + ROUTED;
-const ROUTER_ROWS: u32 = 2u + HEADS;
 
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
@@ -112,15 +98,117 @@ fn main(
   let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
   // Rows past the end repeat the last one up to the reduction, and write nothing.
   let x_base = min(row, state.rows - 1u) * params.groups * 8u;
-  var sums: Sums;
+  // Sums are variables, so that they stay in registers and the rows' weights are on their way together.
+  var sum_0 = 0.0;
+  var sum_1 = 0.0;
+  var sum_2 = 0.0;
+  var sum_3 = 0.0;
+  var sum_4 = 0.0;
+  var sum_5 = 0.0;
+  var sum_6 = 0.0;
+  var sum_7 = 0.0;
+  var sum_8 = 0.0;
+  var sum_9 = 0.0;
+  var sum_10 = 0.0;
+  var sum_11 = 0.0;
+  var sum_12 = 0.0;
+  var sum_13 = 0.0;
+  var sum_14 = 0.0;
+  var sum_15 = 0.0;
+  var sum_16 = 0.0;
+  var sum_17 = 0.0;
+  var sum_18 = 0.0;
+  var sum_19 = 0.0;
+  var sum_20 = 0.0;
+  var sum_21 = 0.0;
+  var sum_22 = 0.0;
+  var sum_23 = 0.0;
+  var sum_24 = 0.0;
+  var sum_25 = 0.0;
+  var sum_26 = 0.0;
+  var sum_27 = 0.0;
+  var sum_28 = 0.0;
+  var sum_29 = 0.0;
+  var sum_30 = 0.0;
+  var sum_31 = 0.0;
+  var sum_32 = 0.0;
+  var sum_33 = 0.0;
+  var square_sum = 0.0;
   for (var group = lane; group < params.groups; group += LANES) {
     var x_group = load_x(x_base + group * 8u);
-    sums[ROUTER_ROWS] += dot_group(x_group, x_group);
+    square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
-    }
+    sum_0 += dot_raw(load_raw(0u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_1 += dot_raw(load_raw(1u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_2 += dot_raw(load_raw(2u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_3 += dot_raw(load_raw(3u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_4 += dot_raw(load_raw(4u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_5 += dot_raw(load_raw(5u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_6 += dot_raw(load_raw(6u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_7 += dot_raw(load_raw(7u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_8 += dot_raw(load_raw(8u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_9 += dot_raw(load_raw(9u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_10 += dot_raw(load_raw(10u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_11 += dot_raw(load_raw(11u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_12 += dot_raw(load_raw(12u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_13 += dot_raw(load_raw(13u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_14 += dot_raw(load_raw(14u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_15 += dot_raw(load_raw(15u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_16 += dot_raw(load_raw(16u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_17 += dot_raw(load_raw(17u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_18 += dot_raw(load_raw(18u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_19 += dot_raw(load_raw(19u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_20 += dot_raw(load_raw(20u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_21 += dot_raw(load_raw(21u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_22 += dot_raw(load_raw(22u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_23 += dot_raw(load_raw(23u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_24 += dot_raw(load_raw(24u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_25 += dot_raw(load_raw(25u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_26 += dot_raw(load_raw(26u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_27 += dot_raw(load_raw(27u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_28 += dot_raw(load_raw(28u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_29 += dot_raw(load_raw(29u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_30 += dot_raw(load_raw(30u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_31 += dot_raw(load_raw(31u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_32 += dot_raw(load_raw(32u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_33 += dot_raw(load_raw(33u * params.row_vec4s, group, params.groups * 32u), x_group);
   }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[4u] = sum_4;
+  sums[5u] = sum_5;
+  sums[6u] = sum_6;
+  sums[7u] = sum_7;
+  sums[8u] = sum_8;
+  sums[9u] = sum_9;
+  sums[10u] = sum_10;
+  sums[11u] = sum_11;
+  sums[12u] = sum_12;
+  sums[13u] = sum_13;
+  sums[14u] = sum_14;
+  sums[15u] = sum_15;
+  sums[16u] = sum_16;
+  sums[17u] = sum_17;
+  sums[18u] = sum_18;
+  sums[19u] = sum_19;
+  sums[20u] = sum_20;
+  sums[21u] = sum_21;
+  sums[22u] = sum_22;
+  sums[23u] = sum_23;
+  sums[24u] = sum_24;
+  sums[25u] = sum_25;
+  sums[26u] = sum_26;
+  sums[27u] = sum_27;
+  sums[28u] = sum_28;
+  sums[29u] = sum_29;
+  sums[30u] = sum_30;
+  sums[31u] = sum_31;
+  sums[32u] = sum_32;
+  sums[33u] = sum_33;
+  sums[ROUTER_ROWS] = square_sum;
   sums = reduce_add(sums, lane, subgroup_size);
   if (row >= state.rows || lane > 0u) {
     return;

@@ -1,16 +1,17 @@
 const WORKGROUP: u32 = 32u;
 const LANES: u32 = 32u;
-const SUMS: u32 = 11u;
-const SHARED: u32 = 4u;
-const ROUTED: u32 = 4u;
-const ACTIVE: u32 = 2u;
+const SUMS: u32 = 12u;
+const ROUTER_ROWS: u32 = 11u;
+const SHARED: u32 = 1u;
+const ROUTED: u32 = 8u;
+const ACTIVE: u32 = 5u;
 struct Params {
   columns: u32,
   groups: u32,
   row_vec4s: u32,
   epsilon: f32,
 }
-const params = Params(64u, 2u, 16u, 0.000009999999747378752f);
+const params = Params(172u, 6u, 48u, 0.000009999999747378752f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -83,7 +84,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 alias Sums = array<f32, SUMS>;
 
 const HEADS: u32 = SHARED + ROUTED;
-const ROUTER_ROWS: u32 = 2u + HEADS;
 
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
@@ -106,15 +106,48 @@ fn main(
   let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
   // Rows past the end repeat the last one up to the reduction, and write nothing.
   let x_base = min(row, state.rows - 1u) * params.groups * 8u;
-  var sums: Sums;
+  // Sums are variables, so that they stay in registers and the rows' weights are on their way together.
+  var sum_0 = 0.0;
+  var sum_1 = 0.0;
+  var sum_2 = 0.0;
+  var sum_3 = 0.0;
+  var sum_4 = 0.0;
+  var sum_5 = 0.0;
+  var sum_6 = 0.0;
+  var sum_7 = 0.0;
+  var sum_8 = 0.0;
+  var sum_9 = 0.0;
+  var sum_10 = 0.0;
+  var square_sum = 0.0;
   for (var group = lane; group < params.groups; group += LANES) {
     var x_group = load_x(x_base + group * 8u);
-    sums[ROUTER_ROWS] += dot_group(x_group, x_group);
+    square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
-    for (var r = 0u; r < ROUTER_ROWS; r++) {
-      sums[r] += dot_raw(load_raw(r * params.row_vec4s, group, params.groups * 32u), x_group);
-    }
+    sum_0 += dot_raw(load_raw(0u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_1 += dot_raw(load_raw(1u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_2 += dot_raw(load_raw(2u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_3 += dot_raw(load_raw(3u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_4 += dot_raw(load_raw(4u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_5 += dot_raw(load_raw(5u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_6 += dot_raw(load_raw(6u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_7 += dot_raw(load_raw(7u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_8 += dot_raw(load_raw(8u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_9 += dot_raw(load_raw(9u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_10 += dot_raw(load_raw(10u * params.row_vec4s, group, params.groups * 32u), x_group);
   }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[4u] = sum_4;
+  sums[5u] = sum_5;
+  sums[6u] = sum_6;
+  sums[7u] = sum_7;
+  sums[8u] = sum_8;
+  sums[9u] = sum_9;
+  sums[10u] = sum_10;
+  sums[ROUTER_ROWS] = square_sum;
   sums = reduce_add(sums, lane, subgroup_size);
   if (row >= state.rows || lane > 0u) {
     return;

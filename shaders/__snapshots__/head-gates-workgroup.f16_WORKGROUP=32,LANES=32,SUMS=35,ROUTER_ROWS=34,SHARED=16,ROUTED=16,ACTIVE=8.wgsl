@@ -1,0 +1,272 @@
+const WORKGROUP: u32 = 32u;
+const LANES: u32 = 32u;
+const SUMS: u32 = 35u;
+const ROUTER_ROWS: u32 = 34u;
+const SHARED: u32 = 16u;
+const ROUTED: u32 = 16u;
+const ACTIVE: u32 = 8u;
+struct Params {
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  epsilon: f32,
+}
+const params = Params(320u, 10u, 40u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> gates: array<f32>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
+// Group of 32: four vec4 of two half-precision numbers a word.
+
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
+}
+
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  c: vec4<u32>,
+  d: vec4<u32>,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 4u;
+  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  return array<vec4<f32>, 8>(
+    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
+    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+  );
+}
+// Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
+var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
+
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  // The previous result may still be read.
+  workgroupBarrier();
+  reduce_scratch[lane] = values;
+  workgroupBarrier();
+  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+    if (lane < step) {
+      for (var i = 0u; i < SUMS; i++) {
+        reduce_scratch[lane][i] += reduce_scratch[lane + step][i];
+      }
+    }
+    workgroupBarrier();
+  }
+  return reduce_scratch[0];
+}
+// Gates of each token's query heads: Mixture-of-Head attention (arXiv 2410.11842, section 3.2). The router reads the normalized
+// input of the attention block; its rows are the stage's two, then one a shared head, then one a routed head. A head's gate is its
+// stage's weight times its softmax; of the routed heads the best ACTIVE are on, the others get 0. Scaled so that a router without
+// preferences gives 1 to every head that is on. LANES invocations share a token.
+alias Sums = array<f32, SUMS>;
+
+const HEADS: u32 = SHARED + ROUTED;
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let subgroup_size = 1u;
+  let lane = invocation % LANES;
+  let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
+  // Rows past the end repeat the last one up to the reduction, and write nothing.
+  let x_base = min(row, state.rows - 1u) * params.groups * 8u;
+  // Sums are variables, so that they stay in registers and the rows' weights are on their way together.
+  var sum_0 = 0.0;
+  var sum_1 = 0.0;
+  var sum_2 = 0.0;
+  var sum_3 = 0.0;
+  var sum_4 = 0.0;
+  var sum_5 = 0.0;
+  var sum_6 = 0.0;
+  var sum_7 = 0.0;
+  var sum_8 = 0.0;
+  var sum_9 = 0.0;
+  var sum_10 = 0.0;
+  var sum_11 = 0.0;
+  var sum_12 = 0.0;
+  var sum_13 = 0.0;
+  var sum_14 = 0.0;
+  var sum_15 = 0.0;
+  var sum_16 = 0.0;
+  var sum_17 = 0.0;
+  var sum_18 = 0.0;
+  var sum_19 = 0.0;
+  var sum_20 = 0.0;
+  var sum_21 = 0.0;
+  var sum_22 = 0.0;
+  var sum_23 = 0.0;
+  var sum_24 = 0.0;
+  var sum_25 = 0.0;
+  var sum_26 = 0.0;
+  var sum_27 = 0.0;
+  var sum_28 = 0.0;
+  var sum_29 = 0.0;
+  var sum_30 = 0.0;
+  var sum_31 = 0.0;
+  var sum_32 = 0.0;
+  var sum_33 = 0.0;
+  var square_sum = 0.0;
+  for (var group = lane; group < params.groups; group += LANES) {
+    var x_group = load_x(x_base + group * 8u);
+    square_sum += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    sum_0 += dot_raw(load_raw(0u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_1 += dot_raw(load_raw(1u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_2 += dot_raw(load_raw(2u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_3 += dot_raw(load_raw(3u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_4 += dot_raw(load_raw(4u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_5 += dot_raw(load_raw(5u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_6 += dot_raw(load_raw(6u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_7 += dot_raw(load_raw(7u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_8 += dot_raw(load_raw(8u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_9 += dot_raw(load_raw(9u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_10 += dot_raw(load_raw(10u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_11 += dot_raw(load_raw(11u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_12 += dot_raw(load_raw(12u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_13 += dot_raw(load_raw(13u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_14 += dot_raw(load_raw(14u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_15 += dot_raw(load_raw(15u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_16 += dot_raw(load_raw(16u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_17 += dot_raw(load_raw(17u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_18 += dot_raw(load_raw(18u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_19 += dot_raw(load_raw(19u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_20 += dot_raw(load_raw(20u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_21 += dot_raw(load_raw(21u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_22 += dot_raw(load_raw(22u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_23 += dot_raw(load_raw(23u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_24 += dot_raw(load_raw(24u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_25 += dot_raw(load_raw(25u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_26 += dot_raw(load_raw(26u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_27 += dot_raw(load_raw(27u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_28 += dot_raw(load_raw(28u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_29 += dot_raw(load_raw(29u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_30 += dot_raw(load_raw(30u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_31 += dot_raw(load_raw(31u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_32 += dot_raw(load_raw(32u * params.row_vec4s, group, params.groups * 32u), x_group);
+    sum_33 += dot_raw(load_raw(33u * params.row_vec4s, group, params.groups * 32u), x_group);
+  }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[4u] = sum_4;
+  sums[5u] = sum_5;
+  sums[6u] = sum_6;
+  sums[7u] = sum_7;
+  sums[8u] = sum_8;
+  sums[9u] = sum_9;
+  sums[10u] = sum_10;
+  sums[11u] = sum_11;
+  sums[12u] = sum_12;
+  sums[13u] = sum_13;
+  sums[14u] = sum_14;
+  sums[15u] = sum_15;
+  sums[16u] = sum_16;
+  sums[17u] = sum_17;
+  sums[18u] = sum_18;
+  sums[19u] = sum_19;
+  sums[20u] = sum_20;
+  sums[21u] = sum_21;
+  sums[22u] = sum_22;
+  sums[23u] = sum_23;
+  sums[24u] = sum_24;
+  sums[25u] = sum_25;
+  sums[26u] = sum_26;
+  sums[27u] = sum_27;
+  sums[28u] = sum_28;
+  sums[29u] = sum_29;
+  sums[30u] = sum_30;
+  sums[31u] = sum_31;
+  sums[32u] = sum_32;
+  sums[33u] = sum_33;
+  sums[ROUTER_ROWS] = square_sum;
+  sums = reduce_add(sums, lane, subgroup_size);
+  if (row >= state.rows || lane > 0u) {
+    return;
+  }
+  let rms = inverseSqrt(sums[ROUTER_ROWS] / f32(params.columns) + params.epsilon);
+  // 2 · softmax of two logits.
+  let shared_weight = 2.0 / (1.0 + exp((sums[1] - sums[0]) * rms));
+  let routed_weight = 2.0 - shared_weight;
+
+  var largest = sums[2];
+  for (var h = 1u; h < SHARED; h++) {
+    largest = max(largest, sums[2u + h]);
+  }
+  var total = 0.0;
+  for (var h = 0u; h < SHARED; h++) {
+    sums[2u + h] = exp((sums[2u + h] - largest) * rms);
+    total += sums[2u + h];
+  }
+  let base = row * HEADS;
+  for (var h = 0u; h < SHARED; h++) {
+    gates[base + h] = shared_weight * f32(SHARED) * sums[2u + h] / total;
+  }
+
+  // The best ACTIVE of the routed heads; of equal ones the first. Their softmax is over themselves: the others cancel out.
+  var is_on: array<bool, ROUTED>;
+  for (var n = 0u; n < ACTIVE; n++) {
+    var best = ROUTED;
+    for (var h = 0u; h < ROUTED; h++) {
+      if (!is_on[h] && (best == ROUTED || sums[2u + SHARED + h] > sums[2u + SHARED + best])) {
+        best = h;
+      }
+    }
+    is_on[best] = true;
+    if (n == 0u) {
+      largest = sums[2u + SHARED + best];
+    }
+  }
+  total = 0.0;
+  for (var h = 0u; h < ROUTED; h++) {
+    let at = 2u + SHARED + h;
+    sums[at] = select(0.0, exp((sums[at] - largest) * rms), is_on[h]);
+    total += sums[at];
+  }
+  for (var h = 0u; h < ROUTED; h++) {
+    gates[base + SHARED + h] = routed_weight * f32(ACTIVE) * sums[2u + SHARED + h] / total;
+  }
+}
