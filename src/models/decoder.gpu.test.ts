@@ -167,7 +167,7 @@ describe('Vitrail Small on the GPU', () => {
       const options: DecoderOptions = { contextLength: 128, kvCache: 'f32' };
       if (splitFrom !== undefined) options.splitFrom = splitFrom;
       const { decoder, dispose } = await file.decoder(gpu, options);
-      const count = 20;
+      const count = 12;
       for (const { tokens, ids } of reference.slice(1) as Continuation[]) {
         const passes = passesOf(decoder, tokens);
         const actual = await greedyTokens(gpu, decoder, tokens, passes, count);
