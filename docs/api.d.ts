@@ -129,6 +129,11 @@ export interface LanguageModel extends AsyncDisposable {
     logits(tokens: readonly number[], options?: {
         first?: number;
     }): Promise<Float32Array>;
+    /**
+     * For each token of the context so far, how many layers attended to it in the last step. All do without `attention.tokenSelect`; with it,
+     * those that were selected. May be asked while a generation runs.
+     */
+    attended(): Promise<Uint32Array>;
     /** Ends what the model is doing, as an abort does, and frees its GPU memory. */
     dispose(): Promise<void>;
 }

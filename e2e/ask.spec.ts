@@ -57,6 +57,8 @@ test('fails with the message and the fix on stderr', async ({ site }) => {
 });
 
 test('ends at Ctrl-C', async () => {
-  const run = await ask(['--max-tokens', '450', 'It was a dark evening, and'], 20);
+  // Greedy, so that the answer is long each time.
+  const story = 'Tell me a long bedtime story about a fox and a bear.';
+  const run = await ask(['--temperature', '0', '--max-tokens', '450', story], 20);
   expect(run.code).toBe(130);
 });

@@ -20,7 +20,12 @@ import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
 import { type LayerBases, RaggedCache } from './ragged-cache.ts';
-import { capacityOf, TokenSelect, type TokenSelectConfig } from './token-select.ts';
+import {
+  capacityOf,
+  selectionHeader,
+  TokenSelect,
+  type TokenSelectConfig,
+} from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
 export interface AttentionConfig {
@@ -168,6 +173,35 @@ export class Attention {
     };
     write(this.#rope.full, full);
     if (this.#rope.sliding !== this.#rope.full) write(this.#rope.sliding, sliding);
+  }
+
+  /** How many layers attended to each of so many tokens in the last step. */
+  async attended(tokens: number): Promise<Uint32Array<ArrayBuffer>> {
+    const counts = new Uint32Array(tokens);
+    const add = (first: number, end = tokens): void => {
+      for (let token = Math.max(0, first); token < end; token += 1)
+        counts[token] = (counts[token] ?? 0) + 1;
+    };
+    const { numHiddenLayers, slidingWindow, tokenSelect } = this.#config;
+    const isSelected = tokenSelect !== null && tokens > capacityOf(tokenSelect);
+    for (let layer = 0; layer < numHiddenLayers; layer += 1) {
+      if (this.#kindOf(layer) === 'sliding') add(tokens - (slidingWindow ?? tokens));
+      else if (!isSelected) add(0);
+    }
+    if (!isSelected || !this.#tokenSelect) return counts;
+    const { selections } = this.#tokenSelect;
+    const words = await this.#gpu.readBuffers(selections);
+    const { initial, selected, local } = tokenSelect;
+    let at = 0;
+    for (const { size } of selections) {
+      add(0, initial);
+      add(tokens - local);
+      for (const token of words.subarray(at + selectionHeader, at + selectionHeader + selected))
+        add(token, Math.min(tokens, token + 1));
+      // Buffers are rounded up.
+      at += size / 4;
+    }
+    return counts;
   }
 
   /** What the projection of a layer writes to. Keys that are selected from are cached before rotation. */

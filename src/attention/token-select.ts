@@ -78,6 +78,8 @@ function invalidOption(message: string, fix: string): VitrailError {
   return new VitrailError('invalid-argument', message, { where: 'attention/token-select', fix });
 }
 
+/** Words of `struct Selection` before its tokens. */
+export const selectionHeader = 4;
 /** Kernels read whole units of eight components that turn with each other. */
 const unitRows = 8;
 
@@ -138,6 +140,11 @@ export class TokenSelect {
     return { state: this.#working, k_cache: keys, v_cache: values };
   }
 
+  /** What each layer that has selected keeps of it: `struct Selection`. */
+  get selections(): readonly GPUBuffer[] {
+    return [...this.#layers.values()].map(({ selection }) => selection);
+  }
+
   /** Chooses tokens by the queries of a pass and fills the working set with them; turns the queries to their positions in it. */
   dispatches(
     layer: number,
@@ -155,7 +162,7 @@ export class TokenSelect {
     const bytes = kvHeads * capacityOf(this.config) * headDim * (kv === 'f16' ? 2 : 4);
     const made = {
       last_query: this.#buffers.storage(`last query ${layer}`, heads * headDim * 4),
-      selection: this.#buffers.storage(`selection ${layer}`, (4 + selected) * 4),
+      selection: this.#buffers.storage(`selection ${layer}`, (selectionHeader + selected) * 4),
       keys: this.#buffers.storage(`working keys ${layer}`, bytes),
       values: this.#buffers.storage(`working values ${layer}`, bytes),
     };

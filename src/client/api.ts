@@ -160,6 +160,11 @@ export interface LanguageModel extends AsyncDisposable {
   embed(texts: readonly string[], options?: { signal?: AbortSignal }): Promise<Float32Array[]>;
   /** [tokens × vocabSize] next-token logits, for evaluation; those of the tokens from place `first` on alone, where it is given. */
   logits(tokens: readonly number[], options?: { first?: number }): Promise<Float32Array>;
+  /**
+   * For each token of the context so far, how many layers attended to it in the last step. All do without `attention.tokenSelect`; with it,
+   * those that were selected. May be asked while a generation runs.
+   */
+  attended(): Promise<Uint32Array>;
   /** Ends what the model is doing, as an abort does, and frees its GPU memory. */
   dispose(): Promise<void>;
 }

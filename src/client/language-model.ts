@@ -60,6 +60,10 @@ export class WorkerLanguageModel implements LanguageModel {
     );
   }
 
+  attended(): Promise<Uint32Array> {
+    return this.#connection.call((service) => service.attended(this.#id));
+  }
+
   logits(tokens: readonly number[], { first = 0 }: { first?: number } = {}): Promise<Float32Array> {
     return this.#connection.call((service) => service.logits(this.#id, [...tokens], first));
   }

@@ -293,6 +293,25 @@ export class Gpu {
     return copy;
   }
 
+  /** The contents of buffers, one behind the other. */
+  async readBuffers(buffers: readonly GPUBuffer[]): Promise<Uint32Array<ArrayBuffer>> {
+    const bytes = buffers.reduce((sum, { size }) => sum + size, 0);
+    const { MAP_READ, COPY_DST } = GPUBufferUsage;
+    const staging = this.createBuffer('readback', bytes, MAP_READ | COPY_DST);
+    try {
+      this.submit([], 0, (encoder) => {
+        let at = 0;
+        for (const buffer of buffers) {
+          encoder.copyBufferToBuffer(buffer, 0, staging, at, buffer.size);
+          at += buffer.size;
+        }
+      });
+      return new Uint32Array(await this.readStaging(staging, bytes));
+    } finally {
+      this.destroyBuffer(staging);
+    }
+  }
+
   stats(): RuntimeStats {
     return {
       gpuBytes: this.#gpuBytes,

@@ -26,6 +26,8 @@ export class ReferenceDecoder {
   /** By layer and position: keys before rotation, and values, [kvHeads · headDim]. */
   readonly #cache: { keys: Float64Array[]; values: Float64Array[] }[];
 
+  /** By layer: tokens that the last token attended to. */
+  readonly #attended: number[][] = [];
   readonly #selections: ReferenceSelection[] | null;
 
   constructor(config: TransformerConfig, names: DecoderWeightNames, weight: WeightLookup) {
@@ -59,6 +61,15 @@ export class ReferenceDecoder {
     return rows.map((x) => multiply(this.#weight(lmHead ?? embedding), this.#norm(x, finalNorm)));
   }
 
+  /** How many layers attended to each token in the last pass. */
+  attended(): number[] {
+    const counts: number[] = [];
+    for (const tokens of this.#attended) {
+      for (const token of tokens) counts[token] = (counts[token] ?? 0) + 1;
+    }
+    return Array.from(counts, (count) => count ?? 0);
+  }
+
   #attention(
     layer: LayerWeightNames,
     index: number,
@@ -83,6 +94,7 @@ export class ReferenceDecoder {
     const keys = slots.map((token, slot) => turn(cache.keys[token] as Float64Array, slot));
     const values = slots.map((token) => cache.values[token] as Float64Array);
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
+    this.#attended[index] = window > 0 ? slots.slice(-window) : slots;
     return inputs.map((input, row) => {
       const slot = slots.length - rows.length + row;
       const first = window > 0 ? Math.max(0, slot + 1 - window) : 0;

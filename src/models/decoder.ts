@@ -206,6 +206,17 @@ export class Decoder {
     return Float32Array.from(rows.flatMap((row) => [...row]));
   }
 
+  /** How many layers attended to each token of the context in the last step. */
+  async attended(): Promise<Uint32Array<ArrayBuffer>> {
+    const [position = 0, rows = 0, , continues = 0] = await this.#gpu.readBuffers([
+      this.#buffers.state,
+    ]);
+    // Behind a sampled token the position is the next one's already.
+    return this.#attention.attended(
+      Math.min(this.contextLength, position + (continues ? 0 : rows)),
+    );
+  }
+
   dispose(): void {
     this.#owned.dispose();
   }

@@ -117,6 +117,7 @@ export interface RuntimeService extends AvatarService {
   ): Promise<GenerationResult>;
   embed(model: number, texts: string[], channel: MessagePort): Promise<Float32Array[]>;
   logits(model: number, tokens: number[], first: number): Promise<Float32Array>;
+  attended(model: number): Promise<Uint32Array>;
   /** The tokenizer definition of a file, as UTF-8 JSON. */
   loadTokenizer(source: WireSource, channel: MessagePort): Promise<Uint8Array>;
   /** A call of the extension whose script is at `url`; the script is loaded by the first one. */
@@ -156,6 +157,7 @@ export interface ServedModel {
   ): Promise<GenerationResult>;
   embed(texts: string[], options: { signal?: AbortSignal }): Promise<Float32Array[]>;
   logits(tokens: number[], first: number): Promise<Float32Array>;
+  attended(): Promise<Uint32Array>;
   dispose(): void | Promise<void>;
 }
 

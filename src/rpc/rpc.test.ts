@@ -64,6 +64,7 @@ function modelWith(chat: ServedModel['chat']): ServedModel {
       return [both.subarray(0, 2), both.subarray(2)];
     },
     logits: async (tokens) => Float32Array.from(tokens),
+    attended: async () => Uint32Array.of(1),
     dispose: () => {},
   };
 }

@@ -108,6 +108,7 @@ function createService(parts: ServiceParts): RuntimeService {
       const logits = await opened(id).model.logits(tokens, first);
       return transfer(logits, [logits.buffer]);
     },
+    attended: (id) => opened(id).model.attended(),
     loadTokenizer: (source, channel) =>
       serveCallChannel(channel, async ({ signal }) => {
         const json = encodeJson(await parts.loadTokenizerDefinition(source, signal));

@@ -173,6 +173,11 @@ export class EngineModel {
     return generator.overwriting((d) => d.logits(tokens, first));
   }
 
+  /** How many layers attended to each token of the context in the last step; may be asked while a generation runs. */
+  async attended(): Promise<Uint32Array<ArrayBuffer>> {
+    return (await this.#use()).decoder.attended();
+  }
+
   /** Loads the weights again onto a new device. */
   async restore(gpu: Gpu): Promise<void> {
     if (!this.#loaded) return;
