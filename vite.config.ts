@@ -67,9 +67,14 @@ function site(location: ModelLocation): UserConfig {
       emptyOutDir: true,
       target: 'es2022',
       rolldownOptions: {
-        input: ['index.html', 'avatar.html', 'camera.html', 'long.html', 'bench.html', 'react/index.html'].map(
-          (page) => resolve(root, 'demo', page),
-        ),
+        input: [
+          'index.html',
+          'avatar.html',
+          'camera.html',
+          'long.html',
+          'bench.html',
+          'react/index.html',
+        ].map((page) => resolve(root, 'demo', page)),
       },
     },
   };
