@@ -60,10 +60,12 @@ async function answer(model: LanguageModel, prompt: string, signal: AbortSignal)
 /** Shows the answer as it comes, and now and then what the model looks at. */
 async function follow(model: LanguageModel, generation: Generation): Promise<void> {
   let colouredAt = 0;
-  const began = performance.now();
+  let began = 0;
   let tokens = 0;
   for await (const event of generation) {
-    tokens += event.tokens.length;
+    // Reading is over when the first text comes.
+    if (began === 0) began = performance.now();
+    else tokens += event.tokens.length;
     byId('answer').textContent += event.text;
     if (performance.now() - colouredAt < pollMs) continue;
     colouredAt = performance.now();
