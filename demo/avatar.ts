@@ -1,8 +1,9 @@
-import { type Avatar, type AvatarView, createRuntime, type Runtime, VitrailError } from 'vitrail';
+import { type Avatar, type AvatarView, createRuntime, type Runtime } from 'vitrail';
 import { setUpFace } from './avatar-face.ts';
 import { AvatarTalk } from './avatar-talk.ts';
 import { byId } from './dom.ts';
 import { setUpDrop } from './file-drop.ts';
+import { showNotice } from './notice.ts';
 import { roseWindow } from './rose-window.ts';
 
 const stage = byId('stage');
@@ -13,7 +14,7 @@ const openRuntime = (): Promise<Runtime> => {
   runtime ??= createRuntime();
   return runtime;
 };
-const talk = new AvatarTalk(openRuntime, showError);
+const talk = new AvatarTalk(openRuntime, showNotice);
 let shown: { avatar: Avatar; view: AvatarView; name: string } | undefined;
 let loading: AbortController | undefined;
 
@@ -22,7 +23,7 @@ async function open(source: Blob | string | undefined, name: string): Promise<vo
   loading?.abort();
   const mine = new AbortController();
   loading = mine;
-  showError(null);
+  showNotice(null);
   showNote(`Opening ${name} …`);
   try {
     const avatar = await (await openRuntime()).loadAvatar(source, {
@@ -33,7 +34,7 @@ async function open(source: Blob | string | undefined, name: string): Promise<vo
     if (mine.signal.aborted) return await avatar.dispose();
     await show(avatar, name);
   } catch (thrown) {
-    if (!mine.signal.aborted) showError(thrown);
+    if (!mine.signal.aborted) showNotice(thrown);
   } finally {
     if (loading === mine) byId('note').hidden = true;
   }
@@ -47,7 +48,7 @@ async function show(avatar: Avatar, name: string): Promise<void> {
   byId('slot').replaceChildren(canvas);
   const view = avatar.attach(canvas);
   shown = { avatar, view, name };
-  view.on('error', showError);
+  view.on('error', showNotice);
   view.on('stats', ({ framesPerSecond, splats, method }) => {
     const rate = framesPerSecond < 1 ? 'still' : `${Math.round(framesPerSecond)} fps`;
     byId('stats').textContent = `${rate} · ${splats.toLocaleString('en')} splats · ${method}`;
@@ -63,7 +64,7 @@ async function show(avatar: Avatar, name: string): Promise<void> {
     .filter(Boolean)
     .join(' · ');
   talk.follow(avatar);
-  await setUpFace(avatar, { idle: !calm }, showError);
+  await setUpFace(avatar, { idle: !calm }, showNotice);
   await before?.avatar.dispose();
 }
 
@@ -73,14 +74,6 @@ function showNote(text: string, share?: number): void {
   const bar = byId<HTMLProgressElement>('note-bar');
   if (share === undefined) bar.removeAttribute('value');
   else bar.value = share;
-}
-
-function showError(thrown: unknown): void {
-  byId('error').hidden = thrown === null;
-  if (thrown === null) return;
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  byId('error-message').textContent = error.message;
-  byId('error-fix').textContent = error instanceof VitrailError ? error.fix : '';
 }
 
 /** A picture of what the stage shows, at twice the size of a large screen. */
@@ -134,6 +127,6 @@ setUpBackground();
 byId('person').addEventListener('click', () => void open(undefined, 'A person'));
 byId('rose').addEventListener('click', () => void open(roseWindow(), 'Rose window'));
 byId('home').addEventListener('click', () => shown?.view.setCamera(null));
-byId('picture').addEventListener('click', () => savePicture().catch(showError));
+byId('picture').addEventListener('click', () => savePicture().catch(showNotice));
 const source = new URLSearchParams(location.search).get('src');
 void (source ? open(source, source.split('/').at(-1) ?? source) : open(undefined, 'A person'));

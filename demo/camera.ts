@@ -6,10 +6,10 @@ import {
   type LiveDetection,
   openCamera,
   type Runtime,
-  VitrailError,
 } from 'vitrail';
 import { announce, byId, make } from './dom.ts';
 import { setUpDrop } from './file-drop.ts';
+import { showNotice } from './notice.ts';
 import { sampleRoad } from './sample-road.ts';
 
 type Shown = HTMLVideoElement | HTMLImageElement;
@@ -26,7 +26,7 @@ async function open(openSource: () => Promise<{ shown: Shown; close: () => void 
   stop();
   const mine = turn;
   byId('welcome').hidden = true;
-  showError(null);
+  showNotice(null);
   showStatus('Starting …');
   try {
     const { shown, close } = await openSource();
@@ -136,15 +136,7 @@ function showStatus(text: string): void {
 
 function fail(thrown: unknown): void {
   stop();
-  showError(thrown);
-}
-
-function showError(thrown: unknown): void {
-  byId('error').hidden = thrown === null;
-  if (thrown === null) return;
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  byId('error-message').textContent = error.message;
-  byId('error-fix').textContent = error instanceof VitrailError ? error.fix : '';
+  showNotice(thrown);
 }
 
 function savePicture(): void {

@@ -10,6 +10,7 @@ import { byId } from './dom.ts';
 import { setUpDrop } from './file-drop.ts';
 import { formatBytes, formatRate } from './format.ts';
 import { Heat } from './heat.ts';
+import { showNotice } from './notice.ts';
 import { sampleText } from './sample-text.ts';
 
 type Mode = 'select' | 'dense' | 'narrow';
@@ -153,7 +154,7 @@ function showSize(): void {
 function showRunning(isRunning: boolean): void {
   byId<HTMLButtonElement>('ask').disabled = isRunning;
   byId<HTMLButtonElement>('stop').disabled = !isRunning;
-  if (isRunning) byId('error').hidden = true;
+  if (isRunning) showNotice(null);
 }
 
 function showStatus(status: string): void {
@@ -161,11 +162,8 @@ function showStatus(status: string): void {
 }
 
 function showError(thrown: unknown): void {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   showStatus('');
-  byId('error').hidden = false;
-  byId('error-message').textContent = error.message;
-  byId('error-fix').textContent = error instanceof VitrailError ? error.fix : '';
+  showNotice(thrown);
 }
 
 async function openFile(file: File | undefined): Promise<void> {

@@ -37,6 +37,12 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
+// How four components of a head's output are stored.
+alias Output = vec4<f32>;
+
+fn pack_output(value: vec4<f32>) -> Output {
+  return value;
+}
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
 
@@ -119,12 +125,6 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
-
-alias Output = vec4<f32>;
-
-fn pack_output(value: vec4<f32>) -> Output {
-  return value;
-}
 
 fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;

@@ -72,6 +72,34 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
+
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
+  let g = four_bits(words, bias);
+  return Group(
+    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
+    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
+    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
+    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
+  );
+}
 // Scale and minimum of group `i` (0..7) of a super-block, out of the 16 bytes of factors (two halves) and 12 bytes of 6-bit
 // numbers: the first four scales and minimums in the low bits of bytes 0..3 and 4..7, the others split over all three words.
 fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
@@ -82,13 +110,6 @@ fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
   let early = vec2<u32>(a & 63u, b & 63u);
   let late = vec2<u32>((c & 15u) | ((a >> 2u) & 48u), ((c >> 4u) & 15u) | ((b >> 2u) & 48u));
   return unpack2x16float(packed.x) * vec2<f32>(select(late, early, i < 4u));
-}
-// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
-alias Group = array<vec4<f32>, 8>;
-
-fn dot_group(a: Group, b: Group) -> f32 {
-  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
-    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
 // A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
 // sum of x, which is the same for all rows.
@@ -137,16 +158,7 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 0.0) + 16.0 * bits_at(raw.fifth, 0u),
-    high_nibbles_less(raw.numbers.x, 0.0) + 16.0 * bits_at(raw.fifth, 4u),
-    low_nibbles_less(raw.numbers.y, 0.0) + 16.0 * bits_at(raw.fifth, 8u),
-    high_nibbles_less(raw.numbers.y, 0.0) + 16.0 * bits_at(raw.fifth, 12u),
-    low_nibbles_less(raw.numbers.z, 0.0) + 16.0 * bits_at(raw.fifth, 16u),
-    high_nibbles_less(raw.numbers.z, 0.0) + 16.0 * bits_at(raw.fifth, 20u),
-    low_nibbles_less(raw.numbers.w, 0.0) + 16.0 * bits_at(raw.fifth, 24u),
-    high_nibbles_less(raw.numbers.w, 0.0) + 16.0 * bits_at(raw.fifth, 28u),
-  );
+  return five_bits(raw.numbers, raw.fifth, 0.0);
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
 // part: the matrix begins with token `first_token`, and rows of tokens that are not in it are left as they are.

@@ -49,15 +49,15 @@ fn unprojected(kv_head: u32, coefficients: vec4<f32>, j: u32, quad: u32) -> vec4
   return coefficients.x * basis_quad(kv_head, j * 4u, quad) + coefficients.y * basis_quad(kv_head, j * 4u + 1u, quad)
     + coefficients.z * basis_quad(kv_head, j * 4u + 2u, quad) + coefficients.w * basis_quad(kv_head, j * 4u + 3u, quad);
 }
-// out = gate · (mean + Σ_j attended_j · basis vector j): what attention made of coefficients of values (see kv-project) becomes the output
-// of a head again. Weights of a softmax sum to one, so the mean that the values lost is added once. An invocation makes four
-// components of one head. gated: times the head's gate.
-
+// How four components of a head's output are stored.
 alias Output = vec4<f32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
 }
+// out = gate · (mean + Σ_j attended_j · basis vector j): what attention made of coefficients of values (see kv-project) becomes the output
+// of a head again. Weights of a softmax sum to one, so the mean that the values lost is added once. An invocation makes four
+// components of one head. gated: times the head's gate.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -91,6 +91,27 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
+
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
+  let g = four_bits(words, bias);
+  return Group(
+    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
+    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
+    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
+    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
+  );
+}
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
@@ -118,12 +139,7 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 8.0), high_nibbles_less(raw.numbers.x, 8.0),
-    low_nibbles_less(raw.numbers.y, 8.0), high_nibbles_less(raw.numbers.y, 8.0),
-    low_nibbles_less(raw.numbers.z, 8.0), high_nibbles_less(raw.numbers.z, 8.0),
-    low_nibbles_less(raw.numbers.w, 8.0), high_nibbles_less(raw.numbers.w, 8.0),
-  );
+  return four_bits(raw.numbers, 8.0);
 }
 // Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
 

@@ -172,6 +172,27 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
+
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
+  let g = four_bits(words, bias);
+  return Group(
+    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
+    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
+    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
+    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
+  );
+}
 // A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
 // sum of x, which is the same for all rows.
 
@@ -211,12 +232,7 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 0.0), high_nibbles_less(raw.numbers.x, 0.0),
-    low_nibbles_less(raw.numbers.y, 0.0), high_nibbles_less(raw.numbers.y, 0.0),
-    low_nibbles_less(raw.numbers.z, 0.0), high_nibbles_less(raw.numbers.z, 0.0),
-    low_nibbles_less(raw.numbers.w, 0.0), high_nibbles_less(raw.numbers.w, 0.0),
-  );
+  return four_bits(raw.numbers, 0.0);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {

@@ -12,20 +12,7 @@
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
 //#import lib/stored-{kv}
-
-//#if half_output
-alias Output = vec2<u32>;
-
-fn pack_output(value: vec4<f32>) -> Output {
-  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
-}
-//#else
-alias Output = vec4<f32>;
-
-fn pack_output(value: vec4<f32>) -> Output {
-  return value;
-}
-//#endif
+//#import lib/head-output
 
 fn gate_of(row: u32, head: u32) -> f32 {
 //#if gated

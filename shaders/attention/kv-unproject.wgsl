@@ -3,20 +3,7 @@
 // components of one head. gated: times the head's gate.
 //#import lib/state
 //#import lib/basis
-
-//#if half_output
-alias Output = vec2<u32>;
-
-fn pack_output(value: vec4<f32>) -> Output {
-  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
-}
-//#else
-alias Output = vec4<f32>;
-
-fn pack_output(value: vec4<f32>) -> Output {
-  return value;
-}
-//#endif
+//#import lib/head-output
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

@@ -1,5 +1,5 @@
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
-//#import lib/unpack-nibbles
+//#import lib/nibble-group
 //#import lib/scaled-group
 
 struct RawGroup {
@@ -16,10 +16,5 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 8.0), high_nibbles_less(raw.numbers.x, 8.0),
-    low_nibbles_less(raw.numbers.y, 8.0), high_nibbles_less(raw.numbers.y, 8.0),
-    low_nibbles_less(raw.numbers.z, 8.0), high_nibbles_less(raw.numbers.z, 8.0),
-    low_nibbles_less(raw.numbers.w, 8.0), high_nibbles_less(raw.numbers.w, 8.0),
-  );
+  return four_bits(raw.numbers, 8.0);
 }

@@ -1,5 +1,5 @@
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
-//#import lib/unpack-nibbles
+//#import lib/nibble-group
 //#import lib/affine-group
 
 struct RawGroup {
@@ -17,10 +17,5 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 0.0), high_nibbles_less(raw.numbers.x, 0.0),
-    low_nibbles_less(raw.numbers.y, 0.0), high_nibbles_less(raw.numbers.y, 0.0),
-    low_nibbles_less(raw.numbers.z, 0.0), high_nibbles_less(raw.numbers.z, 0.0),
-    low_nibbles_less(raw.numbers.w, 0.0), high_nibbles_less(raw.numbers.w, 0.0),
-  );
+  return four_bits(raw.numbers, 0.0);
 }

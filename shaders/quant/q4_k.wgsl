@@ -1,5 +1,5 @@
 // weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, then 16 bytes of factors and 6-bit scales a super-block.
-//#import lib/unpack-nibbles
+//#import lib/nibble-group
 //#import lib/six-bit-scales
 //#import lib/affine-group
 
@@ -20,10 +20,5 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 0.0), high_nibbles_less(raw.numbers.x, 0.0),
-    low_nibbles_less(raw.numbers.y, 0.0), high_nibbles_less(raw.numbers.y, 0.0),
-    low_nibbles_less(raw.numbers.z, 0.0), high_nibbles_less(raw.numbers.z, 0.0),
-    low_nibbles_less(raw.numbers.w, 0.0), high_nibbles_less(raw.numbers.w, 0.0),
-  );
+  return four_bits(raw.numbers, 0.0);
 }

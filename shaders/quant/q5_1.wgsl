@@ -1,5 +1,5 @@
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, scale and minimum (half) a group.
-//#import lib/unpack-nibbles
+//#import lib/nibble-group
 //#import lib/affine-group
 
 struct RawGroup {
@@ -22,14 +22,5 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_nibbles_less(raw.numbers.x, 0.0) + 16.0 * bits_at(raw.fifth, 0u),
-    high_nibbles_less(raw.numbers.x, 0.0) + 16.0 * bits_at(raw.fifth, 4u),
-    low_nibbles_less(raw.numbers.y, 0.0) + 16.0 * bits_at(raw.fifth, 8u),
-    high_nibbles_less(raw.numbers.y, 0.0) + 16.0 * bits_at(raw.fifth, 12u),
-    low_nibbles_less(raw.numbers.z, 0.0) + 16.0 * bits_at(raw.fifth, 16u),
-    high_nibbles_less(raw.numbers.z, 0.0) + 16.0 * bits_at(raw.fifth, 20u),
-    low_nibbles_less(raw.numbers.w, 0.0) + 16.0 * bits_at(raw.fifth, 24u),
-    high_nibbles_less(raw.numbers.w, 0.0) + 16.0 * bits_at(raw.fifth, 28u),
-  );
+  return five_bits(raw.numbers, raw.fifth, 0.0);
 }

@@ -16,16 +16,12 @@ import { headRows } from '../kernels/head-rows.ts';
 import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
+import { capacityOf } from '../kernels/selection-scores.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
 import { type LayerBases, RaggedCache } from './ragged-cache.ts';
-import {
-  capacityOf,
-  selectionHeader,
-  TokenSelect,
-  type TokenSelectConfig,
-} from './token-select.ts';
+import { selectionHeader, TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
 export interface AttentionConfig {
@@ -178,9 +174,11 @@ export class Attention {
   /** How many layers attended to each of so many tokens in the last step. */
   async attended(tokens: number): Promise<Uint32Array<ArrayBuffer>> {
     const counts = new Uint32Array(tokens);
+    const count = (token: number): void => {
+      counts[token] = (counts[token] ?? 0) + 1;
+    };
     const add = (first: number, end = tokens): void => {
-      for (let token = Math.max(0, first); token < end; token += 1)
-        counts[token] = (counts[token] ?? 0) + 1;
+      for (let token = Math.max(0, first); token < end; token += 1) count(token);
     };
     const { numHiddenLayers, slidingWindow, tokenSelect } = this.#config;
     const isSelected = tokenSelect !== null && tokens > capacityOf(tokenSelect);
@@ -196,8 +194,8 @@ export class Attention {
     for (const { size } of selections) {
       add(0, initial);
       add(tokens - local);
-      for (const token of words.subarray(at + selectionHeader, at + selectionHeader + selected))
-        add(token, Math.min(tokens, token + 1));
+      const first = at + selectionHeader;
+      words.subarray(first, first + selected).forEach(count);
       // Buffers are rounded up.
       at += size / 4;
     }

@@ -1,10 +1,11 @@
 import { workingTokens } from '../kernels/gather-tokens.ref.ts';
 import { keyScores } from '../kernels/selection-scores.ref.ts';
+import { capacityOf } from '../kernels/selection-scores.ts';
 import { topVotes } from '../kernels/selection-top.ref.ts';
 import { softVotes } from '../kernels/selection-votes.ref.ts';
 import { cosine } from '../testing/selection.ts';
 import type { AttentionConfig } from './attention.ts';
-import { capacityOf, type TokenSelectConfig } from './token-select.ts';
+import type { TokenSelectConfig } from './token-select.ts';
 
 type Heads = Pick<AttentionConfig, 'numAttentionHeads' | 'numKeyValueHeads' | 'headDim'>;
 

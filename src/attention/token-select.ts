@@ -4,12 +4,14 @@ import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { gatherTokens } from '../kernels/gather-tokens.ts';
 import {
+  capacityOf,
   type SelectionUse,
   selectionScores,
   selectionStrips,
 } from '../kernels/selection-scores.ts';
 import { selectionTop } from '../kernels/selection-top.ts';
 import { selectionVotes } from '../kernels/selection-votes.ts';
+import { turnsWholeUnits } from '../kernels/turn-quads.ts';
 import type { TokenSelectOption } from '../types.ts';
 
 /**
@@ -29,11 +31,6 @@ export interface TokenSelectConfig {
 
 /** The paper's sizes. */
 const paper: TokenSelectConfig = { initial: 128, selected: 2048, local: 512, similarity: 0.9 };
-
-/** Tokens that are attended to at most. */
-export function capacityOf({ initial, selected, local }: TokenSelectConfig): number {
-  return initial + selected + local;
-}
 
 /** What a page asks for, for a model trained with contexts of `trainedLength`; null where it does not. Throws `invalid-argument`. */
 export function chooseTokenSelect(
@@ -80,8 +77,6 @@ function invalidOption(message: string, fix: string): VitrailError {
 
 /** Words of `struct Selection` before its tokens. */
 export const selectionHeader = 4;
-/** Kernels read whole units of eight components that turn with each other. */
-const unitRows = 8;
 
 /** A working set: what attention reads in place of the caches. */
 export interface WorkingSet {
@@ -113,7 +108,7 @@ export class TokenSelect {
 
   /** Throws `model-unsupported` where rotated pairs do not lie in whole units. */
   constructor(gpu: Gpu, config: TokenSelectConfig, shape: SelectionShape, buffers: BufferSet) {
-    if (shape.headDim % unitRows !== 0 || shape.ropeDimensions % unitRows !== 0) {
+    if (!turnsWholeUnits(shape)) {
       throw new VitrailError(
         'model-unsupported',
         `TokenSelect does not run on heads of ${shape.headDim} of which ${shape.ropeDimensions} components are rotated.`,

@@ -3,15 +3,16 @@ import { Random } from '../testing/random.ts';
 import { selectionRope, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import { rotateHead } from './rope.ref.ts';
-import type { SelectionUse } from './selection-scores.ts';
+import { capacityOf, type SelectionUse } from './selection-scores.ts';
 
 /** Tokens of the working set, by slot: first, selected and last ones of a context of `tokens`; all of one that fits. */
 export function workingTokens(
-  { initial, selected, local }: Pick<SelectionUse, 'initial' | 'selected' | 'local'>,
+  sizes: Pick<SelectionUse, 'initial' | 'selected' | 'local'>,
   chosen: readonly number[],
   tokens: number,
 ): number[] {
-  if (tokens <= initial + selected + local) return Array.from({ length: tokens }, (_, i) => i);
+  const { initial, local } = sizes;
+  if (tokens <= capacityOf(sizes)) return Array.from({ length: tokens }, (_, i) => i);
   const first = Array.from({ length: initial }, (_, i) => i);
   const last = Array.from({ length: local }, (_, i) => tokens - local + i);
   return [...first, ...chosen, ...last];
@@ -36,7 +37,7 @@ function toCase(
   const { inverseFrequencies, table } = selectionRope(use);
   const turn = (head: Float64Array, at: number) => rotateHead(use, inverseFrequencies, head, at);
   const chosen = Array.from({ length: use.selected }, (_, i) => use.initial + 3 * i + 1);
-  const capacity = use.initial + use.selected + use.local;
+  const capacity = capacityOf(use);
   const slots = workingTokens(use, chosen, position + rows);
   const outputs = () => {
     const keys = new Float64Array(kvHeads * capacity * headDim).fill(Number.NaN);

@@ -1,10 +1,9 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-scores.ts';
+import { capacityOf, type SelectionUse, workingSet } from './selection-scores.ts';
+import { unitRows } from './turn-quads.ts';
 
 const workgroup = 64;
-/** Components that an invocation moves. */
-const unitRows = 8;
 
 /** Fills the working set [kvHeads, initial + selected + local, headDim] and turns the queries of the pass. */
 export const gatherTokens: Kernel<SelectionUse> = defineKernel<SelectionUse>({
@@ -38,8 +37,7 @@ export const gatherTokens: Kernel<SelectionUse> = defineKernel<SelectionUse>({
         constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, ...workingSet(use) },
       }),
       workgroups: (use, rows) => {
-        const capacity = use.initial + use.selected + use.local;
-        const heads = capacity * use.kvHeads + rows * use.heads;
+        const heads = capacityOf(use) * use.kvHeads + rows * use.heads;
         return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup));
       },
     },

@@ -10,6 +10,7 @@ import {
   shapeUnsupported,
   shuffleShape,
 } from './matvec.ts';
+import { turnsWholeUnits } from './turn-quads.ts';
 
 /**
  * One use of `qkv`: x [columns] → queries [heads, headDim] and one position of the K and V caches
@@ -31,8 +32,6 @@ export interface QkvUse {
   staged?: boolean;
 }
 
-/** Rows that are made together: two quads that RoPE turns with each other. */
-const unitRows = 8;
 /** Uniforms hold at least 64 KiB: the bias lies in one, since eight storage buffers are all that every device must have. */
 const maxBiasRows = 16_384;
 
@@ -82,8 +81,7 @@ function preferredShape(use: QkvUse): LaneShape {
 
 /** Can this model's queries, keys and values be made in one dispatch? */
 export function canFuseQkv(use: QkvUse): boolean {
-  const whole = use.headDim % unitRows === 0 && use.ropeDimensions % unitRows === 0;
-  return whole && (!use.bias || rowsOf(use) <= maxBiasRows);
+  return turnsWholeUnits(use) && (!use.bias || rowsOf(use) <= maxBiasRows);
 }
 
 /** RMSNorm, projection, RoPE and the write into the KV cache for one token. */

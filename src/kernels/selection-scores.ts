@@ -25,12 +25,15 @@ export interface SelectionUse {
 /** Parts that the candidates are cut into. */
 export const selectionStrips = 64;
 
+type WorkingSetSizes = Pick<SelectionUse, 'initial' | 'selected' | 'local'>;
+
+/** Tokens that are attended to at most. */
+export function capacityOf({ initial, selected, local }: WorkingSetSizes): number {
+  return initial + selected + local;
+}
+
 /** Sizes of the working set, as all kernels of TokenSelect know them. */
-export function workingSet({
-  initial,
-  selected,
-  local,
-}: Pick<SelectionUse, 'initial' | 'selected' | 'local'>): Record<string, number> {
+export function workingSet({ initial, selected, local }: WorkingSetSizes): Record<string, number> {
   return { INITIAL: initial, SELECTED: selected, LOCAL: local };
 }
 

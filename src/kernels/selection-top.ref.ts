@@ -2,7 +2,7 @@ import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { selectionUse } from '../testing/selection.ts';
 import { packScales } from './selection-scores.ref.ts';
-import type { SelectionUse } from './selection-scores.ts';
+import { capacityOf, type SelectionUse } from './selection-scores.ts';
 
 /** Places of the `count` largest votes, ascending; of equal ones the first. */
 export function topVotes(votes: readonly number[], count: number): number[] {
@@ -68,13 +68,7 @@ function toCase(
       },
       working: {
         storage: 'u32',
-        values: Float64Array.of(
-          isDense ? position : initial + selected + local - rows,
-          rows,
-          9,
-          9,
-          9,
-        ),
+        values: Float64Array.of(isDense ? position : capacityOf(use) - rows, rows, 9, 9, 9),
       },
     }),
   };

@@ -2,6 +2,7 @@ import type { BasisNames } from '../attention/matryoshka.ts';
 import type { LayerBases } from '../attention/ragged-cache.ts';
 import { VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
+import { BufferSet } from '../gpu/buffer-set.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { GpuMatrix, Linear, LinearPart } from '../kernels/linear.ts';
 import { type QuantFormat, rowLayout } from '../quant/format.ts';
@@ -70,7 +71,7 @@ export class DecoderWeights {
   readonly #vectorNames: ReadonlySet<string>;
   readonly #normWeightOffset: number;
   readonly #placements = new Map<string, Placement[]>();
-  readonly #buffers: GPUBuffer[] = [];
+  readonly #buffers: BufferSet;
 
   constructor(
     gpu: Gpu,
@@ -82,6 +83,7 @@ export class DecoderWeights {
     maxMatrixBytes: number = gpu.maxStorageBytes,
   ) {
     this.#gpu = gpu;
+    this.#buffers = new BufferSet(gpu);
     this.#maxMatrixBytes = maxMatrixBytes;
     this.#tensors = tensors;
     this.#formatOf = formatOf;
@@ -118,7 +120,7 @@ export class DecoderWeights {
   }
 
   dispose(): void {
-    for (const buffer of this.#buffers.splice(0)) this.#gpu.destroyBuffer(buffer);
+    this.#buffers.dispose();
   }
 
   #layer(names: LayerWeightNames): LayerWeights {
@@ -279,10 +281,7 @@ export class DecoderWeights {
   }
 
   #buffer(label: string, bytes: number, alsoUsage = 0): GPUBuffer {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | alsoUsage;
-    const buffer = this.#gpu.createBuffer(label, bytes, usage);
-    this.#buffers.push(buffer);
-    return buffer;
+    return this.#buffers.create(label, bytes, GPUBufferUsage.STORAGE | alsoUsage);
   }
 
   /** Rows of a matrix: all its dimensions but the last. */

@@ -67,7 +67,7 @@ export async function runCase<Use>(
     for (const [name, output] of Object.entries(expected)) {
       const buffer = guarded.get(name);
       if (!buffer) throw new Error(`${kernel.name}: '${name}' is no binding`);
-      const found = outputProblems(await readBack(gpu, buffer), output, kernelCase);
+      const found = outputProblems((await gpu.readBuffers([buffer])).buffer, output, kernelCase);
       problems.push(...found.map((problem) => `${prepared.label} ${name}: ${problem}`));
     }
     const invalid = await gpu.device.popErrorScope();
@@ -102,18 +102,6 @@ function createGuarded(
   }
   gpu.write(buffer, 0, words);
   return buffer;
-}
-
-async function readBack(gpu: Gpu, buffer: GPUBuffer): Promise<ArrayBuffer> {
-  const staging = gpu.createBuffer(
-    'readback',
-    buffer.size,
-    GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  );
-  gpu.submit([], 0, (encoder) => encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size));
-  const contents = await gpu.readStaging(staging, buffer.size);
-  gpu.destroyBuffer(staging);
-  return contents;
 }
 
 function outputProblems<Use>(

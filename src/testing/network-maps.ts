@@ -3,13 +3,7 @@ import type { MapPlace } from '../kernels/feature-map.ts';
 
 /** The numbers of a buffer on the GPU. */
 export async function readFloats(gpu: Gpu, buffer: GPUBuffer): Promise<Float32Array> {
-  const { size } = buffer;
-  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-  const staging = gpu.createBuffer('readback', size, usage);
-  gpu.submit([], 1, (encoder) => encoder.copyBufferToBuffer(buffer, 0, staging, 0, size));
-  const bytes = await gpu.readStaging(staging, size);
-  gpu.destroyBuffer(staging);
-  return new Float32Array(bytes);
+  return new Float32Array((await gpu.readBuffers([buffer])).buffer);
 }
 
 /** A map from the numbers of an arena, channels last, padding of the last group included. */

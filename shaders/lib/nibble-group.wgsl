@@ -1,0 +1,23 @@
+// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
+//#import lib/unpack-nibbles
+//#import lib/dot-group
+
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
+  let g = four_bits(words, bias);
+  return Group(
+    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
+    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
+    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
+    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
+  );
+}
