@@ -1,6 +1,5 @@
-// Third step of TokenSelect: the SELECTED candidates with the most votes, in the order of the text; of equal ones the first. Votes are not
-// negative, so their bits are ordered as they are: a radix select finds the last vote that is in, 8 bits a turn. It also says what the pass does with the working set.
-// One workgroup.
+// Fourth step of TokenSelect: the SELECTED candidates with the most votes, in the order of the text; of equal ones the first. Votes are not
+// negative, so their bits are ordered as they are: a radix select finds the last vote that is in, 8 bits a turn. One workgroup.
 //#import lib/state
 //#import lib/selection
 //#import lib/workgroup-scan
@@ -15,37 +14,16 @@ fn bits_of(token: u32) -> u32 {
   return bitcast<u32>(votes[token]);
 }
 
-fn begin_pass(is_dense: bool, is_due: bool) {
-  selection.is_reusable = u32(!is_dense && state.rows == 1u);
-  // What the host wrote may follow anything: then the whole set is filled.
-  var first_slot = 0u;
-  if (state.continues != 0u) {
-    first_slot = select(select(INITIAL + SELECTED, INITIAL, is_due), state.position, is_dense);
-  }
-  selection.first_slot = first_slot;
-  working.position = select(CAPACITY - state.rows, state.position, is_dense);
-  working.rows = state.rows;
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) invocation: u32) {
-  let is_dense = state.position + state.rows <= CAPACITY;
-  let is_due = scales.is_due != 0u;
   if (invocation == 0u) {
-    begin_pass(is_dense, is_due);
+    // Nothing is wanted where no selection is due.
+    chosen = vec2<u32>(0u, SELECTED * selection.is_due);
   }
-  if (!is_due) {
+  if (workgroupUniformLoad(&chosen).y == 0u) {
     return;
   }
-  if (state.rows == 1u) {
-    for (var i = invocation; i < params.heads * HEAD_DIM_VEC4S; i += WORKGROUP) {
-      last_query[i] = queries[i];
-    }
-  }
-  let end = state.position + state.rows - LOCAL;
-  if (invocation == 0u) {
-    chosen = vec2<u32>(0u, SELECTED);
-  }
+  let end = state.position + state.rows - KEPT;
   for (var turn = 0u; turn < 4u; turn++) {
     let shift = 24u - 8u * turn;
     // Of bits above the digit; none in the first turn.

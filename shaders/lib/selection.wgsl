@@ -1,24 +1,19 @@
-// TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that its queries ask for, and to the
-// last LOCAL ones. They stand side by side in a working set, at positions 0 to CAPACITY - 1. A context that is no longer than that
-// is the working set.
+// TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
+// KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
+// context that is shorter is the working set.
 const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
+// Slots that are taken when the working set is filled: the tokens of steps follow until there is no room.
+const FILLED: u32 = INITIAL + SELECTED + KEPT;
 
 // What is known of a layer from one step to the next.
 struct Selection {
-  // 1 where the tokens were selected for a single token: the next one may go on with them.
+  // 1 where this pass or step selects.
+  is_due: u32,
+  // 1 where a single token's query selected last: those that are similar go on with its selection.
   is_reusable: u32,
-  // The first slot of the working set that this pass fills; those before it hold what they should.
-  first_slot: u32,
-  padding: vec2<u32>,
+  // The slot of the step's own token.
+  slot: u32,
+  padding: u32,
   // Positions of the selected tokens, ascending.
   tokens: array<u32, SELECTED>,
-}
-
-// The scores of a pass, for the kernels behind selection-scores.
-struct Scales {
-  // 1 where this pass selects anew.
-  is_due: u32,
-  padding: u32,
-  // Of each head and strip of the candidates: the largest score, and the sum of exponentials relative to it.
-  strips: array<vec2<f32>>,
 }

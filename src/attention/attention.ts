@@ -21,7 +21,7 @@ import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
 import { type LayerBases, RaggedCache } from './ragged-cache.ts';
-import { selectionHeader, TokenSelect, type TokenSelectConfig } from './token-select.ts';
+import { TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
 export interface AttentionConfig {
@@ -63,11 +63,12 @@ export interface ProjectionTarget {
     staged?: boolean;
   };
   buffers: Record<'queries' | 'k_cache' | 'v_cache', GPUBuffer | BufferRange> &
-    Record<'rope', GPUBuffer>;
+    Record<'state' | 'rope', GPUBuffer>;
 }
 
 /** Where attention of a layer goes, and how. */
 interface Wanted {
+  tokens: 'one' | 'many';
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
@@ -171,7 +172,7 @@ export class Attention {
     if (this.#rope.sliding !== this.#rope.full) write(this.#rope.sliding, sliding);
   }
 
-  /** How many layers attended to each of so many tokens in the last step. */
+  /** How many layers attend to each of so many tokens when the next one is computed. */
   async attended(tokens: number): Promise<Uint32Array<ArrayBuffer>> {
     const counts = new Uint32Array(tokens);
     const count = (token: number): void => {
@@ -181,32 +182,21 @@ export class Attention {
       for (let token = Math.max(0, first); token < end; token += 1) count(token);
     };
     const { numHiddenLayers, slidingWindow, tokenSelect } = this.#config;
-    const isSelected = tokenSelect !== null && tokens > capacityOf(tokenSelect);
+    const isSelected = tokenSelect !== null && tokens >= capacityOf(tokenSelect);
     for (let layer = 0; layer < numHiddenLayers; layer += 1) {
       if (this.#kindOf(layer) === 'sliding') add(tokens - (slidingWindow ?? tokens));
       else if (!isSelected) add(0);
     }
-    if (!isSelected || !this.#tokenSelect) return counts;
-    const { selections } = this.#tokenSelect;
-    const words = await this.#gpu.readBuffers(selections);
-    const { initial, selected, local } = tokenSelect;
-    let at = 0;
-    for (const { size } of selections) {
-      add(0, initial);
-      add(tokens - local);
-      const first = at + selectionHeader;
-      words.subarray(first, first + selected).forEach(count);
-      // Buffers are rounded up.
-      at += size / 4;
-    }
+    const selected = isSelected ? await this.#tokenSelect?.attended(tokens) : [];
+    for (const token of selected?.flat() ?? []) count(token);
     return counts;
   }
 
-  /** What the projection of a layer writes to. Keys that are selected from are cached before rotation. */
-  target(layer: number): ProjectionTarget {
+  /** What the projection of a layer writes to, for one token or for many. Keys that are selected from are cached before rotation. */
+  target(layer: number, tokens: 'one' | 'many'): ProjectionTarget {
     const kind = this.#kindOf(layer);
     const shape = this.#rotatedShape(kind);
-    const buffers = { queries: this.#queries, rope: this.#rope[kind] };
+    const buffers = { state: this.#state, queries: this.#queries, rope: this.#rope[kind] };
     if (this.#ragged) {
       const { passRows: contextLength } = this.#settings;
       return {
@@ -214,8 +204,15 @@ export class Attention {
         buffers: { ...buffers, ...this.#ragged.target },
       };
     }
+    const select = this.#selectionOf(layer);
+    if (select && tokens === 'one') {
+      return {
+        shape: { ...shape, contextLength: capacityOf(select.config) },
+        buffers: { ...buffers, ...select.ofStep(layer) },
+      };
+    }
     return {
-      shape: this.#selects(layer) ? { ...shape, ropeDimensions: 0 } : shape,
+      shape: select ? { ...shape, ropeDimensions: 0 } : shape,
       buffers: { ...buffers, ...this.#cacheOf(layer) },
     };
   }
@@ -242,7 +239,13 @@ export class Attention {
    */
   one(layer: number, far: boolean, out: GPUBuffer, bases: LayerBases | null): Dispatches {
     const cut = far && canSplitAttention(this.#shape());
-    const { use, buffers, before, after } = this.#plan(layer, { out, output: 'f32', bases, cut });
+    const { use, buffers, before, after } = this.#plan(layer, {
+      tokens: 'one',
+      out,
+      output: 'f32',
+      bases,
+      cut,
+    });
     const all = {
       ...buffers,
       ...(bases ? { basis: bases.vectors, mean: bases.mean } : {}),
@@ -257,7 +260,13 @@ export class Attention {
 
   /** Attention of the tokens of a pass into `out` [tokens, heads, headDim], stored as `output` says. */
   many(layer: number, out: GPUBuffer, output: 'f32' | 'f16', bases: LayerBases | null): Dispatches {
-    const { use, buffers, before, after } = this.#plan(layer, { out, output, bases, cut: false });
+    const { use, buffers, before, after } = this.#plan(layer, {
+      tokens: 'many',
+      out,
+      output,
+      bases,
+      cut: false,
+    });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
     return [
@@ -268,8 +277,20 @@ export class Attention {
     ];
   }
 
+  /** What a decode step leaves to do when all layers have attended: the next step's selection. */
+  afterStep(): Dispatches {
+    const select = this.#tokenSelect;
+    if (!select) return [];
+    const full = this.#caches.map((cache, layer) => [layer, cache] as const);
+    const selecting = full.filter(([layer]) => this.#selectionOf(layer));
+    const shared = { state: this.#state, rope: this.#rope.full };
+    return select.afterStep(
+      new Map(selecting.map(([layer, cache]) => [layer, { ...cache, ...shared }])),
+    );
+  }
+
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, { out, output, bases, cut }: Wanted): Plan {
+  #plan(layer: number, { tokens, out, output, bases, cut }: Wanted): Plan {
     const { attentionScale, slidingWindow } = this.#config;
     const use: AttentionUse = {
       ...this.#shape(),
@@ -279,12 +300,16 @@ export class Attention {
       output,
     };
     const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
-    const select = this.#selects(layer) ? this.#tokenSelect : null;
+    const select = this.#selectionOf(layer);
     if (select) {
+      const selected = { ...use, contextLength: capacityOf(select.config) };
+      if (tokens === 'one') {
+        return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [], after: [] };
+      }
       return {
-        use: { ...use, contextLength: capacityOf(select.config) },
-        buffers: { queries: this.#queries, ...select.workingSet(layer), out },
-        before: select.dispatches(layer, { ...inputs, rope: this.#rope.full }),
+        use: selected,
+        buffers: { queries: this.#queries, ...select.ofPass(layer), out },
+        before: select.forPass(layer, { ...inputs, rope: this.#rope.full }),
         after: [],
       };
     }
@@ -331,9 +356,9 @@ export class Attention {
     return slidingLayers[layer] === true && slidingWindow !== null ? 'sliding' : 'full';
   }
 
-  /** A sliding window is short as it is. */
-  #selects(layer: number): boolean {
-    return this.#tokenSelect !== null && this.#kindOf(layer) === 'full';
+  /** Null in layers that do not select: a sliding window is short as it is. */
+  #selectionOf(layer: number): TokenSelect | null {
+    return this.#kindOf(layer) === 'full' ? this.#tokenSelect : null;
   }
 
   #cacheOf(layer: number): Record<'k_cache' | 'v_cache', GPUBuffer> {

@@ -1,6 +1,6 @@
 import { workingTokens } from '../kernels/gather-tokens.ref.ts';
 import { keyScores } from '../kernels/selection-scores.ref.ts';
-import { capacityOf } from '../kernels/selection-scores.ts';
+import { capacityOf, keptOf } from '../kernels/selection-scores.ts';
 import { topVotes } from '../kernels/selection-top.ref.ts';
 import { softVotes } from '../kernels/selection-votes.ref.ts';
 import { cosine } from '../testing/selection.ts';
@@ -13,44 +13,63 @@ type Heads = Pick<AttentionConfig, 'numAttentionHeads' | 'numKeyValueHeads' | 'h
 export class ReferenceSelection {
   readonly #config: TokenSelectConfig;
   readonly #heads: Heads;
+  /** Of the last single token that selected; null behind a pass. */
   #lastQuery: Float64Array | null = null;
-  #chosen: number[] = [];
+  #slots: number[] = [];
 
   constructor(config: TokenSelectConfig, heads: Heads) {
     this.#config = config;
     this.#heads = heads;
   }
 
-  /** Tokens of the working set of a pass, by slot. Queries and keys are those before rotation; `turn` rotates heads to a position. */
+  /** Tokens of the working set by slot, as the next step finds it. */
+  get slots(): readonly number[] {
+    return this.#slots;
+  }
+
+  /**
+   * Tokens of the working set that a pass attends to, by slot, its own the last ones. Queries and keys are those before rotation; `turn`
+   * rotates heads to a position. `continues`: a step behind a sampled token.
+   */
   tokens(
     queries: readonly Float64Array[],
     keys: readonly Float64Array[],
     continues: boolean,
     turn: (heads: Float64Array, position: number) => Float64Array,
-  ): number[] {
-    const { local, similarity } = this.#config;
-    const tokens = keys.length;
-    if (tokens <= capacityOf(this.#config)) {
+  ): readonly number[] {
+    const query = turn(mean(queries), this.#config.local);
+    if (!continues) {
+      this.#slots = this.#filled(query, keys);
       this.#lastQuery = null;
-      return workingTokens(this.#config, [], tokens);
+      return this.#slots;
     }
-    const query = turn(mean(queries), local);
-    const reuses =
-      continues && this.#lastQuery !== null && cosine(query, this.#lastQuery) >= similarity;
-    if (!reuses) {
-      this.#chosen = this.#select(query, keys);
-      this.#lastQuery = query;
-    }
-    const chosen = workingTokens(this.#config, this.#chosen, tokens);
-    // A pass of a prompt selects for all its tokens, so none of them may go on with it.
-    if (queries.length > 1) this.#lastQuery = null;
-    return chosen;
+    const attended = [...this.#slots, keys.length - 1];
+    this.#slots = this.#isDue(query, keys.length, attended.length)
+      ? this.#filled(query, keys)
+      : attended;
+    return attended;
+  }
+
+  /** Does a step select for the next one? */
+  #isDue(query: Float64Array, tokens: number, slots: number): boolean {
+    const capacity = capacityOf(this.#config);
+    if (tokens < capacity) return false;
+    const last = this.#lastQuery;
+    const goesOn = last !== null && cosine(query, last) >= this.#config.similarity;
+    if (goesOn && slots < capacity) return false;
+    this.#lastQuery = query;
+    return true;
+  }
+
+  #filled(query: Float64Array, keys: readonly Float64Array[]): number[] {
+    const isLong = keys.length >= capacityOf(this.#config);
+    return workingTokens(this.#config, isLong ? this.#select(query, keys) : [], keys.length);
   }
 
   #select(query: Float64Array, keys: readonly Float64Array[]): number[] {
     const { numAttentionHeads, numKeyValueHeads, headDim } = this.#heads;
-    const { initial, local, selected } = this.#config;
-    const candidates = keys.slice(initial, keys.length - local);
+    const { initial, selected } = this.#config;
+    const candidates = keys.slice(initial, keys.length - keptOf(this.#config));
     const scores = Array.from({ length: numAttentionHeads }, (_, head) => {
       const first = Math.floor(head / (numAttentionHeads / numKeyValueHeads)) * headDim;
       return keyScores(

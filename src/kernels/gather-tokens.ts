@@ -5,8 +5,11 @@ import { unitRows } from './turn-quads.ts';
 
 const workgroup = 64;
 
-/** Fills the working set [kvHeads, initial + selected + local, headDim] and turns the queries of the pass. */
-export const gatherTokens: Kernel<SelectionUse> = defineKernel<SelectionUse>({
+/** As `SelectionUse`, and whether it is behind a decode step: the step's own key and value then go into the caches. */
+export type GatherUse = SelectionUse & { step: boolean };
+
+/** Fills the working set [kvHeads, initial + selected + local, headDim]; turns the queries of a pass. */
+export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   name: 'gather-tokens',
   library: languageShaders,
   shader: 'attention/gather-tokens',
@@ -21,9 +24,14 @@ export const gatherTokens: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selection', type: 'Selection', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
-    { name: 'v_cache', type: 'array<Stored>', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
+    { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
+    {
+      name: 'queries',
+      type: 'array<vec4<f32>>',
+      access: 'read_write',
+      when: ({ step }) => !step,
+    },
     { name: 'keys', type: 'array<Stored>', access: 'read_write' },
     { name: 'values', type: 'array<Stored>', access: 'read_write' },
   ],
@@ -33,11 +41,11 @@ export const gatherTokens: Kernel<SelectionUse> = defineKernel<SelectionUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { kv: use.kv },
-        flags: use.interleaved ? ['interleaved'] : [],
+        flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.step ? ['step'] : [])],
         constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, ...workingSet(use) },
       }),
       workgroups: (use, rows) => {
-        const heads = capacityOf(use) * use.kvHeads + rows * use.heads;
+        const heads = capacityOf(use) * use.kvHeads + (use.step ? 0 : rows * use.heads);
         return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup));
       },
     },

@@ -16,7 +16,7 @@ export interface SelectionUse {
   initial: number;
   /** Tokens between them and the local ones that are chosen. */
   selected: number;
-  /** Last tokens, those of the pass included, that are always attended to. */
+  /** Last tokens that are attended to at most: see `keptOf`. */
   local: number;
   /** A token goes on with the last selection where its query's cosine with the one that selected is at least this. */
   similarity: number;
@@ -32,9 +32,23 @@ export function capacityOf({ initial, selected, local }: WorkingSetSizes): numbe
   return initial + selected + local;
 }
 
+/**
+ * Last tokens that are attended to at least, and tokens of a pass at most: of `local` ones, an eighth is room for the tokens of steps
+ * that go on with a selection.
+ */
+export function keptOf({ local }: Pick<WorkingSetSizes, 'local'>): number {
+  return local - Math.max(1, Math.floor(local / 8));
+}
+
+/** Tokens of a working set just filled. */
+export function filledOf(sizes: WorkingSetSizes): number {
+  return sizes.initial + sizes.selected + keptOf(sizes);
+}
+
 /** Sizes of the working set, as all kernels of TokenSelect know them. */
-export function workingSet({ initial, selected, local }: WorkingSetSizes): Record<string, number> {
-  return { INITIAL: initial, SELECTED: selected, LOCAL: local };
+export function workingSet(sizes: WorkingSetSizes): Record<string, number> {
+  const { initial, selected, local } = sizes;
+  return { INITIAL: initial, SELECTED: selected, LOCAL: local, KEPT: keptOf(sizes) };
 }
 
 function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<SelectionUse> {
@@ -43,19 +57,16 @@ function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVar
     unsupported: (use, { subgroups, workgroupStorageBytes }) => {
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
       const scratch = reduce === 'subgroup' ? workgroup / 4 : workgroup;
-      const bytes = (groupOf(use) * use.headDim + 2 * scratch * sumsOf(use)) * 4;
+      const bytes = (groupOf(use) * use.headDim + 2 * scratch * groupOf(use)) * 4;
       return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce },
-      flags: [
-        ...(reduce === 'subgroup' ? ['subgroups'] : []),
-        ...(use.interleaved ? ['interleaved'] : []),
-      ],
+      flags: reduce === 'subgroup' ? ['subgroups'] : [],
       constants: {
         WORKGROUP: workgroup,
         GROUP: groupOf(use),
-        SUMS: sumsOf(use),
+        SUMS: groupOf(use),
         STRIPS: selectionStrips,
         HEAD_DIM_VEC4S: use.headDim / 4,
         ...workingSet(use),
@@ -69,32 +80,20 @@ function groupOf({ heads, kvHeads }: SelectionUse): number {
   return heads / kvHeads;
 }
 
-/** Sums that a workgroup makes: one a query head, and three for a cosine. */
-function sumsOf(use: SelectionUse): number {
-  return Math.max(3, groupOf(use));
-}
-
-/** Whether a pass selects, and q·k of every candidate and query head. */
+/** q·k of every candidate and query head, and of each strip the largest and the sum of exponentials relative to it. */
 export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-scores',
   library: languageShaders,
   shader: 'attention/selection-scores',
-  params: { heads: 'u32', context_length: 'u32', rope_dimensions: 'u32', similarity: 'f32' },
-  paramValues: (use) => ({
-    heads: use.heads,
-    context_length: use.contextLength,
-    rope_dimensions: use.ropeDimensions,
-    similarity: use.similarity,
-  }),
+  params: { context_length: 'u32' },
+  paramValues: (use) => ({ context_length: use.contextLength }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'last_query', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'selection', type: 'Selection', access: 'read' },
+    { name: 'asked', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'k_cache', type: 'array<Stored>', access: 'read' },
     { name: 'scores', type: 'array<f32>', access: 'read_write' },
-    { name: 'scales', type: 'Scales', access: 'read_write' },
+    { name: 'strips', type: 'array<vec2<f32>>', access: 'read_write' },
   ],
   variants: [variant('workgroup', 16), variant('workgroup', 64), variant('subgroup', 256)],
   preferred: (_, { software }) =>

@@ -14,7 +14,6 @@ function variant(workgroup: number): KernelVariant<SelectionUse> {
       constants: {
         WORKGROUP: workgroup,
         COPIES: copies,
-        HEAD_DIM_VEC4S: use.headDim / 4,
         ...workingSet(use),
       },
     }),
@@ -22,21 +21,17 @@ function variant(workgroup: number): KernelVariant<SelectionUse> {
   };
 }
 
-/** The candidates with the most votes, and what a pass does with the working set. */
+/** The candidates with the most votes. */
 export const selectionTop: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-top',
   library: languageShaders,
   shader: 'attention/selection-top',
-  params: { heads: 'u32' },
-  paramValues: (use) => ({ heads: use.heads }),
+  params: {},
+  paramValues: () => ({}),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'scales', type: 'Scales', access: 'read' },
-    { name: 'votes', type: 'array<f32>', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'last_query', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'selection', type: 'Selection', access: 'read_write' },
-    { name: 'working', type: 'State', access: 'read_write' },
+    { name: 'votes', type: 'array<f32>', access: 'read' },
   ],
   variants: [variant(64), variant(256), variant(1024)],
   preferred: (_, { software }) => (software ? ['radix-64'] : ['radix-1024', 'radix-256']),

@@ -1,8 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { selectionUse } from '../testing/selection.ts';
-import { packScales } from './selection-scores.ref.ts';
-import { type SelectionUse, selectionStrips } from './selection-scores.ts';
+import { keptOf, type SelectionUse, selectionStrips } from './selection-scores.ts';
 
 /** The head soft vote: for each candidate the sum over heads of the softmax of its score. */
 export function softVotes(scores: readonly (readonly number[])[]): number[] {
@@ -23,7 +22,7 @@ function toCase(
   change: Partial<SelectionUse> = {},
 ): KernelCase<SelectionUse> {
   const use = selectionUse(change);
-  const { heads, contextLength, initial, local } = use;
+  const { heads, contextLength, initial, selected } = use;
   const random = new Random(1500 + candidates);
   const scores = new Float32Array(heads * contextLength);
   const strips = new Float32Array(heads * selectionStrips * 2);
@@ -46,9 +45,10 @@ function toCase(
     use,
     rows: 2,
     inputs: () => ({
-      state: Uint32Array.of(initial + candidates + local - 2, 2, 0, 0, 0),
+      state: Uint32Array.of(initial + candidates + keptOf(use) - 2, 2, 0, 0, 0),
+      selection: Uint32Array.of(1, 0, 0, 0, ...Array<number>(selected).fill(0)),
       scores,
-      scales: packScales(true, strips),
+      strips,
     }),
     outputs: () => ({ votes: { values: votes } }),
   };

@@ -13,8 +13,9 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   paramValues: (use) => ({ context_length: use.contextLength }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
+    { name: 'selection', type: 'Selection', access: 'read' },
     { name: 'scores', type: 'array<f32>', access: 'read' },
-    { name: 'scales', type: 'Scales', access: 'read' },
+    { name: 'strips', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'votes', type: 'array<f32>', access: 'read_write' },
   ],
   variants: [

@@ -26,7 +26,7 @@ export class ReferenceDecoder {
   /** By layer and position: keys before rotation, and values, [kvHeads · headDim]. */
   readonly #cache: { keys: Float64Array[]; values: Float64Array[] }[];
 
-  /** By layer: tokens that the last token attended to. */
+  /** By layer: tokens that the next token attends to. */
   readonly #attended: number[][] = [];
   readonly #selections: ReferenceSelection[] | null;
 
@@ -94,7 +94,8 @@ export class ReferenceDecoder {
     const keys = slots.map((token, slot) => turn(cache.keys[token] as Float64Array, slot));
     const values = slots.map((token) => cache.values[token] as Float64Array);
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
-    this.#attended[index] = window > 0 ? slots.slice(-window) : slots;
+    const attended = selection?.slots ?? slots;
+    this.#attended[index] = window > 0 ? attended.slice(-window) : [...attended];
     return inputs.map((input, row) => {
       const slot = slots.length - rows.length + row;
       const first = window > 0 ? Math.max(0, slot + 1 - window) : 0;

@@ -17,6 +17,7 @@ import {
   sampledRing,
   samplerBytes,
 } from '../kernels/sample.ts';
+import { keptOf } from '../kernels/selection-scores.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
@@ -120,7 +121,7 @@ export class Decoder {
       passRows[kind],
       rowsWithin(maxActivationBytes, config),
       // The tokens of a pass are among the last ones.
-      config.tokenSelect?.local ?? Number.POSITIVE_INFINITY,
+      config.tokenSelect ? keptOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
     );
     const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
@@ -156,7 +157,7 @@ export class Decoder {
   /** Computes tokens at `position` and puts them into the KV cache. At most `passRows` of them. */
   pass(tokens: readonly number[], position: number): void {
     this.#writeState(tokens, position);
-    this.#gpu.submit(this.#bodies[this.#bodyFor(tokens.length, position)], tokens.length);
+    this.#gpu.submit(this.#bodies[this.#bodyOfPass(tokens.length, position)], tokens.length);
   }
 
   /**
@@ -170,7 +171,12 @@ export class Decoder {
     staging: GPUBuffer,
   ): void {
     this.#writeState(tokens, position);
-    this.#submitSampled([this.#bodyFor(tokens.length, position)], tokens.length, greedy, staging);
+    this.#submitSampled(
+      [this.#bodyOfPass(tokens.length, position)],
+      tokens.length,
+      greedy,
+      staging,
+    );
   }
 
   /**
@@ -178,7 +184,7 @@ export class Decoder {
    * is where the first of their inputs stands. At most as many as the ring of sampled tokens holds.
    */
   steps(count: number, position: number, greedy: boolean, staging: GPUBuffer): void {
-    const bodies = Array.from({ length: count }, (_, i) => this.#bodyFor(1, position + i));
+    const bodies = Array.from({ length: count }, (_, i) => this.#bodyOfStep(position + i));
     this.#submitSampled(bodies, 1, greedy, staging);
   }
 
@@ -226,8 +232,12 @@ export class Decoder {
     this.#gpu.write(this.#buffers.state, 0, contents);
   }
 
-  #bodyFor(rows: number, position: number): Body {
-    if (rows > 1) return 'many';
+  /** What the host writes may follow anything: where tokens are selected, a single one selects anew, as a pass does. */
+  #bodyOfPass(rows: number, position: number): Body {
+    return rows > 1 || this.config.tokenSelect ? 'many' : this.#bodyOfStep(position);
+  }
+
+  #bodyOfStep(position: number): Body {
     return this.#attention.isFar(position) ? 'oneFar' : 'one';
   }
 
@@ -321,10 +331,11 @@ export class Decoder {
     const each = (build: (layer: LayerWeights, index: number) => Promise<Dispatch>[]) =>
       layers.flatMap((layer, index) => build(layer, index));
     const vocabulary = this.config.vocabSize;
-    const [one, oneFar, many, head, greedy, random] = await Promise.all([
+    const [one, oneFar, many, after, head, greedy, random] = await Promise.all([
       Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
       Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
       Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
+      Promise.all(this.#attention.afterStep()),
       Promise.all(this.#lmHead()),
       this.#sample({ vocabulary, greedy: true }),
       this.#sample({ vocabulary, greedy: false }),
@@ -335,8 +346,8 @@ export class Decoder {
     });
     this.#bodies = { one, oneFar, many };
     this.#sampled = {
-      one: withSampler(one),
-      oneFar: withSampler(oneFar),
+      one: withSampler([...one, ...after]),
+      oneFar: withSampler([...oneFar, ...after]),
       many: withSampler(many),
     };
   }
@@ -367,7 +378,7 @@ export class Decoder {
     return [
       ...(fused ?? [
         ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
-        this.#rotate(layer, index),
+        this.#rotate(layer, index, 'one'),
       ]),
       ...this.#attention.route(layer.router, x, layer.attentionNorm),
       ...this.#attention.one(index, far, attended, layer.bases),
@@ -406,7 +417,7 @@ export class Decoder {
     return [
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
-      this.#rotate(layer, index),
+      this.#rotate(layer, index, 'many'),
       ...this.#attention.route(layer.router, x, layer.attentionNorm),
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
@@ -424,8 +435,8 @@ export class Decoder {
 
   /** Norm, projection, rotation and the write into the cache at once, where the model and the adapter allow it. */
   #fusedQkv(layer: LayerWeights, index: number): Promise<Dispatch>[] | null {
-    const { shape, buffers } = this.#attention.target(index);
-    const { state, x } = this.#buffers;
+    const { shape, buffers } = this.#attention.target(index, 'one');
+    const { x } = this.#buffers;
     const [part, second] = layer.qkv.parts;
     if (!part || second || layer.qNorm) return null;
     const use = {
@@ -439,7 +450,6 @@ export class Decoder {
     return [
       prepareDispatch(this.#gpu, qkvKernel, use, {
         ...buffers,
-        state,
         x,
         weights: part.matrix.buffer,
         norm_weight: layer.attentionNorm,
@@ -449,16 +459,19 @@ export class Decoder {
   }
 
   /** Rotates queries and keys of a pass and fills the cache. */
-  #rotate({ qNorm, kNorm }: LayerWeights, index: number): Promise<Dispatch> {
-    const { shape, buffers } = this.#attention.target(index);
-    const { state, qkv } = this.#buffers;
+  #rotate(
+    { qNorm, kNorm }: LayerWeights,
+    index: number,
+    tokens: 'one' | 'many',
+  ): Promise<Dispatch> {
+    const { shape, buffers } = this.#attention.target(index, tokens);
+    const { qkv } = this.#buffers;
     const use = {
       ...shape,
       ...(qNorm && kNorm ? { headNormEpsilon: this.config.rmsNormEps } : {}),
     };
     return prepareDispatch(this.#gpu, rope, use, {
       ...buffers,
-      state,
       qkv,
       q_norm: qNorm,
       k_norm: kNorm,

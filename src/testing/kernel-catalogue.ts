@@ -55,8 +55,12 @@ import { ropeCases } from '../kernels/rope.ref.ts';
 import { rope } from '../kernels/rope.ts';
 import { sampleCases } from '../kernels/sample.ref.ts';
 import { sample } from '../kernels/sample.ts';
+import { selectionPassCases } from '../kernels/selection-pass.ref.ts';
+import { selectionPass } from '../kernels/selection-pass.ts';
 import { selectionScoresCases } from '../kernels/selection-scores.ref.ts';
 import { selectionScores } from '../kernels/selection-scores.ts';
+import { selectionStepCases } from '../kernels/selection-step.ref.ts';
+import { selectionStep } from '../kernels/selection-step.ts';
 import { selectionTopCases } from '../kernels/selection-top.ref.ts';
 import { selectionTop } from '../kernels/selection-top.ts';
 import { selectionVotesCases } from '../kernels/selection-votes.ref.ts';
@@ -101,6 +105,8 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: boxOverlaps, cases: boxOverlapsCases },
   { kernel: headGates, cases: headGatesCases },
   { kernel: headRows, cases: headRowsCases },
+  { kernel: selectionPass, cases: selectionPassCases },
+  { kernel: selectionStep, cases: selectionStepCases },
   { kernel: selectionScores, cases: selectionScoresCases },
   { kernel: selectionVotes, cases: selectionVotesCases },
   { kernel: selectionTop, cases: selectionTopCases },

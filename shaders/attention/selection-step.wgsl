@@ -1,0 +1,48 @@
+// First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
+// on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
+// was turned to its slot for attention; here it is turned to position LOCAL. One workgroup.
+//#import lib/state
+//#import lib/selection
+//#import lib/turn-quads
+const SUMS: u32 = 3u;
+alias Sums = array<f32, SUMS>;
+//#import lib/reduce-workgroup
+
+const QUERY_VEC4S: u32 = HEADS * HEAD_DIM_VEC4S;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) invocation: u32) {
+  let slot = working.position;
+  let was_reusable = selection.is_reusable != 0u;
+  var sums: Sums;
+  for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
+    let u = unit % UNITS_PER_HEAD;
+    let quads = quads_of(u);
+    let at = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
+    let plain = turn(Quads(queries[at.x], queries[at.y]), turned_back(load_turning(u, quads, slot)));
+    let own = turn(plain, load_turning(u, quads, LOCAL));
+    asked[at.x] = own.a;
+    asked[at.y] = own.b;
+    let last = Quads(asked[QUERY_VEC4S + at.x], asked[QUERY_VEC4S + at.y]);
+    sums[0] += dot(own.a, last.a) + dot(own.b, last.b);
+    sums[1] += dot(own.a, own.a) + dot(own.b, own.b);
+    sums[2] += dot(last.a, last.a) + dot(last.b, last.b);
+  }
+  sums = reduce_add(sums, invocation, 1u);
+  let is_similar = was_reusable && sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
+  let is_long = state.position + 1u >= CAPACITY;
+  let is_due = is_long && (slot + 1u == CAPACITY || !is_similar);
+  if (is_due) {
+    for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
+      let at = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
+      asked[QUERY_VEC4S + at.x] = asked[at.x];
+      asked[QUERY_VEC4S + at.y] = asked[at.y];
+    }
+  }
+  if (invocation == 0u) {
+    selection.is_due = u32(is_due);
+    selection.is_reusable = u32(is_long);
+    selection.slot = slot;
+    working.position = select(slot + 1u, FILLED, is_due);
+  }
+}

@@ -1,0 +1,62 @@
+import type { KernelCase } from '../testing/kernel-run.ts';
+import { Random } from '../testing/random.ts';
+import { meanQuery, selectionRope, selectionUse } from '../testing/selection.ts';
+import { rotateHead } from './rope.ref.ts';
+import { capacityOf, filledOf, type SelectionUse } from './selection-scores.ts';
+
+function toCase(
+  name: string,
+  tokens: number,
+  rows: number,
+  change: Partial<SelectionUse> = {},
+): KernelCase<SelectionUse> {
+  const use = selectionUse(change);
+  const { heads, headDim, selected } = use;
+  const queries = new Random(1450 + tokens).activations(rows * heads * headDim);
+  const { inverseFrequencies, table } = selectionRope(use);
+  const isLong = tokens >= capacityOf(use);
+  const end = isLong ? filledOf(use) : tokens;
+  const query = meanQuery(use, queries, rows, (head, at) =>
+    rotateHead(use, inverseFrequencies, head, at),
+  );
+  const asked = new Float64Array(2 * heads * headDim).fill(Number.NaN);
+  if (isLong) asked.set(query);
+  const before = Array<number>(selected).fill(7);
+  const state = (position: number, count: number) => ({
+    storage: 'u32' as const,
+    values: Float64Array.of(position, count, 9, 9, 9),
+  });
+  return {
+    name,
+    use,
+    rows,
+    inputs: () => ({
+      state: Uint32Array.of(tokens - rows, rows, 0, 0, 0),
+      queries,
+      rope: table,
+      selection: Uint32Array.of(9, 9, 9, 9, ...before),
+      pass_working: Uint32Array.of(9, 9, 9, 9, 9),
+      working: Uint32Array.of(9, 9, 9, 9, 9),
+    }),
+    outputs: () => ({
+      selection: { storage: 'u32', values: Float64Array.of(Number(isLong), 0, 9, 9, ...before) },
+      asked: { values: asked },
+      pass_working: state(end - rows, rows),
+      working: state(end, 1),
+    }),
+  };
+}
+
+export const selectionPassCases: readonly KernelCase<SelectionUse>[] = [
+  toCase('a pass that fits', 17, 5),
+  toCase('the first that does not', 18, 5),
+  toCase('a token that the host wrote', 100, 1, { headDim: 64, heads: 9, kvHeads: 3 }),
+  toCase('many tokens', 200, 150, { local: 200, contextLength: 400 }),
+  toCase('pairs, partly rotated', 60, 7, {
+    interleaved: true,
+    headDim: 32,
+    ropeDimensions: 16,
+    heads: 9,
+    kvHeads: 3,
+  }),
+];

@@ -1,0 +1,38 @@
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { languageShaders } from './language-shaders.ts';
+import { type SelectionUse, workingSet } from './selection-scores.ts';
+
+function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
+  return {
+    name: `workgroup-${workgroup}`,
+    unsupported: (use, { workgroupInvocations }) =>
+      workgroupInvocations < workgroup || use.headDim > 8 * workgroup
+        ? `needs workgroups of ${workgroup}, heads of ${8 * workgroup} at most`
+        : null,
+    options: (use) => ({
+      flags: use.interleaved ? ['interleaved'] : [],
+      constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, ...workingSet(use) },
+    }),
+    workgroups: (use) => [use.heads, 1, 1],
+  };
+}
+
+/** What the tokens of a pass ask for together, and where the pass stands in the working set. */
+export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
+  name: 'selection-pass',
+  library: languageShaders,
+  shader: 'attention/selection-pass',
+  params: { heads: 'u32', rope_dimensions: 'u32' },
+  paramValues: (use) => ({ heads: use.heads, rope_dimensions: use.ropeDimensions }),
+  bindings: [
+    { name: 'state', type: 'State', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
+    { name: 'selection', type: 'Selection', access: 'read_write' },
+    { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },
+    { name: 'pass_working', type: 'State', access: 'read_write' },
+    { name: 'working', type: 'State', access: 'read_write' },
+  ],
+  variants: [variant(32), variant(256)],
+  preferred: (_, { software }) => (software ? ['workgroup-32'] : ['workgroup-256']),
+});

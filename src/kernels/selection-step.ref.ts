@@ -1,0 +1,98 @@
+import type { KernelCase } from '../testing/kernel-run.ts';
+import { Random } from '../testing/random.ts';
+import { cosine, selectionRope, selectionUse } from '../testing/selection.ts';
+import { rotateHead } from './rope.ref.ts';
+import { capacityOf, filledOf, type SelectionUse } from './selection-scores.ts';
+
+interface Situation {
+  /** Tokens of the context, the step's own included. */
+  tokens: number;
+  /** The slot of the step's own token. */
+  slot: number;
+  isReusable?: boolean;
+  /** How far the last query is from this one: 0 is the same. */
+  distance?: number;
+  change?: Partial<SelectionUse>;
+}
+
+function toCase(
+  name: string,
+  { tokens, slot, isReusable = true, distance = 1, change = {} }: Situation,
+): KernelCase<SelectionUse> {
+  const use = selectionUse(change);
+  const { heads, headDim, local, selected } = use;
+  const random = new Random(1480 + tokens);
+  const { inverseFrequencies, table } = selectionRope(use);
+  const plain = random.activations(heads * headDim);
+  const turned = (position: number) => {
+    const query = Float64Array.from(plain);
+    for (let at = 0; at < query.length; at += headDim) {
+      query.set(rotateHead(use, inverseFrequencies, query.slice(at, at + headDim), position), at);
+    }
+    return query;
+  };
+  const query = turned(local);
+  const last = Float32Array.from(query, (value) => value + random.normal(distance));
+  const isLong = tokens >= capacityOf(use);
+  const goesOn = isReusable && cosine(query, last) >= use.similarity;
+  const isDue = isLong && (!goesOn || slot + 1 === capacityOf(use));
+  const before = Array<number>(selected).fill(7);
+  const asked = new Float32Array(2 * last.length);
+  asked.set(last, last.length);
+  return {
+    name,
+    use,
+    rows: 1,
+    inputs: () => ({
+      state: Uint32Array.of(tokens - 1, 1, 0, 1, 0),
+      queries: Float32Array.from(turned(slot)),
+      rope: table,
+      selection: Uint32Array.of(9, Number(isReusable), 9, 9, ...before),
+      asked,
+      working: Uint32Array.of(slot, 1, 9, 9, 9),
+    }),
+    outputs: () => ({
+      selection: {
+        storage: 'u32',
+        values: Float64Array.of(Number(isDue), Number(isLong), slot, 9, ...before),
+      },
+      asked: { values: Float64Array.of(...query, ...(isDue ? query : last)) },
+      working: {
+        storage: 'u32',
+        values: Float64Array.of(isDue ? filledOf(use) : slot + 1, 1, 9, 9, 9),
+      },
+    }),
+  };
+}
+
+export const selectionStepCases: readonly KernelCase<SelectionUse>[] = [
+  toCase('a context that fits', { tokens: 12, slot: 11 }),
+  toCase('the last step that fits selects', { tokens: 18, slot: 17, isReusable: false }),
+  toCase('a similar query goes on', {
+    tokens: 90,
+    slot: 19,
+    distance: 0.1,
+    change: { local: 16 },
+  }),
+  toCase('another query selects', { tokens: 90, slot: 19, change: { local: 16 } }),
+  toCase('a similar query without room selects', { tokens: 90, slot: 17, distance: 0.1 }),
+  toCase('the first step behind a pass selects', {
+    tokens: 90,
+    slot: 24,
+    isReusable: false,
+    distance: 0,
+    change: { local: 16 },
+  }),
+  toCase('pairs, partly rotated', {
+    tokens: 60,
+    slot: 24,
+    change: {
+      local: 16,
+      interleaved: true,
+      headDim: 32,
+      ropeDimensions: 16,
+      heads: 9,
+      kvHeads: 3,
+    },
+  }),
+];
