@@ -1,8 +1,8 @@
 /**
  * What a model finds in long texts, through the public API: `npm run bench:long -- --model FILE [--gpu] [--lengths 1000,4096,16384]
- * [--modes dense,select,narrow] [--select initial,selected,local,similarity] [--budget 0.5] [--trials 20] [--text FILE]`. For each mode and length (tokens): the
- * share of pass keys that are found, prefill and decode speed, and with --text the nats a token of the 256 tokens that end there. One
- * JSON line a mode.
+ * [--modes dense,select,narrow] [--select initial,selected,local,similarity] [--budget 0.5] [--trials 20] [--prose FILE] [--text FILE]`. For each mode and
+ * length (tokens): the share of pass keys that are found between sentences of --prose (without it, between repetitions of the line that
+ * is usual), prefill and decode speed, and with --text the nats a token of the 256 tokens that end there. One JSON line a mode.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     select: { type: 'string', default: '' },
     budget: { type: 'string', default: '0.5' },
     trials: { type: 'string', default: '20' },
+    prose: { type: 'string' },
     text: { type: 'string' },
   },
 });
@@ -47,6 +48,7 @@ try {
       },
       lengths: options.lengths.split(',').map(Number),
       trials: Number(options.trials),
+      prose: options.prose ? readFileSync(options.prose, 'utf8') : '',
       text: options.text ? readFileSync(options.text, 'utf8') : '',
     });
     const line = { ...provenance(), kind: 'long-context', mode, browser: browser.version() };
@@ -64,8 +66,8 @@ function selectOption() {
 }
 
 /** Runs in the page. */
-async function measure({ model: source, attention, lengths, trials, text }) {
-  const filler =
+async function measure({ model: source, attention, lengths, trials, prose, text }) {
+  const usual =
     'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ';
   const longest = Math.max(...lengths);
   const runtime = await window.vitrail.createRuntime();
@@ -79,7 +81,8 @@ async function measure({ model: source, attention, lengths, trials, text }) {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor((seed / 2 ** 32) * count);
   };
-  const lines = tokenizer.encode(filler).length;
+  const sentences = prose.replace(/\s+/g, ' ').match(/[^.!?]+[.!?]+["”’']*\s/g) ?? [usual];
+  const sizes = sentences.map((sentence) => tokenizer.encode(sentence).length);
   const results = {};
   for (const length of lengths) {
     let found = 0;
@@ -89,9 +92,9 @@ async function measure({ model: source, attention, lengths, trials, text }) {
       const line = `The pass key is ${key}. Remember it. ${key} is the pass key. `;
       const question = '\nWhat is the pass key? The pass key is';
       const room = length - tokenizer.encode(line + question).length - 8;
-      const repeats = Math.max(1, Math.floor(room / lines));
-      const place = random(repeats + 1);
-      const prompt = filler.repeat(place) + line + filler.repeat(repeats - place) + question;
+      const parts = fillerOf(room);
+      parts.splice(random(parts.length + 1), 0, line);
+      const prompt = parts.join('') + question;
       const answer = await model.complete(prompt, { maxTokens: 16, temperature: 0 }).result;
       found += Number(answer.text.trim().startsWith(key));
       timing = answer.timing;
@@ -108,9 +111,21 @@ async function measure({ model: source, attention, lengths, trials, text }) {
     model: info.name,
     attention: info.attention,
     options: attention,
+    filler: prose ? 'prose' : 'repeated line',
     gpuBytes,
     results,
   };
+
+  /** Sentences that follow each other from anywhere on, of so many tokens together. */
+  function fillerOf(room) {
+    const parts = [];
+    let at = random(sentences.length);
+    for (let left = room - sizes[at]; left >= 0; left -= sizes[at]) {
+      parts.push(sentences[at]);
+      at = (at + 1) % sentences.length;
+    }
+    return parts;
+  }
 
   /** Mean nats of the 256 tokens that end at `length`, over four texts. */
   async function natsAt(length) {

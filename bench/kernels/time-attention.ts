@@ -1,5 +1,5 @@
 import { Gpu } from '../../src/gpu/gpu.ts';
-import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
+import { Decoder, ownSelections, samplingBytes } from '../../src/models/decoder.ts';
 import { type Shape, shapes } from './shapes.ts';
 import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts';
 
@@ -93,9 +93,10 @@ function decodeAt(gpu: Gpu, decoder: Decoder, position: number): () => void {
   const { MAP_READ, COPY_DST } = GPUBufferUsage;
   const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
   return () => {
-    // The host's own step selects; those behind it may go on.
     decoder.passAndSample([1], position - 1, true, staging);
-    for (let i = 0; i < steps; i += burst) decoder.steps(burst, position + i, true, staging);
+    // As further behind the prompt, where steps go on with what was asked for before.
+    const later = position + ownSelections;
+    for (let i = 0; i < steps; i += burst) decoder.steps(burst, later + i, true, staging);
   };
 }
 

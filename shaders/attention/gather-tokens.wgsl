@@ -1,5 +1,6 @@
 // Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value.
+// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
+// key and value, in a layer.
 //#if step
 // Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
 // where a selection was due.
@@ -15,12 +16,12 @@
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
 // The token that stands in a slot of a set that was filled when there were so many tokens.
-fn token_of(slot: u32, tokens: u32) -> u32 {
+fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
   if (tokens < CAPACITY || slot < INITIAL) {
     return slot;
   }
   if (slot < INITIAL + SELECTED) {
-    return selection.tokens[slot - INITIAL];
+    return selections[layer].tokens[slot - INITIAL];
   }
   return tokens - FILLED + slot;
 }
@@ -39,6 +40,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
+  let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
   let tokens = state.position + state.rows;
 //#if !step
@@ -49,12 +51,12 @@ fn main(
   if (id < SLOT_UNITS) {
     let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
-    let own_set = kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
+    let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
+    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
     let turning = load_turning(u, quads, slot);
     let to_slot = own_set + slot * HEAD_DIM_VEC4S;
 //#if step
-    if (slot == selection.slot) {
+    if (slot == selections[layer].slot) {
       // The step's own token, which stands in no slot that is filled.
       let key = Quads(unpack_stored(keys[to_slot.x]), unpack_stored(keys[to_slot.y]));
       let plain = turn(key, turned_back(turning));
@@ -63,13 +65,13 @@ fn main(
       k_cache[to_cache.y] = pack_stored(plain.b);
       v_cache[to_cache.x] = values[to_slot.x];
       v_cache[to_cache.y] = values[to_slot.y];
-      if (selection.is_due != 0u) {
+      if (selections[layer].is_due != 0u) {
         let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S;
         put(last, plain, load_turning(u, quads, FILLED - 1u), values[to_slot.x], values[to_slot.y]);
       }
       return;
     }
-    if (selection.is_due == 0u || slot < INITIAL || slot >= FILLED - 1u) {
+    if (selections[layer].is_due == 0u || slot < INITIAL || slot >= FILLED - 1u) {
       return;
     }
 //#else
@@ -77,7 +79,7 @@ fn main(
       return;
     }
 //#endif
-    let from_token = own_cache + token_of(slot, tokens) * HEAD_DIM_VEC4S;
+    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S;
     let key = Quads(unpack_stored(k_cache[from_token.x]), unpack_stored(k_cache[from_token.y]));
     put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
     return;

@@ -1,5 +1,5 @@
 // First step of TokenSelect for the tokens of a pass: they ask with the mean of their queries, turned to position LOCAL (keys are cached before
-// rotation). Says where the pass stands in the working set, and the step behind it. A workgroup takes a head.
+// rotation). Says where the pass stands in the working set, and the step behind it. A workgroup takes a head, a dispatch one layer.
 //#import lib/state
 //#import lib/selection
 //#import lib/turn-quads
@@ -11,13 +11,13 @@ var<workgroup> sums: array<vec4<f32>, 2u * STREAMS * UNITS_PER_HEAD>;
 
 fn place_pass(tokens: u32, is_long: bool) {
   let end = select(tokens, FILLED, is_long);
-  pass_working.position = end - state.rows;
-  pass_working.rows = state.rows;
-  working.position = end;
-  working.rows = 1u;
-  selection.is_due = u32(is_long);
+  pass_working[0].position = end - state.rows;
+  pass_working[0].rows = state.rows;
+  working[0].position = end;
+  working[0].rows = 1u;
+  selections[0].is_due = u32(is_long);
   // A pass selects for all its tokens: none of them may go on with it.
-  selection.is_reusable = 0u;
+  selections[0].is_reusable = 0u;
 }
 
 @compute @workgroup_size(WORKGROUP)

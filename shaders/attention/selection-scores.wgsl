@@ -1,5 +1,6 @@
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
-// KV head at once, where a selection is due. A workgroup takes a KV head and one of STRIPS parts of the candidates.
+// KV head at once, where a selection is due. A workgroup takes a KV head and one of
+// STRIPS parts of the candidates, in a layer.
 //#import lib/state
 //#import lib/selection
 //#import lib/stored-{kv}
@@ -21,13 +22,14 @@ fn main(
 //#if !subgroups
   let subgroup_size = 1u;
 //#endif
-  if (selection.is_due == 0u) {
+  let layer = workgroup.z;
+  if (selections[layer].is_due == 0u) {
     return;
   }
   let strip = workgroup.x;
   let kv_head = workgroup.y;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = asked[kv_head * GROUP * HEAD_DIM_VEC4S + i];
+    query[i] = asked[layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S + i];
   }
   workgroupBarrier();
 
@@ -40,7 +42,7 @@ fn main(
   var total_H = 0.0;
 //#endrepeat
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
-    let at = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+    let at = layer * CACHE_STRIDE + (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
 //#repeat H GROUP
     var score_H = 0.0;
 //#endrepeat
@@ -51,7 +53,7 @@ fn main(
 //#endrepeat
     }
 //#repeat H GROUP
-    scores[(kv_head * GROUP + H) * params.context_length + token] = score_H;
+    scores[layer * SCORE_STRIDE + (kv_head * GROUP + H) * params.context_length + token] = score_H;
     let new_largest_H = max(largest_H, score_H);
     total_H = total_H * exp(largest_H - new_largest_H) + exp(score_H - new_largest_H);
     largest_H = new_largest_H;
@@ -69,7 +71,7 @@ fn main(
   totals = reduce_add(totals, invocation, subgroup_size);
   if (invocation == 0u) {
 //#repeat H GROUP
-    strips[(kv_head * GROUP + H) * STRIPS + strip] = vec2<f32>(largest[H], totals[H]);
+    strips[layer * STRIP_STRIDE + (kv_head * GROUP + H) * STRIPS + strip] = vec2<f32>(largest[H], totals[H]);
 //#endrepeat
   }
 }

@@ -1,6 +1,6 @@
 // First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
 // on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
-// was turned to its slot for attention; here it is turned to position LOCAL. One workgroup.
+// was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
 //#import lib/state
 //#import lib/selection
 //#import lib/turn-quads
@@ -11,19 +11,23 @@ alias Sums = array<f32, SUMS>;
 const QUERY_VEC4S: u32 = HEADS * HEAD_DIM_VEC4S;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) invocation: u32) {
-  let slot = working.position;
-  let was_reusable = selection.is_reusable != 0u;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let layer = workgroup.z;
+  let own_query = layer * QUERY_STRIDE;
+  let own_asked = layer * ASKED_STRIDE;
+  let slot = working[layer].position;
+  let was_reusable = selections[layer].is_reusable != 0u;
   var sums: Sums;
   for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
     let u = unit % UNITS_PER_HEAD;
     let quads = quads_of(u);
     let at = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
-    let plain = turn(Quads(queries[at.x], queries[at.y]), turned_back(load_turning(u, quads, slot)));
+    let plain = turn(Quads(queries[own_query + at.x], queries[own_query + at.y]), turned_back(load_turning(u, quads, slot)));
     let own = turn(plain, load_turning(u, quads, LOCAL));
-    asked[at.x] = own.a;
-    asked[at.y] = own.b;
-    let last = Quads(asked[QUERY_VEC4S + at.x], asked[QUERY_VEC4S + at.y]);
+    let to = own_asked + at;
+    asked[to.x] = own.a;
+    asked[to.y] = own.b;
+    let last = Quads(asked[QUERY_VEC4S + to.x], asked[QUERY_VEC4S + to.y]);
     sums[0] += dot(own.a, last.a) + dot(own.b, last.b);
     sums[1] += dot(own.a, own.a) + dot(own.b, own.b);
     sums[2] += dot(last.a, last.a) + dot(last.b, last.b);
@@ -34,15 +38,15 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   let is_due = is_long && (slot + 1u == CAPACITY || !is_similar);
   if (is_due) {
     for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
-      let at = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
+      let at = own_asked + unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
       asked[QUERY_VEC4S + at.x] = asked[at.x];
       asked[QUERY_VEC4S + at.y] = asked[at.y];
     }
   }
   if (invocation == 0u) {
-    selection.is_due = u32(is_due);
-    selection.is_reusable = u32(is_long);
-    selection.slot = slot;
-    working.position = select(slot + 1u, FILLED, is_due);
+    selections[layer].is_due = u32(is_due);
+    selections[layer].is_reusable = u32(is_long);
+    selections[layer].slot = slot;
+    working[layer].position = select(slot + 1u, FILLED, is_due);
   }
 }

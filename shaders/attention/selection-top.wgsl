@@ -1,5 +1,6 @@
 // Fourth step of TokenSelect: the SELECTED candidates with the most votes, in the order of the text; of equal ones the first. Votes are not
-// negative, so their bits are ordered as they are: a radix select finds the last vote that is in, 8 bits a turn. One workgroup.
+// negative, so their bits are ordered as they are: a radix select finds the last vote that is in, 8 bits a turn. A workgroup takes
+// a layer.
 //#import lib/state
 //#import lib/selection
 //#import lib/workgroup-scan
@@ -10,15 +11,16 @@ var<workgroup> digit_counts: array<u32, 256>;
 // The upper bits of the last vote that is in, and how many with those bits are.
 var<workgroup> chosen: vec2<u32>;
 
-fn bits_of(token: u32) -> u32 {
-  return bitcast<u32>(votes[token]);
+fn bits_of(layer: u32, token: u32) -> u32 {
+  return bitcast<u32>(votes[layer * VOTE_STRIDE + token]);
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) invocation: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let layer = workgroup.z;
   if (invocation == 0u) {
     // Nothing is wanted where no selection is due.
-    chosen = vec2<u32>(0u, SELECTED * selection.is_due);
+    chosen = vec2<u32>(0u, SELECTED * selections[layer].is_due);
   }
   if (workgroupUniformLoad(&chosen).y == 0u) {
     return;
@@ -34,7 +36,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
     workgroupBarrier();
     let prefix = chosen.x;
     for (var token = INITIAL + invocation; token < end; token += WORKGROUP) {
-      let bits = bits_of(token);
+      let bits = bits_of(layer, token);
       if ((bits & known) == prefix) {
         let digit = (bits >> shift) & 255u;
         atomicAdd(&counters[digit * COPIES + invocation % COPIES], 1u);
@@ -69,7 +71,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   var above = 0u;
   var equal = 0u;
   for (var token = first_token; token < run_end; token++) {
-    let bits = bits_of(token);
+    let bits = bits_of(layer, token);
     above += u32(bits > last);
     equal += u32(bits == last);
   }
@@ -78,10 +80,10 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   let own = above + min(equal, room);
   var slot = inclusive_sum(own, invocation) - own;
   for (var token = first_token; token < run_end; token++) {
-    let bits = bits_of(token);
+    let bits = bits_of(layer, token);
     if (bits > last || (bits == last && room > 0u)) {
       room -= u32(bits == last);
-      selection.tokens[slot] = token;
+      selections[layer].tokens[slot] = token;
       slot += 1u;
     }
   }

@@ -5,7 +5,8 @@ const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
 // Slots that are taken when the working set is filled: the tokens of steps follow until there is no room.
 const FILLED: u32 = INITIAL + SELECTED + KEPT;
 
-// What is known of a layer from one step to the next.
+// What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
+// dispatch does all of them (workgroup.z) or one (bound alone).
 struct Selection {
   // 1 where this pass or step selects.
   is_due: u32,
@@ -15,5 +16,12 @@ struct Selection {
   slot: u32,
   padding: u32,
   // Positions of the selected tokens, ascending.
-  tokens: array<u32, SELECTED>,
+  tokens: array<u32, TOKENS_ROOM>,
+}
+
+// Where the next token stands in a layer's working set: as `State` begins.
+struct Place {
+  position: u32,
+  rows: u32,
+  padding: array<u32, 62>,
 }

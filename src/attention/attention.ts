@@ -16,7 +16,7 @@ import { headRows } from '../kernels/head-rows.ts';
 import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
-import { capacityOf } from '../kernels/selection-scores.ts';
+import { capacityOf } from '../kernels/selection-use.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
@@ -62,8 +62,7 @@ export interface ProjectionTarget {
     interleaved: boolean;
     staged?: boolean;
   };
-  buffers: Record<'queries' | 'k_cache' | 'v_cache', GPUBuffer | BufferRange> &
-    Record<'state' | 'rope', GPUBuffer>;
+  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer | BufferRange>;
 }
 
 /** Where attention of a layer goes, and how. */
@@ -79,7 +78,7 @@ interface Wanted {
 /** What the attention kernels of a layer read and write. */
 interface Plan {
   use: AttentionSplitUse;
-  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'out', GPUBuffer> & {
+  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'out', GPUBuffer | BufferRange> & {
     head_widths?: GPUBuffer;
   };
   /** What has to run before them, and after. */
@@ -110,7 +109,7 @@ export class Attention {
   readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
   readonly #tokenSelect: TokenSelect | null;
   readonly #ragged: RaggedCache | null;
-  readonly #caches: readonly Record<'k_cache' | 'v_cache', GPUBuffer>[];
+  readonly #caches: readonly Record<'k_cache' | 'v_cache', BufferRange>[];
 
   /** `state` is what kernels know about a pass (lib/state); `buffers` own what is allocated here. */
   constructor(
@@ -135,14 +134,26 @@ export class Attention {
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
     this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
     this.#splitScales = floats('scales of parts', heads * attentionSplits * 2);
-    this.#caches = Array.from({ length: config.numHiddenLayers }, (_, layer) => ({
-      k_cache: buffers.storage(`keys ${layer}`, this.#cacheBytes(layer, 'keys')),
-      v_cache: buffers.storage(`values ${layer}`, this.#cacheBytes(layer, 'values')),
-    }));
     const { full, sliding } = config.rope;
+    const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => layer);
     this.#tokenSelect = config.tokenSelect
-      ? new TokenSelect(gpu, config.tokenSelect, this.#rotatedShape('full'), buffers)
+      ? new TokenSelect(
+          gpu,
+          config.tokenSelect,
+          this.#rotatedShape('full'),
+          layers.filter((layer) => this.#kindOf(layer) === 'full'),
+          buffers,
+        )
       : null;
+    this.#caches = layers.map(
+      (layer) =>
+        this.#selectionOf(layer)?.caches(layer) ?? {
+          k_cache: { buffer: buffers.storage(`keys ${layer}`, this.#cacheBytes(layer, 'keys')) },
+          v_cache: {
+            buffer: buffers.storage(`values ${layer}`, this.#cacheBytes(layer, 'values')),
+          },
+        },
+    );
     const table = (rope: RopeConfig) =>
       buffers.storage('rope', ropeTable(rope, settings.contextLength).byteLength);
     const fullTable = table(full);
@@ -151,7 +162,9 @@ export class Attention {
 
   /** Bytes that hold the keys and values of the whole context. */
   get cacheBytes(): number {
-    return this.#caches.reduce((sum, { k_cache, v_cache }) => sum + k_cache.size + v_cache.size, 0);
+    return this.#caches
+      .flatMap(({ k_cache, v_cache }) => [k_cache, v_cache])
+      .reduce((sum, { buffer, size }) => sum + (size ?? buffer.size), 0);
   }
 
   /** Are there enough keys before this position for the cut form of attention? */
@@ -279,14 +292,8 @@ export class Attention {
 
   /** What a decode step leaves to do when all layers have attended: the next step's selection. */
   afterStep(): Dispatches {
-    const select = this.#tokenSelect;
-    if (!select) return [];
-    const full = this.#caches.map((cache, layer) => [layer, cache] as const);
-    const selecting = full.filter(([layer]) => this.#selectionOf(layer));
-    const shared = { state: this.#state, rope: this.#rope.full };
-    return select.afterStep(
-      new Map(selecting.map(([layer, cache]) => [layer, { ...cache, ...shared }])),
-    );
+    const inputs = { state: this.#state, rope: this.#rope.full };
+    return this.#tokenSelect?.afterStep(inputs) ?? [];
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
@@ -309,7 +316,11 @@ export class Attention {
       return {
         use: selected,
         buffers: { queries: this.#queries, ...select.ofPass(layer), out },
-        before: select.forPass(layer, { ...inputs, rope: this.#rope.full }),
+        before: select.forPass(layer, {
+          state: this.#state,
+          queries: this.#queries,
+          rope: this.#rope.full,
+        }),
         after: [],
       };
     }
@@ -361,7 +372,7 @@ export class Attention {
     return this.#kindOf(layer) === 'full' ? this.#tokenSelect : null;
   }
 
-  #cacheOf(layer: number): Record<'k_cache' | 'v_cache', GPUBuffer> {
+  #cacheOf(layer: number): Record<'k_cache' | 'v_cache', BufferRange> {
     const cache = this.#caches[layer];
     if (!cache) throw new Error(`layer ${layer} has no cache`);
     return cache;

@@ -80,7 +80,7 @@ export class RaggedCache {
   project(
     layer: number,
     bases: LayerBases,
-    buffers: Record<'state' | 'k_cache' | 'v_cache', GPUBuffer>,
+    buffers: Record<'state' | 'k_cache' | 'v_cache', GPUBuffer | BufferRange>,
   ): Promise<Dispatch> {
     const { queries, head_widths } = this.narrow(layer);
     const { buffer, offset, size = 0 } = this.target.k_cache;

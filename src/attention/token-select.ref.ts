@@ -1,7 +1,7 @@
 import { workingTokens } from '../kernels/gather-tokens.ref.ts';
 import { keyScores } from '../kernels/selection-scores.ref.ts';
-import { capacityOf, keptOf } from '../kernels/selection-scores.ts';
 import { topVotes } from '../kernels/selection-top.ref.ts';
+import { capacityOf, keptOf } from '../kernels/selection-use.ts';
 import { softVotes } from '../kernels/selection-votes.ref.ts';
 import { cosine } from '../testing/selection.ts';
 import type { AttentionConfig } from './attention.ts';

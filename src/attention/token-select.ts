@@ -1,17 +1,18 @@
 import { VitrailError } from '../errors.ts';
 import type { BufferSet } from '../gpu/buffer-set.ts';
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { gatherTokens } from '../kernels/gather-tokens.ts';
 import { selectionPass } from '../kernels/selection-pass.ts';
-import {
-  capacityOf,
-  type SelectionUse,
-  selectionScores,
-  selectionStrips,
-} from '../kernels/selection-scores.ts';
+import { selectionScores } from '../kernels/selection-scores.ts';
 import { selectionStep } from '../kernels/selection-step.ts';
 import { selectionTop } from '../kernels/selection-top.ts';
+import {
+  capacityOf,
+  layerBytes,
+  type SelectionUse,
+  selectionHeader,
+} from '../kernels/selection-use.ts';
 import { selectionVotes } from '../kernels/selection-votes.ts';
 import { turnsWholeUnits } from '../kernels/turn-quads.ts';
 import type { TokenSelectOption } from '../types.ts';
@@ -77,45 +78,52 @@ function invalidOption(message: string, fix: string): VitrailError {
   return new VitrailError('invalid-argument', message, { where: 'attention/token-select', fix });
 }
 
-/** Words of `struct Selection` before its tokens. */
-const selectionHeader = 4;
-/** Bytes of `struct State` with one token. */
-const stateBytes = 32;
-
 /** What attention reads in place of the caches, and where a step puts its own token. */
 export interface WorkingSet {
   /** Position and rows within the working set (lib/state). */
-  state: GPUBuffer;
-  k_cache: GPUBuffer;
-  v_cache: GPUBuffer;
+  state: BufferRange;
+  k_cache: BufferRange;
+  v_cache: BufferRange;
 }
 
 /** What the kernels share of a layer's use. */
-export type SelectionShape = Omit<SelectionUse, keyof TokenSelectConfig>;
+export type SelectionShape = Omit<SelectionUse, keyof TokenSelectConfig | 'layers'>;
 
-/** The caches of a layer, with keys before rotation, and what turns them. */
-export type SelectionInputs = Record<'state' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer>;
+/** Where the pass stands in the context, and what turns keys and queries. */
+export type SelectionInputs = Record<'state' | 'rope', GPUBuffer>;
 
-type LayerBuffers = Record<
-  'selection' | 'asked' | 'working' | 'keys' | 'values' | 'queries' | 'scores' | 'strips' | 'votes',
-  GPUBuffer
->;
+type LayerBytes = ReturnType<typeof layerBytes>;
+
+/** Layers whose parts lie side by side in each buffer. */
+interface Group {
+  layers: number;
+  buffers: Record<keyof LayerBytes, GPUBuffer>;
+}
 
 /**
- * The selection of all layers that use it. A pass of a prompt selects between a layer's projection and its attention. A decode step
- * attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next step. There
- * layers do not wait for each other, so each has buffers of its own.
+ * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention. A
+ * decode step attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next
+ * step: each kernel takes as many layers at once as fit into a binding, since every dispatch waits for the one before.
  */
 export class TokenSelect {
   readonly config: TokenSelectConfig;
   readonly #gpu: Gpu;
   readonly #use: SelectionUse;
-  readonly #buffers: BufferSet;
+  readonly #bytes: LayerBytes;
+  readonly #groups: readonly Group[];
+  /** Places among the layers that select, by layer. */
+  readonly #places: ReadonlyMap<number, number>;
+  readonly #perGroup: number;
   readonly #passWorking: GPUBuffer;
-  readonly #layers = new Map<number, LayerBuffers>();
 
-  /** Throws `model-unsupported` where rotated pairs do not lie in whole units. */
-  constructor(gpu: Gpu, config: TokenSelectConfig, shape: SelectionShape, buffers: BufferSet) {
+  /** For these layers. Throws `model-unsupported` where rotated pairs do not lie in whole units. */
+  constructor(
+    gpu: Gpu,
+    config: TokenSelectConfig,
+    shape: SelectionShape,
+    layers: readonly number[],
+    buffers: BufferSet,
+  ) {
     if (!turnsWholeUnits(shape)) {
       throw new VitrailError(
         'model-unsupported',
@@ -125,44 +133,57 @@ export class TokenSelect {
     }
     this.#gpu = gpu;
     this.config = config;
-    this.#use = { ...shape, ...config };
-    this.#buffers = buffers;
-    this.#passWorking = buffers.storage('state of a pass in working sets', stateBytes);
+    this.#use = { ...shape, ...config, layers: 1 };
+    this.#bytes = layerBytes(this.#use);
+    this.#places = new Map(layers.map((layer, place) => [layer, place]));
+    const widest = Math.max(...Object.values(this.#bytes));
+    this.#perGroup = Math.max(1, Math.floor(gpu.maxStorageBytes / widest));
+    this.#groups = Array.from({ length: Math.ceil(layers.length / this.#perGroup) }, (_, i) =>
+      this.#allocate(Math.min(this.#perGroup, layers.length - i * this.#perGroup), buffers),
+    );
+    this.#passWorking = buffers.storage('state of a pass in working sets', this.#bytes.working);
+  }
+
+  /** The keys, before rotation, and values of a layer's whole context. */
+  caches(layer: number): Record<'k_cache' | 'v_cache', BufferRange> {
+    const { k_cache, v_cache } = this.#ofLayer(layer);
+    return { k_cache, v_cache };
   }
 
   /** The working set of a layer for a step, and where the step's queries go. */
-  ofStep(layer: number): WorkingSet & { queries: GPUBuffer } {
-    const { keys, values, working, queries } = this.#layer(layer);
+  ofStep(layer: number): WorkingSet & { queries: BufferRange } {
+    const { keys, values, working, queries } = this.#ofLayer(layer);
     return { state: working, k_cache: keys, v_cache: values, queries };
   }
 
   /** The working set of a layer for a pass. */
   ofPass(layer: number): WorkingSet {
-    const { keys, values } = this.#layer(layer);
-    return { state: this.#passWorking, k_cache: keys, v_cache: values };
+    const { keys, values } = this.#ofLayer(layer);
+    return { state: { buffer: this.#passWorking }, k_cache: keys, v_cache: values };
   }
 
   /** The tokens that the next step attends to in each layer, where it selects from so many. */
   async attended(tokens: number): Promise<number[][]> {
     const { initial, selected } = this.config;
-    const ofLayers = [...this.#layers.values()];
-    const words = await this.#gpu.readBuffers(
-      ofLayers.flatMap(({ selection, working }) => [selection, working]),
-    );
-    let at = 0;
-    return ofLayers.map(({ selection, working }) => {
-      const chosen = words.subarray(at + selectionHeader, at + selectionHeader + selected);
-      // Buffers are rounded up.
-      at += selection.size / 4;
-      const last = (words[at] ?? 0) - initial - selected;
-      at += working.size / 4;
-      return [...range(0, initial), ...chosen, ...range(tokens - last, tokens)];
-    });
+    const { selections: selectionBytes, working: workingBytes } = this.#bytes;
+    const found: number[][] = [];
+    for (const { layers, buffers } of this.#groups) {
+      const { selections, working } = buffers;
+      const words = await this.#gpu.readBuffers([selections, working]);
+      for (let layer = 0; layer < layers; layer += 1) {
+        const first = (layer * selectionBytes) / 4 + selectionHeader;
+        const taken = words[(selections.size + layer * workingBytes) / 4] ?? 0;
+        const last = tokens - (taken - initial - selected);
+        const chosen = words.subarray(first, first + selected);
+        found.push([...range(0, initial), ...chosen, ...range(last, tokens)]);
+      }
+    }
+    return found;
   }
 
   /** Chooses tokens by the queries of a pass and fills the working set with them; turns the queries to their positions in it. */
   forPass(layer: number, inputs: SelectionInputs & { queries: GPUBuffer }): Promise<Dispatch>[] {
-    const all = { ...this.#layer(layer), ...inputs, pass_working: this.#passWorking };
+    const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
     const kernels = [selectionPass, selectionScores, selectionVotes, selectionTop] as const;
     return [
       ...kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, this.#use, all)),
@@ -170,46 +191,49 @@ export class TokenSelect {
     ];
   }
 
-  /** Behind a step: keeps its token and, where a selection is due, selects and fills the working sets anew. Kernel by kernel. */
-  afterStep(layers: ReadonlyMap<number, SelectionInputs>): Promise<Dispatch>[] {
-    const ofLayers = [...layers].map(([layer, inputs]) => ({ ...this.#layer(layer), ...inputs }));
+  /** Behind a step: keeps its token and, where a selection is due, selects and fills the working sets anew. */
+  afterStep(inputs: SelectionInputs): Promise<Dispatch>[] {
     const kernels = [selectionStep, selectionScores, selectionVotes, selectionTop] as const;
-    return [
-      ...kernels.flatMap((kernel) =>
-        ofLayers.map((all) => prepareDispatch(this.#gpu, kernel, this.#use, all)),
-      ),
-      ...ofLayers.map((all) =>
-        prepareDispatch(this.#gpu, gatherTokens, { ...this.#use, step: true }, all),
-      ),
-    ];
+    return this.#groups.flatMap(({ layers, buffers }) => {
+      const use = { ...this.#use, layers };
+      const all = { ...buffers, ...inputs };
+      return [
+        ...kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, all)),
+        prepareDispatch(this.#gpu, gatherTokens, { ...use, step: true }, all),
+      ];
+    });
   }
 
-  #layer(layer: number): LayerBuffers {
-    const known = this.#layers.get(layer);
-    if (known) return known;
-    const made = this.#allocate(layer);
-    this.#layers.set(layer, made);
-    return made;
+  #ofLayer(layer: number): Record<keyof LayerBytes, BufferRange> {
+    const place = this.#places.get(layer) ?? 0;
+    const { buffers } = this.#groups[Math.floor(place / this.#perGroup)] as Group;
+    const at = place % this.#perGroup;
+    return mapValues(this.#bytes, (size, name) => ({
+      buffer: buffers[name],
+      offset: at * size,
+      size,
+    }));
   }
 
-  #allocate(layer: number): LayerBuffers {
-    const { heads, kvHeads, headDim, kv, selected, contextLength } = this.#use;
-    const bytes = kvHeads * capacityOf(this.config) * headDim * (kv === 'f16' ? 2 : 4);
-    const storage = (label: string, size: number) =>
-      this.#buffers.storage(`${label} ${layer}`, size);
-    const floats = (label: string, count: number) => storage(label, count * 4);
+  #allocate(layers: number, buffers: BufferSet): Group {
     return {
-      selection: floats('selection', selectionHeader + selected),
-      asked: floats('asked', 2 * heads * headDim),
-      working: storage('state of working set', stateBytes),
-      keys: storage('working keys', bytes),
-      values: storage('working values', bytes),
-      queries: floats('queries of a step', heads * headDim),
-      scores: floats('scores of tokens', heads * contextLength),
-      strips: floats('scales of scores', heads * selectionStrips * 2),
-      votes: floats('votes for tokens', contextLength),
+      layers,
+      buffers: mapValues(this.#bytes, (size, name) =>
+        buffers.storage(`${name} of selecting layers`, layers * size),
+      ),
     };
   }
+}
+
+function mapValues<Name extends string, From, To>(
+  record: Record<Name, From>,
+  map: (value: From, name: Name) => To,
+): Record<Name, To> {
+  const entries = Object.entries(record) as [Name, From][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, map(value, name)])) as Record<
+    Name,
+    To
+  >;
 }
 
 function range(first: number, end: number): number[] {

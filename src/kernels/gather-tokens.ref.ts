@@ -1,10 +1,10 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { selectionRope, selectionUse } from '../testing/selection.ts';
+import { packSelection, selectionRope, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import type { GatherUse } from './gather-tokens.ts';
 import { rotateHead } from './rope.ref.ts';
-import { capacityOf, filledOf, keptOf, type SelectionUse } from './selection-scores.ts';
+import { capacityOf, filledOf, keptOf, type SelectionUse } from './selection-use.ts';
 
 /** Tokens of a working set just filled, by slot: first, selected and last ones of a context of `tokens`; all of one that fits. */
 export function workingTokens(
@@ -103,7 +103,7 @@ function passCase(
     rows,
     inputs: () => ({
       state: Uint32Array.of(position, rows, 0, 0, 0),
-      selection: Uint32Array.of(1, 0, 0, 0, ...chosen),
+      selections: packSelection(use, [1, 0, 0, 0], [...chosen]),
       rope: table,
       k_cache: keys.stored,
       v_cache: values.stored,
@@ -162,7 +162,7 @@ function stepCase(
     rows: 1,
     inputs: () => ({
       state: Uint32Array.of(position, 1, 0, 1, 0),
-      selection: Uint32Array.of(Number(isDue), 1, slot, 0, ...chosen),
+      selections: packSelection(use, [Number(isDue), 1, slot, 0], [...chosen]),
       rope: table,
       k_cache: keys.stored,
       v_cache: values.stored,

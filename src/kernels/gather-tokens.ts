@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { capacityOf, type SelectionUse, workingSet } from './selection-scores.ts';
+import { capacityOf, type SelectionUse, selectionConstants } from './selection-use.ts';
 import { unitRows } from './turn-quads.ts';
 
 const workgroup = 64;
@@ -22,7 +22,7 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read' },
+    { name: 'selections', type: 'array<Selection>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
     { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
@@ -42,11 +42,15 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
       options: (use) => ({
         choices: { kv: use.kv },
         flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.step ? ['step'] : [])],
-        constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, ...workingSet(use) },
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+          ...selectionConstants(use),
+        },
       }),
       workgroups: (use, rows) => {
         const heads = capacityOf(use) * use.kvHeads + (use.step ? 0 : rows * use.heads);
-        return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup));
+        return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup), use.layers);
       },
     },
   ],

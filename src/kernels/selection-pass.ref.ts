@@ -1,8 +1,14 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { meanQuery, selectionRope, selectionUse } from '../testing/selection.ts';
+import {
+  meanQuery,
+  packPlace,
+  packSelection,
+  selectionRope,
+  selectionUse,
+} from '../testing/selection.ts';
 import { rotateHead } from './rope.ref.ts';
-import { capacityOf, filledOf, type SelectionUse } from './selection-scores.ts';
+import { capacityOf, filledOf, type SelectionUse } from './selection-use.ts';
 
 function toCase(
   name: string,
@@ -24,7 +30,7 @@ function toCase(
   const before = Array<number>(selected).fill(7);
   const state = (position: number, count: number) => ({
     storage: 'u32' as const,
-    values: Float64Array.of(position, count, 9, 9, 9),
+    values: Float64Array.from(packPlace(position, count)),
   });
   return {
     name,
@@ -34,12 +40,15 @@ function toCase(
       state: Uint32Array.of(tokens - rows, rows, 0, 0, 0),
       queries,
       rope: table,
-      selection: Uint32Array.of(9, 9, 9, 9, ...before),
-      pass_working: Uint32Array.of(9, 9, 9, 9, 9),
-      working: Uint32Array.of(9, 9, 9, 9, 9),
+      selections: packSelection(use, [9, 9, 9, 9], [...before]),
+      pass_working: packPlace(9, 9),
+      working: packPlace(9, 9),
     }),
     outputs: () => ({
-      selection: { storage: 'u32', values: Float64Array.of(Number(isLong), 0, 9, 9, ...before) },
+      selections: {
+        storage: 'u32',
+        values: Float64Array.from(packSelection(use, [Number(isLong), 0, 9, 9], [...before])),
+      },
       asked: { values: asked },
       pass_working: state(end - rows, rows),
       working: state(end, 1),

@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-scores.ts';
+import { type SelectionUse, selectionConstants } from './selection-use.ts';
 
 function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
   return {
@@ -11,7 +11,11 @@ function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
         : null,
     options: (use) => ({
       flags: use.interleaved ? ['interleaved'] : [],
-      constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4, ...workingSet(use) },
+      constants: {
+        WORKGROUP: workgroup,
+        HEAD_DIM_VEC4S: use.headDim / 4,
+        ...selectionConstants(use),
+      },
     }),
     workgroups: (use) => [use.heads, 1, 1],
   };
@@ -28,10 +32,10 @@ export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read_write' },
+    { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },
-    { name: 'pass_working', type: 'State', access: 'read_write' },
-    { name: 'working', type: 'State', access: 'read_write' },
+    { name: 'pass_working', type: 'array<Place>', access: 'read_write' },
+    { name: 'working', type: 'array<Place>', access: 'read_write' },
   ],
   variants: [variant(32), variant(256)],
   preferred: (_, { software }) => (software ? ['workgroup-32'] : ['workgroup-256']),

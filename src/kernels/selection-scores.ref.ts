@@ -1,8 +1,8 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { selectionUse } from '../testing/selection.ts';
+import { packSelection, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
-import { keptOf, type SelectionUse, selectionStrips } from './selection-scores.ts';
+import { keptOf, type SelectionUse, selectionStrips } from './selection-use.ts';
 
 /** q·k of a head and each of the keys. */
 export function keyScores(query: ArrayLike<number>, keys: readonly ArrayLike<number>[]): number[] {
@@ -55,7 +55,11 @@ function toCase(
     rows,
     inputs: () => ({
       state: Uint32Array.of(initial + candidates + keptOf(use) - rows, rows, 0, 0, 0),
-      selection: Uint32Array.of(Number(isDue), 0, 0, 0, ...Array<number>(selected).fill(0)),
+      selections: packSelection(
+        use,
+        [Number(isDue), 0, 0, 0],
+        [...Array<number>(selected).fill(0)],
+      ),
       asked,
       k_cache: isHalf ? asHalves(exact) : exact,
     }),

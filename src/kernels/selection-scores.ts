@@ -1,55 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import type { KvCacheFormat } from '../types.ts';
 import { languageShaders } from './language-shaders.ts';
-
-/** One use of TokenSelect's kernels: which tokens of a long context a layer attends to. */
-export interface SelectionUse {
-  heads: number;
-  kvHeads: number;
-  headDim: number;
-  /** Tokens that the caches [kvHeads, contextLength, headDim] hold; their keys are not rotated. */
-  contextLength: number;
-  kv: KvCacheFormat;
-  ropeDimensions: number;
-  interleaved: boolean;
-  /** First tokens of the context that are always attended to. */
-  initial: number;
-  /** Tokens between them and the local ones that are chosen. */
-  selected: number;
-  /** Last tokens that are attended to at most: see `keptOf`. */
-  local: number;
-  /** A token goes on with the last selection where its query's cosine with the one that selected is at least this. */
-  similarity: number;
-}
-
-/** Parts that the candidates are cut into. */
-export const selectionStrips = 64;
-
-type WorkingSetSizes = Pick<SelectionUse, 'initial' | 'selected' | 'local'>;
-
-/** Tokens that are attended to at most. */
-export function capacityOf({ initial, selected, local }: WorkingSetSizes): number {
-  return initial + selected + local;
-}
-
-/**
- * Last tokens that are attended to at least, and tokens of a pass at most: of `local` ones, an eighth is room for the tokens of steps
- * that go on with a selection.
- */
-export function keptOf({ local }: Pick<WorkingSetSizes, 'local'>): number {
-  return local - Math.max(1, Math.floor(local / 8));
-}
-
-/** Tokens of a working set just filled. */
-export function filledOf(sizes: WorkingSetSizes): number {
-  return sizes.initial + sizes.selected + keptOf(sizes);
-}
-
-/** Sizes of the working set, as all kernels of TokenSelect know them. */
-export function workingSet(sizes: WorkingSetSizes): Record<string, number> {
-  const { initial, selected, local } = sizes;
-  return { INITIAL: initial, SELECTED: selected, LOCAL: local, KEPT: keptOf(sizes) };
-}
+import { type SelectionUse, selectionConstants, selectionStrips } from './selection-use.ts';
 
 function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<SelectionUse> {
   return {
@@ -69,10 +20,10 @@ function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVar
         SUMS: groupOf(use),
         STRIPS: selectionStrips,
         HEAD_DIM_VEC4S: use.headDim / 4,
-        ...workingSet(use),
+        ...selectionConstants(use),
       },
     }),
-    workgroups: (use) => [selectionStrips, use.kvHeads, 1],
+    workgroups: (use) => [selectionStrips, use.kvHeads, use.layers],
   };
 }
 
@@ -89,7 +40,7 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
   paramValues: (use) => ({ context_length: use.contextLength }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read' },
+    { name: 'selections', type: 'array<Selection>', access: 'read' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'k_cache', type: 'array<Stored>', access: 'read' },
     { name: 'scores', type: 'array<f32>', access: 'read_write' },

@@ -1,8 +1,14 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { cosine, selectionRope, selectionUse } from '../testing/selection.ts';
+import {
+  cosine,
+  packPlace,
+  packSelection,
+  selectionRope,
+  selectionUse,
+} from '../testing/selection.ts';
 import { rotateHead } from './rope.ref.ts';
-import { capacityOf, filledOf, type SelectionUse } from './selection-scores.ts';
+import { capacityOf, filledOf, type SelectionUse } from './selection-use.ts';
 
 interface Situation {
   /** Tokens of the context, the step's own included. */
@@ -47,19 +53,21 @@ function toCase(
       state: Uint32Array.of(tokens - 1, 1, 0, 1, 0),
       queries: Float32Array.from(turned(slot)),
       rope: table,
-      selection: Uint32Array.of(9, Number(isReusable), 9, 9, ...before),
+      selections: packSelection(use, [9, Number(isReusable), 9, 9], [...before]),
       asked,
-      working: Uint32Array.of(slot, 1, 9, 9, 9),
+      working: packPlace(slot, 1),
     }),
     outputs: () => ({
-      selection: {
+      selections: {
         storage: 'u32',
-        values: Float64Array.of(Number(isDue), Number(isLong), slot, 9, ...before),
+        values: Float64Array.from(
+          packSelection(use, [Number(isDue), Number(isLong), slot, 9], [...before]),
+        ),
       },
       asked: { values: Float64Array.of(...query, ...(isDue ? query : last)) },
       working: {
         storage: 'u32',
-        values: Float64Array.of(isDue ? filledOf(use) : slot + 1, 1, 9, 9, 9),
+        values: Float64Array.from(packPlace(isDue ? filledOf(use) : slot + 1, 1)),
       },
     }),
   };

@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-scores.ts';
+import { type SelectionUse, selectionConstants } from './selection-use.ts';
 
 function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
   return {
@@ -13,10 +13,10 @@ function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
         WORKGROUP: workgroup,
         HEADS: use.heads,
         HEAD_DIM_VEC4S: use.headDim / 4,
-        ...workingSet(use),
+        ...selectionConstants(use),
       },
     }),
-    workgroups: () => [1, 1, 1],
+    workgroups: (use) => [1, 1, use.layers],
   };
 }
 
@@ -31,9 +31,9 @@ export const selectionStep: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read_write' },
+    { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },
-    { name: 'working', type: 'State', access: 'read_write' },
+    { name: 'working', type: 'array<Place>', access: 'read_write' },
   ],
   variants: [variant(16), variant(128)],
   preferred: (_, { software }) => (software ? ['workgroup-16'] : ['workgroup-128']),

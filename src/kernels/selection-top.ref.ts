@@ -1,7 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { selectionUse } from '../testing/selection.ts';
-import { keptOf, type SelectionUse } from './selection-scores.ts';
+import { packSelection, selectionUse } from '../testing/selection.ts';
+import { keptOf, type SelectionUse } from './selection-use.ts';
 
 /** Places of the `count` largest votes, ascending; of equal ones the first. */
 export function topVotes(votes: readonly number[], count: number): number[] {
@@ -23,7 +23,7 @@ function toCase(
   const cached = new Float32Array(use.contextLength);
   cached.set(votes, initial);
   const tokens = topVotes([...Float32Array.from(votes)], selected).map((place) => place + initial);
-  const header = [Number(isDue), 1, 9, 9];
+  const header = [Number(isDue), 1, 9, 9] as const;
   const before = Array<number>(selected).fill(7);
   return {
     name,
@@ -32,12 +32,12 @@ function toCase(
     inputs: () => ({
       state: Uint32Array.of(initial + votes.length + keptOf(use) - 1, 1, 0, 0, 0),
       votes: cached,
-      selection: Uint32Array.of(...header, ...before),
+      selections: packSelection(use, header, before),
     }),
     outputs: () => ({
-      selection: {
+      selections: {
         storage: 'u32',
-        values: Float64Array.of(...header, ...(isDue ? tokens : before)),
+        values: Float64Array.from(packSelection(use, header, isDue ? tokens : before)),
       },
     }),
   };

@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, workingSet } from './selection-scores.ts';
+import { type SelectionUse, selectionConstants } from './selection-use.ts';
 
 /** Counters of a digit: 8 KB in all. */
 const copies = 8;
@@ -14,10 +14,10 @@ function variant(workgroup: number): KernelVariant<SelectionUse> {
       constants: {
         WORKGROUP: workgroup,
         COPIES: copies,
-        ...workingSet(use),
+        ...selectionConstants(use),
       },
     }),
-    workgroups: () => [1, 1, 1],
+    workgroups: (use) => [1, 1, use.layers],
   };
 }
 
@@ -30,7 +30,7 @@ export const selectionTop: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   paramValues: () => ({}),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read_write' },
+    { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'votes', type: 'array<f32>', access: 'read' },
   ],
   variants: [variant(64), variant(256), variant(1024)],

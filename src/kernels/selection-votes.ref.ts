@@ -1,7 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { selectionUse } from '../testing/selection.ts';
-import { keptOf, type SelectionUse, selectionStrips } from './selection-scores.ts';
+import { packSelection, selectionUse } from '../testing/selection.ts';
+import { keptOf, type SelectionUse, selectionStrips } from './selection-use.ts';
 
 /** The head soft vote: for each candidate the sum over heads of the softmax of its score. */
 export function softVotes(scores: readonly (readonly number[])[]): number[] {
@@ -46,7 +46,7 @@ function toCase(
     rows: 2,
     inputs: () => ({
       state: Uint32Array.of(initial + candidates + keptOf(use) - 2, 2, 0, 0, 0),
-      selection: Uint32Array.of(1, 0, 0, 0, ...Array<number>(selected).fill(0)),
+      selections: packSelection(use, [1, 0, 0, 0], [...Array<number>(selected).fill(0)]),
       scores,
       strips,
     }),

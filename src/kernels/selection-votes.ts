@@ -1,8 +1,14 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, selectionStrips, workingSet } from './selection-scores.ts';
+import { type SelectionUse, selectionConstants, selectionStrips } from './selection-use.ts';
 
 const workgroup = 256;
+/** Workgroups of a layer at most. */
+const mostGroups = 64;
+
+function groupsOf({ contextLength }: SelectionUse): number {
+  return Math.min(mostGroups, Math.ceil(contextLength / workgroup));
+}
 
 /** The votes of all heads for every candidate. */
 export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
@@ -13,7 +19,7 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   paramValues: (use) => ({ context_length: use.contextLength }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'selection', type: 'Selection', access: 'read' },
+    { name: 'selections', type: 'array<Selection>', access: 'read' },
     { name: 'scores', type: 'array<f32>', access: 'read' },
     { name: 'strips', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'votes', type: 'array<f32>', access: 'read_write' },
@@ -25,12 +31,13 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
       options: (use) => ({
         constants: {
           WORKGROUP: workgroup,
+          GROUPS: groupsOf(use),
           HEADS: use.heads,
           STRIPS: selectionStrips,
-          ...workingSet(use),
+          ...selectionConstants(use),
         },
       }),
-      workgroups: (use) => [Math.ceil(use.contextLength / workgroup), 1, 1],
+      workgroups: (use) => [groupsOf(use), 1, use.layers],
     },
   ],
   preferred: () => ['plain'],

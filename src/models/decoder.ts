@@ -17,7 +17,7 @@ import {
   sampledRing,
   samplerBytes,
 } from '../kernels/sample.ts';
-import { keptOf } from '../kernels/selection-scores.ts';
+import { capacityOf, keptOf } from '../kernels/selection-use.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
@@ -41,6 +41,11 @@ const fragmentRows = 16;
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
 export const samplingBytes: number = sampledRing * 4;
+/**
+ * So many steps behind what the host wrote select for themselves, as a pass does, where tokens are selected: an answer begins with what it looks
+ * for. The others go on with what the step before them asked for, which is quicker.
+ */
+export const ownSelections = 16;
 /** Bytes of `struct State` before its tokens. */
 const stateHeaderBytes = 16;
 
@@ -87,6 +92,8 @@ export class Decoder {
   #bodies!: Record<Body, Dispatches>;
   /** The passes that end in a sampled token, by body and sampler: put together once, so that a step allocates nothing. */
   #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
+  /** From this position on steps need not select for themselves. */
+  #asksLaterFrom = 0;
   #allLogits: Promise<{ tail: Dispatches; logits: GPUBuffer }> | null = null;
 
   /** Allocates and compiles. The weights may still be on their way. */
@@ -230,6 +237,7 @@ export class Decoder {
   #writeState(tokens: readonly number[], position: number): void {
     const contents = Uint32Array.of(position, tokens.length, 0, 0, ...tokens);
     this.#gpu.write(this.#buffers.state, 0, contents);
+    this.#asksLaterFrom = position + tokens.length + ownSelections;
   }
 
   /** What the host writes may follow anything: where tokens are selected, a single one selects anew, as a pass does. */
@@ -238,6 +246,9 @@ export class Decoder {
   }
 
   #bodyOfStep(position: number): Body {
+    const { tokenSelect } = this.config;
+    const isLong = tokenSelect !== null && position + 1 >= capacityOf(tokenSelect);
+    if (isLong && position < this.#asksLaterFrom) return 'many';
     return this.#attention.isFar(position) ? 'oneFar' : 'one';
   }
 

@@ -4,7 +4,7 @@ import { chooseTokenSelect } from '../attention/token-select.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { capacityOf } from '../kernels/selection-scores.ts';
+import { capacityOf } from '../kernels/selection-use.ts';
 import type { Architecture, TransformerConfig } from '../models/config.ts';
 import { Decoder } from '../models/decoder.ts';
 import { DecoderWeights } from '../models/decoder-weights.ts';

@@ -1,5 +1,5 @@
 import { ropeTable } from '../kernels/rope-table.ts';
-import type { SelectionUse } from '../kernels/selection-scores.ts';
+import { layerBytes, type SelectionUse } from '../kernels/selection-use.ts';
 
 /** A small use of TokenSelect's kernels: a working set of 4 + 6 + 8 tokens. */
 export function selectionUse(change: Partial<SelectionUse> = {}): SelectionUse {
@@ -15,6 +15,7 @@ export function selectionUse(change: Partial<SelectionUse> = {}): SelectionUse {
     selected: 6,
     local: 8,
     similarity: 0.9,
+    layers: 1,
     ...change,
   };
 }
@@ -66,4 +67,22 @@ export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
     lengthB += (b[i] ?? 0) ** 2;
   }
   return product / Math.sqrt(lengthA * lengthB);
+}
+
+/** `struct Selection` as the kernels see it: whole, with words that no kernel touches behind its tokens. */
+export function packSelection(
+  use: SelectionUse,
+  header: readonly [number, number, number, number],
+  tokens: readonly number[],
+): Uint32Array<ArrayBuffer> {
+  const packed = new Uint32Array(layerBytes(use).selections / 4);
+  packed.set([...header, ...tokens]);
+  return packed;
+}
+
+/** `struct Place`. */
+export function packPlace(position: number, rows: number): Uint32Array<ArrayBuffer> {
+  const packed = new Uint32Array(64);
+  packed.set([position, rows]);
+  return packed;
 }

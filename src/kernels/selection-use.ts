@@ -1,0 +1,105 @@
+import type { KvCacheFormat } from '../types.ts';
+
+/** One use of TokenSelect's kernels: which tokens of a long context a layer attends to. */
+export interface SelectionUse {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  /** Tokens that the caches [kvHeads, contextLength, headDim] hold; their keys are not rotated. */
+  contextLength: number;
+  kv: KvCacheFormat;
+  ropeDimensions: number;
+  interleaved: boolean;
+  /** First tokens of the context that are always attended to. */
+  initial: number;
+  /** Tokens between them and the local ones that are chosen. */
+  selected: number;
+  /** Last tokens that are attended to at most: see `keptOf`. */
+  local: number;
+  /** A token goes on with the last selection where its query's cosine with the one that selected is at least this. */
+  similarity: number;
+  /** Layers that one dispatch takes. Their parts of each buffer lie `layerBytes` apart. */
+  layers: number;
+}
+
+/** Parts that the candidates are cut into. */
+export const selectionStrips = 64;
+
+type WorkingSetSizes = Pick<SelectionUse, 'initial' | 'selected' | 'local'>;
+
+/** Tokens that are attended to at most. */
+export function capacityOf({ initial, selected, local }: WorkingSetSizes): number {
+  return initial + selected + local;
+}
+
+/**
+ * Last tokens that are attended to at least, and tokens of a pass at most: of `local` ones, an eighth is room for the tokens of steps
+ * that go on with a selection.
+ */
+export function keptOf({ local }: Pick<WorkingSetSizes, 'local'>): number {
+  return local - Math.max(1, Math.floor(local / 8));
+}
+
+/** Tokens of a working set just filled. */
+export function filledOf(sizes: WorkingSetSizes): number {
+  return sizes.initial + sizes.selected + keptOf(sizes);
+}
+
+type SelectionBuffer =
+  | 'selections'
+  | 'asked'
+  | 'working'
+  | 'keys'
+  | 'values'
+  | 'queries'
+  | 'scores'
+  | 'strips'
+  | 'votes'
+  | 'k_cache'
+  | 'v_cache';
+
+/** Parts of a buffer can be bound from such offsets on, on every adapter. */
+const alignment = 256;
+/** Words of `struct Selection` before its tokens. */
+export const selectionHeader = 4;
+
+/** Bytes of a layer in each of the buffers. */
+export function layerBytes(use: SelectionUse): Record<SelectionBuffer, number> {
+  const { heads, kvHeads, headDim, contextLength, kv, selected } = use;
+  const aligned = (bytes: number) => Math.ceil(bytes / alignment) * alignment;
+  const floats = (count: number) => aligned(count * 4);
+  const cache = (tokens: number) => aligned(kvHeads * tokens * headDim * (kv === 'f16' ? 2 : 4));
+  return {
+    selections: floats(selectionHeader + selected),
+    asked: floats(2 * heads * headDim),
+    working: alignment,
+    keys: cache(capacityOf(use)),
+    values: cache(capacityOf(use)),
+    queries: floats(heads * headDim),
+    scores: floats(heads * contextLength),
+    strips: floats(heads * selectionStrips * 2),
+    votes: floats(contextLength),
+    k_cache: cache(contextLength),
+    v_cache: cache(contextLength),
+  };
+}
+
+/** Sizes that all kernels of TokenSelect know: of the working set, and how far layers are apart, in elements. */
+export function selectionConstants(use: SelectionUse): Record<string, number> {
+  const bytes = layerBytes(use);
+  const stored = use.kv === 'f16' ? 8 : 16;
+  return {
+    INITIAL: use.initial,
+    SELECTED: use.selected,
+    LOCAL: use.local,
+    KEPT: keptOf(use),
+    TOKENS_ROOM: bytes.selections / 4 - selectionHeader,
+    QUERY_STRIDE: bytes.queries / 16,
+    ASKED_STRIDE: bytes.asked / 16,
+    SCORE_STRIDE: bytes.scores / 4,
+    STRIP_STRIDE: bytes.strips / 8,
+    VOTE_STRIDE: bytes.votes / 4,
+    CACHE_STRIDE: bytes.k_cache / stored,
+    SET_STRIDE: bytes.keys / stored,
+  };
+}
