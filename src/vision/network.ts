@@ -1,6 +1,6 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
-import { convolution } from '../kernels/convolution.ts';
+import { type ConvolutionUse, convolution } from '../kernels/convolution.ts';
 import type { MapPlace, MapStorage } from '../kernels/feature-map.ts';
 import { pool } from '../kernels/pool.ts';
 import { resample } from '../kernels/resample.ts';
@@ -33,8 +33,8 @@ export class Network {
     file: WeightFile,
     storage: MapStorage,
   ): Promise<Network> {
-    const weights = packAll(graph, file, storage);
     const arenaPlan = planArena(graph);
+    const weights = packAll(graph, file, storage);
     const buffers = await gpu.withMemoryCheck(() =>
       createBuffers(gpu, weights, arenaPlan.elements, storage),
     );
@@ -204,22 +204,29 @@ function prepare(
   }
   const range = ranges.get(node.name);
   if (!range) throw new Error(`${node.name} has no weights`);
-  const { kernel, stride, dilation, activation, transposed } = node;
-  const residual = node.residual ? { residual: arenaPlan.place(node.residual) } : {};
-  const use = {
-    storage,
-    input,
-    output,
-    kernel,
-    stride,
-    dilation,
-    activation,
-    transposed,
-    ...residual,
-  };
+  const use = convolutionUse(node, arenaPlan, storage);
   return prepareDispatch(gpu, convolution, use, {
     arena,
     weights: { buffer: weights, ...range.matrices },
     bias: { buffer: bias, ...range.bias },
   });
+}
+
+/** The use of a convolution's kernel at the places that its maps have. */
+export function convolutionUse(
+  { input, output, residual, kernel, stride, dilation, activation, transposed }: ConvolutionNode,
+  arenaPlan: ArenaPlan,
+  storage: MapStorage,
+): ConvolutionUse {
+  return {
+    storage,
+    input: arenaPlan.place(input),
+    output: arenaPlan.place(output),
+    kernel,
+    stride,
+    dilation,
+    activation,
+    transposed,
+    ...(residual ? { residual: arenaPlan.place(residual) } : {}),
+  };
 }
