@@ -1,5 +1,17 @@
 import { expect, it } from 'vitest';
+import { Gpu } from '../gpu/gpu.ts';
+import { kernelTest } from '../testing/kernel-test.ts';
 import { fragmentCount, toFragments } from './convolution-fragments.ts';
+import { convolutionMatrixCases } from './convolution-matrix.ref.ts';
+import { convolutionMatrix } from './convolution-matrix.ts';
+import { matrixUnsupported } from './matrix-support.ts';
+
+const gpu = await Gpu.create();
+const reason = matrixUnsupported(gpu.capabilities);
+gpu.dispose();
+// No software adapter has subgroup matrices: `npm run bench:kernels -- --gpu --check` runs the cases on one that has.
+if (reason === null) kernelTest(convolutionMatrix, convolutionMatrixCases);
+else it.skip(`${convolutionMatrix.name}: the adapter ${reason}`);
 
 it('turns matrices into fragments of 16 outputs × 16 inputs, zeros where a block has no channel', () => {
   const [groups, taps, inGroups] = [5, 9, 6];
