@@ -54,8 +54,7 @@ export async function time(
 ): Promise<KernelTime[]> {
   const gpu = await Gpu.create({ maxTier });
   const times: KernelTime[] = [];
-  const storage = gpu.capabilities.f16 ? 'f16' : 'f32';
-  const layers = ['n', 's'].flatMap((network) => timedConvolutions(network, storage));
+  const layers = ['n', 's'].flatMap((network) => timedConvolutions(network, gpu.capabilities));
   for (const timed of [...timedKernels(), ...layers]) {
     if (!filters.some((filter) => timed.title.includes(filter))) continue;
     times.push(...(await timeKernel(gpu, timed, allVariants)));

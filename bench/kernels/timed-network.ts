@@ -1,12 +1,19 @@
+import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { prepareDispatch } from '../../src/gpu/kernel.ts';
 import { type ConvolutionUse, convolution } from '../../src/kernels/convolution.ts';
+import { fragmentCount, fragmentShape } from '../../src/kernels/convolution-fragments.ts';
+import {
+  convolutionMatrix,
+  convolutionMatrixUnsupported,
+} from '../../src/kernels/convolution-matrix.ts';
 import type { MapStorage } from '../../src/kernels/feature-map.ts';
 import { pool } from '../../src/kernels/pool.ts';
 import { resample } from '../../src/kernels/resample.ts';
 import { aYolom } from '../../src/vision/a-yolom.ts';
 import { type ArenaPlan, planArena } from '../../src/vision/arena-plan.ts';
-import type { Graph, Node } from '../../src/vision/graph.ts';
+import type { Graph } from '../../src/vision/graph.ts';
+import { convolutionUse } from '../../src/vision/network.ts';
 import type { StageWidths } from '../../src/vision/yolo-blocks.ts';
 import { fill } from './random-buffer.ts';
 import { medianMicroseconds, type TimedKernel } from './time-kernel.ts';
@@ -26,8 +33,6 @@ export interface FrameTime {
   microseconds: number;
 }
 
-type ConvolutionNode = Extract<Node, { op: 'convolution' }>;
-
 function networkOf(name: string): { graph: Graph; plan: ArenaPlan } {
   const widths = stages[name];
   if (!widths) throw new Error(`no network '${name}': ${Object.keys(stages).join(', ')}`);
@@ -35,23 +40,16 @@ function networkOf(name: string): { graph: Graph; plan: ArenaPlan } {
   return { graph, plan: planArena(graph) };
 }
 
-function convolutionUse(
-  node: ConvolutionNode,
-  plan: ArenaPlan,
-  storage: MapStorage,
-): ConvolutionUse {
-  const { kernel, stride, dilation, activation, transposed, residual } = node;
-  const [input, output] = [plan.place(node.input), plan.place(node.output)];
-  const added = residual ? { residual: plan.place(residual) } : {};
-  return { storage, input, output, kernel, stride, dilation, activation, transposed, ...added };
-}
-
 /** Bytes of the buffers that one convolution reads; sums over channels that only pad a group of four are counted. */
-function sizesOf({ input, output, kernel, storage }: ConvolutionUse, elements: number) {
+function sizesOf(use: ConvolutionUse, elements: number) {
+  const { input, output, kernel, storage } = use;
   const numberBytes = storage === 'f16' ? 2 : 4;
   return {
     arena: elements * 4 * numberBytes,
-    weights: output.groups * input.groups * kernel ** 2 * 16 * numberBytes,
+    weights: Math.max(
+      output.groups * input.groups * kernel ** 2 * 16 * numberBytes,
+      fragmentCount(fragmentShape(use)) * 256 * numberBytes,
+    ),
     bias: output.groups * 32,
   };
 }
@@ -65,8 +63,9 @@ function titleOf(network: string, { input, output, ...use }: ConvolutionUse): st
 /** Every distinct convolution of a network; the title ends with how often a frame has it. */
 export function timedConvolutions(
   network: string,
-  storage: MapStorage,
+  { f16, ...capabilities }: Capabilities,
 ): TimedKernel<ConvolutionUse>[] {
+  const storage: MapStorage = f16 ? 'f16' : 'f32';
   const { graph, plan } = networkOf(network);
   const layers = new Map<string, { use: ConvolutionUse; count: number }>();
   for (const node of graph.nodes) {
@@ -75,18 +74,19 @@ export function timedConvolutions(
     const title = titleOf(network, use);
     layers.set(title, { use, count: (layers.get(title)?.count ?? 0) + 1 });
   }
-  return [...layers].map(([title, { use, count }]) => {
-    const { input, output, kernel, transposed } = use;
+  return [...layers].flatMap(([title, { use, count }]) => {
+    const matrices = convolutionMatrixUnsupported(use, { f16, ...capabilities }) === null;
+    const { input, output, transposed } = use;
     const pixels = output.height * output.width;
-    const products = input.groups * output.groups * 16 * (transposed ? 1 : kernel ** 2);
-    return {
+    const products = input.groups * output.groups * 16 * (transposed ? 1 : use.kernel ** 2);
+    return (matrices ? [convolution, convolutionMatrix] : [convolution]).map((kernel) => ({
       title: `${title} (${count})`,
-      kernel: convolution,
+      kernel,
       use,
       rows: 1,
       bytes: sizesOf(use, plan.elements),
       flops: 2 * pixels * products,
-    };
+    }));
   });
 }
 
@@ -114,7 +114,8 @@ export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime>
     const use = convolutionUse(node, plan, storage);
     const bytes = sizesOf(use, plan.elements);
     const weights = create('weights', bytes.weights);
-    return prepareDispatch(gpu, convolution, use, {
+    const matrices = convolutionMatrixUnsupported(use, gpu.capabilities) === null;
+    return prepareDispatch(gpu, matrices ? convolutionMatrix : convolution, use, {
       arena,
       weights,
       bias: create('bias', bytes.bias),

@@ -25,6 +25,18 @@ const params = Params(5u, 6u, 9u, 17u, 5u, 925u, 7u, 9u, 17u, 5u, 5u, 1996u, 5u)
 // Feature maps stand in one arena as pixels of channel groups: four channels a vector. Element 0 is a zero that padding reads.
 alias MapVec4 = vec4<f32>;
 alias WeightMat = mat4x4<f32>;
+// What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
+  if (row >= params.out_height || column >= params.out_width) {
+    return;
+  }
+  let channel_group = group;
+  let pixel = row * params.out_width + column;
+  var value = sum + bias[channel_group];
+  value = value / (1.0 + exp(-value));
+  value += vec4<f32>(arena[params.residual_offset + pixel * params.residual_stride + channel_group]);
+  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
+}
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -44,18 +56,6 @@ fn source(row: u32, column: u32, tap: u32) -> u32 {
   let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
   let inside = row < params.out_height && column < params.out_width && y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
-}
-
-fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
-  if (row >= params.out_height || column >= params.out_width) {
-    return;
-  }
-  let channel_group = group;
-  let pixel = row * params.out_width + column;
-  var value = sum + bias[channel_group];
-  value = value / (1.0 + exp(-value));
-  value += vec4<f32>(arena[params.residual_offset + pixel * params.residual_stride + channel_group]);
-  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 
 // Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.

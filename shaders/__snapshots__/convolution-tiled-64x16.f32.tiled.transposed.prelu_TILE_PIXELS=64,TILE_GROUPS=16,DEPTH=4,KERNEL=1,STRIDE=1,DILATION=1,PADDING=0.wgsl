@@ -27,6 +27,18 @@ const params = Params(5u, 3u, 6u, 5u, 2u, 97u, 5u, 6u, 5u, 3u, 12u, 0u, 0u);
 // Feature maps stand in one arena as pixels of channel groups: four channels a vector. Element 0 is a zero that padding reads.
 alias MapVec4 = vec4<f32>;
 alias WeightMat = mat4x4<f32>;
+// What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
+  if (row >= params.out_height || column >= params.out_width) {
+    return;
+  }
+  let channel_group = group % params.out_groups;
+  let corner = group / params.out_groups;
+  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
+  var value = sum + bias[channel_group];
+  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
+  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
+}
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -49,18 +61,6 @@ fn source(row: u32, column: u32, tap: u32) -> u32 {
   let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
   let inside = row < params.out_height && column < params.out_width && y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
-}
-
-fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
-  if (row >= params.out_height || column >= params.out_width) {
-    return;
-  }
-  let channel_group = group % params.out_groups;
-  let corner = group / params.out_groups;
-  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
-  var value = sum + bias[channel_group];
-  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
-  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 
 @compute @workgroup_size(THREADS)

@@ -101,6 +101,15 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   return turning;
 }
 
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
+  return back;
+}
+
 fn turn(values: Quads, turning: Turning) -> Quads {
   if (!turning.turns) {
     return values;

@@ -93,6 +93,16 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   return turning;
 }
 
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  for (var i = 0u; i < 4u; i++) {
+    let angle = turning.pairs[i];
+    back.pairs[i] = vec2<f32>(angle.x, -angle.y) / dot(angle, angle);
+  }
+  return back;
+}
+
 fn turn(values: Quads, turning: Turning) -> Quads {
   if (!turning.turns) {
     return values;

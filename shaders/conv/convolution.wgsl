@@ -4,6 +4,7 @@
 // transposed: a 2 x 2 convolution of stride 2 backwards is a 1 x 1 convolution to four times the channels, each quarter of which is one
 // of the four pixels that grow from a pixel. prelu: slopes follow the biases.
 //#import lib/map-{storage}
+//#import lib/map-convolution
 //#import lib/grid
 
 const TAPS = KERNEL * KERNEL;
@@ -20,31 +21,6 @@ fn source(row: u32, column: u32, tap: u32) -> u32 {
   let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
   let inside = row < params.out_height && column < params.out_width && y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
-}
-
-fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
-  if (row >= params.out_height || column >= params.out_width) {
-    return;
-  }
-//#if transposed
-  let channel_group = group % params.out_groups;
-  let corner = group / params.out_groups;
-  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
-//#else
-  let channel_group = group;
-  let pixel = row * params.out_width + column;
-//#endif
-  var value = sum + bias[channel_group];
-//#if silu
-  value = value / (1.0 + exp(-value));
-//#endif
-//#if prelu
-  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
-//#endif
-//#if residual
-  value += vec4<f32>(arena[params.residual_offset + pixel * params.residual_stride + channel_group]);
-//#endif
-  arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 
 //#if tiled

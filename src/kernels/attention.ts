@@ -3,7 +3,7 @@ import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts'
 import type { KvCacheFormat } from '../types.ts';
 import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
-import { matrixUnsupported } from './matmul.ts';
+import { matrixUnsupported } from './matrix-support.ts';
 
 /** One use of `attention`: queries [tokens, heads, headDim] over K and V caches [kvHeads, contextLength, headDim]. */
 export interface AttentionUse {

@@ -1,8 +1,9 @@
+import { halfToNumber, numberToHalf } from '../quant/half.ts';
 import { arenaWith, channelsOf, type MapValues, randomMap } from '../testing/feature-maps.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import type { ConvolutionActivation, ConvolutionUse } from './convolution.ts';
-import type { MapPlace } from './feature-map.ts';
+import type { MapPlace, MapStorage } from './feature-map.ts';
 
 function activate(kind: ConvolutionActivation, value: number, slope: number): number {
   if (kind === 'silu') return value / (1 + Math.exp(-value));
@@ -53,7 +54,7 @@ function sourcePixel(use: ConvolutionUse, row: number, column: number, tap: numb
   return inside ? y * input.width + x : null;
 }
 
-interface Shape {
+export interface ConvolutionShape {
   inputs: number;
   outputs: number;
   height: number;
@@ -66,7 +67,21 @@ interface Shape {
   residual?: boolean;
 }
 
-function toCase(name: string, shape: Shape, seed: number): KernelCase<ConvolutionUse> {
+/** Random maps and weights of a shape, with the arena after the convolution. */
+export interface DrawnConvolution {
+  use: ConvolutionUse;
+  /** Matrices in columns: [output group][tap][input group][input][output]. */
+  weights: Float32Array<ArrayBuffer>;
+  bias: Float32Array<ArrayBuffer>;
+  arena(): Float32Array<ArrayBuffer>;
+  expected(): Float64Array;
+}
+
+export function drawConvolution(
+  shape: ConvolutionShape,
+  seed: number,
+  storage: MapStorage,
+): DrawnConvolution {
   const { inputs, outputs, height, width, kernel = 3, stride = 1, transposed = false } = shape;
   const random = new Random(seed);
   const resized = (size: number): number => (transposed ? size * 2 : Math.ceil(size / stride));
@@ -83,7 +98,7 @@ function toCase(name: string, shape: Shape, seed: number): KernelCase<Convolutio
   const afterOutput = output.offset + output.height * output.width * output.stride;
   const residual: MapPlace = { ...output, offset: afterOutput, stride: outputs };
   const use: ConvolutionUse = {
-    storage: 'f32',
+    storage,
     input,
     output,
     kernel: transposed ? 2 : kernel,
@@ -93,23 +108,40 @@ function toCase(name: string, shape: Shape, seed: number): KernelCase<Convolutio
     ...(transposed ? { transposed } : {}),
     ...(shape.residual ? { residual } : {}),
   };
-  const x = randomMap(input, random);
-  const added = randomMap(residual, random);
+  const stored = storage === 'f16' ? roundToHalf : (values: Float32Array<ArrayBuffer>) => values;
+  const x = stored(randomMap(input, random));
+  const added = stored(randomMap(residual, random));
   const taps = transposed ? 4 : kernel * kernel;
-  const weights = random.activations(outputs * taps * inputs * 16, 2).map((value) => value / 8);
+  const drawn = random.activations(outputs * taps * inputs * 16, 2).map((value) => value / 8);
+  const weights = stored(drawn);
   const bias = random.activations(outputs * 8);
   const maps: [MapPlace, MapValues][] = [[input, x]];
   if (shape.residual) maps.push([residual, added]);
   const numbers = (afterOutput + residual.height * residual.width * residual.stride) * 4;
   return {
+    use,
+    weights,
+    bias,
+    arena: () => arenaWith(new Float32Array(numbers), maps),
+    expected: () => {
+      const y = convolutionReference(use, x, weights, bias, shape.residual ? added : undefined);
+      return arenaWith(new Float64Array(numbers), [...maps, [output, y]]);
+    },
+  };
+}
+
+function roundToHalf(values: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  return values.map((value) => halfToNumber(numberToHalf(value)));
+}
+
+function toCase(name: string, shape: ConvolutionShape, seed: number): KernelCase<ConvolutionUse> {
+  const { use, weights, bias, arena, expected } = drawConvolution(shape, seed, 'f32');
+  return {
     name,
     use,
     rows: 1,
-    inputs: () => ({ arena: arenaWith(new Float32Array(numbers), maps), weights, bias }),
-    outputs: () => {
-      const y = convolutionReference(use, x, weights, bias, shape.residual ? added : undefined);
-      return { arena: { values: arenaWith(new Float64Array(numbers), [...maps, [output, y]]) } };
-    },
+    inputs: () => ({ arena: arena(), weights, bias }),
+    outputs: () => ({ arena: { values: expected() } }),
   };
 }
 

@@ -21,16 +21,19 @@ export interface ConvolutionUse {
 }
 
 /** Output groups that the weights have: a transposed convolution has those of its four corners. */
-function weightGroups({ output, transposed }: ConvolutionUse): number {
+export function weightGroups({ output, transposed }: ConvolutionUse): number {
   return output.groups * (transposed ? 4 : 1);
 }
 
 /** The pixels that sums are made for: a transposed convolution makes one sum a corner at each input pixel. */
-function gridOf({ input, output, transposed }: ConvolutionUse): { height: number; width: number } {
+export function gridOf({ input, output, transposed }: ConvolutionUse): {
+  height: number;
+  width: number;
+} {
   return transposed ? input : output;
 }
 
-function flagsOf(use: ConvolutionUse): string[] {
+export function convolutionFlags(use: ConvolutionUse): string[] {
   return [
     ...mapStorageFlags(use.storage),
     ...(use.transposed ? ['transposed'] : []),
@@ -39,7 +42,10 @@ function flagsOf(use: ConvolutionUse): string[] {
   ];
 }
 
-function shapeConstants(use: ConvolutionUse): Record<string, number> {
+/** The window as the shaders see it: a transposed convolution is 1 × 1 to four times the channels. */
+export function convolutionShape(
+  use: ConvolutionUse,
+): Record<'KERNEL' | 'STRIDE' | 'DILATION' | 'PADDING', number> {
   const kernel = use.transposed ? 1 : use.kernel;
   return {
     KERNEL: kernel,
@@ -66,12 +72,12 @@ function tiled(
         : needsF16(use, f16),
     options: (use) => ({
       choices: { storage: use.storage },
-      flags: ['tiled', ...flagsOf(use)],
+      flags: ['tiled', ...convolutionFlags(use)],
       constants: {
         TILE_PIXELS: tilePixels,
         TILE_GROUPS: tileGroups,
         DEPTH: 4,
-        ...shapeConstants(use),
+        ...convolutionShape(use),
       },
     }),
     workgroups: (use) => {
@@ -137,8 +143,8 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
       unsupported: (use, { f16 }) => needsF16(use, f16),
       options: (use) => ({
         choices: { storage: use.storage },
-        flags: flagsOf(use),
-        constants: { WORKGROUP: serialWorkgroup, ...shapeConstants(use) },
+        flags: convolutionFlags(use),
+        constants: { WORKGROUP: serialWorkgroup, ...convolutionShape(use) },
       }),
       workgroups: (use) => {
         const { height, width } = gridOf(use);

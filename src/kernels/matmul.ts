@@ -1,7 +1,7 @@
-import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { groupElements, halfModule, type QuantFormat, rowLayout } from '../quant/format.ts';
 import { languageShaders } from './language-shaders.ts';
+import { matrixUnsupported } from './matrix-support.ts';
 
 /** One use of `matmul`: y[tokens, rows] = x[tokens, columns] · weights[rows, columns]ᵀ. */
 export interface MatmulUse {
@@ -95,19 +95,6 @@ function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
     }),
     workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
   };
-}
-
-/** Why the matrix variants do not run on an adapter, or null. */
-export function matrixUnsupported({
-  f16,
-  subgroupMatrix,
-  minSubgroupSize,
-  maxSubgroupSize,
-  workgroupStorageBytes,
-}: Capabilities): string | null {
-  if (!f16 || !subgroupMatrix) return 'needs shader-f16 and subgroup matrices';
-  if (minSubgroupSize !== 32 || maxSubgroupSize !== 32) return 'needs subgroups of 32';
-  return workgroupStorageBytes < 47_000 ? 'needs 46 KB of workgroup memory' : null;
 }
 
 function flagsOf(use: MatmulUse): string[] {

@@ -5,7 +5,7 @@ import { prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
-import { matrixUnsupported } from '../kernels/matmul.ts';
+import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
 import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';

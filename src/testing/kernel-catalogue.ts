@@ -11,6 +11,8 @@ import { boxOverlapsCases } from '../kernels/box-overlaps.ref.ts';
 import { boxOverlaps } from '../kernels/box-overlaps.ts';
 import { convolutionCases } from '../kernels/convolution.ref.ts';
 import { convolution } from '../kernels/convolution.ts';
+import { convolutionMatrixCases } from '../kernels/convolution-matrix.ref.ts';
+import { convolutionMatrix } from '../kernels/convolution-matrix.ts';
 import { embeddingCases } from '../kernels/embedding.ref.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivationCases } from '../kernels/gated-activation.ref.ts';
@@ -89,6 +91,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: attentionCombine, cases: attentionCombineCases },
   { kernel: attentionSplit, cases: attentionSplitCases },
   { kernel: convolution, cases: convolutionCases },
+  { kernel: convolutionMatrix, cases: convolutionMatrixCases },
   { kernel: embedding, cases: embeddingCases },
   { kernel: gatedActivation, cases: gatedActivationCases },
   { kernel: matmul, cases: matmulCases },

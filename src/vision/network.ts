@@ -1,6 +1,8 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
-import { convolution } from '../kernels/convolution.ts';
+import { type ConvolutionUse, convolution } from '../kernels/convolution.ts';
+import { fragmentShape, toFragments } from '../kernels/convolution-fragments.ts';
+import { convolutionMatrix, convolutionMatrixUnsupported } from '../kernels/convolution-matrix.ts';
 import type { MapPlace, MapStorage } from '../kernels/feature-map.ts';
 import { pool } from '../kernels/pool.ts';
 import { resample } from '../kernels/resample.ts';
@@ -33,8 +35,8 @@ export class Network {
     file: WeightFile,
     storage: MapStorage,
   ): Promise<Network> {
-    const weights = packAll(graph, file, storage);
     const arenaPlan = planArena(graph);
+    const weights = packAll(gpu, graph, arenaPlan, file, storage);
     const buffers = await gpu.withMemoryCheck(() =>
       createBuffers(gpu, weights, arenaPlan.elements, storage),
     );
@@ -113,7 +115,13 @@ interface NetworkBuffers {
 }
 
 /** All weights one after another, each at an offset that can be bound. */
-function packAll(graph: Graph, file: WeightFile, storage: MapStorage): NetworkWeights {
+function packAll(
+  gpu: Gpu,
+  graph: Graph,
+  arenaPlan: ArenaPlan,
+  file: WeightFile,
+  storage: MapStorage,
+): NetworkWeights {
   const nodes = graph.nodes.filter((node): node is ConvolutionNode => node.op === 'convolution');
   const matrices: (Float32Array | Uint16Array)[] = [];
   const biases: Float32Array[] = [];
@@ -126,8 +134,11 @@ function packAll(graph: Graph, file: WeightFile, storage: MapStorage): NetworkWe
   };
   for (const node of nodes) {
     const packed = packConvolution(node, file);
-    const stored =
-      storage === 'f16' ? Uint16Array.from(packed.matrices, numberToHalf) : packed.matrices;
+    const use = convolutionUse(node, arenaPlan, storage);
+    const numbers = convolvesByMatrices(gpu, use)
+      ? toFragments(packed.matrices, fragmentShape(use))
+      : packed.matrices;
+    const stored = storage === 'f16' ? Uint16Array.from(numbers, numberToHalf) : numbers;
     ranges.set(node.name, {
       matrices: next('matrices', stored.byteLength),
       bias: next('bias', packed.bias.byteLength),
@@ -204,22 +215,34 @@ function prepare(
   }
   const range = ranges.get(node.name);
   if (!range) throw new Error(`${node.name} has no weights`);
-  const { kernel, stride, dilation, activation, transposed } = node;
-  const residual = node.residual ? { residual: arenaPlan.place(node.residual) } : {};
-  const use = {
+  const use = convolutionUse(node, arenaPlan, storage);
+  const kernel = convolvesByMatrices(gpu, use) ? convolutionMatrix : convolution;
+  return prepareDispatch(gpu, kernel, use, {
+    arena,
+    weights: { buffer: weights, ...range.matrices },
+    bias: { buffer: bias, ...range.bias },
+  });
+}
+
+function convolvesByMatrices(gpu: Gpu, use: ConvolutionUse): boolean {
+  return convolutionMatrixUnsupported(use, gpu.capabilities) === null;
+}
+
+/** The use of a convolution's kernel at the places that its maps have. */
+export function convolutionUse(
+  { input, output, residual, kernel, stride, dilation, activation, transposed }: ConvolutionNode,
+  arenaPlan: ArenaPlan,
+  storage: MapStorage,
+): ConvolutionUse {
+  return {
     storage,
-    input,
-    output,
+    input: arenaPlan.place(input),
+    output: arenaPlan.place(output),
     kernel,
     stride,
     dilation,
     activation,
     transposed,
-    ...residual,
+    ...(residual ? { residual: arenaPlan.place(residual) } : {}),
   };
-  return prepareDispatch(gpu, convolution, use, {
-    arena,
-    weights: { buffer: weights, ...range.matrices },
-    bias: { buffer: bias, ...range.bias },
-  });
 }
