@@ -1,5 +1,7 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
+import { channelAffine } from '../kernels/channel-affine.ts';
+import { channelAttention } from '../kernels/channel-attention.ts';
 import { convolution } from '../kernels/convolution.ts';
 import type { MapPlace, MapStorage } from '../kernels/feature-map.ts';
 import { pool } from '../kernels/pool.ts';
@@ -7,7 +9,7 @@ import { resample } from '../kernels/resample.ts';
 import { numberToHalf } from '../quant/half.ts';
 import { type ArenaPlan, planArena } from './arena-plan.ts';
 import { channelsOf, type Graph, type Node } from './graph.ts';
-import { type ConvolutionNode, packConvolution } from './pack-weights.ts';
+import { packAffine, packConvolution } from './pack-weights.ts';
 import type { WeightFile } from './weight-file.ts';
 
 /** Bindings begin at multiples of this (the WebGPU default of both offset alignments). */
@@ -86,8 +88,11 @@ export class Network {
 function parametersOf({ nodes }: Graph): number {
   let count = 0;
   for (const node of nodes) {
-    if (node.op !== 'convolution') continue;
     const outputs = channelsOf(node.output.parts);
+    if (node.op === 'affine') count += outputs * 3;
+    if (node.op === 'channel-attention') count += 1;
+    if (node.op !== 'convolution') continue;
+    if (node.activation === 'prelu') count += outputs;
     count += outputs * (channelsOf(node.input.parts) * node.kernel ** 2 + 1);
   }
   return count;
@@ -114,7 +119,6 @@ interface NetworkBuffers {
 
 /** All weights one after another, each at an offset that can be bound. */
 function packAll(graph: Graph, file: WeightFile, storage: MapStorage): NetworkWeights {
-  const nodes = graph.nodes.filter((node): node is ConvolutionNode => node.op === 'convolution');
   const matrices: (Float32Array | Uint16Array)[] = [];
   const biases: Float32Array[] = [];
   const ranges = new Map<string, { matrices: Range; bias: Range }>();
@@ -124,11 +128,12 @@ function packAll(graph: Graph, file: WeightFile, storage: MapStorage): NetworkWe
     ends[kind] = offset + Math.ceil(size / bindingAlignment) * bindingAlignment;
     return { offset, size };
   };
-  for (const node of nodes) {
-    const packed = packConvolution(node, file);
+  for (const node of graph.nodes) {
+    const packed = packNode(node, file);
+    if (!packed) continue;
     const stored =
       storage === 'f16' ? Uint16Array.from(packed.matrices, numberToHalf) : packed.matrices;
-    ranges.set(node.name, {
+    ranges.set(packed.name, {
       matrices: next('matrices', stored.byteLength),
       bias: next('bias', packed.bias.byteLength),
     });
@@ -136,6 +141,19 @@ function packAll(graph: Graph, file: WeightFile, storage: MapStorage): NetworkWe
     biases.push(packed.bias);
   }
   return { matrices: joined(matrices, ends.matrices), bias: joined(biases, ends.bias), ranges };
+}
+
+/** What a node reads, or null where it has no weights. */
+function packNode(
+  node: Node,
+  file: WeightFile,
+): { name: string; matrices: Float32Array; bias: Float32Array } | null {
+  if (node.op === 'convolution') return { name: node.name, ...packConvolution(node, file) };
+  const matrices = new Float32Array(0);
+  if (node.op === 'affine') return { name: node.name, matrices, bias: packAffine(node, file) };
+  if (node.op !== 'channel-attention') return null;
+  const [gamma = 0] = file.values(`${node.name}.gamma`, [1]);
+  return { name: node.name, matrices, bias: Float32Array.of(gamma, 0, 0, 0) };
 }
 
 function joined(parts: readonly (Float32Array | Uint16Array)[], bytes: number): ArrayBuffer {
@@ -204,8 +222,25 @@ function prepare(
   }
   const range = ranges.get(node.name);
   if (!range) throw new Error(`${node.name} has no weights`);
-  const { kernel, stride, dilation, activation, transposed } = node;
+  const channels = { buffer: bias, ...range.bias };
+  if (node.op === 'channel-attention') {
+    return prepareDispatch(
+      gpu,
+      channelAttention,
+      { storage, input, output },
+      { arena, gamma: channels },
+    );
+  }
   const residual = node.residual ? { residual: arenaPlan.place(node.residual) } : {};
+  if (node.op === 'affine') {
+    return prepareDispatch(
+      gpu,
+      channelAffine,
+      { storage, input, output, ...residual },
+      { arena, channels },
+    );
+  }
+  const { kernel, stride, dilation, activation, transposed } = node;
   const use = {
     storage,
     input,
@@ -220,6 +255,6 @@ function prepare(
   return prepareDispatch(gpu, convolution, use, {
     arena,
     weights: { buffer: weights, ...range.matrices },
-    bias: { buffer: bias, ...range.bias },
+    bias: channels,
   });
 }
