@@ -111,6 +111,7 @@ export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime>
     if (node.op === 'resample') {
       return prepareDispatch(gpu, resample, { ...node, storage, input, output }, { arena });
     }
+    if (node.op !== 'convolution') throw new Error(`no network timed here has '${node.op}'`);
     const use = convolutionUse(node, plan, storage);
     const bytes = sizesOf(use, plan.elements);
     const weights = create('weights', bytes.weights);

@@ -9,6 +9,10 @@ import { boxCandidatesCases } from '../kernels/box-candidates.ref.ts';
 import { boxCandidates } from '../kernels/box-candidates.ts';
 import { boxOverlapsCases } from '../kernels/box-overlaps.ref.ts';
 import { boxOverlaps } from '../kernels/box-overlaps.ts';
+import { channelAffineCases } from '../kernels/channel-affine.ref.ts';
+import { channelAffine } from '../kernels/channel-affine.ts';
+import { channelAttentionCases } from '../kernels/channel-attention.ref.ts';
+import { channelAttention } from '../kernels/channel-attention.ts';
 import { convolutionCases } from '../kernels/convolution.ref.ts';
 import { convolution } from '../kernels/convolution.ts';
 import { convolutionMatrixCases } from '../kernels/convolution-matrix.ref.ts';
@@ -90,6 +94,8 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: attention, cases: attentionCases },
   { kernel: attentionCombine, cases: attentionCombineCases },
   { kernel: attentionSplit, cases: attentionSplitCases },
+  { kernel: channelAffine, cases: channelAffineCases },
+  { kernel: channelAttention, cases: channelAttentionCases },
   { kernel: convolution, cases: convolutionCases },
   { kernel: convolutionMatrix, cases: convolutionMatrixCases },
   { kernel: embedding, cases: embeddingCases },

@@ -70,7 +70,7 @@ function livesOf(graph: Graph): Map<Block, Life> {
   graph.nodes.forEach((node, at) => {
     use(node.input, at);
     use(node.output, at);
-    if (node.op === 'convolution' && node.residual) use(node.residual, at);
+    if ('residual' in node && node.residual) use(node.residual, at);
   });
   for (const map of Object.values(graph.outputs)) use(map, graph.nodes.length);
   return lives;

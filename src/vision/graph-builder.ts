@@ -14,6 +14,7 @@ export interface ConvolutionOptions {
   dilation?: number;
   activation?: ConvolutionActivation;
   residual?: FeatureMap;
+  bias?: boolean;
 }
 
 /**
@@ -34,11 +35,12 @@ export class GraphBuilder {
     channels: number,
     options: ConvolutionOptions = {},
   ): FeatureMap {
-    const { kernel = 1, stride = 1, dilation = 1, activation = 'silu', residual = null } = options;
+    const { kernel = 1, stride = 1, dilation = 1, activation = 'silu' } = options;
+    const { residual = null, bias = true } = options;
     const output = newMap(Math.ceil(input.height / stride), Math.ceil(input.width / stride), [
       channels,
     ]);
-    const shape = { kernel, stride, dilation, transposed: false };
+    const shape = { kernel, stride, dilation, transposed: false, bias };
     this.#nodes.push({ op: 'convolution', name, input, output, ...shape, activation, residual });
     return output;
   }
@@ -49,10 +51,25 @@ export class GraphBuilder {
     input: FeatureMap,
     channels: number,
     activation: ConvolutionActivation,
+    bias = true,
   ): FeatureMap {
     const output = newMap(input.height * 2, input.width * 2, [channels]);
-    const shape = { kernel: 2, stride: 2, dilation: 1, transposed: true, residual: null };
+    const shape = { kernel: 2, stride: 2, dilation: 1, transposed: true, residual: null, bias };
     this.#nodes.push({ op: 'convolution', name, input, output, ...shape, activation });
+    return output;
+  }
+
+  /** Normalization and PReLU of a map (and another one, added first) that no convolution can take up. */
+  affine(name: string, input: FeatureMap, residual: FeatureMap | null = null): FeatureMap {
+    const output = newMap(input.height, input.width, input.parts);
+    this.#nodes.push({ op: 'affine', name, input, output, residual });
+    return output;
+  }
+
+  /** Attention between the channels of a map in one part, a multiple of four. */
+  channelAttention(name: string, input: FeatureMap): FeatureMap {
+    const output = newMap(input.height, input.width, input.parts);
+    this.#nodes.push({ op: 'channel-attention', name, input, output });
     return output;
   }
 

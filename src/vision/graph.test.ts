@@ -69,7 +69,7 @@ function elementsOf(map: FeatureMap, plan: ReturnType<typeof planArena>): [numbe
 }
 
 function mapsOf(node: Node): FeatureMap[] {
-  const residual = node.op === 'convolution' && node.residual ? [node.residual] : [];
+  const residual = 'residual' in node && node.residual ? [node.residual] : [];
   return [node.input, ...residual];
 }
 

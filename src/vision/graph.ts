@@ -27,7 +27,7 @@ interface Between {
   output: FeatureMap;
 }
 
-/** One step of a network. Weights are named as in the file: `name.weight`, `name.bias`. */
+/** One step of a network. Weights are named as in the file: see `pack-weights.ts`. */
 export type Node =
   | (Between & {
       op: 'convolution';
@@ -37,8 +37,12 @@ export type Node =
       dilation: number;
       transposed: boolean;
       activation: ConvolutionActivation;
+      /** Does the file have biases? Else they are those of the normalization, or none. */
+      bias: boolean;
       residual: FeatureMap | null;
     })
+  | (Between & { op: 'affine'; name: string; residual: FeatureMap | null })
+  | (Between & { op: 'channel-attention'; name: string })
   | (Between & { op: 'pool'; kind: 'maximum' | 'mean'; window: number; stride: number })
   | (Between & { op: 'resample'; filter: 'nearest' | 'bilinear' });
 

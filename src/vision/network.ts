@@ -1,5 +1,7 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
+import { channelAffine } from '../kernels/channel-affine.ts';
+import { channelAttention } from '../kernels/channel-attention.ts';
 import { type ConvolutionUse, convolution } from '../kernels/convolution.ts';
 import { fragmentShape, toFragments } from '../kernels/convolution-fragments.ts';
 import { convolutionMatrix, convolutionMatrixUnsupported } from '../kernels/convolution-matrix.ts';
@@ -9,7 +11,7 @@ import { resample } from '../kernels/resample.ts';
 import { numberToHalf } from '../quant/half.ts';
 import { type ArenaPlan, planArena } from './arena-plan.ts';
 import { channelsOf, type Graph, type Node } from './graph.ts';
-import { type ConvolutionNode, packConvolution } from './pack-weights.ts';
+import { packAffine, packConvolution } from './pack-weights.ts';
 import type { WeightFile } from './weight-file.ts';
 
 /** Bindings begin at multiples of this (the WebGPU default of both offset alignments). */
@@ -88,8 +90,11 @@ export class Network {
 function parametersOf({ nodes }: Graph): number {
   let count = 0;
   for (const node of nodes) {
-    if (node.op !== 'convolution') continue;
     const outputs = channelsOf(node.output.parts);
+    if (node.op === 'affine') count += outputs * 3;
+    if (node.op === 'channel-attention') count += 1;
+    if (node.op !== 'convolution') continue;
+    if (node.activation === 'prelu') count += outputs;
     count += outputs * (channelsOf(node.input.parts) * node.kernel ** 2 + 1);
   }
   return count;
@@ -99,6 +104,8 @@ interface Range {
   offset: number;
   size: number;
 }
+
+type ConvolutionNode = Extract<Node, { op: 'convolution' }>;
 
 interface NetworkWeights {
   matrices: ArrayBuffer;
@@ -122,7 +129,11 @@ function packAll(
   file: WeightFile,
   storage: MapStorage,
 ): NetworkWeights {
-  const nodes = graph.nodes.filter((node): node is ConvolutionNode => node.op === 'convolution');
+  /** A convolution's numbers in the order that its kernel reads them. */
+  const arranged = (node: ConvolutionNode, numbers: Float32Array<ArrayBuffer>) => {
+    const use = convolutionUse(node, arenaPlan, storage);
+    return convolvesByMatrices(gpu, use) ? toFragments(numbers, fragmentShape(use)) : numbers;
+  };
   const matrices: (Float32Array | Uint16Array)[] = [];
   const biases: Float32Array[] = [];
   const ranges = new Map<string, { matrices: Range; bias: Range }>();
@@ -132,14 +143,12 @@ function packAll(
     ends[kind] = offset + Math.ceil(size / bindingAlignment) * bindingAlignment;
     return { offset, size };
   };
-  for (const node of nodes) {
-    const packed = packConvolution(node, file);
-    const use = convolutionUse(node, arenaPlan, storage);
-    const numbers = convolvesByMatrices(gpu, use)
-      ? toFragments(packed.matrices, fragmentShape(use))
-      : packed.matrices;
+  for (const node of graph.nodes) {
+    const packed = packNode(node, file);
+    if (!packed) continue;
+    const numbers = node.op === 'convolution' ? arranged(node, packed.matrices) : packed.matrices;
     const stored = storage === 'f16' ? Uint16Array.from(numbers, numberToHalf) : numbers;
-    ranges.set(node.name, {
+    ranges.set(packed.name, {
       matrices: next('matrices', stored.byteLength),
       bias: next('bias', packed.bias.byteLength),
     });
@@ -147,6 +156,19 @@ function packAll(
     biases.push(packed.bias);
   }
   return { matrices: joined(matrices, ends.matrices), bias: joined(biases, ends.bias), ranges };
+}
+
+/** What a node reads, or null where it has no weights. */
+function packNode(
+  node: Node,
+  file: WeightFile,
+): { name: string; matrices: Float32Array; bias: Float32Array } | null {
+  if (node.op === 'convolution') return { name: node.name, ...packConvolution(node, file) };
+  const matrices = new Float32Array(0);
+  if (node.op === 'affine') return { name: node.name, matrices, bias: packAffine(node, file) };
+  if (node.op !== 'channel-attention') return null;
+  const [gamma = 0] = file.values(`${node.name}.gamma`, [1]);
+  return { name: node.name, matrices, bias: Float32Array.of(gamma, 0, 0, 0) };
 }
 
 function joined(parts: readonly (Float32Array | Uint16Array)[], bytes: number): ArrayBuffer {
@@ -215,12 +237,30 @@ function prepare(
   }
   const range = ranges.get(node.name);
   if (!range) throw new Error(`${node.name} has no weights`);
+  const channels = { buffer: bias, ...range.bias };
+  if (node.op === 'channel-attention') {
+    return prepareDispatch(
+      gpu,
+      channelAttention,
+      { storage, input, output },
+      { arena, gamma: channels },
+    );
+  }
+  if (node.op === 'affine') {
+    const residual = node.residual ? { residual: arenaPlan.place(node.residual) } : {};
+    return prepareDispatch(
+      gpu,
+      channelAffine,
+      { storage, input, output, ...residual },
+      { arena, channels },
+    );
+  }
   const use = convolutionUse(node, arenaPlan, storage);
   const kernel = convolvesByMatrices(gpu, use) ? convolutionMatrix : convolution;
   return prepareDispatch(gpu, kernel, use, {
     arena,
     weights: { buffer: weights, ...range.matrices },
-    bias: { buffer: bias, ...range.bias },
+    bias: channels,
   });
 }
 

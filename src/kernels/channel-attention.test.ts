@@ -1,0 +1,5 @@
+import { kernelTest } from '../testing/kernel-test.ts';
+import { channelAttentionCases } from './channel-attention.ref.ts';
+import { channelAttention } from './channel-attention.ts';
+
+kernelTest(channelAttention, channelAttentionCases);
