@@ -283,12 +283,12 @@ class Reader:
 
 
 @torch.no_grad()
-def begin(model: Llama, trials: Trials, sizes: Sizes, variant: Variant) -> Reader:
-    """Reads all but the tail."""
+def begin(model: Llama, trials: Trials, sizes: Sizes, variant: Variant, rows: int) -> Reader:
+    """Reads all but the tail, in passes of so many tokens."""
     reader = Reader(model, trials, sizes, room=16)
     until = trials.tokens.shape[1] - TAIL
     while reader.length < until:
-        reader.read(trials.tokens[:, reader.length : min(until, reader.length + sizes.kept)], variant)
+        reader.read(trials.tokens[:, reader.length : min(until, reader.length + rows)], variant)
     return reader
 
 
@@ -379,6 +379,7 @@ def main() -> None:
     parser.add_argument("--lengths", default="4096,16384")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--pairs", type=int, default=0, help="facts of which one is asked for, in place of a pass key")
+    parser.add_argument("--pass-share", type=float, default=1.0, help="of the kept local tokens: the tokens of a pass while reading")
     parser.add_argument("--only", default="", help="a regular expression of variants' names")
     parser.add_argument("--dense", default="", help="lengths at which all is attended to, too")
     arguments = parser.parse_args()
@@ -395,13 +396,14 @@ def main() -> None:
     for length in map(int, filter(None, arguments.dense.split(","))):
         since, trials = time.time(), writer.trials(arguments.trials, length, arguments.pairs, device)
         all_of_it = replace(sizes, selected=length)
-        reader = begin(model, trials, all_of_it, Variant())
+        reader = begin(model, trials, all_of_it, Variant(), sizes.kept)
         report(length, ask(reader, Variant(name="dense")), since)
         del reader
     for length in map(int, filter(None, arguments.lengths.split(","))):
         since, trials = time.time(), writer.trials(arguments.trials, length, arguments.pairs, device)
-        reader = begin(model, trials, sizes, Variant())
-        report(length, {"variant": "reading"}, since)
+        rows = max(1, int(sizes.kept * arguments.pass_share))
+        reader = begin(model, trials, sizes, Variant(), rows)
+        report(length, {"variant": "reading", "passRows": rows}, since)
         for variant in pair_variants() if arguments.pairs else variants(sizes):
             if re.search(arguments.only, variant.name):
                 since = time.time()
