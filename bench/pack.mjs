@@ -18,17 +18,24 @@ const root = resolve(import.meta.dirname, '..');
 const out = resolve(root, '.carry/bench');
 const ort = 'node_modules/onnxruntime-web/dist';
 const wllama = 'node_modules/@wllama/wllama/esm';
+const spark = 'node_modules/@sparkjsdev/spark/dist';
+const three = 'node_modules/three';
 
 /** Where each file lies here, by where it lies in the pack. */
 export const packedFiles = {
   'dist/vitrail.iife.js': 'dist/vitrail.iife.js',
   'dist/vitrail.worker.js': 'dist/vitrail.worker.js',
+  'dist/vitrail.splats.js': 'dist/vitrail.splats.js',
   'dist/models': 'models',
   'peers/ort.webgpu.bundle.min.mjs': `${ort}/ort.webgpu.bundle.min.mjs`,
   'peers/ort-wasm-simd-threaded.asyncify.mjs': `${ort}/ort-wasm-simd-threaded.asyncify.mjs`,
   'peers/ort-wasm-simd-threaded.asyncify.wasm': `${ort}/ort-wasm-simd-threaded.asyncify.wasm`,
   'peers/wllama.js': `${wllama}/index.js`,
   'peers/wllama.wasm': `${wllama}/wasm/wllama.wasm`,
+  'peers/spark.js': `${spark}/spark.module.min.js`,
+  'peers/three.module.js': `${three}/build/three.module.js`,
+  'peers/three.core.js': `${three}/build/three.core.js`,
+  'peers/three/postprocessing/Pass.js': `${three}/examples/jsm/postprocessing/Pass.js`,
 };
 
 /** Gathers the files anew. Throws where the library is not built. */

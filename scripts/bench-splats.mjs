@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { syntheticSplats } from '../bench/peers/synthetic-splats.mjs';
 import { launchBrowser } from './browser.mjs';
 import { startServer } from './static-server.mjs';
 
@@ -48,6 +49,7 @@ try {
   const page = await browser.newPage();
   page.setDefaultTimeout(0);
   await page.goto(`${server.url}/page.html`);
+  await page.addScriptTag({ content: `window.syntheticSplats = ${syntheticSplats}` });
   for (const scene of scenes) {
     const settings = { scene, size: Number(options.size), frames: Number(options.frames) };
     for (const line of await page.evaluate(measure, settings)) {
@@ -64,7 +66,9 @@ async function measure({ scene, size, frames }) {
   const runtime = await window.vitrail.createRuntime();
   const { adapter, tier } = runtime.info;
   const began = performance.now();
-  const avatar = await runtime.loadAvatar(scene.url ?? synthetic(scene.count));
+  const avatar = await runtime.loadAvatar(
+    scene.url ?? new Blob([window.syntheticSplats(scene.count)]),
+  );
   const loadMs = Math.round(performance.now() - began);
   // An avatar moves in each frame, as it does on a page.
   if (avatar.info.expressions.length > 0) {
@@ -101,36 +105,4 @@ async function measure({ scene, size, frames }) {
   }
   await runtime.dispose();
   return lines;
-
-  /** Splats of all colours in a ball, as `.splat`: 32 bytes each. */
-  function synthetic(count) {
-    const bytes = new Uint8Array(count * 32);
-    const view = new DataView(bytes.buffer);
-    let state = 12_345;
-    const random = () => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return state / 2 ** 32;
-    };
-    // As large as the space between them, so that the ball has the overdraw of a scene.
-    const scale = 0.6 / Math.cbrt(count);
-    for (let i = 0; i < count; i += 1) {
-      const row = i * 32;
-      const [height, angle, radius] = [
-        2 * random() - 1,
-        2 * Math.PI * random(),
-        Math.cbrt(random()),
-      ];
-      const flat = Math.sqrt(1 - height * height) * radius;
-      const place = [Math.cos(angle) * flat, height * radius, Math.sin(angle) * flat];
-      for (let axis = 0; axis < 3; axis += 1) {
-        view.setFloat32(row + axis * 4, place[axis], true);
-        view.setFloat32(row + 12 + axis * 4, scale * (0.3 + random()), true);
-        bytes[row + 24 + axis] = 256 * random();
-        bytes[row + 28 + axis] = 256 * random();
-      }
-      bytes[row + 27] = 60 + 190 * random();
-      bytes[row + 31] = 256 * random();
-    }
-    return new Blob([bytes]);
-  }
 }

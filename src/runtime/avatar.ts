@@ -3,7 +3,12 @@ import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Animator } from '../splats/animator.ts';
 import { BodyTexture } from '../splats/body-texture.ts';
-import { framingCamera, viewTransform } from '../splats/camera.ts';
+import {
+  framingCamera,
+  turnedCamera,
+  type ViewTransform,
+  viewTransform,
+} from '../splats/camera.ts';
 import { SplatGeometry } from '../splats/geometry.ts';
 import { decodeImage } from '../splats/image-decoder.ts';
 import { fasterMethod, measureFrame } from '../splats/measure.ts';
@@ -118,12 +123,14 @@ export class EngineAvatar implements ServedAvatar {
       camera = this.#camera(width / height),
       frames = 30,
       copies = 1,
+      turn = 0,
     } = options;
     checkSize(width, height);
     const method = options.method ?? (await this.#fasterMethod());
-    const view = viewTransform(camera, width, height);
+    const viewAt = (frame: number): ViewTransform =>
+      viewTransform(turn ? turnedCamera(camera, frame * turn) : camera, width, height);
     const objects = sideBySide(this.#object(), copies);
-    const ms = await measureFrame(this.#gpu, objects, view, method, frames, () =>
+    const ms = await measureFrame(this.#gpu, objects, viewAt, method, frames, () =>
       this.#animator?.update(performance.now() / 1000),
     );
     return { method, splats: this.info.splats * objects.length, ms };

@@ -47,6 +47,19 @@ function leaning(forward: Vec3, up: Vec3): Vec3 {
   return along < 0.999_999 ? up : [0, 0, 1];
 }
 
+/** A camera that went around its target about its up axis. */
+export function turnedCamera(camera: Camera, degrees: number): Camera {
+  const { position, target, up = [0, 1, 0] } = camera;
+  const axis = normalize(up);
+  const arm = subtract(position, target);
+  const [along, across] = [dot(arm, axis), cross(axis, arm)];
+  const angle = (degrees * Math.PI) / 180;
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  const place = (i: 0 | 1 | 2): number =>
+    target[i] + arm[i] * c + across[i] * s + axis[i] * along * (1 - c);
+  return { ...camera, position: [place(0), place(1), place(2)] };
+}
+
 /** The space that splats fill: what a camera frames and depths are measured in. */
 export interface Bounds {
   center: Vec3;

@@ -36,17 +36,17 @@ export async function fasterMethod(
 export async function measureFrame(
   gpu: Gpu,
   objects: readonly SceneObject[],
-  view: ViewTransform,
+  viewAt: (frame: number) => ViewTransform,
   method: RasterMethod,
   frames: number,
   update: () => void,
 ): Promise<Record<string, number>> {
-  return withTarget(gpu, objects, view, method, async (renderer, texture) => {
+  return withTarget(gpu, objects, viewAt(0), method, async (renderer, texture) => {
     const clock = StageClock.create(gpu, renderer.stageNames);
     const samples: Record<string, number>[] = [];
     for (let i = 0; i < frames + 3 && clock; i += 1) {
       update();
-      renderer.drawTo(texture, view, [0, 0, 0, 1], undefined, clock);
+      renderer.drawTo(texture, viewAt(i), [0, 0, 0, 1], undefined, clock);
       const sample = await clock.read();
       if (i >= 3) samples.push(sample);
     }
@@ -54,7 +54,7 @@ export async function measureFrame(
     const start = performance.now();
     for (let i = 0; i < frames; i += 1) {
       update();
-      renderer.drawTo(texture, view, [0, 0, 0, 1]);
+      renderer.drawTo(texture, viewAt(i), [0, 0, 0, 1]);
     }
     const encodeMs = (performance.now() - start) / frames;
     await gpu.device.queue.onSubmittedWorkDone();
