@@ -1,5 +1,4 @@
 import type { AvatarBody, FeatureMap, LinearLayer } from '../formats/avatar-body.ts';
-import { edgeFade } from './body-under.ref.ts';
 
 /** What of a body the networks need. */
 export type NetworkBody = Pick<
@@ -8,7 +7,7 @@ export type NetworkBody = Pick<
 >;
 
 /** PE(x, L) = [x, sin(2ᵏπx), cos(2ᵏπx)], each over all of x. */
-export function encodePositions(x: readonly number[], octaves: number): number[] {
+function encodePositions(x: readonly number[], octaves: number): number[] {
   const encoded = [...x];
   for (let k = 0; k < octaves; k += 1) {
     const angles = x.map((value) => value * Math.PI * 2 ** k);
@@ -18,7 +17,7 @@ export function encodePositions(x: readonly number[], octaves: number): number[]
 }
 
 /** tanh of layers with ReLU between. */
-export function runNetwork(layers: readonly LinearLayer[], inputs: readonly number[]): number[] {
+function runNetwork(layers: readonly LinearLayer[], inputs: readonly number[]): number[] {
   let values: readonly number[] = inputs;
   layers.forEach(({ inputs: width, outputs, weight, bias }, layer) => {
     const given = layer === 0 ? values : values.map((value) => Math.max(0, value));
@@ -33,7 +32,7 @@ export function runNetwork(layers: readonly LinearLayer[], inputs: readonly numb
 }
 
 /** Bilinear, at texture coordinates; texels beyond the map are 0. */
-export function sampleMap(
+function sampleMap(
   { channels, size, values }: FeatureMap,
   { image, pad }: { image: number; pad: number },
   u: number,
@@ -70,30 +69,4 @@ export function bodyThroughNetworks(
   const fine = runNetwork(body.fine, [...sampleMap(body.latents, body, x, y), ...condition]);
   const color = fine.map((value, i) => Math.min(1, Math.max(0, value + (coarse[i] as number))));
   return { color, alpha: coarse[3] as number, displacement };
-}
-
-/**
- * The picture [height, stride, 4] that the kernel writes, 0..255, straight alpha that fades over the pad; NaN beyond `width`. `h` takes
- * picture coordinates to those of training.
- */
-export function networksPicture(
-  body: NetworkBody,
-  condition: readonly number[],
-  h: ArrayLike<number>,
-  { width, height, stride }: { width: number; height: number; stride: number },
-): Float64Array {
-  const picture = new Float64Array(stride * height * 4).fill(Number.NaN);
-  for (let i = 0; i < width * height; i += 1) {
-    const [column, line] = [i % width, Math.floor(i / width)];
-    const [x, y] = [(column + 0.5) / width, (line + 0.5) / height];
-    const row = (at: number): number =>
-      (h[at] as number) * x + (h[at + 1] as number) * y + (h[at + 2] as number);
-    const [u, v] = [row(0) / row(6), row(3) / row(6)];
-    const { color, alpha, displacement } = bodyThroughNetworks(body, condition, u, v);
-    const [du, dv] = displacement as [number, number];
-    const opacity = row(6) > 0 ? alpha * edgeFade(body, u + du, v + dv) : 0;
-    const rgba = [...color, opacity].map((value) => (opacity > 0 ? value * 255 : 0));
-    picture.set(rgba, (line * stride + column) * 4);
-  }
-  return picture;
 }
