@@ -82,15 +82,26 @@ export class Pose {
     }
   }
 
+  /** A joint's local turn: what a clip or the rest says, and the page's. */
+  localTurn(joint: number): Quaternion {
+    return multiplyQuaternions(
+      this.#rotations[joint] as Quaternion,
+      this.#turns[joint] as Quaternion,
+    );
+  }
+
+  /** How far a joint is from its rest within its parent, metres. */
+  shift(joint: number): number[] {
+    const rest = this.rig.joints[joint]?.translation ?? [];
+    return Array.from(rest, (at, i) => (this.#translations[joint * 3 + i] as number) - at);
+  }
+
   /** Works out `skinMatrices`. Allocates nothing that grows. */
   update(): void {
     const { joints } = this.rig;
     joints.forEach(({ parent }, joint) => {
       if (!this.#needed[joint]) return;
-      const turned = multiplyQuaternions(
-        this.#rotations[joint] as Quaternion,
-        this.#turns[joint] as Quaternion,
-      );
+      const turned = this.localTurn(joint);
       const world = this.#world[joint] as Affine;
       const local = parent < 0 ? world : scratch;
       const translation = this.#translations.subarray(joint * 3, joint * 3 + 3);
