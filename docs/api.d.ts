@@ -651,6 +651,8 @@ export interface MeasureOptions extends PictureOptions {
     frames?: number;
     /** So many of the avatar side by side, in one sort. Default 1. */
     copies?: number;
+    /** Degrees that the camera goes around its target from frame to frame. Default 0. */
+    turn?: number;
 }
 /** GPU milliseconds of each pass of a frame and of the frame, the median of several. */
 export interface FrameTiming {

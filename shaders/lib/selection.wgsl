@@ -5,6 +5,15 @@ const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
 // Slots that are taken when the working set is filled: the tokens of steps follow until there is no room.
 const FILLED: u32 = INITIAL + SELECTED + KEPT;
 
+// How far layers are apart, in elements.
+const QUERY_STRIDE: u32 = params.query_stride;
+const ASKED_STRIDE: u32 = params.asked_stride;
+const SCORE_STRIDE: u32 = params.score_stride;
+const STRIP_STRIDE: u32 = params.strip_stride;
+const VOTE_STRIDE: u32 = params.vote_stride;
+const CACHE_STRIDE: u32 = params.cache_stride;
+const SET_STRIDE: u32 = params.set_stride;
+
 // What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
 // dispatch does all of them (workgroup.z) or one (bound alone).
 struct Selection {

@@ -102,7 +102,7 @@ function preferredTiles(use: ConvolutionUse): string[] {
   const { height, width } = gridOf(use);
   const blocks = Math.ceil(weightGroups(use) / 4);
   const pixels = height * width;
-  const last = ['64x16', '16x16'];
+  const last = ['64x16', '16x16-split4'];
   if (pixels <= 1024) return ['16x32-split4', '32x32-split2', ...last];
   if (pixels <= 4096) return ['32x32-split4', '32x32-split2', ...last];
   if (blocks === 1) return ['128x16', ...last];
@@ -122,7 +122,6 @@ export const convolutionMatrix: Kernel<ConvolutionUse> = defineKernel<Convolutio
     { name: 'bias', type: 'array<vec4<f32>>', access: 'read' },
   ],
   variants: [
-    matrix('16x16', { subgroups: [1, 1, 1], fragments: [1, 1], depth: 1 }),
     matrix('64x16', { subgroups: [4, 1, 1], fragments: [1, 1], depth: 1 }),
     matrix('128x16', { subgroups: [4, 1, 1], fragments: [2, 1], depth: 1 }),
     matrix('64x32', { subgroups: [4, 1, 1], fragments: [1, 2], depth: 1 }),

@@ -1,6 +1,12 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { capacityOf, type SelectionUse, selectionConstants } from './selection-use.ts';
+import {
+  capacityOf,
+  type SelectionUse,
+  selectionConstants,
+  strideParams,
+  strideValues,
+} from './selection-use.ts';
 import { unitRows } from './turn-quads.ts';
 
 const workgroup = 64;
@@ -13,12 +19,19 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   name: 'gather-tokens',
   library: languageShaders,
   shader: 'attention/gather-tokens',
-  params: { heads: 'u32', kv_heads: 'u32', context_length: 'u32', rope_dimensions: 'u32' },
+  params: {
+    heads: 'u32',
+    kv_heads: 'u32',
+    context_length: 'u32',
+    rope_dimensions: 'u32',
+    ...strideParams,
+  },
   paramValues: (use) => ({
     heads: use.heads,
     kv_heads: use.kvHeads,
     context_length: use.contextLength,
     rope_dimensions: use.ropeDimensions,
+    ...strideValues(use),
   }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },

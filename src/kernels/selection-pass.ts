@@ -1,6 +1,11 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, selectionConstants } from './selection-use.ts';
+import {
+  type SelectionUse,
+  selectionConstants,
+  strideParams,
+  strideValues,
+} from './selection-use.ts';
 
 function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
   return {
@@ -26,8 +31,12 @@ export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-pass',
   library: languageShaders,
   shader: 'attention/selection-pass',
-  params: { heads: 'u32', rope_dimensions: 'u32' },
-  paramValues: (use) => ({ heads: use.heads, rope_dimensions: use.ropeDimensions }),
+  params: { heads: 'u32', rope_dimensions: 'u32', ...strideParams },
+  paramValues: (use) => ({
+    heads: use.heads,
+    rope_dimensions: use.ropeDimensions,
+    ...strideValues(use),
+  }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },

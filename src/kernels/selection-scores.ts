@@ -1,6 +1,12 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, selectionConstants, selectionStrips } from './selection-use.ts';
+import {
+  type SelectionUse,
+  selectionConstants,
+  selectionStrips,
+  strideParams,
+  strideValues,
+} from './selection-use.ts';
 
 function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<SelectionUse> {
   return {
@@ -36,8 +42,8 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
   name: 'selection-scores',
   library: languageShaders,
   shader: 'attention/selection-scores',
-  params: { context_length: 'u32' },
-  paramValues: (use) => ({ context_length: use.contextLength }),
+  params: { context_length: 'u32', ...strideParams },
+  paramValues: (use) => ({ context_length: use.contextLength, ...strideValues(use) }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },

@@ -1,6 +1,11 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, selectionConstants } from './selection-use.ts';
+import {
+  type SelectionUse,
+  selectionConstants,
+  strideParams,
+  strideValues,
+} from './selection-use.ts';
 
 function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
   return {
@@ -25,8 +30,12 @@ export const selectionStep: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-step',
   library: languageShaders,
   shader: 'attention/selection-step',
-  params: { rope_dimensions: 'u32', similarity: 'f32' },
-  paramValues: (use) => ({ rope_dimensions: use.ropeDimensions, similarity: use.similarity }),
+  params: { rope_dimensions: 'u32', similarity: 'f32', ...strideParams },
+  paramValues: (use) => ({
+    rope_dimensions: use.ropeDimensions,
+    similarity: use.similarity,
+    ...strideValues(use),
+  }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },

@@ -1,6 +1,11 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, selectionConstants } from './selection-use.ts';
+import {
+  type SelectionUse,
+  selectionConstants,
+  strideParams,
+  strideValues,
+} from './selection-use.ts';
 
 /** Counters of a digit: 8 KB in all. */
 const copies = 8;
@@ -26,8 +31,8 @@ export const selectionTop: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-top',
   library: languageShaders,
   shader: 'attention/selection-top',
-  params: {},
-  paramValues: () => ({}),
+  params: strideParams,
+  paramValues: strideValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },

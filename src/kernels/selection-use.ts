@@ -84,22 +84,38 @@ export function layerBytes(use: SelectionUse): Record<SelectionBuffer, number> {
   };
 }
 
-/** Sizes that all kernels of TokenSelect know: of the working set, and how far layers are apart, in elements. */
+/** Sizes of the working set, as all kernels of TokenSelect know them. */
 export function selectionConstants(use: SelectionUse): Record<string, number> {
-  const bytes = layerBytes(use);
-  const stored = use.kv === 'f16' ? 8 : 16;
   return {
     INITIAL: use.initial,
     SELECTED: use.selected,
     LOCAL: use.local,
     KEPT: keptOf(use),
-    TOKENS_ROOM: bytes.selections / 4 - selectionHeader,
-    QUERY_STRIDE: bytes.queries / 16,
-    ASKED_STRIDE: bytes.asked / 16,
-    SCORE_STRIDE: bytes.scores / 4,
-    STRIP_STRIDE: bytes.strips / 8,
-    VOTE_STRIDE: bytes.votes / 4,
-    CACHE_STRIDE: bytes.k_cache / stored,
-    SET_STRIDE: bytes.keys / stored,
+    TOKENS_ROOM: layerBytes(use).selections / 4 - selectionHeader,
+  };
+}
+
+/** How far layers are apart in the buffers, in elements. */
+export const strideParams = {
+  query_stride: 'u32',
+  asked_stride: 'u32',
+  score_stride: 'u32',
+  strip_stride: 'u32',
+  vote_stride: 'u32',
+  cache_stride: 'u32',
+  set_stride: 'u32',
+} as const;
+
+export function strideValues(use: SelectionUse): Record<keyof typeof strideParams, number> {
+  const bytes = layerBytes(use);
+  const stored = use.kv === 'f16' ? 8 : 16;
+  return {
+    query_stride: bytes.queries / 16,
+    asked_stride: bytes.asked / 16,
+    score_stride: bytes.scores / 4,
+    strip_stride: bytes.strips / 8,
+    vote_stride: bytes.votes / 4,
+    cache_stride: bytes.k_cache / stored,
+    set_stride: bytes.keys / stored,
   };
 }

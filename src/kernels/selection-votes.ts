@@ -1,6 +1,12 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
-import { type SelectionUse, selectionConstants, selectionStrips } from './selection-use.ts';
+import {
+  type SelectionUse,
+  selectionConstants,
+  selectionStrips,
+  strideParams,
+  strideValues,
+} from './selection-use.ts';
 
 const workgroup = 256;
 /** Workgroups of a layer at most. */
@@ -15,8 +21,8 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-votes',
   library: languageShaders,
   shader: 'attention/selection-votes',
-  params: { context_length: 'u32' },
-  paramValues: (use) => ({ context_length: use.contextLength }),
+  params: { context_length: 'u32', ...strideParams },
+  paramValues: (use) => ({ context_length: use.contextLength, ...strideValues(use) }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },

@@ -130,7 +130,7 @@ function packAll(
   storage: MapStorage,
 ): NetworkWeights {
   /** A convolution's numbers in the order that its kernel reads them. */
-  const arranged = (node: ConvolutionNode, numbers: Float32Array<ArrayBuffer>) => {
+  const arranged = (node: ConvolutionNode, numbers: Float32Array) => {
     const use = convolutionUse(node, arenaPlan, storage);
     return convolvesByMatrices(gpu, use) ? toFragments(numbers, fragmentShape(use)) : numbers;
   };
