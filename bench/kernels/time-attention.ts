@@ -66,7 +66,8 @@ export async function timeAttention(
 async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: number) {
   const halfOfHeads = { sharedHeads: 1, activeHeads: Math.round(shape.heads / 2) };
   const selects = mode === 'kept' || mode === 'anew';
-  const similarity = mode === 'kept' ? 0 : 1;
+  // Random weights' queries may be opposite to each other.
+  const similarity = mode === 'kept' ? -1.01 : 1.01;
   const config = {
     ...configOf(shape),
     moh: mode === 'heads' ? halfOfHeads : null,
