@@ -3,10 +3,7 @@ import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { prepareDispatch } from '../../src/gpu/kernel.ts';
 import { type ConvolutionUse, convolution } from '../../src/kernels/convolution.ts';
 import { fragmentCount, fragmentShape } from '../../src/kernels/convolution-fragments.ts';
-import {
-  convolutionMatrix,
-  convolutionMatrixUnsupported,
-} from '../../src/kernels/convolution-matrix.ts';
+import { convolutionMatrix, convolvesByMatrices } from '../../src/kernels/convolution-matrix.ts';
 import type { MapStorage } from '../../src/kernels/feature-map.ts';
 import { pool } from '../../src/kernels/pool.ts';
 import { resample } from '../../src/kernels/resample.ts';
@@ -63,9 +60,9 @@ function titleOf(network: string, { input, output, ...use }: ConvolutionUse): st
 /** Every distinct convolution of a network; the title ends with how often a frame has it. */
 export function timedConvolutions(
   network: string,
-  { f16, ...capabilities }: Capabilities,
+  capabilities: Capabilities,
 ): TimedKernel<ConvolutionUse>[] {
-  const storage: MapStorage = f16 ? 'f16' : 'f32';
+  const storage: MapStorage = capabilities.f16 ? 'f16' : 'f32';
   const { graph, plan } = networkOf(network);
   const layers = new Map<string, { use: ConvolutionUse; count: number }>();
   for (const node of graph.nodes) {
@@ -75,11 +72,13 @@ export function timedConvolutions(
     layers.set(title, { use, count: (layers.get(title)?.count ?? 0) + 1 });
   }
   return [...layers].flatMap(([title, { use, count }]) => {
-    const matrices = convolutionMatrixUnsupported(use, { f16, ...capabilities }) === null;
     const { input, output, transposed } = use;
     const pixels = output.height * output.width;
+    const kernels = convolvesByMatrices(use, capabilities)
+      ? [convolution, convolutionMatrix]
+      : [convolution];
     const products = input.groups * output.groups * 16 * (transposed ? 1 : use.kernel ** 2);
-    return (matrices ? [convolution, convolutionMatrix] : [convolution]).map((kernel) => ({
+    return kernels.map((kernel) => ({
       title: `${title} (${count})`,
       kernel,
       use,
@@ -115,7 +114,7 @@ export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime>
     const use = convolutionUse(node, plan, storage);
     const bytes = sizesOf(use, plan.elements);
     const weights = create('weights', bytes.weights);
-    const matrices = convolutionMatrixUnsupported(use, gpu.capabilities) === null;
+    const matrices = convolvesByMatrices(use, gpu.capabilities);
     return prepareDispatch(gpu, matrices ? convolutionMatrix : convolution, use, {
       arena,
       weights,

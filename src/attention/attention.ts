@@ -16,7 +16,7 @@ import { headRows } from '../kernels/head-rows.ts';
 import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
-import { capacityOf } from '../kernels/selection-use.ts';
+import { capacityOf, isLong } from '../kernels/selection-use.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
@@ -195,7 +195,7 @@ export class Attention {
       for (let token = Math.max(0, first); token < end; token += 1) count(token);
     };
     const { numHiddenLayers, slidingWindow, tokenSelect } = this.#config;
-    const isSelected = tokenSelect !== null && tokens >= capacityOf(tokenSelect);
+    const isSelected = tokenSelect !== null && isLong(tokenSelect, tokens);
     for (let layer = 0; layer < numHiddenLayers; layer += 1) {
       if (this.#kindOf(layer) === 'sliding') add(tokens - (slidingWindow ?? tokens));
       else if (!isSelected) add(0);

@@ -2,7 +2,7 @@ import { VitrailError } from '../errors.ts';
 import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
-import { gatherTokens } from '../kernels/gather-tokens.ts';
+import { type GatherUse, gatherTokens } from '../kernels/gather-tokens.ts';
 import { selectionPass } from '../kernels/selection-pass.ts';
 import { selectionScores } from '../kernels/selection-scores.ts';
 import { selectionStep } from '../kernels/selection-step.ts';
@@ -184,24 +184,31 @@ export class TokenSelect {
   /** Chooses tokens by the queries of a pass and fills the working set with them; turns the queries to their positions in it. */
   forPass(layer: number, inputs: SelectionInputs & { queries: GPUBuffer }): Promise<Dispatch>[] {
     const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
-    const kernels = [selectionPass, selectionScores, selectionVotes, selectionTop] as const;
     return [
-      ...kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, this.#use, all)),
-      prepareDispatch(this.#gpu, gatherTokens, { ...this.#use, step: false }, all),
+      prepareDispatch(this.#gpu, selectionPass, this.#use, all),
+      ...this.#select({ ...this.#use, step: false }, all),
     ];
   }
 
   /** Behind a step: keeps its token and, where a selection is due, selects and fills the working sets anew. */
   afterStep(inputs: SelectionInputs): Promise<Dispatch>[] {
-    const kernels = [selectionStep, selectionScores, selectionVotes, selectionTop] as const;
     return this.#groups.flatMap(({ layers, buffers }) => {
       const use = { ...this.#use, layers };
       const all = { ...buffers, ...inputs };
       return [
-        ...kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, all)),
-        prepareDispatch(this.#gpu, gatherTokens, { ...use, step: true }, all),
+        prepareDispatch(this.#gpu, selectionStep, use, all),
+        ...this.#select({ ...use, step: true }, all),
       ];
     });
+  }
+
+  /** From what is asked for to a filled working set, where a selection is due. */
+  #select(
+    use: GatherUse,
+    buffers: Readonly<Record<string, GPUBuffer | BufferRange>>,
+  ): Promise<Dispatch>[] {
+    const kernels = [selectionScores, selectionVotes, selectionTop, gatherTokens] as const;
+    return kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, buffers));
   }
 
   #ofLayer(layer: number): Record<keyof LayerBytes, BufferRange> {

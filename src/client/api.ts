@@ -161,7 +161,7 @@ export interface LanguageModel extends AsyncDisposable {
   /** [tokens × vocabSize] next-token logits, for evaluation; those of the tokens from place `first` on alone, where it is given. */
   logits(tokens: readonly number[], options?: { first?: number }): Promise<Float32Array>;
   /**
-   * For each token of the context so far, how many layers attended to it in the last step. All do without `attention.tokenSelect`; with it,
+   * For each token of the context so far, how many layers attend to it when the next one is computed. All do without `attention.tokenSelect`; with it,
    * those that were selected. May be asked while a generation runs.
    */
   attended(): Promise<Uint32Array>;

@@ -88,13 +88,18 @@ function matrix(name: string, tile: MatrixTile): KernelVariant<ConvolutionUse> {
 }
 
 /** Why subgroup matrices cannot do a convolution on this adapter, or null. */
-export function convolutionMatrixUnsupported(
+function convolutionMatrixUnsupported(
   use: ConvolutionUse,
   capabilities: Capabilities,
 ): string | null {
   if (use.storage !== 'f16') return 'reads halves';
   if (use.dilation !== 1) return 'reads neighbouring pixels';
   return matrixUnsupported(capabilities);
+}
+
+/** Does a network run a convolution by subgroup matrices here? Its weights then stand as fragments. */
+export function convolvesByMatrices(use: ConvolutionUse, capabilities: Capabilities): boolean {
+  return convolutionMatrixUnsupported(use, capabilities) === null;
 }
 
 /** Best first. Small maps split their input channels among subgroups; large ones have pixels enough. */

@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
@@ -7,7 +7,7 @@ import {
   strideValues,
 } from './selection-use.ts';
 
-function variant(workgroup: number): Kernel<SelectionUse>['variants'][number] {
+function variant(workgroup: number): KernelVariant<SelectionUse> {
   return {
     name: `workgroup-${workgroup}`,
     unsupported: (use, { workgroupInvocations }) =>

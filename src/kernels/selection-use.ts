@@ -32,6 +32,11 @@ export function capacityOf({ initial, selected, local }: WorkingSetSizes): numbe
   return initial + selected + local;
 }
 
+/** Are so many tokens too many to attend to all of them and one more? */
+export function isLong(sizes: WorkingSetSizes, tokens: number): boolean {
+  return tokens >= capacityOf(sizes);
+}
+
 /**
  * Last tokens that are attended to at least, and tokens of a pass at most: of `local` ones, an eighth is room for the tokens of steps
  * that go on with a selection.

@@ -17,7 +17,7 @@ import {
   sampledRing,
   samplerBytes,
 } from '../kernels/sample.ts';
-import { capacityOf, keptOf } from '../kernels/selection-use.ts';
+import { isLong, keptOf } from '../kernels/selection-use.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
@@ -219,7 +219,7 @@ export class Decoder {
     return Float32Array.from(rows.flatMap((row) => [...row]));
   }
 
-  /** How many layers attended to each token of the context in the last step. */
+  /** How many layers attend to each token of the context when the next one is computed. */
   async attended(): Promise<Uint32Array<ArrayBuffer>> {
     const [position = 0, rows = 0, , continues = 0] = await this.#gpu.readBuffers([
       this.#buffers.state,
@@ -247,8 +247,8 @@ export class Decoder {
 
   #bodyOfStep(position: number): Body {
     const { tokenSelect } = this.config;
-    const isLong = tokenSelect !== null && position + 1 >= capacityOf(tokenSelect);
-    if (isLong && position < this.#asksLaterFrom) return 'many';
+    const asksForItself = position < this.#asksLaterFrom;
+    if (tokenSelect && asksForItself && isLong(tokenSelect, position + 1)) return 'many';
     return this.#attention.isFar(position) ? 'oneFar' : 'one';
   }
 

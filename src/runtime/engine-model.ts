@@ -174,7 +174,7 @@ export class EngineModel {
     return generator.overwriting((d) => d.logits(tokens, first));
   }
 
-  /** How many layers attended to each token of the context in the last step; may be asked while a generation runs. */
+  /** How many layers attend to each token of the context when the next one is computed; may be asked while a generation runs. */
   async attended(): Promise<Uint32Array<ArrayBuffer>> {
     return (await this.#use()).decoder.attended();
   }

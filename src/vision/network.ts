@@ -4,7 +4,7 @@ import { channelAffine } from '../kernels/channel-affine.ts';
 import { channelAttention } from '../kernels/channel-attention.ts';
 import { type ConvolutionUse, convolution } from '../kernels/convolution.ts';
 import { fragmentShape, toFragments } from '../kernels/convolution-fragments.ts';
-import { convolutionMatrix, convolutionMatrixUnsupported } from '../kernels/convolution-matrix.ts';
+import { convolutionMatrix, convolvesByMatrices } from '../kernels/convolution-matrix.ts';
 import type { MapPlace, MapStorage } from '../kernels/feature-map.ts';
 import { pool } from '../kernels/pool.ts';
 import { resample } from '../kernels/resample.ts';
@@ -132,7 +132,9 @@ function packAll(
   /** A convolution's numbers in the order that its kernel reads them. */
   const arranged = (node: ConvolutionNode, numbers: Float32Array) => {
     const use = convolutionUse(node, arenaPlan, storage);
-    return convolvesByMatrices(gpu, use) ? toFragments(numbers, fragmentShape(use)) : numbers;
+    return convolvesByMatrices(use, gpu.capabilities)
+      ? toFragments(numbers, fragmentShape(use))
+      : numbers;
   };
   const matrices: (Float32Array | Uint16Array)[] = [];
   const biases: Float32Array[] = [];
@@ -256,16 +258,12 @@ function prepare(
     );
   }
   const use = convolutionUse(node, arenaPlan, storage);
-  const kernel = convolvesByMatrices(gpu, use) ? convolutionMatrix : convolution;
+  const kernel = convolvesByMatrices(use, gpu.capabilities) ? convolutionMatrix : convolution;
   return prepareDispatch(gpu, kernel, use, {
     arena,
     weights: { buffer: weights, ...range.matrices },
     bias: channels,
   });
-}
-
-function convolvesByMatrices(gpu: Gpu, use: ConvolutionUse): boolean {
-  return convolutionMatrixUnsupported(use, gpu.capabilities) === null;
 }
 
 /** The use of a convolution's kernel at the places that its maps have. */
