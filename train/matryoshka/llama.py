@@ -1,7 +1,7 @@
 """A Llama decoder out of a GGUF file, its weights frozen, whose keys and values can be read at reduced width.
 
 RoPE rotates neighbouring pairs (2i, 2i+1), as the rows of GGUF's attn_q and attn_k are ordered: a basis is of keys in that order.
-Where the file has Mixture-of-Head routers (`vitrail.moh.*`), they act as in `vitrail-small/model.py`.
+Where the file has Mixture-of-Head routers (`vitrail.moh.*`), they act as in `vitrail-small/model.py`, or go by the norms of queries.
 """
 
 import sys
@@ -28,6 +28,8 @@ class Shape:
     shared_heads: int = 0
     active_heads: int = 0
     """0: no Mixture-of-Head."""
+    router: str = "learned"
+    """Or "query-norm": the routed heads with the longest queries are on, with a gate of 1."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Llama:
             rope_base=metadata.get("llama.rope.freq_base", 10_000.0),
             shared_heads=metadata.get("vitrail.moh.shared_heads", 0),
             active_heads=metadata.get("vitrail.moh.active_heads", 0),
+            router=metadata.get("vitrail.moh.router", "learned"),
         )
         self.device, self.dtype = device, dtype
         self.weights = {
@@ -98,9 +101,9 @@ class Llama:
     def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None) -> Tensor:
         h = self.norm(x, f"blk.{layer}.attn_norm.weight")
         q, k, v = self.query_key_value(layer, h, rotation)
-        attended = _attend(q, k, v, reduction).transpose(1, 2)
+        attended = attend(q, k, v, reduction).transpose(1, 2)
         if self.shape.active_heads:
-            attended = attended * self._gates(layer, h).to(attended.dtype).unsqueeze(-1)
+            attended = attended * self._gates(layer, h, q).to(attended.dtype).unsqueeze(-1)
         x = x + self._linear(attended.flatten(2), layer, "attn_output").float()
         h = self.norm(x, f"blk.{layer}.ffn_norm.weight")
         inner = F.silu(self._linear(h, layer, "ffn_gate")) * self._linear(h, layer, "ffn_up")
@@ -111,14 +114,18 @@ class Llama:
         q, k, v = (
             self._linear(h, layer, f"attn_{part}").unflatten(2, (-1, self.shape.head_dim)).transpose(1, 2) for part in "qkv"
         )
-        return _rotate(q, rotation), _rotate(k, rotation), v
+        return rotate(q, rotation), rotate(k, rotation), v
 
     def _linear(self, x: Tensor, layer: int, name: str) -> Tensor:
         return F.linear(x.to(self.dtype), self.weights[f"blk.{layer}.{name}.weight"])
 
-    def _gates(self, layer: int, h: Tensor) -> Tensor:
-        """[rows, length, heads], as in vitrail-small/model.py."""
+    def _gates(self, layer: int, h: Tensor, q: Tensor) -> Tensor:
+        """[rows, length, heads]; learned ones as in vitrail-small/model.py."""
         shared_heads, active = self.shape.shared_heads, self.shape.active_heads - self.shape.shared_heads
+        if self.shape.router == "query-norm":
+            norms = q.float().norm(dim=-1).transpose(1, 2)
+            norms[..., :shared_heads] = torch.inf
+            return torch.zeros_like(norms).scatter(-1, norms.topk(self.shape.active_heads, dim=-1).indices, 1.0)
         stage, shared, routed = (
             F.linear(h, self.weights[f"blk.{layer}.moh_{part}.weight"]).softmax(-1) for part in ("stage", "shared", "routed")
         )
@@ -128,7 +135,7 @@ class Llama:
         return torch.cat([stage[..., :1] * shared_heads * shared, stage[..., 1:] * kept], -1)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) -> Tensor:
     share = q.shape[1] // k.shape[1]
     if reduction is not None:
         key_basis, value_basis = reduction.keys.to(q.dtype), reduction.values.to(q.dtype)
@@ -145,7 +152,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None) -> Ten
     return attended @ value_basis.repeat_interleave(share, 0) + left_out.repeat_interleave(share, 1).to(q.dtype)
 
 
-def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
     even, odd = x[..., 0::2].float(), x[..., 1::2].float()
     cosine, sine = rotation.unbind(-1)
     return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).flatten(-2).to(x.dtype)

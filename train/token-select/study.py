@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "matryoshka"))
-from llama import Llama, _rotate, read_gguf  # noqa: E402
+from llama import Llama, rotate, read_gguf  # noqa: E402
 
 QUESTION = "\nWhat is the pass key? The pass key is"
 WORDS = "apple river candle garden button ladder window bridge basket hammer pocket mirror lantern ribbon saddle kettle orchard needle harbour marble".split()
@@ -207,8 +207,8 @@ class Reader:
             keys, values = keys.gather(2, slots), values.gather(2, slots)
         span = keys.shape[2]
         share = q.shape[1] // keys.shape[1]
-        k = _rotate(keys, self.rotation[:, :, :span]).repeat_interleave(share, 1)
-        turned = _rotate(q, self.rotation[:, :, span - rows : span])
+        k = rotate(keys, self.rotation[:, :, :span]).repeat_interleave(share, 1)
+        turned = rotate(q, self.rotation[:, :, span - rows : span])
         mask = torch.ones(rows, span, dtype=torch.bool, device=q.device).tril(span - rows)
         return F.scaled_dot_product_attention(turned, k, values.repeat_interleave(share, 1), attn_mask=mask).transpose(1, 2)
 
@@ -246,10 +246,10 @@ class Reader:
         end = self.length - sizes.kept
         keys = self.keys[layer, :, :, sizes.initial : end]
         if variant.turn == "true":
-            keys = _rotate(keys, self.rotation[:, :, sizes.initial : end])
-            q = _rotate(q, self.rotation[:, :, self.length - 1 : self.length])
+            keys = rotate(keys, self.rotation[:, :, sizes.initial : end])
+            q = rotate(q, self.rotation[:, :, self.length - 1 : self.length])
         elif variant.turn == "local":
-            q = _rotate(q, self.rotation[:, :, sizes.local : sizes.local + 1])
+            q = rotate(q, self.rotation[:, :, sizes.local : sizes.local + 1])
         share, (count, heads, rows, width) = q.shape[1] // keys.shape[1], q.shape
         scores = q.reshape(count, -1, share * rows, width) @ keys.mT
         scores = scores.view(count, heads, rows, -1)
