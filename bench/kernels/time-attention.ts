@@ -4,10 +4,10 @@ import { type Shape, shapes } from './shapes.ts';
 import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts';
 
 /**
- * What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads; half of
- * every key and value.
+ * What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads, by a
+ * learned router or by the norms of queries; half of every key and value.
  */
-export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads' | 'narrow';
+export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads' | 'norms' | 'narrow';
 
 export interface AttentionTime {
   shape: string;
@@ -64,13 +64,17 @@ export async function timeAttention(
 }
 
 async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: number) {
-  const halfOfHeads = { sharedHeads: 1, activeHeads: Math.round(shape.heads / 2) };
+  const halfOfHeads = {
+    router: mode === 'heads' ? ('learned' as const) : ('query-norm' as const),
+    sharedHeads: 1,
+    activeHeads: Math.round(shape.heads / 2),
+  };
   const selects = mode === 'kept' || mode === 'anew';
   // Random weights' queries may be opposite to each other.
   const similarity = mode === 'kept' ? -1.01 : 1.01;
   const config = {
     ...configOf(shape),
-    moh: mode === 'heads' ? halfOfHeads : null,
+    moh: mode === 'heads' || mode === 'norms' ? halfOfHeads : null,
     matryoshka: mode === 'narrow' ? matryoshkaOf(shape, 0.5) : null,
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };

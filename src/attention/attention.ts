@@ -15,11 +15,12 @@ import { headGates } from '../kernels/head-gates.ts';
 import { headRows } from '../kernels/head-rows.ts';
 import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
+import { queryNormGates } from '../kernels/query-norm-gates.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
 import { capacityOf, isLong } from '../kernels/selection-use.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
-import type { MohConfig } from './moh.ts';
+import { type MohConfig, routedShape } from './moh.ts';
 import { type LayerBases, RaggedCache } from './ragged-cache.ts';
 import { TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
@@ -63,6 +64,13 @@ export interface ProjectionTarget {
     staged?: boolean;
   };
   buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer | BufferRange>;
+}
+
+/** What chooses the heads of a layer; `router` is null where none is learned. */
+interface Routed {
+  router: GpuMatrix | null;
+  attentionNorm: GPUBuffer;
+  x: GPUBuffer;
 }
 
 /** Where attention of a layer goes, and how. */
@@ -230,20 +238,23 @@ export class Attention {
     };
   }
 
-  /** The gates of Mixture-of-Head attention, from the residual stream [tokens, hiddenSize] and the router's weights. */
-  route(router: GpuMatrix | null, x: GPUBuffer, normWeight: GPUBuffer): Dispatches {
-    const { moh, numAttentionHeads, hiddenSize, rmsNormEps } = this.#config;
-    if (!moh || !router) return [];
-    const use = {
-      format: router.format,
-      columns: hiddenSize,
-      sharedHeads: moh.sharedHeads,
-      routedHeads: numAttentionHeads - moh.sharedHeads,
-      active: moh.activeHeads - moh.sharedHeads,
-      epsilon: rmsNormEps,
-    };
-    const buffers = { weights: router.buffer, x, norm_weight: normWeight, gates: this.gates };
-    return [prepareDispatch(this.#gpu, headGates, use, { state: this.#state, ...buffers })];
+  /**
+   * The gates of Mixture-of-Head attention: by a learned router from the residual stream x [tokens, hiddenSize], else from the queries, which the projection has
+   * left by now.
+   */
+  route(layer: number, tokens: 'one' | 'many', { router, attentionNorm, x }: Routed): Dispatches {
+    const { moh, numAttentionHeads, headDim, hiddenSize, rmsNormEps } = this.#config;
+    if (!moh) return [];
+    const shape = routedShape(moh, numAttentionHeads);
+    const { gates } = this;
+    if (!router) {
+      const { queries } = this.target(layer, tokens).buffers;
+      const buffers = { queries, gates };
+      return [prepareDispatch(this.#gpu, queryNormGates, { ...shape, headDim }, buffers)];
+    }
+    const use = { ...shape, format: router.format, columns: hiddenSize, epsilon: rmsNormEps };
+    const inputs = { weights: router.buffer, x, norm_weight: attentionNorm };
+    return [prepareDispatch(this.#gpu, headGates, use, { state: this.#state, ...inputs, gates })];
   }
 
   /**

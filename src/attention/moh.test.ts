@@ -22,12 +22,13 @@ function codeOf(action: () => unknown): string {
 describe('mohConfig', () => {
   it('reads the router of a file, and its absence', () => {
     const file = { router: 'learned', shared_heads: 4, active_heads: 6 };
-    expect(configOf(file)).toEqual({ sharedHeads: 4, activeHeads: 6 });
+    expect(configOf(file)).toEqual({ router: 'learned', sharedHeads: 4, activeHeads: 6 });
+    expect(configOf({ ...file, router: 'query-norm' })?.router).toBe('query-norm');
     expect(configOf({})).toBeNull();
   });
 
   it.each([
-    [{ router: 'query-norm', shared_heads: 4, active_heads: 6 }, 'model-unsupported'],
+    [{ router: 'entropy', shared_heads: 4, active_heads: 6 }, 'model-unsupported'],
     [{ router: 'learned', shared_heads: 0, active_heads: 6 }, 'model-corrupt'],
     [{ router: 'learned', shared_heads: 4, active_heads: 4 }, 'model-corrupt'],
     [{ router: 'learned', shared_heads: 4, active_heads: 9 }, 'model-corrupt'],
@@ -38,13 +39,14 @@ describe('mohConfig', () => {
 });
 
 describe('chooseMoh', () => {
-  const own = { sharedHeads: 4, activeHeads: 6 };
+  const own = { router: 'learned', sharedHeads: 4, activeHeads: 6 } as const;
 
   it('takes the model as it was trained, another number, or every head', () => {
     expect(chooseMoh(own, 8, undefined)).toEqual(own);
     expect(chooseMoh(own, 8, {})).toEqual(own);
-    expect(chooseMoh(own, 8, { activeHeads: 5 })).toEqual({ sharedHeads: 4, activeHeads: 5 });
-    expect(chooseMoh(own, 8, false)).toEqual({ sharedHeads: 4, activeHeads: 8 });
+    expect(chooseMoh(own, 8, { activeHeads: 5 })).toEqual({ ...own, activeHeads: 5 });
+    expect(chooseMoh(own, 8, false)).toEqual({ ...own, activeHeads: 8 });
+    expect(chooseMoh({ ...own, router: 'query-norm' }, 8, false)).toBeNull();
     expect(chooseMoh(null, 8, undefined)).toBeNull();
     expect(chooseMoh(null, 8, false)).toBeNull();
   });

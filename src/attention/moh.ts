@@ -1,5 +1,6 @@
 import { VitrailError } from '../errors.ts';
 import type { ModelHeader } from '../formats/header.ts';
+import type { HeadGatesUse } from '../kernels/head-gates.ts';
 import type { MohOption } from '../types.ts';
 
 /**
@@ -7,13 +8,26 @@ import type { MohOption } from '../types.ts';
  * router likes best. Keys of GGUF: docs/adr/0010-mixture-of-heads.md.
  */
 export interface MohConfig {
+  /**
+   * `learned`: matrices of the file score the heads, and gates weigh them. `query-norm`: of the heads that are not shared those with the longest queries
+   * are on, with a gate of 1.
+   */
+  router: 'learned' | 'query-norm';
   /** Query heads 0 to sharedHeads − 1 are on for every token. */
   sharedHeads: number;
   /** Query heads that are on for a token, the shared ones included. */
   activeHeads: number;
 }
 
-/** The weights of a layer's router, in the order of the stacked matrix: stage [2], shared [sharedHeads], routed [the others]. */
+/** Shared and routed heads of so many, and how many of the routed ones are on for a token. */
+export function routedShape(
+  { sharedHeads, activeHeads }: MohConfig,
+  heads: number,
+): Pick<HeadGatesUse, 'sharedHeads' | 'routedHeads' | 'active'> {
+  return { sharedHeads, routedHeads: heads - sharedHeads, active: activeHeads - sharedHeads };
+}
+
+/** The weights of a layer's learned router, in the order of the stacked matrix: stage [2], shared [sharedHeads], routed [the others]. */
 export function mohRouterNames(layer: number): { name: string }[] {
   return ['stage', 'shared', 'routed'].map((part) => ({ name: `blk.${layer}.moh_${part}.weight` }));
 }
@@ -25,13 +39,13 @@ export function mohConfig(
 ): MohConfig | null {
   const router = metadata.get('vitrail.moh.router');
   if (router === undefined) return null;
-  if (router !== 'learned') {
+  if (router !== 'learned' && router !== 'query-norm') {
     throw new VitrailError(
       'model-unsupported',
       `The file has a Mixture-of-Head router of the kind '${String(router)}'.`,
       {
         where: 'attention/moh',
-        fix: "Use a file whose vitrail.moh.router is 'learned', or a newer version of Vitrail.",
+        fix: "Use a file whose vitrail.moh.router is 'learned' or 'query-norm', or a newer version of Vitrail.",
         detail: { router: String(router) },
       },
     );
@@ -50,7 +64,7 @@ export function mohConfig(
       },
     );
   }
-  return { sharedHeads, activeHeads };
+  return { router, sharedHeads, activeHeads };
 }
 
 /** The configuration with what the page asks for. Throws `invalid-argument`. */
@@ -66,6 +80,8 @@ export function chooseMoh(
   }
   const activeHeads = option === false ? heads : (option.activeHeads ?? own.activeHeads);
   if (Number.isInteger(activeHeads) && activeHeads > own.sharedHeads && activeHeads <= heads) {
+    // Every gate would be 1.
+    if (own.router === 'query-norm' && activeHeads === heads) return null;
     return { ...own, activeHeads };
   }
   throw invalidOption(

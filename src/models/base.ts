@@ -166,7 +166,7 @@ export function baseWeights(
       vBias: null,
       qNorm: null,
       kNorm: null,
-      router: config.moh === null ? null : mohRouterNames(i),
+      router: config.moh?.router === 'learned' ? mohRouterNames(i) : null,
       bases: config.matryoshka === null ? null : basisNames(i),
       output: { name: named('output', i) },
       postAttentionNorm: null,

@@ -70,7 +70,7 @@ export interface LayerWeightNames {
   qNorm: string | null;
   kNorm: string | null;
   output: WeightSlice;
-  /** The router of Mixture-of-Head attention: stage, shared and routed heads, one below the other; null where there is none. */
+  /** The learned router of Mixture-of-Head attention: stage, shared and routed heads, one below the other; null where there is none. */
   router: WeightSlice[] | null;
   /** Bases of keys and values; null where they are cached whole. */
   bases: BasisNames | null;

@@ -19,7 +19,7 @@ export interface LayerWeights {
   qNorm: GPUBuffer | null;
   kNorm: GPUBuffer | null;
   output: Linear;
-  /** The stacked router of Mixture-of-Head attention. */
+  /** The stacked learned router of Mixture-of-Head attention. */
   router: GpuMatrix | null;
   /** Of MatryoshkaKV. */
   bases: LayerBases | null;

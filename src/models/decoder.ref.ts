@@ -1,6 +1,8 @@
 import { ReferenceBases } from '../attention/matryoshka.ref.ts';
+import { routedShape } from '../attention/moh.ts';
 import { ReferenceSelection } from '../attention/token-select.ref.ts';
 import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
+import { gatesOfQueries } from '../kernels/query-norm-gates.ref.ts';
 import type {
   DecoderWeightNames,
   LayerWeightNames,
@@ -101,7 +103,7 @@ export class ReferenceDecoder {
       const first = window > 0 ? Math.max(0, slot + 1 - window) : 0;
       const query = turn(queries[row] as Float64Array, slot);
       const seen = (list: Float64Array[]) => list.slice(first, slot + 1);
-      const gates = this.#gates(layer, input);
+      const gates = this.#gates(layer, input, query);
       const bases = this.#bases(layer, index);
       const out = bases
         ? bases.attend(
@@ -152,15 +154,15 @@ export class ReferenceDecoder {
   }
 
   /** Gates of the query heads where a router chooses them. */
-  #gates({ router }: LayerWeightNames, input: Float64Array): number[] | null {
-    const { moh, numAttentionHeads } = this.#config;
-    if (!moh || !router) return null;
-    const { sharedHeads, activeHeads } = moh;
-    const shape = {
-      sharedHeads,
-      routedHeads: numAttentionHeads - sharedHeads,
-      active: activeHeads - sharedHeads,
-    };
+  #gates(
+    { router }: LayerWeightNames,
+    input: Float64Array,
+    queries: Float64Array,
+  ): number[] | null {
+    const { moh, numAttentionHeads, headDim } = this.#config;
+    if (!moh) return null;
+    const shape = { ...routedShape(moh, numAttentionHeads), headDim };
+    if (!router) return gatesOfQueries(shape, queries);
     return gatesOfLogits(
       shape,
       router.flatMap((slice) => [...this.#project(slice, null, input)]),

@@ -391,7 +391,7 @@ export class Decoder {
         ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
         this.#rotate(layer, index, 'one'),
       ]),
-      ...this.#attention.route(layer.router, x, layer.attentionNorm),
+      ...this.#attention.route(index, 'one', { ...layer, x }),
       ...this.#attention.one(index, far, attended, layer.bases),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
         isOfHeads: true,
@@ -429,7 +429,7 @@ export class Decoder {
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index, 'many'),
-      ...this.#attention.route(layer.router, x, layer.attentionNorm),
+      ...this.#attention.route(index, 'many', { ...layer, x }),
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),

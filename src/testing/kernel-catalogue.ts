@@ -45,6 +45,8 @@ import { poolCases } from '../kernels/pool.ref.ts';
 import { pool } from '../kernels/pool.ts';
 import { qkvCases } from '../kernels/qkv.ref.ts';
 import { qkv } from '../kernels/qkv.ts';
+import { queryNormGatesCases } from '../kernels/query-norm-gates.ref.ts';
+import { queryNormGates } from '../kernels/query-norm-gates.ts';
 import { radixCountCases } from '../kernels/radix-count.ref.ts';
 import { radixCount } from '../kernels/radix-count.ts';
 import { radixScanCases } from '../kernels/radix-scan.ref.ts';
@@ -113,6 +115,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: rankBoxes, cases: rankBoxesCases },
   { kernel: boxOverlaps, cases: boxOverlapsCases },
   { kernel: headGates, cases: headGatesCases },
+  { kernel: queryNormGates, cases: queryNormGatesCases },
   { kernel: headRows, cases: headRowsCases },
   { kernel: selectionPass, cases: selectionPassCases },
   { kernel: selectionStep, cases: selectionStepCases },

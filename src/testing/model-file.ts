@@ -2,7 +2,7 @@ import { chooseMatryoshka } from '../attention/matryoshka.ts';
 import { chooseMoh } from '../attention/moh.ts';
 import type { TokenSelectConfig } from '../attention/token-select.ts';
 import { parseGguf } from '../formats/gguf.ts';
-import type { ModelHeader, TensorInfo } from '../formats/header.ts';
+import type { Metadata, ModelHeader, TensorInfo } from '../formats/header.ts';
 import { parseSafetensorsHeader } from '../formats/safetensors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import type { ArchitectureOptions } from '../models/config.ts';
@@ -28,14 +28,14 @@ export class ModelFile {
   readonly #bytes: Uint8Array;
   readonly #dequantized = new Map<string, Float64Array>();
 
-  /** A GGUF file, or a safetensors file with the text of its config.json. */
-  constructor(bytes: Uint8Array, configJson?: string) {
+  /** A GGUF file, or a safetensors file with the text of its config.json; `overrides` stand in place of keys of the file. */
+  constructor(bytes: Uint8Array, configJson?: string, overrides: Metadata = new Map()) {
     const parse = configJson === undefined ? parseGguf : parseSafetensorsHeader;
     const parsed = parse(bytes, bytes.byteLength);
     if ('needBytes' in parsed) throw new Error('the file is not whole');
     const { metadata, tensors } = parsed.header;
     const config = configJson === undefined ? [] : [[configKey, configJson] as const];
-    this.header = { metadata: new Map([...metadata, ...config]), tensors };
+    this.header = { metadata: new Map([...metadata, ...config, ...overrides]), tensors };
     this.#bytes = bytes;
   }
 

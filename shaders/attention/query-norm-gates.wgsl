@@ -1,0 +1,21 @@
+// Gates of a token's query heads by the lengths of their queries, for Mixture-of-Head attention without a router's weights
+// (arXiv 2410.11842, section 4.3): the SHARED heads are on, and of the others the ACTIVE with the longest queries; of equal ones the first.
+// A rotation keeps lengths, so queries may be rotated. A workgroup has a token, an invocation a head.
+var<workgroup> squares: array<f32, HEADS>;
+
+@compute @workgroup_size(HEADS)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) head: u32) {
+  let at = workgroup.x * HEADS + head;
+  var own = 0.0;
+  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+    let part = queries[at * HEAD_DIM_VEC4S + i];
+    own += dot(part, part);
+  }
+  squares[head] = own;
+  workgroupBarrier();
+  var longer = 0u;
+  for (var h = SHARED; h < HEADS; h++) {
+    longer += u32(squares[h] > own || (squares[h] == own && h < head));
+  }
+  gates[at] = f32(head < SHARED || longer < ACTIVE);
+}
