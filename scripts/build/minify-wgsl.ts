@@ -16,8 +16,8 @@ export function minifyWgslImports(): Plugin {
 }
 
 /**
- * Drops comments, indentation, empty lines and spaces around punctuation. The linker's directives (`//#if`) stay on
- * lines of their own. Spaces around operators stay: `a - -b` and `vec2<f32> =` mean something else without them.
+ * Drops comments, indentation, empty lines and spaces around punctuation and operators. The linker's directives (`//#if`) stay on
+ * lines of their own. A space between two operators stays: `a - -b` and `vec2<f32> =` mean something else without it.
  */
 export function minifyWgsl(text: string): string {
   return text
@@ -30,6 +30,7 @@ export function minifyWgsl(text: string): string {
         .replace(/\/\/.*$/, '')
         .replace(/\s+/g, ' ')
         .replace(/ ?([,;(){}[\]:]) ?/g, '$1')
+        .replace(/(?<=[\w)\]]) (?=[-+*/%&|^<>=!])|(?<=[-+*/%&|^<>=!]) (?=[\w(])/g, '')
         .trim();
     })
     .filter(Boolean)
