@@ -4,18 +4,19 @@
 var<workgroup> squares: array<f32, HEADS>;
 
 @compute @workgroup_size(HEADS)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) head: u32) {
-  let at = workgroup.x * HEADS + head;
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) h: u32) {
+  let at = workgroup.x * HEADS + h;
   var own = 0.0;
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
     let part = queries[at * HEAD_DIM_VEC4S + i];
     own += dot(part, part);
   }
-  squares[head] = own;
+  squares[h] = own;
   workgroupBarrier();
-  var longer = 0u;
-  for (var h = SHARED; h < HEADS; h++) {
-    longer += u32(squares[h] > own || (squares[h] == own && h < head));
+  var better = 0u;
+  for (var other = SHARED; other < HEADS; other++) {
+    let its = squares[other];
+    better += u32(its > own || (its == own && other < h));
   }
-  gates[at] = f32(head < SHARED || longer < ACTIVE);
+  gates[at] = f32(h < SHARED || better < ACTIVE);
 }

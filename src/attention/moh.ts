@@ -45,7 +45,7 @@ export function mohConfig(
       `The file has a Mixture-of-Head router of the kind '${String(router)}'.`,
       {
         where: 'attention/moh',
-        fix: "Use a file whose vitrail.moh.router is 'learned' or 'query-norm', or a newer version of Vitrail.",
+        fix: "Use a newer version of Vitrail, or a file whose vitrail.moh.router is 'query-norm'.",
         detail: { router: String(router) },
       },
     );
