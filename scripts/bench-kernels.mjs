@@ -3,8 +3,8 @@
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
  * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights, --frame n,s the
  * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
- * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads: half of them, as Mixture-of-Head has it; narrow: half of
- * every key and value, as MatryoshkaKV has it; SHAPE:50 of --decoder likewise). `--bundle FILE` takes a page script made before (`--build
+ * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads, norms: half of them, as Mixture-of-Head has it with
+ * either router; narrow: half of every key and value, as MatryoshkaKV has it; SHAPE:50 of --decoder likewise). `--bundle FILE` takes a page script made before (`--build
  * FILE` makes it), for hosts without the build tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
