@@ -149,49 +149,30 @@ fn main(
   sums[10u] = sum_10;
   sums[ROUTER_ROWS] = square_sum;
   sums = reduce_add(sums, lane, subgroup_size);
-  if (row >= state.rows || lane > 0u) {
-    return;
-  }
   let rms = inverseSqrt(sums[ROUTER_ROWS] / f32(params.columns) + params.epsilon);
   // 2 · softmax of two logits.
   let shared_weight = 2.0 / (1.0 + exp((sums[1] - sums[0]) * rms));
-  let routed_weight = 2.0 - shared_weight;
 
-  var largest = sums[2];
-  for (var h = 1u; h < SHARED; h++) {
-    largest = max(largest, sums[2u + h]);
-  }
-  var total = 0.0;
-  for (var h = 0u; h < SHARED; h++) {
-    sums[2u + h] = exp((sums[2u + h] - largest) * rms);
-    total += sums[2u + h];
-  }
+  // Powers of the heads that are on, each among its own kind: of the routed ones the best ACTIVE, of equal ones the first.
   let base = row * HEADS;
-  for (var h = 0u; h < SHARED; h++) {
-    gates[base + h] = shared_weight * f32(SHARED) * sums[2u + h] / total;
-  }
-
-  // The best ACTIVE of the routed heads; of equal ones the first. Their softmax is over themselves: the others cancel out.
-  var is_on: array<bool, ROUTED>;
-  for (var n = 0u; n < ACTIVE; n++) {
-    var best = ROUTED;
-    for (var h = 0u; h < ROUTED; h++) {
-      if (!is_on[h] && (best == ROUTED || sums[2u + SHARED + h] > sums[2u + SHARED + best])) {
-        best = h;
-      }
+  let first = select(lane, HEADS, row >= state.rows);
+  var totals: Sums;
+  for (var h = first; h < HEADS; h += LANES) {
+    let is_routed = h >= SHARED;
+    let own = sums[2u + h];
+    var largest = own;
+    var better = 0u;
+    for (var other = select(0u, SHARED, is_routed); other < select(SHARED, HEADS, is_routed); other++) {
+      let its = sums[2u + other];
+      largest = max(largest, its);
+      better += u32(its > own || (its == own && other < h));
     }
-    is_on[best] = true;
-    if (n == 0u) {
-      largest = sums[2u + SHARED + best];
-    }
+    let power = select(0.0, exp((own - largest) * rms), !is_routed || better < ACTIVE);
+    totals[u32(is_routed)] += power;
+    gates[base + h] = power;
   }
-  total = 0.0;
-  for (var h = 0u; h < ROUTED; h++) {
-    let at = 2u + SHARED + h;
-    sums[at] = select(0.0, exp((sums[at] - largest) * rms), is_on[h]);
-    total += sums[at];
-  }
-  for (var h = 0u; h < ROUTED; h++) {
-    gates[base + SHARED + h] = routed_weight * f32(ACTIVE) * sums[2u + SHARED + h] / total;
+  totals = reduce_add(totals, lane, subgroup_size);
+  for (var h = first; h < HEADS; h += LANES) {
+    gates[base + h] *= select(shared_weight * f32(SHARED) / totals[0], (2.0 - shared_weight) * f32(ACTIVE) / totals[1], h >= SHARED);
   }
 }
