@@ -167,10 +167,10 @@ export class Attention {
       .reduce((sum, { buffer, size }) => sum + (size ?? buffer.size), 0);
   }
 
-  /** Are there enough keys before this position for the cut form of attention? */
+  /** Are there enough keys before this position, or before the last one of a working set, for the cut form of attention? */
   isFar(position: number): boolean {
     const { tokenSelect } = this.#config;
-    const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect)) : position;
+    const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect) - 1) : position;
     return keys >= this.#splitFrom;
   }
 

@@ -26,7 +26,7 @@ export interface TokenSelectConfig {
   initial: number;
   /** Tokens that are chosen. */
   selected: number;
-  /** Last tokens that are attended to at most; seven eighths of them always are, and a pass of a prompt has at most as many. */
+  /** Last tokens that are attended to at most; seven eighths of them always are. */
   local: number;
   /** Cosine of two queries from which on a token goes on with the selection of the one before (0 to 1). */
   similarity: number;

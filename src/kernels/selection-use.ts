@@ -25,6 +25,9 @@ export interface SelectionUse {
 /** Parts that the candidates are cut into. */
 export const selectionStrips = 64;
 
+/** A candidate takes the largest vote of those that are so many tokens away at most: what is asked for is read with what stands around it. */
+export const voteReach = 4;
+
 type WorkingSetSizes = Pick<SelectionUse, 'initial' | 'selected' | 'local'>;
 
 /** Tokens that are attended to at most. */
@@ -37,12 +40,14 @@ export function isLong(sizes: WorkingSetSizes, tokens: number): boolean {
   return tokens >= capacityOf(sizes);
 }
 
-/**
- * Last tokens that are attended to at least, and tokens of a pass at most: of `local` ones, an eighth is room for the tokens of steps
- * that go on with a selection.
- */
+/** Last tokens that are attended to at least: of `local` ones, an eighth is room for the tokens of steps that go on with a selection. */
 export function keptOf({ local }: Pick<WorkingSetSizes, 'local'>): number {
   return local - Math.max(1, Math.floor(local / 8));
+}
+
+/** Tokens of a pass at most: half of those last ones, so that the pass's first token finds what stands before it in the working set. */
+export function passTokensOf(sizes: Pick<WorkingSetSizes, 'local'>): number {
+  return Math.max(1, Math.floor(keptOf(sizes) / 2));
 }
 
 /** Tokens of a working set just filled. */

@@ -6,6 +6,7 @@ import {
   selectionStrips,
   strideParams,
   strideValues,
+  voteReach,
 } from './selection-use.ts';
 
 const workgroup = 256;
@@ -13,10 +14,10 @@ const workgroup = 256;
 const mostGroups = 64;
 
 function groupsOf({ contextLength }: SelectionUse): number {
-  return Math.min(mostGroups, Math.ceil(contextLength / workgroup));
+  return Math.min(mostGroups, Math.ceil(contextLength / (workgroup - 2 * voteReach)));
 }
 
-/** The votes of all heads for every candidate. */
+/** The votes of all heads for every candidate and those next to it. */
 export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-votes',
   library: languageShaders,
@@ -40,6 +41,7 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
           GROUPS: groupsOf(use),
           HEADS: use.heads,
           STRIPS: selectionStrips,
+          REACH: voteReach,
           ...selectionConstants(use),
         },
       }),

@@ -17,7 +17,7 @@ import {
   sampledRing,
   samplerBytes,
 } from '../kernels/sample.ts';
-import { isLong, keptOf } from '../kernels/selection-use.ts';
+import { isLong, passTokensOf } from '../kernels/selection-use.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
@@ -127,8 +127,7 @@ export class Decoder {
     this.passRows = Math.min(
       passRows[kind],
       rowsWithin(maxActivationBytes, config),
-      // The tokens of a pass are among the last ones.
-      config.tokenSelect ? keptOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
+      config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
     );
     const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
