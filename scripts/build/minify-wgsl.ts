@@ -16,8 +16,8 @@ export function minifyWgslImports(): Plugin {
 }
 
 /**
- * Drops comments, indentation, empty lines and spaces around punctuation. The linker's directives (`//#if`) stay on
- * lines of their own. Spaces around operators stay: `a - -b` and `vec2<f32> =` mean something else without them.
+ * Drops comments, indentation, empty lines and spaces around punctuation and most operators. The linker's directives (`//#if`) stay on
+ * lines of their own. Spaces stay where it would mean something else without them, as in `a - -b` and `vec2<f32> =`.
  */
 export function minifyWgsl(text: string): string {
   return text
@@ -30,6 +30,8 @@ export function minifyWgsl(text: string): string {
         .replace(/\/\/.*$/, '')
         .replace(/\s+/g, ' ')
         .replace(/ ?([,;(){}[\]:]) ?/g, '$1')
+        .replace(/ ?-> ?/g, '->')
+        .replace(/(?<=[\w\])]) ?([-+*/%&|^=!]?=|&&|\|\||[-+*/%&|^]) ?(?=[\w(])/g, '$1')
         .trim();
     })
     .filter(Boolean)
