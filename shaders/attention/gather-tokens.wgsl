@@ -5,7 +5,10 @@
 // Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
 // where a selection was due.
 //#else
-// For a pass the whole set is filled, and its queries are turned to the last positions: further invocations take a unit of a query.
+// For a pass the whole set is filled.
+//#endif
+//#if queries
+// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
 //#endif
 //#import lib/state
 //#import lib/selection
@@ -43,7 +46,7 @@ fn main(
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
   let tokens = state.position + state.rows;
-//#if !step
+//#if queries
   let filled = select(FILLED, tokens, tokens < CAPACITY);
 //#endif
   let u = id % UNITS_PER_HEAD;
@@ -84,7 +87,7 @@ fn main(
     put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
     return;
   }
-//#if !step
+//#if queries
   let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
   let row = head / params.heads;
   if (row >= state.rows) {
@@ -92,7 +95,11 @@ fn main(
   }
   let at = head * HEAD_DIM_VEC4S + quads;
   let position = filled - state.rows + row;
-  let turned = turn(Quads(queries[at.x], queries[at.y]), load_turning(u, quads, position));
+  var query = Quads(queries[at.x], queries[at.y]);
+//#if step
+  query = turn(query, turned_back(load_turning(u, quads, selections[layer].slot)));
+//#endif
+  let turned = turn(query, load_turning(u, quads, position));
   queries[at.x] = turned.a;
   queries[at.y] = turned.b;
 //#endif

@@ -65,9 +65,17 @@ export interface ProjectionTarget {
   buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer | BufferRange>;
 }
 
+/** How one token attends. */
+export interface OneToken {
+  /** Cut along the context. */
+  far: boolean;
+  /** Where tokens are selected: those that its own query asks for, not the step's before it. */
+  own?: boolean;
+}
+
 /** Where attention of a layer goes, and how. */
 interface Wanted {
-  tokens: 'one' | 'many';
+  tokens: 'one' | 'own' | 'many';
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
@@ -247,13 +255,12 @@ export class Attention {
   }
 
   /**
-   * Attention of one token into `out` [heads, headDim]; `far`: cut along the context; `bases` of the layer, where its keys and values are
-   * cached at reduced width.
+   * Attention of one token into `out` [heads, headDim]; `bases` of the layer, where its keys and values are cached at reduced width.
    */
-  one(layer: number, far: boolean, out: GPUBuffer, bases: LayerBases | null): Dispatches {
-    const cut = far && canSplitAttention(this.#shape());
+  one(layer: number, how: OneToken, out: GPUBuffer, bases: LayerBases | null): Dispatches {
+    const cut = how.far && canSplitAttention(this.#shape());
     const { use, buffers, before, after } = this.#plan(layer, {
-      tokens: 'one',
+      tokens: how.own ? 'own' : 'one',
       out,
       output: 'f32',
       bases,
@@ -310,17 +317,18 @@ export class Attention {
     const select = this.#selectionOf(layer);
     if (select) {
       const selected = { ...use, contextLength: capacityOf(select.config) };
+      const given = { state: this.#state, rope: this.#rope.full };
       if (tokens === 'one') {
         return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [], after: [] };
+      }
+      if (tokens === 'own') {
+        const buffers = { ...select.ofOwnStep(layer), out };
+        return { use: selected, buffers, before: select.forStep(layer, given), after: [] };
       }
       return {
         use: selected,
         buffers: { queries: this.#queries, ...select.ofPass(layer), out },
-        before: select.forPass(layer, {
-          state: this.#state,
-          queries: this.#queries,
-          rope: this.#rope.full,
-        }),
+        before: select.forPass(layer, { ...given, queries: this.#queries }),
         after: [],
       };
     }

@@ -101,8 +101,8 @@ interface Group {
 }
 
 /**
- * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention. A
- * decode step attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next
+ * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention, and
+ * so does a step that asks for itself. Any other step attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next
  * step: each kernel takes as many layers at once as fit into a binding, since every dispatch waits for the one before.
  */
 export class TokenSelect {
@@ -187,6 +187,21 @@ export class TokenSelect {
     return [
       prepareDispatch(this.#gpu, selectionPass, this.#use, all),
       ...this.#select({ ...this.#use, step: false }, all),
+    ];
+  }
+
+  /** What the working set of a layer becomes for a step that asks for itself, before its attention: see `forStep`. */
+  ofOwnStep(layer: number): WorkingSet & { queries: BufferRange } {
+    return { ...this.ofStep(layer), state: { buffer: this.#passWorking } };
+  }
+
+  /** Chooses tokens by a step's own query, fills the working set with them and turns the query to its position in it. */
+  forStep(layer: number, inputs: SelectionInputs): Promise<Dispatch>[] {
+    const use = { ...this.#use, own: true };
+    const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
+    return [
+      prepareDispatch(this.#gpu, selectionStep, use, all),
+      ...this.#select({ ...use, step: true }, all),
     ];
   }
 

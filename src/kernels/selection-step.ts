@@ -7,13 +7,16 @@ import {
   strideValues,
 } from './selection-use.ts';
 
-function variant(workgroup: number): KernelVariant<SelectionUse> {
+/** As `SelectionUse`; `own`: the step itself attends to what it asks for, not the one behind it. */
+export type SelectionStepUse = SelectionUse & { own?: boolean };
+
+function variant(workgroup: number): KernelVariant<SelectionStepUse> {
   return {
     name: `workgroup-${workgroup}`,
     unsupported: (_, { workgroupInvocations }) =>
       workgroupInvocations < workgroup ? `needs workgroups of ${workgroup}` : null,
     options: (use) => ({
-      flags: use.interleaved ? ['interleaved'] : [],
+      flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.own ? ['own'] : [])],
       constants: {
         WORKGROUP: workgroup,
         HEADS: use.heads,
@@ -25,8 +28,8 @@ function variant(workgroup: number): KernelVariant<SelectionUse> {
   };
 }
 
-/** Whether a selection is due behind a decode step, and what the step asked for. */
-export const selectionStep: Kernel<SelectionUse> = defineKernel<SelectionUse>({
+/** Whether a selection is due in or behind a decode step, and what the step asked for. */
+export const selectionStep: Kernel<SelectionStepUse> = defineKernel<SelectionStepUse>({
   name: 'selection-step',
   library: languageShaders,
   shader: 'attention/selection-step',
@@ -43,6 +46,12 @@ export const selectionStep: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'working', type: 'array<Place>', access: 'read_write' },
+    {
+      name: 'pass_working',
+      type: 'array<Place>',
+      access: 'read_write',
+      when: ({ own }) => own === true,
+    },
   ],
   variants: [variant(16), variant(128)],
   preferred: (_, { software }) => (software ? ['workgroup-16'] : ['workgroup-128']),
