@@ -19,10 +19,7 @@ fn sum( a : f32, b : f32 ) -> f32 { // adds
     [
       '//#import lib/grid',
       '//#if subgroups',
-      'fn sum(a:f32,b:f32)->f32{',
-      'let d=a - -b;let v:vec2<f32> = vec2(a,b);',
-      'return d*(a+b)==vec2<f32> - d;',
-      '}',
+      'fn sum(a:f32,b:f32)->f32{let d=a - -b;let v:vec2<f32> = vec2(a,b);return d*(a+b)==vec2<f32> - d;}',
       '//#endif',
     ].join('\n'),
   );

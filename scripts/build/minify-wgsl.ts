@@ -16,7 +16,7 @@ export function minifyWgslImports(): Plugin {
 }
 
 /**
- * Drops comments, indentation, empty lines and spaces around punctuation and most operators. The linker's directives (`//#if`) stay on
+ * Drops comments, indentation, line ends and spaces around punctuation and most operators. The linker's directives (`//#if`) stay on
  * lines of their own. Spaces stay where it would mean something else without them, as in `a - -b` and `vec2<f32> =`.
  */
 export function minifyWgsl(text: string): string {
@@ -35,5 +35,6 @@ export function minifyWgsl(text: string): string {
         .trim();
     })
     .filter(Boolean)
-    .join('\n');
+    .join('\n')
+    .replace(/(?<=^(?!\/\/#).*[;{},(])\n(?!\/\/#)/gm, '');
 }
