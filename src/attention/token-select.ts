@@ -64,13 +64,17 @@ export function chooseTokenSelect(
   return config;
 }
 
-/** The paper's sizes, in proportion for models that were trained with shorter contexts. */
+/**
+ * The paper's sizes, in proportion for models that were trained with shorter contexts; half of the trained length at most, since a model that
+ * attends to all of it finds less (train/token-select).
+ */
 function defaultsFor(trainedLength: number): TokenSelectConfig {
   const share = Math.min(1, trainedLength / capacityOf(paper));
   const initial = Math.max(1, Math.floor(paper.initial * share));
   // Whole tiles of tokens, since a pass has as many.
   const local = Math.max(2, Math.floor((paper.local * share) / 64) * 64);
-  const selected = Math.min(paper.selected, Math.max(1, trainedLength - initial - local));
+  const room = Math.floor(trainedLength / 2) - initial - local;
+  const selected = Math.min(paper.selected, Math.max(1, room));
   return { ...paper, initial, local, selected };
 }
 
