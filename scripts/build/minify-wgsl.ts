@@ -17,7 +17,8 @@ export function minifyWgslImports(): Plugin {
 
 /**
  * Drops comments, indentation, line ends and spaces around punctuation and most operators. The linker's directives (`//#if`) stay on
- * lines of their own. Spaces stay where it would mean something else without them, as in `a - -b` and `vec2<f32> =`.
+ * lines of their own. Spaces stay where it would mean something else without them, as in `a - -b`, `vec2<f32> =`
+ * and, as far as a line can tell, `a < b || c > d`.
  */
 export function minifyWgsl(text: string): string {
   return text
@@ -34,6 +35,7 @@ export function minifyWgsl(text: string): string {
         .replace(/(?<=[\w\])]) ?([-+*/%&|^=!]?=|&&|\|\||[-+*/%&|^]) ?(?=[\w(])/g, '$1')
         .trim();
     })
+    .map((line) => (/<.*>|^\/\/#/.test(line) ? line : line.replace(/ ?([<>]{1,2}=?) ?/g, '$1')))
     .filter(Boolean)
     .join('\n')
     .replace(/(?<=^(?!\/\/#).*[;{},(])\n(?!\/\/#)/gm, '');

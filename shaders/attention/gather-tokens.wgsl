@@ -56,10 +56,21 @@ fn main(
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
     let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
     let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
+//#if step
+    let is_own = slot == selections[layer].slot;
+    let is_due = selections[layer].is_due != 0u;
+    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
+      return;
+    }
+//#else
+    if (slot >= filled) {
+      return;
+    }
+//#endif
     let turning = load_turning(u, quads, slot);
     let to_slot = own_set + slot * HEAD_DIM_VEC4S;
 //#if step
-    if (slot == selections[layer].slot) {
+    if (is_own) {
       // The step's own token, which stands in no slot that is filled.
       let key = Quads(unpack_stored(keys[to_slot.x]), unpack_stored(keys[to_slot.y]));
       let plain = turn(key, turned_back(turning));
@@ -68,17 +79,10 @@ fn main(
       k_cache[to_cache.y] = pack_stored(plain.b);
       v_cache[to_cache.x] = values[to_slot.x];
       v_cache[to_cache.y] = values[to_slot.y];
-      if (selections[layer].is_due != 0u) {
+      if (is_due) {
         let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S;
         put(last, plain, load_turning(u, quads, FILLED - 1u), values[to_slot.x], values[to_slot.y]);
       }
-      return;
-    }
-    if (selections[layer].is_due == 0u || slot < INITIAL || slot >= FILLED - 1u) {
-      return;
-    }
-//#else
-    if (slot >= filled) {
       return;
     }
 //#endif

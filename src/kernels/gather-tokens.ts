@@ -4,8 +4,8 @@ import {
   capacityOf,
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 import { unitRows } from './turn-quads.ts';
 
@@ -24,20 +24,8 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   name: 'gather-tokens',
   library: languageShaders,
   shader: 'attention/gather-tokens',
-  params: {
-    heads: 'u32',
-    kv_heads: 'u32',
-    context_length: 'u32',
-    rope_dimensions: 'u32',
-    ...strideParams,
-  },
-  paramValues: (use) => ({
-    heads: use.heads,
-    kv_heads: use.kvHeads,
-    context_length: use.contextLength,
-    rope_dimensions: use.ropeDimensions,
-    ...strideValues(use),
-  }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },

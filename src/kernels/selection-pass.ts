@@ -3,17 +3,15 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 
 function variant(workgroup: number): KernelVariant<SelectionUse> {
   return {
     name: `workgroup-${workgroup}`,
-    unsupported: (use, { workgroupInvocations }) =>
-      workgroupInvocations < workgroup || use.headDim > 8 * workgroup
-        ? `needs workgroups of ${workgroup}, heads of ${8 * workgroup} at most`
-        : null,
+    unsupported: (use) =>
+      use.headDim > 8 * workgroup ? `head dimension above ${8 * workgroup}` : null,
     options: (use) => ({
       flags: use.interleaved ? ['interleaved'] : [],
       constants: {
@@ -31,12 +29,8 @@ export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-pass',
   library: languageShaders,
   shader: 'attention/selection-pass',
-  params: { heads: 'u32', rope_dimensions: 'u32', ...strideParams },
-  paramValues: (use) => ({
-    heads: use.heads,
-    rope_dimensions: use.ropeDimensions,
-    ...strideValues(use),
-  }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },

@@ -3,9 +3,9 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
+  selectionParams,
+  selectionParamValues,
   selectionStrips,
-  strideParams,
-  strideValues,
 } from './selection-use.ts';
 
 /** Keys that an invocation has under way at once, and query heads whose queries it holds, in the stream variant. */
@@ -69,8 +69,8 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
   name: 'selection-scores',
   library: languageShaders,
   shader: 'attention/selection-scores',
-  params: { context_length: 'u32', ...strideParams },
-  paramValues: (use) => ({ context_length: use.contextLength, ...strideValues(use) }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },

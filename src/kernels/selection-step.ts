@@ -3,8 +3,8 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 
 /** As `SelectionUse`; `own`: the step itself attends to what it asks for, not the one behind it. */
@@ -13,8 +13,7 @@ export type SelectionStepUse = SelectionUse & { own?: boolean };
 function variant(workgroup: number): KernelVariant<SelectionStepUse> {
   return {
     name: `workgroup-${workgroup}`,
-    unsupported: (_, { workgroupInvocations }) =>
-      workgroupInvocations < workgroup ? `needs workgroups of ${workgroup}` : null,
+    unsupported: () => null,
     options: (use) => ({
       flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.own ? ['own'] : [])],
       constants: {
@@ -33,12 +32,8 @@ export const selectionStep: Kernel<SelectionStepUse> = defineKernel<SelectionSte
   name: 'selection-step',
   library: languageShaders,
   shader: 'attention/selection-step',
-  params: { rope_dimensions: 'u32', similarity: 'f32', ...strideParams },
-  paramValues: (use) => ({
-    rope_dimensions: use.ropeDimensions,
-    similarity: use.similarity,
-    ...strideValues(use),
-  }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },

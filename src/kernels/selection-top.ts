@@ -3,8 +3,8 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 
 /** Counters of a digit: 8 KB in all. */
@@ -34,8 +34,8 @@ export const selectionTop: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-top',
   library: languageShaders,
   shader: 'attention/selection-top',
-  params: strideParams,
-  paramValues: strideValues,
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },

@@ -105,8 +105,13 @@ export function selectionConstants(use: SelectionUse): Record<string, number> {
   };
 }
 
-/** How far layers are apart in the buffers, in elements. */
-export const strideParams = {
+/** What all kernels of TokenSelect are told; strides are how far layers are apart in the buffers, in elements. */
+export const selectionParams = {
+  heads: 'u32',
+  kv_heads: 'u32',
+  context_length: 'u32',
+  rope_dimensions: 'u32',
+  similarity: 'f32',
   query_stride: 'u32',
   asked_stride: 'u32',
   score_stride: 'u32',
@@ -116,10 +121,17 @@ export const strideParams = {
   set_stride: 'u32',
 } as const;
 
-export function strideValues(use: SelectionUse): Record<keyof typeof strideParams, number> {
+export function selectionParamValues(
+  use: SelectionUse,
+): Record<keyof typeof selectionParams, number> {
   const bytes = layerBytes(use);
   const stored = use.kv === 'f16' ? 8 : 16;
   return {
+    heads: use.heads,
+    kv_heads: use.kvHeads,
+    context_length: use.contextLength,
+    rope_dimensions: use.ropeDimensions,
+    similarity: use.similarity,
     query_stride: bytes.queries / 16,
     asked_stride: bytes.asked / 16,
     score_stride: bytes.scores / 4,

@@ -3,9 +3,9 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
+  selectionParams,
+  selectionParamValues,
   selectionStrips,
-  strideParams,
-  strideValues,
   voteReach,
 } from './selection-use.ts';
 
@@ -22,8 +22,8 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-votes',
   library: languageShaders,
   shader: 'attention/selection-votes',
-  params: { context_length: 'u32', ...strideParams },
-  paramValues: (use) => ({ context_length: use.contextLength, ...strideValues(use) }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },

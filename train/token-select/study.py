@@ -62,8 +62,6 @@ class Variant:
     """A token takes the largest vote of its neighbours so far away."""
     before: int = -1
     """The same to a side: how many tokens behind a liked one are taken too; -1: as many as `smooth`."""
-    cap: int = 0
-    """Of votes that are alike to an eighth of an octave, so many come before all others, the last ones of the text; 0: no limit."""
     gates: bool = False
     """Votes by the gates of Mixture-of-Head."""
     carry: bool = False
@@ -227,8 +225,6 @@ class Reader:
             votes = F.max_pool1d(padded, variant.smooth + before + 1, 1)[:, 0]
         if variant.carry:
             votes = carried = votes if carried is None else votes + carried
-        if variant.cap:
-            votes = _capped(votes, variant.cap)
         if variant.force:
             votes = votes.clone()
             places = self.trials.needles - sizes.initial
@@ -287,18 +283,6 @@ class Reader:
         return shares
 
 
-def _capped(votes: Tensor, cap: int) -> Tensor:
-    """Votes [trials, candidates] below 1 that are above 0, with those of alike ones beyond `cap` put behind all others."""
-    alike = (votes.clamp_min(1e-30).log2() * 8).floor()
-    latest = torch.arange(votes.shape[1], 0, -1, device=votes.device).expand_as(votes)
-    order = (alike.double() * 2**20 - latest).argsort(1)
-    sorted_alike = alike.gather(1, order).contiguous()
-    first = torch.searchsorted(sorted_alike, sorted_alike, right=True)
-    # Ascending: of those alike the last ones of the text stand last.
-    rank = torch.empty_like(order).scatter_(1, order, first - 1 - torch.arange(votes.shape[1], device=votes.device))
-    return torch.where(rank < cap, votes + 1e6, votes)
-
-
 @torch.no_grad()
 def begin(model: Llama, trials: Trials, sizes: Sizes, variant: Variant, rows: int) -> Reader:
     """Reads all but the tail, in passes of so many tokens."""
@@ -348,10 +332,12 @@ def variants(sizes: Sizes) -> list[Variant]:
             for tail in ("16", "15+1"):
                 name = f"{vote}{' scaled' if scale < 0 else ''}, tail {tail}"
                 result.append(replace(base, name=name, vote=vote, scale=scale, tail=tails[tail], own=tail != "16", similarity=2.0))
+    own = replace(base, own=True, similarity=2.0)
     for smooth in (2, 4, 8):
-        for cap in (0, 16, 64):
-            name = f"own step, smooth {smooth}" + (f", {cap} alike" if cap else "")
-            result.append(replace(base, name=name, own=True, similarity=2.0, smooth=smooth, cap=cap))
+        result.append(replace(own, name=f"own step, smooth {smooth}", smooth=smooth))
+        for part in (2, 4, 8):
+            fewer = replace(sizes, selected=sizes.selected // part)
+            result.append(replace(own, name=f"own step, smooth {smooth}, selected / {part}", smooth=smooth, sizes=fewer))
     good = replace(base, scale=scaled, tail=tails["15+1"], own=True, similarity=2.0)
     for turn in ("none", "true"):
         result.append(replace(good, name=f"scaled, 15+1, turn {turn}", turn=turn))
@@ -402,7 +388,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=0, help="facts of which one is asked for, in place of a pass key")
     parser.add_argument("--pass-share", type=float, default=1.0, help="of the kept local tokens: the tokens of a pass while reading")
     parser.add_argument("--read-smooth", type=int, default=0, help="while reading, a token takes the largest vote of its neighbours so far away")
-    parser.add_argument("--read-cap", type=int, default=0, help="while reading, so many alike votes come before all others")
+    parser.add_argument("--selected", type=int, default=0, help="tokens that are selected; default: what the trained length has room for")
     parser.add_argument("--repeated", action="store_true", help="between repetitions of the usual line, not sentences of the prose")
     parser.add_argument("--only", default="", help="a regular expression of variants' names")
     parser.add_argument("--dense", default="", help="lengths at which all is attended to, too")
@@ -413,6 +399,8 @@ def main() -> None:
     prose = REPEATED if arguments.repeated else arguments.prose.read_text(encoding="utf-8")
     writer = Writer(tokenizer_of(read_gguf(arguments.model)[0]), prose, seed=5)
     sizes = sizes_of(model.shape.context)
+    if arguments.selected:
+        sizes = replace(sizes, selected=arguments.selected)
 
     def report(length: int, line: dict, since: float) -> None:
         known = {"model": arguments.model.stem, "length": length, "trials": arguments.trials, "pairs": arguments.pairs}
@@ -427,9 +415,9 @@ def main() -> None:
     for length in map(int, filter(None, arguments.lengths.split(","))):
         since, trials = time.time(), writer.trials(arguments.trials, length, arguments.pairs, device)
         rows = max(1, int(sizes.kept * arguments.pass_share))
-        reading = Variant(smooth=arguments.read_smooth, cap=arguments.read_cap)
+        reading = Variant(smooth=arguments.read_smooth)
         reader = begin(model, trials, sizes, reading, rows)
-        read = {"passRows": rows, "smooth": reading.smooth, "cap": reading.cap, "repeated": arguments.repeated}
+        read = {"passRows": rows, "smooth": reading.smooth, "selected": sizes.selected, "repeated": arguments.repeated}
         report(length, {"variant": "reading"} | read, since)
         for variant in pair_variants() if arguments.pairs else variants(sizes):
             if re.search(arguments.only, variant.name):
