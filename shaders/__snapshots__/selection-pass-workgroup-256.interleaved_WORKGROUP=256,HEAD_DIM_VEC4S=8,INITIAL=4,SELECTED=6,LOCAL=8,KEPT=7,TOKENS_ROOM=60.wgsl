@@ -7,7 +7,10 @@ const KEPT: u32 = 7u;
 const TOKENS_ROOM: u32 = 60u;
 struct Params {
   heads: u32,
+  kv_heads: u32,
+  context_length: u32,
   rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -16,7 +19,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(9u, 16u, 80u, 144u, 1984u, 576u, 256u, 5280u, 432u);
+const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 432u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;

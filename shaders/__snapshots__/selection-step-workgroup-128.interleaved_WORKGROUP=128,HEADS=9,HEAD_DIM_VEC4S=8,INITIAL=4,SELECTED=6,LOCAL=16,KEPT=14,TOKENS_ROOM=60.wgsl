@@ -7,6 +7,9 @@ const LOCAL: u32 = 16u;
 const KEPT: u32 = 14u;
 const TOKENS_ROOM: u32 = 60u;
 struct Params {
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
   rope_dimensions: u32,
   similarity: f32,
   query_stride: u32,
@@ -17,7 +20,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 624u);
+const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 624u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
@@ -168,6 +171,7 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
 // on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
 // was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
+// own: the step itself attends to what it asks for; a selection is due in any long context, and no step may go on with it.
 const SUMS: u32 = 3u;
 alias Sums = array<f32, SUMS>;
 
@@ -196,8 +200,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     sums[2] += dot(last.a, last.a) + dot(last.b, last.b);
   }
   sums = reduce_add(sums, invocation, 1u);
-  let is_similar = was_reusable && sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
   let is_long = state.position + 1u >= CAPACITY;
+  let is_similar = was_reusable && sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
   let is_due = is_long && (slot + 1u == CAPACITY || !is_similar);
   if (is_due) {
     for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
@@ -208,8 +212,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   if (invocation == 0u) {
     selections[layer].is_due = u32(is_due);
-    selections[layer].is_reusable = u32(is_long);
     selections[layer].slot = slot;
+    selections[layer].is_reusable = u32(is_long);
     working[layer].position = select(slot + 1u, FILLED, is_due);
   }
 }

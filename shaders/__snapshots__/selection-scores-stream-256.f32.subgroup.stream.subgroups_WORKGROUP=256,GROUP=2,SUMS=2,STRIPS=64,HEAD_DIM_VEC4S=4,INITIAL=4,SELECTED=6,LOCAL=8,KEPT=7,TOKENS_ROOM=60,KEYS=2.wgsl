@@ -1,16 +1,21 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
-const GROUP: u32 = 3u;
-const SUMS: u32 = 3u;
+const GROUP: u32 = 2u;
+const SUMS: u32 = 2u;
 const STRIPS: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 16u;
+const HEAD_DIM_VEC4S: u32 = 4u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
 const KEPT: u32 = 7u;
 const TOKENS_ROOM: u32 = 60u;
+const KEYS: u32 = 2u;
 struct Params {
+  heads: u32,
+  kv_heads: u32,
   context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -19,7 +24,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(220u, 144u, 288u, 1984u, 576u, 256u, 10560u, 864u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 144u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
@@ -131,10 +136,11 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Sums = array<f32, SUMS>;
 
-// Of the KV head's GROUP query heads.
-var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+const LANES: u32 = HEAD_DIM_VEC4S / 2u;
+const SETS: u32 = WORKGROUP / LANES;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -148,10 +154,16 @@ fn main(
   }
   let strip = workgroup.x;
   let kv_head = workgroup.y;
-  for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = asked[layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S + i];
-  }
-  workgroupBarrier();
+  let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
+  let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
+  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
+  let lane = invocation % LANES;
+  let at_0 = own_asked + 0u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_0 = asked[at_0];
+  let query_b_0 = asked[at_0 + 1u];
+  let at_1 = own_asked + 1u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_1 = asked[at_1];
+  let query_b_1 = asked[at_1 + 1u];
 
   let end = state.position + state.rows - KEPT;
   let span = (end - INITIAL + STRIPS - 1u) / STRIPS;
@@ -161,45 +173,68 @@ fn main(
   var total_0 = 0.0;
   var largest_1 = -3.0e38;
   var total_1 = 0.0;
-  var largest_2 = -3.0e38;
-  var total_2 = 0.0;
-  for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
-    let at = layer * CACHE_STRIDE + (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  for (var block = first; block < strip_end; block += SETS * KEYS) {
+    let own_first = block + invocation / LANES * KEYS;
+    let at_0 = own_keys + min(own_first + 0u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
+    let key_a_0 = unpack_stored(k_cache[at_0]);
+    let key_b_0 = unpack_stored(k_cache[at_0 + 1u]);
+    let at_1 = own_keys + min(own_first + 1u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
+    let key_a_1 = unpack_stored(k_cache[at_1]);
+    let key_b_1 = unpack_stored(k_cache[at_1 + 1u]);
     var score_0 = 0.0;
-    var score_1 = 0.0;
-    var score_2 = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = unpack_stored(k_cache[at + i]);
-      score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
-      score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
-      score_2 += dot(query[2u * HEAD_DIM_VEC4S + i], key);
+    {
+      var score = dot(query_a_0, key_a_0) + dot(query_b_0, key_b_0);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_0 = select(score_0, score, lane == 0u);
     }
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 0u) * params.context_length + token] = score_0;
-    let new_largest_0 = max(largest_0, score_0);
-    total_0 = total_0 * exp(largest_0 - new_largest_0) + exp(score_0 - new_largest_0);
-    largest_0 = new_largest_0;
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 1u) * params.context_length + token] = score_1;
-    let new_largest_1 = max(largest_1, score_1);
-    total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
-    largest_1 = new_largest_1;
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 2u) * params.context_length + token] = score_2;
-    let new_largest_2 = max(largest_2, score_2);
-    total_2 = total_2 * exp(largest_2 - new_largest_2) + exp(score_2 - new_largest_2);
-    largest_2 = new_largest_2;
+    {
+      var score = dot(query_a_0, key_a_1) + dot(query_b_0, key_b_1);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_0 = select(score_0, score, lane == 1u);
+    }
+    var score_1 = 0.0;
+    {
+      var score = dot(query_a_1, key_a_0) + dot(query_b_1, key_b_0);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_1 = select(score_1, score, lane == 0u);
+    }
+    {
+      var score = dot(query_a_1, key_a_1) + dot(query_b_1, key_b_1);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_1 = select(score_1, score, lane == 1u);
+    }
+    // Each key's scores are left to one of the invocations.
+    let token = own_first + lane;
+    let is_own = lane < KEYS && token < strip_end;
+    if (is_own) {
+      scores[own_scores + 0u * params.context_length + token] = score_0;
+      let new_largest_0 = max(largest_0, score_0);
+      total_0 = total_0 * exp(largest_0 - new_largest_0) + exp(score_0 - new_largest_0);
+      largest_0 = new_largest_0;
+      scores[own_scores + 1u * params.context_length + token] = score_1;
+      let new_largest_1 = max(largest_1, score_1);
+      total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
+      largest_1 = new_largest_1;
+    }
   }
   var largest: Sums;
   var totals: Sums;
   largest[0u] = largest_0;
   largest[1u] = largest_1;
-  largest[2u] = largest_2;
   largest = reduce_max(largest, invocation, subgroup_size);
   totals[0u] = total_0 * exp(largest_0 - largest[0u]);
   totals[1u] = total_1 * exp(largest_1 - largest[1u]);
-  totals[2u] = total_2 * exp(largest_2 - largest[2u]);
   totals = reduce_add(totals, invocation, subgroup_size);
   if (invocation == 0u) {
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 0u) * STRIPS + strip] = vec2<f32>(largest[0u], totals[0u]);
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 1u) * STRIPS + strip] = vec2<f32>(largest[1u], totals[1u]);
-    strips[layer * STRIP_STRIDE + (kv_head * GROUP + 2u) * STRIPS + strip] = vec2<f32>(largest[2u], totals[2u]);
   }
 }

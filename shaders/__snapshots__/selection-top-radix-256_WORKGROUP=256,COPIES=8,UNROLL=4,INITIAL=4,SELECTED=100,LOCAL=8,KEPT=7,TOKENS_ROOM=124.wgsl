@@ -1,11 +1,17 @@
 const WORKGROUP: u32 = 256u;
 const COPIES: u32 = 8u;
+const UNROLL: u32 = 4u;
 const INITIAL: u32 = 4u;
-const SELECTED: u32 = 33u;
+const SELECTED: u32 = 100u;
 const LOCAL: u32 = 8u;
 const KEPT: u32 = 7u;
-const TOKENS_ROOM: u32 = 60u;
+const TOKENS_ROOM: u32 = 124u;
 struct Params {
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -14,10 +20,10 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(16u, 32u, 448u, 256u, 128u, 880u, 368u);
+const params = Params(4u, 2u, 797u, 16u, 0.8999999761581421f, 16u, 32u, 3200u, 256u, 832u, 6384u, 896u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read_write> selections: array<Selection>;
-@group(0) @binding(2) var<storage, read> votes: array<f32>;
+@group(0) @binding(2) var<storage, read> votes: array<vec4<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -85,16 +91,45 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
 }
 // Fourth step of TokenSelect: the SELECTED candidates with the most votes, in the order of the text; of equal ones the first. Votes are not
 // negative, so their bits are ordered as they are: a radix select finds the last vote that is in, 8 bits a turn. A workgroup takes
-// a layer.
+// a layer; an invocation has UNROLL loads of four votes under way at once.
 
 // Several counters of a digit, since most votes share their upper bits.
 var<workgroup> counters: array<atomic<u32>, 256u * COPIES>;
-var<workgroup> digit_counts: array<u32, 256>;
 // The upper bits of the last vote that is in, and how many with those bits are.
 var<workgroup> chosen: vec2<u32>;
 
-fn bits_of(layer: u32, token: u32) -> u32 {
-  return bitcast<u32>(votes[layer * VOTE_STRIDE + token]);
+const DIGITS_EACH: u32 = max(1u, 256u / WORKGROUP);
+
+fn bits_of(layer: u32, quad: u32) -> vec4<u32> {
+  return bitcast<vec4<u32>>(votes[layer * VOTE_STRIDE / 4u + quad]);
+}
+
+// Which of four neighbouring tokens are candidates.
+fn are_candidates(quad: u32, end: u32) -> vec4<bool> {
+  let tokens = 4u * quad + vec4<u32>(0u, 1u, 2u, 3u);
+  return (tokens >= vec4<u32>(INITIAL)) & (tokens < vec4<u32>(end));
+}
+
+// Digits of 0 are not counted: what is wanted beyond the larger ones has them.
+fn count_digits(bits: vec4<u32>, known: u32, prefix: u32, shift: u32, copy: u32) {
+  for (var i = 0u; i < 4u; i++) {
+    let digit = (bits[i] >> shift) & 255u;
+    if (digit > 0u && (bits[i] & known) == prefix) {
+      atomicAdd(&counters[digit * COPIES + copy], 1u);
+    }
+  }
+}
+
+// Votes with the digit of a rank: 255 has rank 0.
+fn count_of(rank: u32, wanted: u32) -> u32 {
+  if (rank >= 255u) {
+    return select(0u, wanted, rank == 255u);
+  }
+  var count = 0u;
+  for (var copy = 0u; copy < COPIES; copy++) {
+    count += atomicLoad(&counters[(255u - rank) * COPIES + copy]);
+  }
+  return count;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -108,6 +143,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let end = state.position + state.rows - KEPT;
+  let first_quad = INITIAL / 4u;
+  let end_quad = (end + 3u) / 4u;
   for (var turn = 0u; turn < 4u; turn++) {
     let shift = 24u - 8u * turn;
     // Of bits above the digit; none in the first turn.
@@ -117,56 +154,69 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     workgroupBarrier();
     let prefix = chosen.x;
-    for (var token = INITIAL + invocation; token < end; token += WORKGROUP) {
-      let bits = bits_of(layer, token);
-      if ((bits & known) == prefix) {
-        let digit = (bits >> shift) & 255u;
-        atomicAdd(&counters[digit * COPIES + invocation % COPIES], 1u);
-      }
+    let wanted = chosen.y;
+    for (var block = first_quad + invocation; block < end_quad; block += UNROLL * WORKGROUP) {
+      let quad_0 = block + 0u * WORKGROUP;
+      let loaded_0 = bits_of(layer, min(quad_0, end_quad - 1u));
+      let bits_0 = select(vec4<u32>(), loaded_0, are_candidates(quad_0, end));
+      let quad_1 = block + 1u * WORKGROUP;
+      let loaded_1 = bits_of(layer, min(quad_1, end_quad - 1u));
+      let bits_1 = select(vec4<u32>(), loaded_1, are_candidates(quad_1, end));
+      let quad_2 = block + 2u * WORKGROUP;
+      let loaded_2 = bits_of(layer, min(quad_2, end_quad - 1u));
+      let bits_2 = select(vec4<u32>(), loaded_2, are_candidates(quad_2, end));
+      let quad_3 = block + 3u * WORKGROUP;
+      let loaded_3 = bits_of(layer, min(quad_3, end_quad - 1u));
+      let bits_3 = select(vec4<u32>(), loaded_3, are_candidates(quad_3, end));
+      count_digits(bits_0, known, prefix, shift, invocation % COPIES);
+      count_digits(bits_1, known, prefix, shift, invocation % COPIES);
+      count_digits(bits_2, known, prefix, shift, invocation % COPIES);
+      count_digits(bits_3, known, prefix, shift, invocation % COPIES);
     }
     workgroupBarrier();
-    for (var digit = invocation; digit < 256u; digit += WORKGROUP) {
-      var count = 0u;
-      for (var copy = 0u; copy < COPIES; copy++) {
-        count += atomicLoad(&counters[digit * COPIES + copy]);
-      }
-      digit_counts[digit] = count;
+    // From the largest digit on, how many votes have those before an invocation's.
+    let first_rank = invocation * DIGITS_EACH;
+    var own = 0u;
+    for (var i = 0u; i < DIGITS_EACH; i++) {
+      own += count_of(first_rank + i, wanted);
     }
-    workgroupBarrier();
-    if (invocation == 0u) {
-      var wanted = chosen.y;
-      var digit = 255u;
-      while (digit > 0u && digit_counts[digit] < wanted) {
-        wanted -= digit_counts[digit];
-        digit -= 1u;
+    var before = inclusive_sum(own, invocation) - own;
+    for (var rank = first_rank; rank < first_rank + DIGITS_EACH; rank++) {
+      let count = count_of(rank, wanted);
+      if (before < wanted && wanted <= before + count) {
+        chosen = vec2<u32>(prefix | ((255u - rank) << shift), wanted - before);
       }
-      chosen = vec2<u32>(prefix | (digit << shift), wanted);
+      before += count;
     }
     workgroupBarrier();
   }
 
   // An invocation takes a run of neighbouring candidates, so that the order of the text stays.
   let last = chosen.x;
-  let run = (end - INITIAL + WORKGROUP - 1u) / WORKGROUP;
-  let first_token = min(INITIAL + invocation * run, end);
-  let run_end = min(first_token + run, end);
+  let run = (end_quad - first_quad + WORKGROUP - 1u) / WORKGROUP;
+  let run_first = min(first_quad + invocation * run, end_quad);
+  let run_end = min(run_first + run, end_quad);
   var above = 0u;
   var equal = 0u;
-  for (var token = first_token; token < run_end; token++) {
-    let bits = bits_of(layer, token);
-    above += u32(bits > last);
-    equal += u32(bits == last);
+  for (var quad = run_first; quad < run_end; quad++) {
+    let bits = bits_of(layer, quad);
+    let candidates = are_candidates(quad, end);
+    above += dot(vec4<u32>(candidates & (bits > vec4<u32>(last))), vec4<u32>(1u));
+    equal += dot(vec4<u32>(candidates & (bits == vec4<u32>(last))), vec4<u32>(1u));
   }
   let equal_before = inclusive_sum(equal, invocation) - equal;
   var room = chosen.y - min(chosen.y, equal_before);
   let own = above + min(equal, room);
   var slot = inclusive_sum(own, invocation) - own;
-  for (var token = first_token; token < run_end; token++) {
-    let bits = bits_of(layer, token);
-    if (bits > last || (bits == last && room > 0u)) {
-      room -= u32(bits == last);
-      selections[layer].tokens[slot] = token;
-      slot += 1u;
+  for (var quad = run_first; quad < run_end; quad++) {
+    let bits = bits_of(layer, quad);
+    let candidates = are_candidates(quad, end);
+    for (var i = 0u; i < 4u; i++) {
+      if (candidates[i] && (bits[i] > last || (bits[i] == last && room > 0u))) {
+        room -= u32(bits[i] == last);
+        selections[layer].tokens[slot] = 4u * quad + i;
+        slot += 1u;
+      }
     }
   }
 }

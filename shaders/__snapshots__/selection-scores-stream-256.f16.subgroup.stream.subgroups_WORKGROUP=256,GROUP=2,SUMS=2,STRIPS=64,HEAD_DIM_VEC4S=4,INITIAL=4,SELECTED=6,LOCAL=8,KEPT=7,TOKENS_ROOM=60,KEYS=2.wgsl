@@ -9,8 +9,13 @@ const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
 const KEPT: u32 = 7u;
 const TOKENS_ROOM: u32 = 60u;
+const KEYS: u32 = 2u;
 struct Params {
+  heads: u32,
+  kv_heads: u32,
   context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -19,7 +24,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(220u, 16u, 32u, 896u, 256u, 256u, 1760u, 160u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 160u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
@@ -131,10 +136,11 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Sums = array<f32, SUMS>;
 
-// Of the KV head's GROUP query heads.
-var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+const LANES: u32 = HEAD_DIM_VEC4S / 2u;
+const SETS: u32 = WORKGROUP / LANES;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -148,10 +154,16 @@ fn main(
   }
   let strip = workgroup.x;
   let kv_head = workgroup.y;
-  for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = asked[layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S + i];
-  }
-  workgroupBarrier();
+  let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
+  let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
+  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
+  let lane = invocation % LANES;
+  let at_0 = own_asked + 0u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_0 = asked[at_0];
+  let query_b_0 = asked[at_0 + 1u];
+  let at_1 = own_asked + 1u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_1 = asked[at_1];
+  let query_b_1 = asked[at_1 + 1u];
 
   let end = state.position + state.rows - KEPT;
   let span = (end - INITIAL + STRIPS - 1u) / STRIPS;
@@ -161,23 +173,57 @@ fn main(
   var total_0 = 0.0;
   var largest_1 = -3.0e38;
   var total_1 = 0.0;
-  for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
-    let at = layer * CACHE_STRIDE + (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  for (var block = first; block < strip_end; block += SETS * KEYS) {
+    let own_first = block + invocation / LANES * KEYS;
+    let at_0 = own_keys + min(own_first + 0u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
+    let key_a_0 = unpack_stored(k_cache[at_0]);
+    let key_b_0 = unpack_stored(k_cache[at_0 + 1u]);
+    let at_1 = own_keys + min(own_first + 1u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
+    let key_a_1 = unpack_stored(k_cache[at_1]);
+    let key_b_1 = unpack_stored(k_cache[at_1 + 1u]);
     var score_0 = 0.0;
-    var score_1 = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = unpack_stored(k_cache[at + i]);
-      score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
-      score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
+    {
+      var score = dot(query_a_0, key_a_0) + dot(query_b_0, key_b_0);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_0 = select(score_0, score, lane == 0u);
     }
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 0u) * params.context_length + token] = score_0;
-    let new_largest_0 = max(largest_0, score_0);
-    total_0 = total_0 * exp(largest_0 - new_largest_0) + exp(score_0 - new_largest_0);
-    largest_0 = new_largest_0;
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 1u) * params.context_length + token] = score_1;
-    let new_largest_1 = max(largest_1, score_1);
-    total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
-    largest_1 = new_largest_1;
+    {
+      var score = dot(query_a_0, key_a_1) + dot(query_b_0, key_b_1);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_0 = select(score_0, score, lane == 1u);
+    }
+    var score_1 = 0.0;
+    {
+      var score = dot(query_a_1, key_a_0) + dot(query_b_1, key_b_0);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_1 = select(score_1, score, lane == 0u);
+    }
+    {
+      var score = dot(query_a_1, key_a_1) + dot(query_b_1, key_b_1);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_1 = select(score_1, score, lane == 1u);
+    }
+    // Each key's scores are left to one of the invocations.
+    let token = own_first + lane;
+    let is_own = lane < KEYS && token < strip_end;
+    if (is_own) {
+      scores[own_scores + 0u * params.context_length + token] = score_0;
+      let new_largest_0 = max(largest_0, score_0);
+      total_0 = total_0 * exp(largest_0 - new_largest_0) + exp(score_0 - new_largest_0);
+      largest_0 = new_largest_0;
+      scores[own_scores + 1u * params.context_length + token] = score_1;
+      let new_largest_1 = max(largest_1, score_1);
+      total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
+      largest_1 = new_largest_1;
+    }
   }
   var largest: Sums;
   var totals: Sums;

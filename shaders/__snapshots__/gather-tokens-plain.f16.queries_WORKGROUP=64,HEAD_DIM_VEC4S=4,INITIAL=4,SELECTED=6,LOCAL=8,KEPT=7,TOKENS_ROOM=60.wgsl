@@ -10,6 +10,7 @@ struct Params {
   kv_heads: u32,
   context_length: u32,
   rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -18,7 +19,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 16u, 32u, 896u, 256u, 256u, 1760u, 144u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 160u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
@@ -75,15 +76,15 @@ struct Place {
   rows: u32,
   padding: array<u32, 62>,
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
@@ -163,7 +164,8 @@ fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
 // Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
 // CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
 // key and value, in a layer.
-// For a pass the whole set is filled, and its queries are turned to the last positions: further invocations take a unit of a query.
+// For a pass the whole set is filled.
+// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
@@ -203,11 +205,11 @@ fn main(
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
     let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
     let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
-    let turning = load_turning(u, quads, slot);
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S;
     if (slot >= filled) {
       return;
     }
+    let turning = load_turning(u, quads, slot);
+    let to_slot = own_set + slot * HEAD_DIM_VEC4S;
     let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S;
     let key = Quads(unpack_stored(k_cache[from_token.x]), unpack_stored(k_cache[from_token.y]));
     put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
@@ -220,7 +222,8 @@ fn main(
   }
   let at = head * HEAD_DIM_VEC4S + quads;
   let position = filled - state.rows + row;
-  let turned = turn(Quads(queries[at.x], queries[at.y]), load_turning(u, quads, position));
+  var query = Quads(queries[at.x], queries[at.y]);
+  let turned = turn(query, load_turning(u, quads, position));
   queries[at.x] = turned.a;
   queries[at.y] = turned.b;
 }

@@ -1,15 +1,17 @@
-const WORKGROUP: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 8u;
+const WORKGROUP: u32 = 16u;
+const HEADS: u32 = 4u;
+const HEAD_DIM_VEC4S: u32 = 4u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
-const LOCAL: u32 = 8u;
-const KEPT: u32 = 7u;
+const LOCAL: u32 = 16u;
+const KEPT: u32 = 14u;
 const TOKENS_ROOM: u32 = 60u;
 struct Params {
   heads: u32,
   kv_heads: u32,
   context_length: u32,
   rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -18,15 +20,14 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 8u, 32u, 64u, 896u, 256u, 256u, 3520u, 288u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 208u);
 @group(0) @binding(0) var<storage, read> state: State;
-@group(0) @binding(1) var<storage, read> selections: array<Selection>;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Stored>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Stored>;
-@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> keys: array<Stored>;
-@group(0) @binding(7) var<storage, read_write> values: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> selections: array<Selection>;
+@group(0) @binding(4) var<storage, read_write> asked: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> working: array<Place>;
+@group(0) @binding(6) var<storage, read_write> pass_working: array<Place>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -75,16 +76,6 @@ struct Place {
   rows: u32,
   padding: array<u32, 62>,
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
 fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
@@ -100,6 +91,10 @@ const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
 
 // The two quads of unit `u`.
 fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
   return vec2<u32>(2u * u, 2u * u + 1u);
 }
 
@@ -119,7 +114,8 @@ struct Quads {
 
 // cos and sin of what a unit turns by.
 struct Turning {
-  pairs: mat4x2<f32>,
+  cos: vec4<f32>,
+  sin: vec4<f32>,
   turns: bool,
 }
 
@@ -127,7 +123,9 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   var turning: Turning;
   turning.turns = quads.x * 4u < params.rope_dimensions;
   if (turning.turns) {
-    turning.pairs = angles(position, quads.x * 2u);
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
   }
   return turning;
 }
@@ -135,10 +133,9 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
 // What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
 fn turned_back(turning: Turning) -> Turning {
   var back = turning;
-  for (var i = 0u; i < 4u; i++) {
-    let angle = turning.pairs[i];
-    back.pairs[i] = vec2<f32>(angle.x, -angle.y) / dot(angle, angle);
-  }
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
   return back;
 }
 
@@ -148,83 +145,73 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   }
   let a = values.a;
   let b = values.b;
-  let angle = turning.pairs;
-  return Quads(
-    vec4<f32>(
-      a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
-      a.z * angle[1].x - a.w * angle[1].y, a.w * angle[1].x + a.z * angle[1].y,
-    ),
-    vec4<f32>(
-      b.x * angle[2].x - b.y * angle[2].y, b.y * angle[2].x + b.x * angle[2].y,
-      b.z * angle[3].x - b.w * angle[3].y, b.w * angle[3].x + b.z * angle[3].y,
-    ),
-  );
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
-// Workgroup counts past the limit of one dimension spill into the second.
-fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
-  return workgroup.x + workgroup.y * workgroups.x;
-}
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
-// For a pass the whole set is filled, and its queries are turned to the last positions: further invocations take a unit of a query.
+// Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
+var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
 
-const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
-
-// The token that stands in a slot of a set that was filled when there were so many tokens.
-fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
-  if (tokens < CAPACITY || slot < INITIAL) {
-    return slot;
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  // The previous result may still be read.
+  workgroupBarrier();
+  reduce_scratch[lane] = values;
+  workgroupBarrier();
+  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+    if (lane < step) {
+      for (var i = 0u; i < SUMS; i++) {
+        reduce_scratch[lane][i] += reduce_scratch[lane + step][i];
+      }
+    }
+    workgroupBarrier();
   }
-  if (slot < INITIAL + SELECTED) {
-    return selections[layer].tokens[slot - INITIAL];
-  }
-  return tokens - FILLED + slot;
+  return reduce_scratch[0];
 }
+// First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
+// on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
+// was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
+// own: the step itself attends to what it asks for; a selection is due in any long context, and no step may go on with it.
+const SUMS: u32 = 3u;
+alias Sums = array<f32, SUMS>;
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  keys[slot_quads.x] = pack_stored(turned.a);
-  keys[slot_quads.y] = pack_stored(turned.b);
-  values[slot_quads.x] = value_a;
-  values[slot_quads.y] = value_b;
-}
+const QUERY_VEC4S: u32 = HEADS * HEAD_DIM_VEC4S;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let layer = workgroup.z;
-  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let filled = select(FILLED, tokens, tokens < CAPACITY);
-  let u = id % UNITS_PER_HEAD;
-  let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
-    let turning = load_turning(u, quads, slot);
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S;
-    if (slot >= filled) {
-      return;
+  let own_query = layer * QUERY_STRIDE;
+  let own_asked = layer * ASKED_STRIDE;
+  let slot = working[layer].position;
+  let was_reusable = selections[layer].is_reusable != 0u;
+  var sums: Sums;
+  for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
+    let u = unit % UNITS_PER_HEAD;
+    let quads = quads_of(u);
+    let at = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
+    let plain = turn(Quads(queries[own_query + at.x], queries[own_query + at.y]), turned_back(load_turning(u, quads, slot)));
+    let own = turn(plain, load_turning(u, quads, LOCAL));
+    let to = own_asked + at;
+    asked[to.x] = own.a;
+    asked[to.y] = own.b;
+    let last = Quads(asked[QUERY_VEC4S + to.x], asked[QUERY_VEC4S + to.y]);
+    sums[0] += dot(own.a, last.a) + dot(own.b, last.b);
+    sums[1] += dot(own.a, own.a) + dot(own.b, own.b);
+    sums[2] += dot(last.a, last.a) + dot(last.b, last.b);
+  }
+  sums = reduce_add(sums, invocation, 1u);
+  let is_long = state.position + 1u >= CAPACITY;
+  let is_due = is_long;
+  if (is_due) {
+    for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
+      let at = own_asked + unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
+      asked[QUERY_VEC4S + at.x] = asked[at.x];
+      asked[QUERY_VEC4S + at.y] = asked[at.y];
     }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S;
-    let key = Quads(unpack_stored(k_cache[from_token.x]), unpack_stored(k_cache[from_token.y]));
-    put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
-    return;
   }
-  let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
-  let row = head / params.heads;
-  if (row >= state.rows) {
-    return;
+  if (invocation == 0u) {
+    selections[layer].is_due = u32(is_due);
+    selections[layer].slot = slot;
+    selections[layer].is_reusable = 0u;
+    pass_working[layer].position = select(slot, FILLED - 1u, is_due);
+    pass_working[layer].rows = 1u;
+    working[layer].position = select(slot + 1u, FILLED, is_due);
   }
-  let at = head * HEAD_DIM_VEC4S + quads;
-  let position = filled - state.rows + row;
-  let turned = turn(Quads(queries[at.x], queries[at.y]), load_turning(u, quads, position));
-  queries[at.x] = turned.a;
-  queries[at.y] = turned.b;
 }

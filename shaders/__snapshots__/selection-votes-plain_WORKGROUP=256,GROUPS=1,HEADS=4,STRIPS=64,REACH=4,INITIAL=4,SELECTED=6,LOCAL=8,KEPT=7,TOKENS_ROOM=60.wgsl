@@ -1,14 +1,19 @@
 const WORKGROUP: u32 = 256u;
 const GROUPS: u32 = 1u;
-const HEADS: u32 = 40u;
+const HEADS: u32 = 4u;
 const STRIPS: u32 = 64u;
+const REACH: u32 = 4u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
 const KEPT: u32 = 7u;
 const TOKENS_ROOM: u32 = 60u;
 struct Params {
+  heads: u32,
+  kv_heads: u32,
   context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -17,7 +22,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(220u, 160u, 320u, 8832u, 2560u, 256u, 7040u, 576u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 144u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> scores: array<f32>;
@@ -71,11 +76,25 @@ struct Place {
   rows: u32,
   padding: array<u32, 62>,
 }
-// Third step of TokenSelect: the head soft vote. A candidate's vote is the sum over all query heads of its probability under the softmax
-// of that head's scores over the candidates (arXiv 2411.02886, section 3.2). An invocation takes every GROUPS · WORKGROUP-th candidate.
+// Third step of TokenSelect: the head soft vote. A candidate's own vote is the sum over all query heads of its probability under the softmax
+// of that head's scores over the candidates (arXiv 2411.02886, section 3.2). It takes the largest one of the candidates up to REACH tokens
+// away, so that neighbours of what is asked for are selected too. A workgroup makes the own votes of WORKGROUP candidates at once and has
+// neighbours for all of them but the REACH first and last.
 
 // Of each head: the largest score and 1 / the sum of exponentials.
 var<workgroup> softmax: array<vec2<f32>, HEADS>;
+var<workgroup> own_votes: array<f32, WORKGROUP>;
+
+const OWN: u32 = WORKGROUP - 2u * REACH;
+
+fn own_vote(layer: u32, token: u32) -> f32 {
+  var vote = 0.0;
+  for (var head = 0u; head < HEADS; head++) {
+    let score = scores[layer * SCORE_STRIDE + head * params.context_length + token];
+    vote += exp(score - softmax[head].x) * softmax[head].y;
+  }
+  return vote;
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
@@ -99,12 +118,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   workgroupBarrier();
   let end = state.position + state.rows - KEPT;
-  for (var token = INITIAL + workgroup.x * WORKGROUP + invocation; token < end; token += GROUPS * WORKGROUP) {
+  for (var first = INITIAL + workgroup.x * OWN; first < end; first += GROUPS * OWN) {
+    // No candidate stands REACH before the first one.
+    let place = first + invocation;
+    let is_candidate = place >= INITIAL + REACH && place < end + REACH;
     var vote = 0.0;
-    for (var head = 0u; head < HEADS; head++) {
-      let score = scores[layer * SCORE_STRIDE + head * params.context_length + token];
-      vote += exp(score - softmax[head].x) * softmax[head].y;
+    if (is_candidate) {
+      vote = own_vote(layer, place - REACH);
     }
-    votes[layer * VOTE_STRIDE + token] = vote;
+    own_votes[invocation] = vote;
+    workgroupBarrier();
+    if (invocation < OWN && place < end) {
+      for (var i = 0u; i <= 2u * REACH; i++) {
+        vote = max(vote, own_votes[invocation + i]);
+      }
+      votes[layer * VOTE_STRIDE + place] = vote;
+    }
+    workgroupBarrier();
   }
 }
