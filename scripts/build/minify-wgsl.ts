@@ -16,8 +16,8 @@ export function minifyWgslImports(): Plugin {
 }
 
 /**
- * Drops comments, indentation, line ends and spaces around punctuation and most operators. The linker's directives (`//#if`) stay on
- * lines of their own. Spaces stay where it would mean something else without them, as in `a - -b`, `vec2<f32> =`
+ * Drops comments, indentation, line ends and spaces around punctuation and most operators; says `vec4f` for `vec4<f32>`. The linker's directives (`//#if`) stay on
+ * lines of their own. Spaces stay where it would mean something else without them, as in `a - -b`, `array<f32> =`
  * and, as far as a line can tell, `a < b || c > d`.
  */
 export function minifyWgsl(text: string): string {
@@ -31,12 +31,13 @@ export function minifyWgsl(text: string): string {
         .replace(/\/\/.*$/, '')
         .replace(/\s+/g, ' ')
         .replace(/ ?([,;(){}[\]:]) ?/g, '$1')
+        .replace(/\b(vec\d|mat\dx\d)<([fui])32>/g, '$1$2')
         .replace(/ ?-> ?/g, '->')
-        .replace(/(?<=[\w\])]) ?([-+*/%&|^=!]?=|&&|\|\||[-+*/%&|^]) ?(?=[\w(])/g, '$1')
+        .replace(/(?<=[\w\])]) ?([-+*/%&|^=!]?=|&&|\|\||[-+*/%&|^]) ?(?=[\w(!])/g, '$1')
         .trim();
     })
     .map((line) => (/<.*>|^\/\/#/.test(line) ? line : line.replace(/ ?([<>]{1,2}=?) ?/g, '$1')))
     .filter(Boolean)
     .join('\n')
-    .replace(/(?<=^(?!\/\/#).*[;{},(])\n(?!\/\/#)/gm, '');
+    .replace(/(?<=^(?!\/\/#).*[;{},()=+*|&])\n(?!\/\/#)/gm, '');
 }

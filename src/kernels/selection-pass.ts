@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
@@ -7,22 +7,7 @@ import {
   selectionParamValues,
 } from './selection-use.ts';
 
-function variant(workgroup: number): KernelVariant<SelectionUse> {
-  return {
-    name: `workgroup-${workgroup}`,
-    unsupported: (use) =>
-      use.headDim > 8 * workgroup ? `head dimension above ${8 * workgroup}` : null,
-    options: (use) => ({
-      flags: use.interleaved ? ['interleaved'] : [],
-      constants: {
-        WORKGROUP: workgroup,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...selectionConstants(use),
-      },
-    }),
-    workgroups: (use) => [use.heads, 1, 1],
-  };
-}
+const workgroup = 256;
 
 /** What the tokens of a pass ask for together, and where the pass stands in the working set. */
 export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
@@ -40,6 +25,20 @@ export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'pass_working', type: 'array<Place>', access: 'read_write' },
     { name: 'working', type: 'array<Place>', access: 'read_write' },
   ],
-  variants: [variant(32), variant(256)],
-  preferred: (_, { software }) => (software ? ['workgroup-32'] : ['workgroup-256']),
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        flags: use.interleaved ? ['interleaved'] : [],
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+          ...selectionConstants(use),
+        },
+      }),
+      workgroups: (use) => [use.heads, 1, 1],
+    },
+  ],
+  preferred: () => ['plain'],
 });

@@ -30,11 +30,12 @@ function plain(workgroup: number): KernelVariant<SelectionUse> {
 function stream(workgroup: number): KernelVariant<SelectionUse> {
   return {
     name: `stream-${workgroup}`,
-    unsupported: (use, { subgroups, minSubgroupSize }) => {
+    unsupported: (use, { minSubgroupSize }) => {
       const lanes = use.headDim / 8;
-      if (!subgroups || minSubgroupSize < lanes) return `needs subgroups of at least ${lanes}`;
-      if (groupOf(use) > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
-      return [2, 4, 8, 16, 32].includes(lanes) ? null : `no head of ${use.headDim}`;
+      if (minSubgroupSize < lanes) return `needs subgroups of at least ${lanes}`;
+      return groupOf(use) <= maxStreamGroup && [2, 4, 8, 16, 32].includes(lanes)
+        ? null
+        : `no ${groupOf(use)} heads of ${use.headDim}`;
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce: 'subgroup' },

@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
@@ -10,22 +10,7 @@ import {
 /** As `SelectionUse`; `own`: the step itself attends to what it asks for, not the one behind it. */
 export type SelectionStepUse = SelectionUse & { own?: boolean };
 
-function variant(workgroup: number): KernelVariant<SelectionStepUse> {
-  return {
-    name: `workgroup-${workgroup}`,
-    unsupported: () => null,
-    options: (use) => ({
-      flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.own ? ['own'] : [])],
-      constants: {
-        WORKGROUP: workgroup,
-        HEADS: use.heads,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...selectionConstants(use),
-      },
-    }),
-    workgroups: (use) => [1, 1, use.layers],
-  };
-}
+const workgroup = 128;
 
 /** Whether a selection is due in or behind a decode step, and what the step asked for. */
 export const selectionStep: Kernel<SelectionStepUse> = defineKernel<SelectionStepUse>({
@@ -48,6 +33,21 @@ export const selectionStep: Kernel<SelectionStepUse> = defineKernel<SelectionSte
       when: ({ own }) => own === true,
     },
   ],
-  variants: [variant(16), variant(128)],
-  preferred: (_, { software }) => (software ? ['workgroup-16'] : ['workgroup-128']),
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.own ? ['own'] : [])],
+        constants: {
+          WORKGROUP: workgroup,
+          HEADS: use.heads,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+          ...selectionConstants(use),
+        },
+      }),
+      workgroups: (use) => [1, 1, use.layers],
+    },
+  ],
+  preferred: () => ['plain'],
 });
