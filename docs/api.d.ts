@@ -378,8 +378,8 @@ export interface AttentionOptions {
     moh?: MohOption;
     /**
      * TokenSelect: attend to the first, the last and the most asked-for tokens alone, so that long contexts are quick and may be longer
-     * than what the model was trained for. `true`: 128 first, 2,048 selected and 512 last ones, in proportion where the model was
-     * trained for less. It takes effect where `contextLength` is longer than that. Default: off.
+     * than what the model was trained for. `true`: 128 first, 2,048 selected and 512 last ones, or half as many as the model was trained
+     * with where that is less. It takes effect where `contextLength` is longer than that. Default: off.
      */
     tokenSelect?: TokenSelectOption;
     /**

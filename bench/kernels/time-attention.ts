@@ -18,6 +18,7 @@ export interface AttentionTime {
   prefill: Record<number, { attention: number; tokens: number }>;
 }
 
+/** Steps of a timing: fewer than a working set has room for, so that a selection which is kept is kept in all of them. */
 const steps = 32;
 const burst = 8;
 const rounds = 4;
@@ -40,17 +41,22 @@ export async function timeAttention(
     const tokens = decoder.passRows;
     const attention = await attentionTime(profiled, 1, () => pass(decoder, position));
     time.prefill[position] = { attention, tokens };
-    const step = decodeAt(profiled, decoder, position);
-    time.decode[position] = { attention: await attentionTime(profiled, steps, step), step: 0 };
+    const { begin, step } = decodeAt(profiled, decoder, position);
+    time.decode[position] = {
+      attention: await attentionTime(profiled, steps, step, begin),
+      step: 0,
+    };
   }
   profiled.dispose();
   const gpu = await Gpu.create();
   decoder = await decoderOf(gpu, shape, mode, longest);
   for (const position of positions) {
     pass(decoder, position);
-    const step = decodeAt(gpu, decoder, position);
+    const { begin, step } = decodeAt(gpu, decoder, position);
     const times: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
+      begin();
+      await gpu.device.queue.onSubmittedWorkDone();
       const began = performance.now();
       step();
       await gpu.device.queue.onSubmittedWorkDone();
@@ -79,7 +85,7 @@ async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: n
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };
   const weights = randomWeights(gpu, shape, mode === 'heads');
-  const contextLength = longest + steps + 1;
+  const contextLength = longest + 1 + burst + steps;
   const decoder = await Decoder.create(gpu, config, weights, { contextLength, kvCache: 'f16' });
   decoder.writeRopeTables(new Map());
   decoder.beginSampling(greedy, []);
@@ -93,22 +99,43 @@ function pass(decoder: Decoder, position: number): void {
   decoder.pass(tokens, Math.max(0, position - rows));
 }
 
-/** Decode steps from a position on, as a generation queues them. */
-function decodeAt(gpu: Gpu, decoder: Decoder, position: number): () => void {
+/**
+ * Decode steps from a position on, as a generation queues them. `begin` is a token of a prompt and the steps behind it, the first of which
+ * selects whatever is kept later.
+ */
+function decodeAt(
+  gpu: Gpu,
+  decoder: Decoder,
+  position: number,
+): Record<'begin' | 'step', () => void> {
   const { MAP_READ, COPY_DST } = GPUBufferUsage;
   const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
-  return () => {
-    decoder.passAndSample([1], position - 1, true, staging);
-    // As further behind the prompt, where steps go on with what was asked for before.
-    const later = position + ownSelections;
-    for (let i = 0; i < steps; i += burst) decoder.steps(burst, later + i, true, staging);
+  // As further behind the prompt, where steps go on with what was asked for before.
+  const later = position + ownSelections;
+  return {
+    begin: () => {
+      decoder.passAndSample([1], position - 1, true, staging);
+      decoder.steps(burst, later, true, staging);
+    },
+    step: () => {
+      for (let i = 0; i < steps; i += burst) {
+        decoder.steps(burst, later + burst + i, true, staging);
+      }
+    },
   };
 }
 
-/** µs of attention in one of `count` parts of the work. */
-async function attentionTime(gpu: Gpu, count: number, work: () => void): Promise<number> {
+/** µs of attention in one of `count` parts of the work, which follows on what is not counted. */
+async function attentionTime(
+  gpu: Gpu,
+  count: number,
+  work: () => void,
+  before?: () => void,
+): Promise<number> {
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
+    before?.();
+    await gpu.profile();
     work();
     const { kernels } = await gpu.profile();
     const own = kernels.filter(({ kernel }) => attentionKernels.test(kernel));

@@ -16,8 +16,9 @@ export function minifyWgslImports(): Plugin {
 }
 
 /**
- * Drops comments, indentation, empty lines and spaces around punctuation and operators. The linker's directives (`//#if`) stay on
- * lines of their own. A space between two operators stays: `a - -b` and `vec2<f32> =` mean something else without it.
+ * Drops comments, indentation, line ends and spaces around punctuation and most operators; says `vec4f` for `vec4<f32>`. The
+ * linker's directives (`//#if`) stay on lines of their own. Spaces stay where the text would mean something else without them: in
+ * `a - -b`, `array<f32> =` and, as far as a line can tell, `a < b || c > d`.
  */
 export function minifyWgsl(text: string): string {
   return text
@@ -30,9 +31,13 @@ export function minifyWgsl(text: string): string {
         .replace(/\/\/.*$/, '')
         .replace(/\s+/g, ' ')
         .replace(/ ?([,;(){}[\]:]) ?/g, '$1')
-        .replace(/(?<=[\w)\]]) (?=[-+*/%&|^<>=!])|(?<=[-+*/%&|^<>=!]) (?=[\w(])/g, '')
+        .replace(/\b(vec\d|mat\dx\d)<([fui])32>/g, '$1$2')
+        .replace(/ ?-> ?/g, '->')
+        .replace(/(?<=[\w\])]) ?([-+*/%&|^=!]?=|&&|\|\||[-+*/%&|^]) ?(?=[\w(!])/g, '$1')
         .trim();
     })
+    .map((line) => (/<.*>|^\/\/#/.test(line) ? line : line.replace(/ ?([<>]{1,2}=?) ?/g, '$1')))
     .filter(Boolean)
-    .join('\n');
+    .join('\n')
+    .replace(/(?<=^(?!\/\/#).*[;{},()=+*|&])\n(?!\/\/#)/gm, '');
 }

@@ -10,6 +10,7 @@ struct Params {
   kv_heads: u32,
   context_length: u32,
   rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -18,7 +19,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 16u, 32u, 896u, 256u, 256u, 1760u, 160u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 160u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
@@ -202,9 +203,14 @@ fn main(
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
     let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
     let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
+    let is_own = slot == selections[layer].slot;
+    let is_due = selections[layer].is_due != 0u;
+    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
+      return;
+    }
     let turning = load_turning(u, quads, slot);
     let to_slot = own_set + slot * HEAD_DIM_VEC4S;
-    if (slot == selections[layer].slot) {
+    if (is_own) {
       // The step's own token, which stands in no slot that is filled.
       let key = Quads(unpack_stored(keys[to_slot.x]), unpack_stored(keys[to_slot.y]));
       let plain = turn(key, turned_back(turning));
@@ -213,13 +219,10 @@ fn main(
       k_cache[to_cache.y] = pack_stored(plain.b);
       v_cache[to_cache.x] = values[to_slot.x];
       v_cache[to_cache.y] = values[to_slot.y];
-      if (selections[layer].is_due != 0u) {
+      if (is_due) {
         let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S;
         put(last, plain, load_turning(u, quads, FILLED - 1u), values[to_slot.x], values[to_slot.y]);
       }
-      return;
-    }
-    if (selections[layer].is_due == 0u || slot < INITIAL || slot >= FILLED - 1u) {
       return;
     }
     let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S;

@@ -9,7 +9,11 @@ const LOCAL: u32 = 8u;
 const KEPT: u32 = 7u;
 const TOKENS_ROOM: u32 = 60u;
 struct Params {
+  heads: u32,
+  kv_heads: u32,
   context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
   query_stride: u32,
   asked_stride: u32,
   score_stride: u32,
@@ -18,7 +22,7 @@ struct Params {
   cache_stride: u32,
   set_stride: u32,
 }
-const params = Params(220u, 144u, 288u, 1984u, 576u, 256u, 10560u, 864u);
+const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 144u, 288u, 1984u, 576u, 256u, 10560u, 864u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
@@ -122,6 +126,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Sums = array<f32, SUMS>;
 
 // Of the KV head's GROUP query heads.
@@ -139,8 +144,11 @@ fn main(
   }
   let strip = workgroup.x;
   let kv_head = workgroup.y;
+  let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
+  let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
+  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = asked[layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S + i];
+    query[i] = asked[own_asked + i];
   }
   workgroupBarrier();
 
@@ -155,7 +163,8 @@ fn main(
   var largest_2 = -3.0e38;
   var total_2 = 0.0;
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
-    let at = layer * CACHE_STRIDE + (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+    let is_own = true;
+    let at = own_keys + token * HEAD_DIM_VEC4S;
     var score_0 = 0.0;
     var score_1 = 0.0;
     var score_2 = 0.0;
@@ -165,18 +174,20 @@ fn main(
       score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
       score_2 += dot(query[2u * HEAD_DIM_VEC4S + i], key);
     }
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 0u) * params.context_length + token] = score_0;
-    let new_largest_0 = max(largest_0, score_0);
-    total_0 = total_0 * exp(largest_0 - new_largest_0) + exp(score_0 - new_largest_0);
-    largest_0 = new_largest_0;
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 1u) * params.context_length + token] = score_1;
-    let new_largest_1 = max(largest_1, score_1);
-    total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
-    largest_1 = new_largest_1;
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + 2u) * params.context_length + token] = score_2;
-    let new_largest_2 = max(largest_2, score_2);
-    total_2 = total_2 * exp(largest_2 - new_largest_2) + exp(score_2 - new_largest_2);
-    largest_2 = new_largest_2;
+    if (is_own) {
+      scores[own_scores + 0u * params.context_length + token] = score_0;
+      let new_largest_0 = max(largest_0, score_0);
+      total_0 = total_0 * exp(largest_0 - new_largest_0) + exp(score_0 - new_largest_0);
+      largest_0 = new_largest_0;
+      scores[own_scores + 1u * params.context_length + token] = score_1;
+      let new_largest_1 = max(largest_1, score_1);
+      total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
+      largest_1 = new_largest_1;
+      scores[own_scores + 2u * params.context_length + token] = score_2;
+      let new_largest_2 = max(largest_2, score_2);
+      total_2 = total_2 * exp(largest_2 - new_largest_2) + exp(score_2 - new_largest_2);
+      largest_2 = new_largest_2;
+    }
   }
   var largest: Sums;
   var totals: Sums;

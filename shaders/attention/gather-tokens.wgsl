@@ -5,7 +5,10 @@
 // Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
 // where a selection was due.
 //#else
-// For a pass the whole set is filled, and its queries are turned to the last positions: further invocations take a unit of a query.
+// For a pass the whole set is filled.
+//#endif
+//#if queries
+// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
 //#endif
 //#import lib/state
 //#import lib/selection
@@ -43,7 +46,7 @@ fn main(
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
   let tokens = state.position + state.rows;
-//#if !step
+//#if queries
   let filled = select(FILLED, tokens, tokens < CAPACITY);
 //#endif
   let u = id % UNITS_PER_HEAD;
@@ -53,10 +56,21 @@ fn main(
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
     let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
     let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
+//#if step
+    let is_own = slot == selections[layer].slot;
+    let is_due = selections[layer].is_due != 0u;
+    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
+      return;
+    }
+//#else
+    if (slot >= filled) {
+      return;
+    }
+//#endif
     let turning = load_turning(u, quads, slot);
     let to_slot = own_set + slot * HEAD_DIM_VEC4S;
 //#if step
-    if (slot == selections[layer].slot) {
+    if (is_own) {
       // The step's own token, which stands in no slot that is filled.
       let key = Quads(unpack_stored(keys[to_slot.x]), unpack_stored(keys[to_slot.y]));
       let plain = turn(key, turned_back(turning));
@@ -65,17 +79,10 @@ fn main(
       k_cache[to_cache.y] = pack_stored(plain.b);
       v_cache[to_cache.x] = values[to_slot.x];
       v_cache[to_cache.y] = values[to_slot.y];
-      if (selections[layer].is_due != 0u) {
+      if (is_due) {
         let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S;
         put(last, plain, load_turning(u, quads, FILLED - 1u), values[to_slot.x], values[to_slot.y]);
       }
-      return;
-    }
-    if (selections[layer].is_due == 0u || slot < INITIAL || slot >= FILLED - 1u) {
-      return;
-    }
-//#else
-    if (slot >= filled) {
       return;
     }
 //#endif
@@ -84,7 +91,7 @@ fn main(
     put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
     return;
   }
-//#if !step
+//#if queries
   let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
   let row = head / params.heads;
   if (row >= state.rows) {
@@ -92,7 +99,11 @@ fn main(
   }
   let at = head * HEAD_DIM_VEC4S + quads;
   let position = filled - state.rows + row;
-  let turned = turn(Quads(queries[at.x], queries[at.y]), load_turning(u, quads, position));
+  var query = Quads(queries[at.x], queries[at.y]);
+//#if step
+  query = turn(query, turned_back(load_turning(u, quads, selections[layer].slot)));
+//#endif
+  let turned = turn(query, load_turning(u, quads, position));
   queries[at.x] = turned.a;
   queries[at.y] = turned.b;
 //#endif

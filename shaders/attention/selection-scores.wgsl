@@ -1,6 +1,7 @@
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 //#import lib/state
 //#import lib/selection
 //#import lib/stored-{kv}
@@ -8,8 +9,13 @@ alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/max-{reduce}
 
+//#if stream
+const LANES: u32 = HEAD_DIM_VEC4S / 2u;
+const SETS: u32 = WORKGROUP / LANES;
+//#else
 // Of the KV head's GROUP query heads.
 var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -28,10 +34,22 @@ fn main(
   }
   let strip = workgroup.x;
   let kv_head = workgroup.y;
+  let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
+  let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
+  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
+//#if stream
+  let lane = invocation % LANES;
+//#repeat H GROUP
+  let at_H = own_asked + H * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_H = asked[at_H];
+  let query_b_H = asked[at_H + 1u];
+//#endrepeat
+//#else
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = asked[layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S + i];
+    query[i] = asked[own_asked + i];
   }
   workgroupBarrier();
+//#endif
 
   let end = state.position + state.rows - KEPT;
   let span = (end - INITIAL + STRIPS - 1u) / STRIPS;
@@ -41,8 +59,33 @@ fn main(
   var largest_H = -3.0e38;
   var total_H = 0.0;
 //#endrepeat
+//#if stream
+  for (var block = first; block < strip_end; block += SETS * KEYS) {
+    let own_first = block + invocation / LANES * KEYS;
+//#repeat U KEYS
+    let at_U = own_keys + min(own_first + U, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
+    let key_a_U = unpack_stored(k_cache[at_U]);
+    let key_b_U = unpack_stored(k_cache[at_U + 1u]);
+//#endrepeat
+//#repeat H GROUP
+    var score_H = 0.0;
+//#repeat U KEYS
+    {
+      var score = dot(query_a_H, key_a_U) + dot(query_b_H, key_b_U);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score += subgroupShuffleXor(score, step);
+      }
+      score_H = select(score_H, score, lane == U);
+    }
+//#endrepeat
+//#endrepeat
+    // Each key's scores are left to one of the invocations.
+    let token = own_first + lane;
+    let is_own = lane < KEYS && token < strip_end;
+//#else
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
-    let at = layer * CACHE_STRIDE + (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+    let is_own = true;
+    let at = own_keys + token * HEAD_DIM_VEC4S;
 //#repeat H GROUP
     var score_H = 0.0;
 //#endrepeat
@@ -52,12 +95,15 @@ fn main(
       score_H += dot(query[H * HEAD_DIM_VEC4S + i], key);
 //#endrepeat
     }
+//#endif
+    if (is_own) {
 //#repeat H GROUP
-    scores[layer * SCORE_STRIDE + (kv_head * GROUP + H) * params.context_length + token] = score_H;
-    let new_largest_H = max(largest_H, score_H);
-    total_H = total_H * exp(largest_H - new_largest_H) + exp(score_H - new_largest_H);
-    largest_H = new_largest_H;
+      scores[own_scores + H * params.context_length + token] = score_H;
+      let new_largest_H = max(largest_H, score_H);
+      total_H = total_H * exp(largest_H - new_largest_H) + exp(score_H - new_largest_H);
+      largest_H = new_largest_H;
 //#endrepeat
+    }
   }
   var largest: Sums;
   var totals: Sums;

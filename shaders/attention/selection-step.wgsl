@@ -1,6 +1,7 @@
 // First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
 // on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
 // was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
+// own: the step itself attends to what it asks for; a selection is due in any long context, and no step may go on with it.
 //#import lib/state
 //#import lib/selection
 //#import lib/turn-quads
@@ -33,9 +34,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     sums[2] += dot(last.a, last.a) + dot(last.b, last.b);
   }
   sums = reduce_add(sums, invocation, 1u);
-  let is_similar = was_reusable && sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
   let is_long = state.position + 1u >= CAPACITY;
+//#if own
+  let is_due = is_long;
+//#else
+  let is_similar = was_reusable && sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
   let is_due = is_long && (slot + 1u == CAPACITY || !is_similar);
+//#endif
   if (is_due) {
     for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
       let at = own_asked + unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
@@ -45,8 +50,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   if (invocation == 0u) {
     selections[layer].is_due = u32(is_due);
-    selections[layer].is_reusable = u32(is_long);
     selections[layer].slot = slot;
+//#if own
+    selections[layer].is_reusable = 0u;
+    pass_working[layer].position = select(slot, FILLED - 1u, is_due);
+    pass_working[layer].rows = 1u;
+//#else
+    selections[layer].is_reusable = u32(is_long);
+//#endif
     working[layer].position = select(slot + 1u, FILLED, is_due);
   }
 }

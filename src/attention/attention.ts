@@ -73,9 +73,17 @@ interface Routed {
   x: GPUBuffer;
 }
 
+/** How one token attends. */
+export interface OneToken {
+  /** Cut along the context. */
+  far: boolean;
+  /** Where tokens are selected: those that its own query asks for, not the step's before it. */
+  own?: boolean;
+}
+
 /** Where attention of a layer goes, and how. */
 interface Wanted {
-  tokens: 'one' | 'many';
+  tokens: 'one' | 'own' | 'many';
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
@@ -175,10 +183,10 @@ export class Attention {
       .reduce((sum, { buffer, size }) => sum + (size ?? buffer.size), 0);
   }
 
-  /** Are there enough keys before this position for the cut form of attention? */
+  /** Are there enough keys before this position, or before the last one of a working set, for the cut form of attention? */
   isFar(position: number): boolean {
     const { tokenSelect } = this.#config;
-    const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect)) : position;
+    const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect) - 1) : position;
     return keys >= this.#splitFrom;
   }
 
@@ -258,13 +266,12 @@ export class Attention {
   }
 
   /**
-   * Attention of one token into `out` [heads, headDim]; `far`: cut along the context; `bases` of the layer, where its keys and values are
-   * cached at reduced width.
+   * Attention of one token into `out` [heads, headDim]; `bases` of the layer, where its keys and values are cached at reduced width.
    */
-  one(layer: number, far: boolean, out: GPUBuffer, bases: LayerBases | null): Dispatches {
-    const cut = far && canSplitAttention(this.#shape());
+  one(layer: number, how: OneToken, out: GPUBuffer, bases: LayerBases | null): Dispatches {
+    const cut = how.far && canSplitAttention(this.#shape());
     const { use, buffers, before, after } = this.#plan(layer, {
-      tokens: 'one',
+      tokens: how.own ? 'own' : 'one',
       out,
       output: 'f32',
       bases,
@@ -321,17 +328,18 @@ export class Attention {
     const select = this.#selectionOf(layer);
     if (select) {
       const selected = { ...use, contextLength: capacityOf(select.config) };
+      const given = { state: this.#state, rope: this.#rope.full };
       if (tokens === 'one') {
         return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [], after: [] };
+      }
+      if (tokens === 'own') {
+        const buffers = { ...select.ofOwnStep(layer), out };
+        return { use: selected, buffers, before: select.forStep(layer, given), after: [] };
       }
       return {
         use: selected,
         buffers: { queries: this.#queries, ...select.ofPass(layer), out },
-        before: select.forPass(layer, {
-          state: this.#state,
-          queries: this.#queries,
-          rope: this.#rope.full,
-        }),
+        before: select.forPass(layer, { ...given, queries: this.#queries }),
         after: [],
       };
     }

@@ -2,7 +2,7 @@ import { workingTokens } from '../kernels/gather-tokens.ref.ts';
 import { keyScores } from '../kernels/selection-scores.ref.ts';
 import { topVotes } from '../kernels/selection-top.ref.ts';
 import { capacityOf, keptOf } from '../kernels/selection-use.ts';
-import { softVotes } from '../kernels/selection-votes.ref.ts';
+import { reachingVotes, softVotes } from '../kernels/selection-votes.ref.ts';
 import { cosine } from '../testing/selection.ts';
 import type { AttentionConfig } from './attention.ts';
 import type { TokenSelectConfig } from './token-select.ts';
@@ -77,7 +77,7 @@ export class ReferenceSelection {
         candidates.map((key) => key.subarray(first, first + headDim)),
       );
     });
-    return topVotes(softVotes(scores), selected).map((place) => place + initial);
+    return topVotes(reachingVotes(softVotes(scores)), selected).map((place) => place + initial);
   }
 }
 

@@ -26,7 +26,7 @@ export interface TokenSelectConfig {
   initial: number;
   /** Tokens that are chosen. */
   selected: number;
-  /** Last tokens that are attended to at most; seven eighths of them always are, and a pass of a prompt has at most as many. */
+  /** Last tokens that are attended to at most; seven eighths of them always are. */
   local: number;
   /** Cosine of two queries from which on a token goes on with the selection of the one before (0 to 1). */
   similarity: number;
@@ -64,13 +64,17 @@ export function chooseTokenSelect(
   return config;
 }
 
-/** The paper's sizes, in proportion for models that were trained with shorter contexts. */
+/**
+ * The paper's sizes, in proportion for models that were trained with shorter contexts; half of the trained length at most, since a model that
+ * attends to all of it finds less (train/token-select).
+ */
 function defaultsFor(trainedLength: number): TokenSelectConfig {
   const share = Math.min(1, trainedLength / capacityOf(paper));
   const initial = Math.max(1, Math.floor(paper.initial * share));
   // Whole tiles of tokens, since a pass has as many.
   const local = Math.max(2, Math.floor((paper.local * share) / 64) * 64);
-  const selected = Math.min(paper.selected, Math.max(1, trainedLength - initial - local));
+  const room = Math.floor(trainedLength / 2) - initial - local;
+  const selected = Math.min(paper.selected, Math.max(1, room));
   return { ...paper, initial, local, selected };
 }
 
@@ -101,8 +105,8 @@ interface Group {
 }
 
 /**
- * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention. A
- * decode step attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next
+ * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention, and
+ * so does a step that asks for itself. Any other step attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next
  * step: each kernel takes as many layers at once as fit into a binding, since every dispatch waits for the one before.
  */
 export class TokenSelect {
@@ -187,6 +191,21 @@ export class TokenSelect {
     return [
       prepareDispatch(this.#gpu, selectionPass, this.#use, all),
       ...this.#select({ ...this.#use, step: false }, all),
+    ];
+  }
+
+  /** What the working set of a layer becomes for a step that asks for itself, before its attention: see `forStep`. */
+  ofOwnStep(layer: number): WorkingSet & { queries: BufferRange } {
+    return { ...this.ofStep(layer), state: { buffer: this.#passWorking } };
+  }
+
+  /** Chooses tokens by a step's own query, fills the working set with them and turns the query to its position in it. */
+  forStep(layer: number, inputs: SelectionInputs): Promise<Dispatch>[] {
+    const use = { ...this.#use, own: true };
+    const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
+    return [
+      prepareDispatch(this.#gpu, selectionStep, use, all),
+      ...this.#select({ ...use, step: true }, all),
     ];
   }
 

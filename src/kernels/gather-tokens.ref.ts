@@ -119,10 +119,14 @@ function stepCase(
   position: number,
   slot: number,
   isDue: boolean,
-  change: Change = {},
+  { own = false, ...change }: Change & { own?: boolean } = {},
 ): KernelCase<GatherUse> {
-  const { use, cache, table, turn, chosen, keys, values } = situationOf(1800 + position, change);
-  const { contextLength, initial, kv } = use;
+  const { use, random, cache, table, turn, chosen, keys, values } = situationOf(
+    1800 + position,
+    change,
+  );
+  const { contextLength, initial, kv, heads, headDim } = use;
+  const queries = random.activations(heads * headDim);
   const capacity = capacityOf(use);
   const before = { keys: cache(capacity), values: cache(capacity) };
   // The length of a turned vector stays, so that turning back is turning by the negative position.
@@ -146,7 +150,12 @@ function stepCase(
       written(use, contextLength, range(0, contextLength), (kvHead, token) =>
         token === position ? own(kvHead) : vectors(kvHead, token),
       );
+    const turned = Float64Array.from(queries);
+    for (let at = 0; at < turned.length; at += headDim) {
+      turned.set(turn(turned.slice(at, at + headDim), filledOf(use) - 1 - slot), at);
+    }
     return {
+      ...(own ? { queries: { values: turned } } : {}),
       keys: { values: set(key, before.keys.vector), storage: kv },
       values: { values: set(value, before.values.vector), storage: kv },
       k_cache: { values: ofCache(keys.vector, ownKey), storage: kv },
@@ -158,7 +167,7 @@ function stepCase(
   };
   return {
     name,
-    use: { ...use, step: true },
+    use: { ...use, step: true, own },
     rows: 1,
     inputs: () => ({
       state: Uint32Array.of(position, 1, 0, 1, 0),
@@ -168,6 +177,7 @@ function stepCase(
       v_cache: values.stored,
       keys: before.keys.stored,
       values: before.values.stored,
+      ...(own ? { queries } : {}),
     }),
     outputs,
   };
@@ -180,6 +190,7 @@ export const gatherTokensCases: readonly KernelCase<GatherUse>[] = [
   stepCase('a step of a context that fits', 11, 11, false),
   stepCase('a step that goes on with a selection', 130, 17, false, { kv: 'f16' }),
   stepCase('a step that selects', 130, 17, true, { heads: 9, kvHeads: 3, headDim: 64 }),
+  stepCase('a step that selects for itself', 130, 17, true, { kv: 'f16', own: true }),
   stepCase('a step that selects, pairs, partly rotated', 77, 17, true, {
     interleaved: true,
     headDim: 32,

@@ -4,35 +4,28 @@ import {
   capacityOf,
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 import { unitRows } from './turn-quads.ts';
 
 const workgroup = 64;
 
-/** As `SelectionUse`, and whether it is behind a decode step: the step's own key and value then go into the caches. */
-export type GatherUse = SelectionUse & { step: boolean };
+/** As `SelectionUse`, and whether it is of a decode step, whose key and value then go into the caches; `own`: before its attention. */
+export type GatherUse = SelectionUse & { step: boolean; own?: boolean };
 
-/** Fills the working set [kvHeads, initial + selected + local, headDim]; turns the queries of a pass. */
+/** Are there queries that have yet to attend? */
+function hasQueries({ step, own }: GatherUse): boolean {
+  return !step || own === true;
+}
+
+/** Fills the working set [kvHeads, initial + selected + local, headDim]; turns the queries that attend to it. */
 export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   name: 'gather-tokens',
   library: languageShaders,
   shader: 'attention/gather-tokens',
-  params: {
-    heads: 'u32',
-    kv_heads: 'u32',
-    context_length: 'u32',
-    rope_dimensions: 'u32',
-    ...strideParams,
-  },
-  paramValues: (use) => ({
-    heads: use.heads,
-    kv_heads: use.kvHeads,
-    context_length: use.contextLength,
-    rope_dimensions: use.ropeDimensions,
-    ...strideValues(use),
-  }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },
@@ -43,7 +36,7 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
       name: 'queries',
       type: 'array<vec4<f32>>',
       access: 'read_write',
-      when: ({ step }) => !step,
+      when: hasQueries,
     },
     { name: 'keys', type: 'array<Stored>', access: 'read_write' },
     { name: 'values', type: 'array<Stored>', access: 'read_write' },
@@ -54,7 +47,11 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { kv: use.kv },
-        flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.step ? ['step'] : [])],
+        flags: [
+          ...(use.interleaved ? ['interleaved'] : []),
+          ...(use.step ? ['step'] : []),
+          ...(hasQueries(use) ? ['queries'] : []),
+        ],
         constants: {
           WORKGROUP: workgroup,
           HEAD_DIM_VEC4S: use.headDim / 4,
@@ -62,7 +59,7 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
         },
       }),
       workgroups: (use, rows) => {
-        const heads = capacityOf(use) * use.kvHeads + (use.step ? 0 : rows * use.heads);
+        const heads = capacityOf(use) * use.kvHeads + (hasQueries(use) ? rows * use.heads : 0);
         return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup), use.layers);
       },
     },

@@ -1,42 +1,21 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 
-function variant(workgroup: number): KernelVariant<SelectionUse> {
-  return {
-    name: `workgroup-${workgroup}`,
-    unsupported: (use, { workgroupInvocations }) =>
-      workgroupInvocations < workgroup || use.headDim > 8 * workgroup
-        ? `needs workgroups of ${workgroup}, heads of ${8 * workgroup} at most`
-        : null,
-    options: (use) => ({
-      flags: use.interleaved ? ['interleaved'] : [],
-      constants: {
-        WORKGROUP: workgroup,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...selectionConstants(use),
-      },
-    }),
-    workgroups: (use) => [use.heads, 1, 1],
-  };
-}
+const workgroup = 256;
 
 /** What the tokens of a pass ask for together, and where the pass stands in the working set. */
 export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-pass',
   library: languageShaders,
   shader: 'attention/selection-pass',
-  params: { heads: 'u32', rope_dimensions: 'u32', ...strideParams },
-  paramValues: (use) => ({
-    heads: use.heads,
-    rope_dimensions: use.ropeDimensions,
-    ...strideValues(use),
-  }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
@@ -46,6 +25,20 @@ export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'pass_working', type: 'array<Place>', access: 'read_write' },
     { name: 'working', type: 'array<Place>', access: 'read_write' },
   ],
-  variants: [variant(32), variant(256)],
-  preferred: (_, { software }) => (software ? ['workgroup-32'] : ['workgroup-256']),
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        flags: use.interleaved ? ['interleaved'] : [],
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+          ...selectionConstants(use),
+        },
+      }),
+      workgroups: (use) => [use.heads, 1, 1],
+    },
+  ],
+  preferred: () => ['plain'],
 });

@@ -3,34 +3,62 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
+  selectionParams,
+  selectionParamValues,
   selectionStrips,
-  strideParams,
-  strideValues,
 } from './selection-use.ts';
 
-function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<SelectionUse> {
+/** Keys that an invocation has under way at once, and query heads whose queries it holds, in the stream variant. */
+const streamKeys = 4;
+const maxStreamGroup = 8;
+
+function plain(workgroup: number): KernelVariant<SelectionUse> {
   return {
-    name: `${reduce}-${workgroup}`,
-    unsupported: (use, { subgroups, workgroupStorageBytes }) => {
-      if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
-      const scratch = reduce === 'subgroup' ? workgroup / 4 : workgroup;
-      const bytes = (groupOf(use) * use.headDim + 2 * scratch * groupOf(use)) * 4;
+    name: `workgroup-${workgroup}`,
+    unsupported: (use, { workgroupStorageBytes }) => {
+      const bytes = groupOf(use) * (use.headDim + 2 * workgroup) * 4;
       return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
     options: (use) => ({
-      choices: { kv: use.kv, reduce },
-      flags: reduce === 'subgroup' ? ['subgroups'] : [],
-      constants: {
-        WORKGROUP: workgroup,
-        GROUP: groupOf(use),
-        SUMS: groupOf(use),
-        STRIPS: selectionStrips,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...selectionConstants(use),
-      },
+      choices: { kv: use.kv, reduce: 'workgroup' },
+      constants: constantsOf(use, workgroup),
     }),
-    workgroups: (use) => [selectionStrips, use.kvHeads, use.layers],
+    workgroups: workgroupsOf,
   };
+}
+
+function stream(workgroup: number): KernelVariant<SelectionUse> {
+  return {
+    name: `stream-${workgroup}`,
+    unsupported: (use, { minSubgroupSize }) => {
+      const lanes = use.headDim / 8;
+      if (minSubgroupSize < lanes) return `needs subgroups of at least ${lanes}`;
+      return groupOf(use) <= maxStreamGroup && [2, 4, 8, 16, 32].includes(lanes)
+        ? null
+        : `no ${groupOf(use)} heads of ${use.headDim}`;
+    },
+    options: (use) => ({
+      choices: { kv: use.kv, reduce: 'subgroup' },
+      flags: ['stream', 'subgroups'],
+      constants: { ...constantsOf(use, workgroup), KEYS: Math.min(streamKeys, use.headDim / 8) },
+    }),
+    workgroups: workgroupsOf,
+  };
+}
+
+function constantsOf(use: SelectionUse, workgroup: number): Record<string, number> {
+  return {
+    WORKGROUP: workgroup,
+    GROUP: groupOf(use),
+    SUMS: groupOf(use),
+    STRIPS: selectionStrips,
+    HEAD_DIM_VEC4S: use.headDim / 4,
+    ...selectionConstants(use),
+  };
+}
+
+function workgroupsOf({ kvHeads, layers }: SelectionUse): [number, number, number] {
+  return [selectionStrips, kvHeads, layers];
 }
 
 function groupOf({ heads, kvHeads }: SelectionUse): number {
@@ -42,8 +70,8 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
   name: 'selection-scores',
   library: languageShaders,
   shader: 'attention/selection-scores',
-  params: { context_length: 'u32', ...strideParams },
-  paramValues: (use) => ({ context_length: use.contextLength, ...strideValues(use) }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },
@@ -52,7 +80,7 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
     { name: 'scores', type: 'array<f32>', access: 'read_write' },
     { name: 'strips', type: 'array<vec2<f32>>', access: 'read_write' },
   ],
-  variants: [variant('workgroup', 16), variant('workgroup', 64), variant('subgroup', 256)],
+  variants: [plain(16), plain(64), stream(256)],
   preferred: (_, { software }) =>
-    software ? ['workgroup-16'] : ['subgroup-256', 'workgroup-64', 'workgroup-16'],
+    software ? ['workgroup-16'] : ['stream-256', 'workgroup-64', 'workgroup-16'],
 });

@@ -1,41 +1,24 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 
-function variant(workgroup: number): KernelVariant<SelectionUse> {
-  return {
-    name: `workgroup-${workgroup}`,
-    unsupported: (_, { workgroupInvocations }) =>
-      workgroupInvocations < workgroup ? `needs workgroups of ${workgroup}` : null,
-    options: (use) => ({
-      flags: use.interleaved ? ['interleaved'] : [],
-      constants: {
-        WORKGROUP: workgroup,
-        HEADS: use.heads,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...selectionConstants(use),
-      },
-    }),
-    workgroups: (use) => [1, 1, use.layers],
-  };
-}
+/** As `SelectionUse`; `own`: the step itself attends to what it asks for, not the one behind it. */
+export type SelectionStepUse = SelectionUse & { own?: boolean };
 
-/** Whether a selection is due behind a decode step, and what the step asked for. */
-export const selectionStep: Kernel<SelectionUse> = defineKernel<SelectionUse>({
+const workgroup = 128;
+
+/** Whether a selection is due in or behind a decode step, and what the step asked for. */
+export const selectionStep: Kernel<SelectionStepUse> = defineKernel<SelectionStepUse>({
   name: 'selection-step',
   library: languageShaders,
   shader: 'attention/selection-step',
-  params: { rope_dimensions: 'u32', similarity: 'f32', ...strideParams },
-  paramValues: (use) => ({
-    rope_dimensions: use.ropeDimensions,
-    similarity: use.similarity,
-    ...strideValues(use),
-  }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
@@ -43,7 +26,28 @@ export const selectionStep: Kernel<SelectionUse> = defineKernel<SelectionUse>({
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'working', type: 'array<Place>', access: 'read_write' },
+    {
+      name: 'pass_working',
+      type: 'array<Place>',
+      access: 'read_write',
+      when: ({ own }) => own === true,
+    },
   ],
-  variants: [variant(16), variant(128)],
-  preferred: (_, { software }) => (software ? ['workgroup-16'] : ['workgroup-128']),
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        flags: [...(use.interleaved ? ['interleaved'] : []), ...(use.own ? ['own'] : [])],
+        constants: {
+          WORKGROUP: workgroup,
+          HEADS: use.heads,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+          ...selectionConstants(use),
+        },
+      }),
+      workgroups: (use) => [1, 1, use.layers],
+    },
+  ],
+  preferred: () => ['plain'],
 });

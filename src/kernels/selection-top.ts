@@ -3,12 +3,14 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
-  strideParams,
-  strideValues,
+  selectionParams,
+  selectionParamValues,
 } from './selection-use.ts';
 
 /** Counters of a digit: 8 KB in all. */
 const copies = 8;
+/** Loads of an invocation that are under way at once. */
+const unroll = 4;
 
 function variant(workgroup: number): KernelVariant<SelectionUse> {
   return {
@@ -19,6 +21,7 @@ function variant(workgroup: number): KernelVariant<SelectionUse> {
       constants: {
         WORKGROUP: workgroup,
         COPIES: copies,
+        UNROLL: unroll,
         ...selectionConstants(use),
       },
     }),
@@ -31,12 +34,12 @@ export const selectionTop: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-top',
   library: languageShaders,
   shader: 'attention/selection-top',
-  params: strideParams,
-  paramValues: strideValues,
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },
-    { name: 'votes', type: 'array<f32>', access: 'read' },
+    { name: 'votes', type: 'array<vec4<f32>>', access: 'read' },
   ],
   variants: [variant(64), variant(256), variant(1024)],
   preferred: (_, { software }) => (software ? ['radix-64'] : ['radix-1024', 'radix-256']),

@@ -25,6 +25,9 @@ export interface SelectionUse {
 /** Parts that the candidates are cut into. */
 export const selectionStrips = 64;
 
+/** A candidate takes the largest vote of those that are so many tokens away at most: what is asked for is read with what stands around it. */
+export const voteReach = 4;
+
 type WorkingSetSizes = Pick<SelectionUse, 'initial' | 'selected' | 'local'>;
 
 /** Tokens that are attended to at most. */
@@ -37,12 +40,14 @@ export function isLong(sizes: WorkingSetSizes, tokens: number): boolean {
   return tokens >= capacityOf(sizes);
 }
 
-/**
- * Last tokens that are attended to at least, and tokens of a pass at most: of `local` ones, an eighth is room for the tokens of steps
- * that go on with a selection.
- */
+/** Last tokens that are attended to at least: of `local` ones, an eighth is room for the tokens of steps that go on with a selection. */
 export function keptOf({ local }: Pick<WorkingSetSizes, 'local'>): number {
   return local - Math.max(1, Math.floor(local / 8));
+}
+
+/** Tokens of a pass at most: half of those last ones, so that the pass's first token finds what stands before it in the working set. */
+export function passTokensOf(sizes: Pick<WorkingSetSizes, 'local'>): number {
+  return Math.max(1, Math.floor(keptOf(sizes) / 2));
 }
 
 /** Tokens of a working set just filled. */
@@ -100,8 +105,13 @@ export function selectionConstants(use: SelectionUse): Record<string, number> {
   };
 }
 
-/** How far layers are apart in the buffers, in elements. */
-export const strideParams = {
+/** What all kernels of TokenSelect are told; strides are how far layers are apart in the buffers, in elements. */
+export const selectionParams = {
+  heads: 'u32',
+  kv_heads: 'u32',
+  context_length: 'u32',
+  rope_dimensions: 'u32',
+  similarity: 'f32',
   query_stride: 'u32',
   asked_stride: 'u32',
   score_stride: 'u32',
@@ -111,10 +121,17 @@ export const strideParams = {
   set_stride: 'u32',
 } as const;
 
-export function strideValues(use: SelectionUse): Record<keyof typeof strideParams, number> {
+export function selectionParamValues(
+  use: SelectionUse,
+): Record<keyof typeof selectionParams, number> {
   const bytes = layerBytes(use);
   const stored = use.kv === 'f16' ? 8 : 16;
   return {
+    heads: use.heads,
+    kv_heads: use.kvHeads,
+    context_length: use.contextLength,
+    rope_dimensions: use.ropeDimensions,
+    similarity: use.similarity,
     query_stride: bytes.queries / 16,
     asked_stride: bytes.asked / 16,
     score_stride: bytes.scores / 4,

@@ -1,7 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { packSelection, selectionUse } from '../testing/selection.ts';
-import { keptOf, type SelectionUse, selectionStrips } from './selection-use.ts';
+import { keptOf, type SelectionUse, selectionStrips, voteReach } from './selection-use.ts';
 
 /** The head soft vote: for each candidate the sum over heads of the softmax of its score. */
 export function softVotes(scores: readonly (readonly number[])[]): number[] {
@@ -14,6 +14,13 @@ export function softVotes(scores: readonly (readonly number[])[]): number[] {
     });
   }
   return votes;
+}
+
+/** For each candidate the largest vote of those at most `voteReach` tokens away. */
+export function reachingVotes(votes: readonly number[]): number[] {
+  return votes.map((_, i) =>
+    Math.max(...votes.slice(Math.max(0, i - voteReach), i + voteReach + 1)),
+  );
 }
 
 function toCase(
@@ -39,7 +46,7 @@ function toCase(
     return own;
   });
   const votes = new Float64Array(contextLength).fill(Number.NaN);
-  votes.set(softVotes(byHead), initial);
+  votes.set(reachingVotes(softVotes(byHead)), initial);
   return {
     name,
     use,

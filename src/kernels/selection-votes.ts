@@ -3,9 +3,10 @@ import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
   selectionConstants,
+  selectionParams,
+  selectionParamValues,
   selectionStrips,
-  strideParams,
-  strideValues,
+  voteReach,
 } from './selection-use.ts';
 
 const workgroup = 256;
@@ -13,16 +14,16 @@ const workgroup = 256;
 const mostGroups = 64;
 
 function groupsOf({ contextLength }: SelectionUse): number {
-  return Math.min(mostGroups, Math.ceil(contextLength / workgroup));
+  return Math.min(mostGroups, Math.ceil(contextLength / (workgroup - 2 * voteReach)));
 }
 
-/** The votes of all heads for every candidate. */
+/** The votes of all heads for every candidate and those next to it. */
 export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-votes',
   library: languageShaders,
   shader: 'attention/selection-votes',
-  params: { context_length: 'u32', ...strideParams },
-  paramValues: (use) => ({ context_length: use.contextLength, ...strideValues(use) }),
+  params: selectionParams,
+  paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },
@@ -40,6 +41,7 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
           GROUPS: groupsOf(use),
           HEADS: use.heads,
           STRIPS: selectionStrips,
+          REACH: voteReach,
           ...selectionConstants(use),
         },
       }),

@@ -1,4 +1,4 @@
-import { Attention } from '../attention/attention.ts';
+import { Attention, type OneToken } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
@@ -17,7 +17,7 @@ import {
   sampledRing,
   samplerBytes,
 } from '../kernels/sample.ts';
-import { isLong, keptOf } from '../kernels/selection-use.ts';
+import { isLong, passTokensOf } from '../kernels/selection-use.ts';
 import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
@@ -42,7 +42,7 @@ const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
 export const samplingBytes: number = sampledRing * 4;
 /**
- * So many steps behind what the host wrote select for themselves, as a pass does, where tokens are selected: an answer begins with what it looks
+ * So many steps behind what the host wrote select for themselves, in each layer, where tokens are selected: an answer begins with what it looks
  * for. The others go on with what the step before them asked for, which is quicker.
  */
 export const ownSelections = 16;
@@ -51,8 +51,8 @@ const stateHeaderBytes = 16;
 
 type Dispatches = readonly Dispatch[];
 
-/** The layers for one token, for one token far into the context, and for many tokens. */
-type Body = 'one' | 'oneFar' | 'many';
+/** The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens. */
+type Body = 'one' | 'oneFar' | 'own' | 'many';
 
 type Buffers = Record<
   | 'state'
@@ -127,8 +127,7 @@ export class Decoder {
     this.passRows = Math.min(
       passRows[kind],
       rowsWithin(maxActivationBytes, config),
-      // The tokens of a pass are among the last ones.
-      config.tokenSelect ? keptOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
+      config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
     );
     const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
@@ -248,7 +247,7 @@ export class Decoder {
   #bodyOfStep(position: number): Body {
     const { tokenSelect } = this.config;
     const asksForItself = position < this.#asksLaterFrom;
-    if (tokenSelect && asksForItself && isLong(tokenSelect, position + 1)) return 'many';
+    if (tokenSelect && asksForItself && isLong(tokenSelect, position + 1)) return 'own';
     return this.#attention.isFar(position) ? 'oneFar' : 'one';
   }
 
@@ -342,9 +341,15 @@ export class Decoder {
     const each = (build: (layer: LayerWeights, index: number) => Promise<Dispatch>[]) =>
       layers.flatMap((layer, index) => build(layer, index));
     const vocabulary = this.config.vocabSize;
-    const [one, oneFar, many, after, head, greedy, random] = await Promise.all([
-      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, false))]),
-      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, true))]),
+    const forOne = (how: OneToken) =>
+      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, how))]);
+    const { tokenSelect } = this.config;
+    // Its working set is full.
+    const ownHow = { far: this.#attention.isFar(this.contextLength), own: true };
+    const [one, oneFar, own, many, after, head, greedy, random] = await Promise.all([
+      forOne({ far: false }),
+      forOne({ far: true }),
+      tokenSelect ? forOne(ownHow) : [],
       Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
       Promise.all(this.#attention.afterStep()),
       Promise.all(this.#lmHead()),
@@ -355,10 +360,11 @@ export class Decoder {
       greedy: [...body, ...head, greedy],
       random: [...body, ...head, random],
     });
-    this.#bodies = { one, oneFar, many };
+    this.#bodies = { one, oneFar, own, many };
     this.#sampled = {
       one: withSampler([...one, ...after]),
       oneFar: withSampler([...oneFar, ...after]),
+      own: withSampler(own),
       many: withSampler(many),
     };
   }
@@ -383,7 +389,7 @@ export class Decoder {
     );
   }
 
-  #layerForOne(layer: LayerWeights, index: number, far: boolean): Promise<Dispatch>[] {
+  #layerForOne(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] {
     const { x, qkv, attended, activated } = this.#buffers;
     const fused = this.#fusedQkv(layer, index);
     return [
@@ -392,7 +398,7 @@ export class Decoder {
         this.#rotate(layer, index, 'one'),
       ]),
       ...this.#attention.route(index, 'one', { ...layer, x }),
-      ...this.#attention.one(index, far, attended, layer.bases),
+      ...this.#attention.one(index, how, attended, layer.bases),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
         isOfHeads: true,
       }),

@@ -25,6 +25,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "matryoshka"))
 from llama import Llama, rotate, read_gguf  # noqa: E402
 
 QUESTION = "\nWhat is the pass key? The pass key is"
+REPEATED = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 WORDS = "apple river candle garden button ladder window bridge basket hammer pocket mirror lantern ribbon saddle kettle orchard needle harbour marble".split()
 TAIL = 64
 """Last tokens of a prompt, which each variant reads anew."""
@@ -331,6 +332,12 @@ def variants(sizes: Sizes) -> list[Variant]:
             for tail in ("16", "15+1"):
                 name = f"{vote}{' scaled' if scale < 0 else ''}, tail {tail}"
                 result.append(replace(base, name=name, vote=vote, scale=scale, tail=tails[tail], own=tail != "16", similarity=2.0))
+    own = replace(base, own=True, similarity=2.0)
+    for smooth in (2, 4, 8):
+        result.append(replace(own, name=f"own step, smooth {smooth}", smooth=smooth))
+        for part in (2, 4, 8):
+            fewer = replace(sizes, selected=sizes.selected // part)
+            result.append(replace(own, name=f"own step, smooth {smooth}, selected / {part}", smooth=smooth, sizes=fewer))
     good = replace(base, scale=scaled, tail=tails["15+1"], own=True, similarity=2.0)
     for turn in ("none", "true"):
         result.append(replace(good, name=f"scaled, 15+1, turn {turn}", turn=turn))
@@ -380,14 +387,20 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--pairs", type=int, default=0, help="facts of which one is asked for, in place of a pass key")
     parser.add_argument("--pass-share", type=float, default=1.0, help="of the kept local tokens: the tokens of a pass while reading")
+    parser.add_argument("--read-smooth", type=int, default=0, help="while reading, a token takes the largest vote of its neighbours so far away")
+    parser.add_argument("--selected", type=int, default=0, help="tokens that are selected; default: what the trained length has room for")
+    parser.add_argument("--repeated", action="store_true", help="between repetitions of the usual line, not sentences of the prose")
     parser.add_argument("--only", default="", help="a regular expression of variants' names")
     parser.add_argument("--dense", default="", help="lengths at which all is attended to, too")
     arguments = parser.parse_args()
     torch.set_float32_matmul_precision("high")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = Llama(arguments.model, device, torch.float32)
-    writer = Writer(tokenizer_of(read_gguf(arguments.model)[0]), arguments.prose.read_text(encoding="utf-8"), seed=5)
+    prose = REPEATED if arguments.repeated else arguments.prose.read_text(encoding="utf-8")
+    writer = Writer(tokenizer_of(read_gguf(arguments.model)[0]), prose, seed=5)
     sizes = sizes_of(model.shape.context)
+    if arguments.selected:
+        sizes = replace(sizes, selected=arguments.selected)
 
     def report(length: int, line: dict, since: float) -> None:
         known = {"model": arguments.model.stem, "length": length, "trials": arguments.trials, "pairs": arguments.pairs}
@@ -402,8 +415,10 @@ def main() -> None:
     for length in map(int, filter(None, arguments.lengths.split(","))):
         since, trials = time.time(), writer.trials(arguments.trials, length, arguments.pairs, device)
         rows = max(1, int(sizes.kept * arguments.pass_share))
-        reader = begin(model, trials, sizes, Variant(), rows)
-        report(length, {"variant": "reading", "passRows": rows}, since)
+        reading = Variant(smooth=arguments.read_smooth)
+        reader = begin(model, trials, sizes, reading, rows)
+        read = {"passRows": rows, "smooth": reading.smooth, "selected": sizes.selected, "repeated": arguments.repeated}
+        report(length, {"variant": "reading"} | read, since)
         for variant in pair_variants() if arguments.pairs else variants(sizes):
             if re.search(arguments.only, variant.name):
                 since = time.time()

@@ -1,0 +1,206 @@
+const WORKGROUP: u32 = 256u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+const INITIAL: u32 = 4u;
+const SELECTED: u32 = 6u;
+const LOCAL: u32 = 8u;
+const KEPT: u32 = 7u;
+const TOKENS_ROOM: u32 = 60u;
+struct Params {
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
+  query_stride: u32,
+  asked_stride: u32,
+  score_stride: u32,
+  strip_stride: u32,
+  vote_stride: u32,
+  cache_stride: u32,
+  set_stride: u32,
+}
+const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 144u, 288u, 1984u, 576u, 256u, 10560u, 864u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> selections: array<Selection>;
+@group(0) @binding(4) var<storage, read_write> asked: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> pass_working: array<Place>;
+@group(0) @binding(6) var<storage, read_write> working: array<Place>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
+// KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
+// context that is shorter is the working set.
+const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
+// Slots that are taken when the working set is filled: the tokens of steps follow until there is no room.
+const FILLED: u32 = INITIAL + SELECTED + KEPT;
+
+// How far layers are apart, in elements.
+const QUERY_STRIDE: u32 = params.query_stride;
+const ASKED_STRIDE: u32 = params.asked_stride;
+const SCORE_STRIDE: u32 = params.score_stride;
+const STRIP_STRIDE: u32 = params.strip_stride;
+const VOTE_STRIDE: u32 = params.vote_stride;
+const CACHE_STRIDE: u32 = params.cache_stride;
+const SET_STRIDE: u32 = params.set_stride;
+
+// What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
+// dispatch does all of them (workgroup.z) or one (bound alone).
+struct Selection {
+  // 1 where this pass or step selects.
+  is_due: u32,
+  // 1 where a single token's query selected last: those that are similar go on with its selection.
+  is_reusable: u32,
+  // The slot of the step's own token.
+  slot: u32,
+  padding: u32,
+  // Positions of the selected tokens, ascending.
+  tokens: array<u32, TOKENS_ROOM>,
+}
+
+// Where the next token stands in a layer's working set: as `State` begins.
+struct Place {
+  position: u32,
+  rows: u32,
+  padding: array<u32, 62>,
+}
+// cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
+// exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
+  let fine = rope[(position % 256u) * pairs + pair];
+  let coarse = rope[(256u + position / 256u) * pairs + pair];
+  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+}
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+// The two quads of unit `u`.
+fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+// cos and sin of what a unit turns by.
+struct Turning {
+  cos: vec4<f32>,
+  sin: vec4<f32>,
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
+  }
+  return turning;
+}
+
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
+  return back;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
+    return values;
+  }
+  let a = values.a;
+  let b = values.b;
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+}
+// First step of TokenSelect for the tokens of a pass: they ask with the mean of their queries, turned to position LOCAL (keys are cached before
+// rotation). Says where the pass stands in the working set, and the step behind it. A workgroup takes a head, a dispatch one layer.
+
+// Rows whose sums an invocation makes are STREAMS apart.
+const STREAMS: u32 = WORKGROUP / UNITS_PER_HEAD;
+
+var<workgroup> sums: array<vec4<f32>, 2u * STREAMS * UNITS_PER_HEAD>;
+
+fn place_pass(tokens: u32, is_long: bool) {
+  let end = select(tokens, FILLED, is_long);
+  pass_working[0].position = end - state.rows;
+  pass_working[0].rows = state.rows;
+  working[0].position = end;
+  working[0].rows = 1u;
+  selections[0].is_due = u32(is_long);
+  // A pass selects for all its tokens: none of them may go on with it.
+  selections[0].is_reusable = 0u;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let head = workgroup.x;
+  let tokens = state.position + state.rows;
+  let is_long = tokens >= CAPACITY;
+  if (head == 0u && invocation == 0u) {
+    place_pass(tokens, is_long);
+  }
+  if (!is_long) {
+    return;
+  }
+  let u = invocation % UNITS_PER_HEAD;
+  let quads = quads_of(u);
+  let stream = invocation / UNITS_PER_HEAD;
+  if (stream < STREAMS) {
+    var sum = Quads(vec4<f32>(), vec4<f32>());
+    for (var row = stream; row < state.rows; row += STREAMS) {
+      let at = (row * params.heads + head) * HEAD_DIM_VEC4S + quads;
+      sum.a += queries[at.x];
+      sum.b += queries[at.y];
+    }
+    sums[2u * invocation] = sum.a;
+    sums[2u * invocation + 1u] = sum.b;
+  }
+  workgroupBarrier();
+  if (stream > 0u) {
+    return;
+  }
+  var sum = Quads(vec4<f32>(), vec4<f32>());
+  for (var s = 0u; s < STREAMS; s++) {
+    let at = 2u * (s * UNITS_PER_HEAD + u);
+    sum.a += sums[at];
+    sum.b += sums[at + 1u];
+  }
+  let turned = turn(sum, load_turning(u, quads, LOCAL));
+  let to = head * HEAD_DIM_VEC4S + quads;
+  asked[to.x] = turned.a / f32(state.rows);
+  asked[to.y] = turned.b / f32(state.rows);
+}

@@ -1,0 +1,219 @@
+const WORKGROUP: u32 = 128u;
+const HEADS: u32 = 9u;
+const HEAD_DIM_VEC4S: u32 = 8u;
+const INITIAL: u32 = 4u;
+const SELECTED: u32 = 6u;
+const LOCAL: u32 = 16u;
+const KEPT: u32 = 14u;
+const TOKENS_ROOM: u32 = 60u;
+struct Params {
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
+  query_stride: u32,
+  asked_stride: u32,
+  score_stride: u32,
+  strip_stride: u32,
+  vote_stride: u32,
+  cache_stride: u32,
+  set_stride: u32,
+}
+const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 624u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> selections: array<Selection>;
+@group(0) @binding(4) var<storage, read_write> asked: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> working: array<Place>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
+// KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
+// context that is shorter is the working set.
+const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
+// Slots that are taken when the working set is filled: the tokens of steps follow until there is no room.
+const FILLED: u32 = INITIAL + SELECTED + KEPT;
+
+// How far layers are apart, in elements.
+const QUERY_STRIDE: u32 = params.query_stride;
+const ASKED_STRIDE: u32 = params.asked_stride;
+const SCORE_STRIDE: u32 = params.score_stride;
+const STRIP_STRIDE: u32 = params.strip_stride;
+const VOTE_STRIDE: u32 = params.vote_stride;
+const CACHE_STRIDE: u32 = params.cache_stride;
+const SET_STRIDE: u32 = params.set_stride;
+
+// What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
+// dispatch does all of them (workgroup.z) or one (bound alone).
+struct Selection {
+  // 1 where this pass or step selects.
+  is_due: u32,
+  // 1 where a single token's query selected last: those that are similar go on with its selection.
+  is_reusable: u32,
+  // The slot of the step's own token.
+  slot: u32,
+  padding: u32,
+  // Positions of the selected tokens, ascending.
+  tokens: array<u32, TOKENS_ROOM>,
+}
+
+// Where the next token stands in a layer's working set: as `State` begins.
+struct Place {
+  position: u32,
+  rows: u32,
+  padding: array<u32, 62>,
+}
+// cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
+// exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
+  let fine = rope[(position % 256u) * pairs + pair];
+  let coarse = rope[(256u + position / 256u) * pairs + pair];
+  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+}
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+// The two quads of unit `u`.
+fn quads_of(u: u32) -> vec2<u32> {
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+// cos and sin of what a unit turns by.
+struct Turning {
+  pairs: mat4x2<f32>,
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+    turning.pairs = angles(position, quads.x * 2u);
+  }
+  return turning;
+}
+
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  for (var i = 0u; i < 4u; i++) {
+    let angle = turning.pairs[i];
+    back.pairs[i] = vec2<f32>(angle.x, -angle.y) / dot(angle, angle);
+  }
+  return back;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
+    return values;
+  }
+  let a = values.a;
+  let b = values.b;
+  let angle = turning.pairs;
+  return Quads(
+    vec4<f32>(
+      a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
+      a.z * angle[1].x - a.w * angle[1].y, a.w * angle[1].x + a.z * angle[1].y,
+    ),
+    vec4<f32>(
+      b.x * angle[2].x - b.y * angle[2].y, b.y * angle[2].x + b.x * angle[2].y,
+      b.z * angle[3].x - b.w * angle[3].y, b.w * angle[3].x + b.z * angle[3].y,
+    ),
+  );
+}
+// Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
+var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
+
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  // The previous result may still be read.
+  workgroupBarrier();
+  reduce_scratch[lane] = values;
+  workgroupBarrier();
+  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+    if (lane < step) {
+      for (var i = 0u; i < SUMS; i++) {
+        reduce_scratch[lane][i] += reduce_scratch[lane + step][i];
+      }
+    }
+    workgroupBarrier();
+  }
+  return reduce_scratch[0];
+}
+// First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
+// on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
+// was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
+// own: the step itself attends to what it asks for; a selection is due in any long context, and no step may go on with it.
+const SUMS: u32 = 3u;
+alias Sums = array<f32, SUMS>;
+
+const QUERY_VEC4S: u32 = HEADS * HEAD_DIM_VEC4S;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let layer = workgroup.z;
+  let own_query = layer * QUERY_STRIDE;
+  let own_asked = layer * ASKED_STRIDE;
+  let slot = working[layer].position;
+  let was_reusable = selections[layer].is_reusable != 0u;
+  var sums: Sums;
+  for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
+    let u = unit % UNITS_PER_HEAD;
+    let quads = quads_of(u);
+    let at = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
+    let plain = turn(Quads(queries[own_query + at.x], queries[own_query + at.y]), turned_back(load_turning(u, quads, slot)));
+    let own = turn(plain, load_turning(u, quads, LOCAL));
+    let to = own_asked + at;
+    asked[to.x] = own.a;
+    asked[to.y] = own.b;
+    let last = Quads(asked[QUERY_VEC4S + to.x], asked[QUERY_VEC4S + to.y]);
+    sums[0] += dot(own.a, last.a) + dot(own.b, last.b);
+    sums[1] += dot(own.a, own.a) + dot(own.b, own.b);
+    sums[2] += dot(last.a, last.a) + dot(last.b, last.b);
+  }
+  sums = reduce_add(sums, invocation, 1u);
+  let is_long = state.position + 1u >= CAPACITY;
+  let is_similar = was_reusable && sums[0] >= params.similarity * sqrt(sums[1] * sums[2]);
+  let is_due = is_long && (slot + 1u == CAPACITY || !is_similar);
+  if (is_due) {
+    for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
+      let at = own_asked + unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
+      asked[QUERY_VEC4S + at.x] = asked[at.x];
+      asked[QUERY_VEC4S + at.y] = asked[at.y];
+    }
+  }
+  if (invocation == 0u) {
+    selections[layer].is_due = u32(is_due);
+    selections[layer].slot = slot;
+    selections[layer].is_reusable = u32(is_long);
+    working[layer].position = select(slot + 1u, FILLED, is_due);
+  }
+}
