@@ -1,6 +1,6 @@
 /**
  * `npm run bench:pack`: gathers in .carry/bench what the bench needs beside this repository's tracked files, for a GPU host without
- * network: the built library, the peers and the commit. About 40 MB.
+ * network: the built library, the peers and the commit. About 40 MB. With --frames, in .carry/frames what `bench:frames` needs.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { packFrames } from './frames/pack-frames.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const out = resolve(root, '.carry/bench');
@@ -63,6 +64,6 @@ function sizeOf(path) {
 }
 
 if (basename(process.argv[1] ?? '') === 'pack.mjs') {
-  const folder = pack();
+  const folder = process.argv.includes('--frames') ? await packFrames() : pack();
   console.log(`${folder}: ${(sizeOf(folder) / 2 ** 20).toFixed(1)} MiB`);
 }

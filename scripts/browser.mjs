@@ -15,11 +15,18 @@ const hardwareFlags = [
   '--disable-dawn-features=timestamp_quantization',
 ];
 
+/** The software adapter draws on canvases with these alone. */
+const softwareCanvasFlags = [
+  '--use-angle=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+];
+
 /**
  * The browser: BROWSER and PLAYWRIGHT name an executable and a playwright-core folder on hosts where nothing is installed.
- * @param {{ gpu: boolean }} options
+ * @param {{ gpu: boolean, canvas?: boolean }} options `canvas`: the GPU draws on canvases.
  */
-export async function launchBrowser({ gpu }) {
+export async function launchBrowser({ gpu, canvas = false }) {
   const { PLAYWRIGHT, BROWSER } = process.env;
   if (PLAYWRIGHT && BROWSER) {
     const { chromium } = await import(pathToFileURL(join(PLAYWRIGHT, 'index.mjs')).href);
@@ -29,7 +36,7 @@ export async function launchBrowser({ gpu }) {
   const { ensureChromium, softwareAdapterFlags } = await import('./chromium.mjs');
   return chromium.launch({
     executablePath: ensureChromium(),
-    args: gpu ? hardwareFlags : softwareAdapterFlags,
+    args: gpu ? hardwareFlags : [...softwareAdapterFlags, ...(canvas ? softwareCanvasFlags : [])],
     handleSIGINT: false,
   });
 }

@@ -34,6 +34,16 @@ function picture(seed: number): ImageData {
   return image;
 }
 
+/** The same weights for images of 32 × 32: the header's numbers change, not its length. */
+function withSmallestInput(file: Uint8Array): Uint8Array<ArrayBuffer> {
+  const headerEnd = 8 + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  const header = new TextDecoder().decode(file.subarray(8, headerEnd));
+  const small = header.replace(/"(height|width)":"\d{3}"/g, '"$1":"32" ');
+  const changed = new Uint8Array(file);
+  changed.set(new TextEncoder().encode(small), 8);
+  return changed;
+}
+
 describe('a detector', () => {
   let gpu: Gpu;
   let bytes: Uint8Array<ArrayBuffer>;
@@ -125,6 +135,31 @@ describe('a detector', () => {
     await detector.dispose();
     bitmap.close();
     small.close();
+  });
+
+  it('keeps its memory over a hundred frames', async () => {
+    const detector = await FrameDetector.create(gpu, withSmallestInput(bytes));
+    const bitmap = await createImageBitmap(picture(95), 0, 0, 32, 32);
+    await detector.detect(bitmap);
+    const before = gpu.stats();
+    for (let frame = 0; frame < 100; frame += 1) await detector.detect(bitmap);
+    const after = gpu.stats();
+    expect([after.gpuBytes, after.buffers]).toEqual([before.gpuBytes, before.buffers]);
+    expect(after.calls.bindGroups).toBe(before.calls.bindGroups);
+    await detector.dispose();
+    bitmap.close();
+  });
+
+  it('refuses closed VideoFrames, and frames of any size after them are answered', async () => {
+    const detector = await FrameDetector.create(gpu, withSmallestInput(bytes));
+    const bitmap = await createImageBitmap(picture(96));
+    const frame = new VideoFrame(bitmap, { timestamp: 0 });
+    frame.close();
+    await expect(detector.detect(frame)).rejects.toMatchObject({ code: 'invalid-argument' });
+    const pixel = await createImageBitmap(picture(96), 0, 0, 1, 1);
+    expect((await detector.detect(pixel)).lanes).toMatchObject({ width: 1, height: 1 });
+    await detector.dispose();
+    for (const one of [bitmap, pixel]) one.close();
   });
 
   it('refuses closed frames, wrong options and use after its end, and stays usable between', async () => {

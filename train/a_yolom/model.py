@@ -65,12 +65,13 @@ class C2f(nn.Module):
     def __init__(self, inputs: int, outputs: int, depth: int = 1, shortcut: bool = False):
         super().__init__()
         half = outputs // 2
+        self.half = half
         self.enter = Conv(inputs, 2 * half)
         self.blocks = nn.ModuleList(Bottleneck(half, shortcut) for _ in range(depth))
         self.leave = Conv((2 + depth) * half, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        parts = list(self.enter(x).chunk(2, 1))
+        parts = list(self.enter(x).split(self.half, 1))
         for block in self.blocks:
             parts.append(block(parts[-1]))
         return self.leave(torch.cat(parts, 1))

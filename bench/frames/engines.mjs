@@ -1,0 +1,214 @@
+/** Runs in the page: this library and onnxruntime-web behind one interface. `window.frameEngines` makes them. */
+
+const [height, width] = [384, 672];
+
+window.frameEngines = { vitrail, onnxruntime };
+
+/**
+ * The detector as a page has it: `attach` shows frames on a canvas. The bench gives the frames: the source is an image, and what the
+ * browser is asked for as its bitmap is a frame that the bench holds, so that decoding pictures is not what is timed.
+ */
+async function vitrail({ weights, shapes, image, source, frameSize }) {
+  const runtime = await window.vitrail.createRuntime({ powerPreference: 'high-performance' });
+  await window.watchNewWorker();
+  const file = shapes ? randomFile(shapes) : await (await fetch(weights)).blob();
+  const detector = await runtime.loadDetector(file);
+  const picture = await loadImage(image);
+  const frames = frameMaker(picture, frameSize, source);
+  const canvas = document.createElement('canvas');
+  document.body.append(canvas);
+  const view = detector.attach(picture, canvas);
+  let failed = null;
+  let onResult = () => undefined;
+  view.on('error', (error) => {
+    failed = error;
+    onResult(null);
+  });
+  view.on('result', (result) => onResult(result));
+  await nextResult();
+
+  function nextResult() {
+    return new Promise((resolve, reject) => {
+      onResult = (result) => (failed ? reject(failed) : resolve(result));
+    });
+  }
+  return {
+    info: async () => {
+      const { adapter, tier } = runtime.info;
+      const { gpuBytes, calls } = await runtime.stats();
+      return { adapter, tier, gpuBytes, calls };
+    },
+    /** Milliseconds from the frame to its answer, nothing else under way. */
+    async one() {
+      const began = performance.now();
+      const result = nextResult();
+      view.setOptions({});
+      await result;
+      return performance.now() - began;
+    },
+    /** Milliseconds of `count` frames, as many under way as the library allows. */
+    many(count) {
+      return new Promise((resolve, reject) => {
+        let answered = 0;
+        const began = performance.now();
+        onResult = () => {
+          answered += 1;
+          if (failed) reject(failed);
+          else if (answered >= count) {
+            onResult = () => undefined;
+            resolve(performance.now() - began);
+          } else fill();
+        };
+        // One that goes now, one that goes as soon as there is room.
+        const fill = () => {
+          view.setOptions({});
+          view.setOptions({});
+        };
+        fill();
+      });
+    },
+    /** The frames under way after `many` have been answered. */
+    settle: () => new Promise((resolve) => setTimeout(resolve, 300)),
+    /** Boxes and masks of a picture of the network's own size. */
+    detect: (bitmap) => detector.detect(bitmap, {}),
+    async dispose() {
+      view.stop();
+      canvas.remove();
+      frames.close();
+      await runtime.dispose();
+    },
+  };
+}
+
+/** Has `createImageBitmap` of the picture give frames of this size, made anew from one that is there. */
+function frameMaker(picture, size, source) {
+  const canvas = new OffscreenCanvas(size.width, size.height);
+  canvas.getContext('2d').drawImage(picture, 0, 0, size.width, size.height);
+  const original = window.createImageBitmap.bind(window);
+  const first = source === 'bitmap' ? null : new VideoFrame(canvas, { timestamp: 0 });
+  window.createImageBitmap = (given, ...rest) => {
+    if (given !== picture) return original(given, ...rest);
+    return first ? first.clone() : original(canvas);
+  };
+  return {
+    close() {
+      first?.close();
+      window.createImageBitmap = original;
+    },
+  };
+}
+
+async function loadImage(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
+}
+
+/** A safetensors file of random numbers, small enough for activations to stay ordinary, and no cell a vehicle. */
+function randomFile({ metadata, tensors }) {
+  const header = { __metadata__: metadata };
+  let end = 0;
+  for (const [name, shape] of tensors) {
+    const bytes = 4 * shape.reduce((product, side) => product * side, 1);
+    header[name] = { dtype: 'F32', shape, data_offsets: [end, end + bytes] };
+    end += bytes;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const values = new Float32Array(end / 4);
+  let state = 12_345;
+  for (const [name, shape] of tensors) {
+    const [from, to] = header[name].data_offsets.map((offset) => offset / 4);
+    const isScore = /vehicle\.\d\.2\.bias$/.test(name);
+    const scale = name.endsWith('.bias')
+      ? 0.02
+      : Math.sqrt(6 / shape.slice(1).reduce((a, b) => a * b, 1));
+    for (let i = from; i < to; i += 1) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      values[i] = isScore ? -8 : scale * (state / 2 ** 31 - 1);
+    }
+  }
+  return new Blob([new BigUint64Array([BigInt(text.length)]), text, values]);
+}
+
+/** The network alone, input and outputs on the GPU, in buffers that stay. */
+async function onnxruntime({ model, half, capture }) {
+  const peer = (name) => new URL(`/peers/${name}`, location.href).href;
+  const ort = await import(peer('ort.webgpu.bundle.min.mjs'));
+  ort.env.wasm.wasmPaths = peer('');
+  ort.env.webgpu.powerPreference = 'high-performance';
+  const session = await ort.InferenceSession.create(model, {
+    executionProviders: ['webgpu'],
+    preferredOutputLocation: 'gpu-buffer',
+    enableGraphCapture: capture,
+  });
+  const device = await ort.env.webgpu.device;
+  const dataType = half ? 'float16' : 'float32';
+  const buffers = [];
+  const tensor = (dims) => {
+    const elements = dims.reduce((product, side) => product * side, 1);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const size = Math.ceil((elements * (half ? 2 : 4)) / 16) * 16;
+    const buffer = device.createBuffer({ size, usage });
+    buffers.push(buffer);
+    return ort.Tensor.fromGpuBuffer(buffer, { dataType, dims });
+  };
+  const image = tensor([1, 3, height, width]);
+  const maps = [8, 16, 32].map((stride) => tensor([1, 65, height / stride, width / stride]));
+  const masks = [tensor([1, 2, height, width]), tensor([1, 2, height, width])];
+  const outputs = { detect0: maps[0], detect1: maps[1], detect2: maps[2] };
+  Object.assign(outputs, { drivable: masks[0], lanes: masks[1] });
+  const run = () => session.run({ image }, outputs);
+  const done = () => device.queue.onSubmittedWorkDone();
+  await run();
+  await done();
+  return {
+    info: async () => ({ version: ort.env.versions?.web ?? '', float: dataType, capture }),
+    async one() {
+      const began = performance.now();
+      await run();
+      await done();
+      return performance.now() - began;
+    },
+    /** Two frames under way, as with the other. */
+    async many(count) {
+      const began = performance.now();
+      let before = null;
+      for (let i = 0; i < count; i += 1) {
+        await run();
+        const now = done();
+        await before;
+        before = now;
+      }
+      await before;
+      return performance.now() - began;
+    },
+    /** Bits of both masks of a picture of the network's own size. */
+    async masks(pixels) {
+      const planes = new Float32Array(3 * height * width);
+      for (let i = 0; i < height * width; i += 1)
+        for (let c = 0; c < 3; c += 1) planes[c * height * width + i] = pixels[i * 4 + c] / 255;
+      device.queue.writeBuffer(buffers[0], 0, half ? new Float16Array(planes) : planes);
+      await run();
+      return Promise.all(buffers.slice(-2).map(bits));
+    },
+    async dispose() {
+      await session.release();
+      for (const buffer of buffers) buffer.destroy();
+    },
+  };
+
+  async function bits(buffer) {
+    const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+    const staging = device.createBuffer({ size: buffer.size, usage });
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    const bytes = staging.getMappedRange().slice(0);
+    staging.destroy();
+    const logits = half ? new Float16Array(bytes) : new Float32Array(bytes);
+    const pixels = height * width;
+    return Uint8Array.from({ length: pixels }, (_, i) => (logits[pixels + i] > logits[i] ? 1 : 0));
+  }
+}

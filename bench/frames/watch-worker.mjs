@@ -1,0 +1,126 @@
+/**
+ * Runs in the library's worker, before a detector is loaded: counts what each frame makes, clocks the CPU, and has the GPU write its
+ * clock around each pass of a frame. `self.frameWatch` gives what it saw.
+ */
+export function watchWorker() {
+  const made = {};
+  const cpu = { frames: 0, ms: 0, readMs: 0 };
+  /** The frame whose work is recorded; `waited` where its parts were timed by waiting for each. */
+  let frame = null;
+  let readBegan = 0;
+  let clock = null;
+  const limit = 400;
+
+  /** Calls `before` and `after` around a method of a class. */
+  function around(owner, method, before, after) {
+    const original = owner.prototype[method];
+    owner.prototype[method] = function (...given) {
+      const changed = before?.call(this, given) ?? given;
+      const result = original.apply(this, changed);
+      after?.call(this, result);
+      return result;
+    };
+  }
+  const counted = [
+    [GPUDevice, ['createBuffer', 'createTexture', 'createBindGroup', 'createSampler']],
+    [GPUDevice, ['createQuerySet', 'createCommandEncoder', 'importExternalTexture']],
+    [GPUTexture, ['createView']],
+    [GPUCommandEncoder, ['beginComputePass', 'beginRenderPass']],
+    [GPUComputePassEncoder, ['dispatchWorkgroups']],
+    [GPUQueue, ['submit', 'writeBuffer', 'copyExternalImageToTexture']],
+    [GPUBuffer, ['mapAsync']],
+  ];
+  for (const [owner, methods] of counted) {
+    for (const method of methods) {
+      around(owner, method, () => {
+        made[method] = (made[method] ?? 0) + 1;
+      });
+    }
+  }
+
+  const begin = () => {
+    // A frame whose external texture cannot be had is copied: one frame all the same.
+    if (frame && frame.passes === 0) return;
+    frame = { began: performance.now(), passes: 0, waited: false, ended: 0 };
+    if (clock && clock.frames < limit) clock.frames += 1;
+    else if (clock) clock.full = true;
+  };
+  around(GPUDevice, 'importExternalTexture', begin);
+  around(GPUQueue, 'copyExternalImageToTexture', begin);
+  around(GPUQueue, 'onSubmittedWorkDone', () => {
+    if (frame) frame.waited = true;
+  });
+  around(GPUQueue, 'submit', undefined, () => {
+    if (frame) frame.ended = performance.now();
+  });
+  around(GPUBuffer, 'getMappedRange', () => {
+    readBegan = performance.now();
+  });
+  around(MessagePort, 'postMessage', undefined, () => {
+    if (!readBegan || !frame) return;
+    cpu.readMs += performance.now() - readBegan;
+    readBegan = 0;
+  });
+  // The last of a frame's work is its readback.
+  around(GPUBuffer, 'mapAsync', undefined, () => {
+    if (!frame) return;
+    if (!frame.waited) {
+      cpu.frames += 1;
+      cpu.ms += frame.ended - frame.began;
+    }
+  });
+
+  around(GPUDevice, 'createCommandEncoder', function () {
+    if (clock && !clock.querySet && this.features.has('timestamp-query')) {
+      clock.device = this;
+      clock.querySet = this.createQuerySet({ type: 'timestamp', count: limit * 8 });
+    }
+  });
+  const clocked = ([descriptor]) => {
+    if (!frame || frame.passes > 3) return;
+    const pass = frame.passes++;
+    if (!clock?.querySet || clock.full || clock.frames === 0) return;
+    const first = (clock.frames - 1) * 8 + pass * 2;
+    const timestampWrites = {
+      querySet: clock.querySet,
+      beginningOfPassWriteIndex: first,
+      endOfPassWriteIndex: first + 1,
+    };
+    return [{ ...descriptor, timestampWrites }];
+  };
+  around(GPUCommandEncoder, 'beginComputePass', clocked);
+  around(GPUCommandEncoder, 'beginRenderPass', clocked);
+
+  self.frameWatch = {
+    /** Forgets what was seen; `withClock`: the GPU's clock is asked from now on. */
+    reset(withClock) {
+      for (const name of Object.keys(made)) delete made[name];
+      Object.assign(cpu, { frames: 0, ms: 0, readMs: 0 });
+      clock?.querySet?.destroy();
+      frame = null;
+      clock = withClock ? { frames: 0, full: false, querySet: null, device: null } : null;
+    },
+    seen: () => ({ made: { ...made }, cpu: { ...cpu } }),
+    /** Milliseconds of each clocked frame: the letterbox, the network, boxes and masks, drawing, and from first to last. */
+    async times() {
+      const { device, querySet, frames } = clock ?? {};
+      clock = null;
+      if (!querySet) return null;
+      const size = frames * 64;
+      const { QUERY_RESOLVE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+      const resolved = device.createBuffer({ size, usage: QUERY_RESOLVE | COPY_SRC });
+      const staging = device.createBuffer({ size, usage: COPY_DST | MAP_READ });
+      const encoder = device.createCommandEncoder();
+      encoder.resolveQuerySet(querySet, 0, frames * 8, resolved, 0);
+      encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
+      device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      const ticks = new BigInt64Array(staging.getMappedRange().slice(0));
+      for (const resource of [querySet, resolved, staging]) resource.destroy();
+      return Array.from({ length: frames }, (_, i) => {
+        const ms = (from, to) => Number(ticks[i * 8 + to] - ticks[i * 8 + from]) / 1e6;
+        return { pre: ms(0, 1), infer: ms(2, 3), post: ms(4, 5), draw: ms(6, 7), frame: ms(0, 7) };
+      });
+    },
+  };
+}

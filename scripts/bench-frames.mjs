@@ -1,0 +1,209 @@
+/**
+ * Frames a second of the detector, end to end: `npm run bench:frames -- [--gpu] [--peers] [--dist DIR] [--size n,s] [--frames 300]
+ * [--rounds 5] [--source video,bitmap] [--frame 1280x720] [--image JPG]`. A frame goes the way it goes on a page: over the port to the
+ * worker, letterbox, network, boxes and masks, overlay on a canvas, a small readback. Prints a JSON line a result: frames a second
+ * (median, lowest and highest of the rounds), latency of a frame alone, the GPU's time by parts, the worker's CPU time and what a frame
+ * makes. n has the weights that ship, s random ones. --peers: onnxruntime-web's WebGPU on the same weights, its network alone, its
+ * input and output on the GPU, in rounds between ours; needs `bench:pack --frames`.
+ */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { framesPack, shapesOf } from '../bench/frames/pack-frames.mjs';
+import { watchWorker } from '../bench/frames/watch-worker.mjs';
+import { spread } from '../bench/statistics.mjs';
+import { launchBrowser } from './browser.mjs';
+import { startServer } from './static-server.mjs';
+
+const root = resolve(import.meta.dirname, '..');
+const { values: options } = parseArgs({
+  options: {
+    gpu: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
+    dist: { type: 'string' },
+    size: { type: 'string', default: 'n' },
+    frames: { type: 'string', default: '300' },
+    rounds: { type: 'string', default: '5' },
+    source: { type: 'string', default: 'video,bitmap' },
+    frame: { type: 'string', default: '1280x720' },
+    image: { type: 'string', default: resolve(root, 'e2e/fixtures/vision/sample-road.jpg') },
+  },
+});
+const packed = resolve(root, framesPack);
+const dist = options.dist ?? (existsSync(resolve(packed, 'dist')) ? `${framesPack}/dist` : 'dist');
+const [width, height] = options.frame.split('x').map(Number);
+const count = Number(options.frames);
+const rounds = Number(options.rounds);
+
+const server = await startServer({
+  roots: {
+    '/page.html': resolve(root, 'bench/frames/page.html'),
+    '/image.jpg': resolve(options.image),
+    '/weights': resolve(root, 'models/a-yolom-n.safetensors'),
+    '/bench/': resolve(root, 'bench/frames'),
+    '/peers/': resolve(packed, 'peers'),
+    '/onnx/': packed,
+    '/': resolve(root, dist),
+  },
+});
+const browser = await launchBrowser({ gpu: options.gpu, canvas: true });
+try {
+  for (const size of options.size.split(',')) {
+    for (const source of options.source.split(',')) await benchSize(size, source);
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
+
+async function benchSize(size, source) {
+  const page = await browser.newPage();
+  try {
+    page.setDefaultTimeout(0);
+    const failures = [];
+    page.on('pageerror', (error) => failures.push(error.message));
+    await page.exposeFunction('watchNewWorker', () => page.workers().at(-1).evaluate(watchWorker));
+    await page.exposeFunction('note', (line) => console.error(line));
+    await page.goto(`${server.url}/page.html`);
+    await page.waitForFunction(() => window.frameEngines);
+    const shapes = size === 'n' ? null : await shapesOf(size);
+    const frameSize = { width, height };
+    await page.evaluate(
+      async (settings) => {
+        window.ours = await window.frameEngines.vitrail(settings);
+      },
+      { weights: '/weights', shapes, image: '/image.jpg', source, frameSize },
+    );
+    const peers = options.peers && size === 'n' ? await openPeers(page) : [];
+    const line = await measured(page, page.workers().at(-1), peers);
+    const about = { size, source, frame: options.frame, input: '672x384', random: size !== 'n' };
+    console.log(JSON.stringify({ browser: browser.version(), ...about, ...line }));
+    for (const message of failures) console.error(`page: ${message}`);
+  } finally {
+    await page.close();
+  }
+}
+
+/** Names of the engines that opened: 32 and 16 bits, with and without the graph captured. */
+async function openPeers(page) {
+  const opened = [];
+  for (const half of [true, false]) {
+    const model = `/onnx/a-yolom-n${half ? '-f16' : ''}.onnx`;
+    for (const capture of [true, false]) {
+      const name = `onnxruntime ${half ? 'f16' : 'f32'}${capture ? ' captured' : ''}`;
+      const error = await page.evaluate(
+        async ([name, settings]) => {
+          try {
+            window.peers ??= {};
+            window.peers[name] = await window.frameEngines.onnxruntime(settings);
+            return null;
+          } catch (thrown) {
+            return String(thrown?.message ?? thrown);
+          }
+        },
+        [name, { model, half, capture }],
+      );
+      if (error) console.error(`${name} failed: ${error.slice(0, 300)}`);
+      else opened.push(name);
+    }
+  }
+  return opened;
+}
+
+async function measured(page, worker, peers) {
+  const samples = await page.evaluate(sample, { count, rounds, peers });
+  await worker.evaluate(() => self.frameWatch.reset(false));
+  const before = await page.evaluate(() => window.ours.info());
+  const watched = await page.evaluate((count) => window.ours.many(count), count);
+  await page.evaluate(() => window.ours.settle());
+  const after = await page.evaluate(() => window.ours.info());
+  const { made, cpu } = await worker.evaluate(() => self.frameWatch.seen());
+  await worker.evaluate(() => self.frameWatch.reset(true));
+  await page.evaluate((count) => window.ours.many(count), Math.min(count, 300));
+  await page.evaluate(() => window.ours.settle());
+  const times = await worker.evaluate(() => self.frameWatch.times());
+  const agreement = peers.length > 0 ? await page.evaluate(agreementOf, peers) : undefined;
+  const { calls: _calls, gpuBytes, ...adapter } = after;
+  const frames = made.mapAsync;
+  const aFrame = Object.fromEntries(
+    Object.entries(made).map(([name, value]) => [name, Number((value / frames).toPrecision(4))]),
+  );
+  const ours = samples.ours;
+  return {
+    ...adapter,
+    perSecond: perSecond(ours.many),
+    latencyMs: spread(ours.one),
+    gpuMs: times ? medians(times) : null,
+    cpuMs: Number(((cpu.ms + cpu.readMs) / Math.max(1, cpu.frames)).toPrecision(3)),
+    watchedPerSecond: Math.round((1000 * count) / watched),
+    bytesGrown: gpuBytes - before.gpuBytes,
+    gpuBytes,
+    madeAFrame: aFrame,
+    ...(peers.length > 0 ? { peers: comparedWith(samples, peers, agreement) } : {}),
+  };
+}
+
+function comparedWith(samples, peers, agreement) {
+  const [ours] = perSecond(samples.ours.many);
+  return Object.fromEntries(
+    peers.map((name) => {
+      const speed = perSecond(samples[name].many);
+      const times = Number((ours / speed[0]).toPrecision(3));
+      const latencyMs = spread(samples[name].one);
+      return [name, { perSecond: speed, latencyMs, times, masksAgree: agreement[name] }];
+    }),
+  );
+}
+
+/** Median, lowest and highest of frames a second. */
+function perSecond(rounds) {
+  return spread(rounds.map((ms) => (1000 * count) / ms));
+}
+
+function medians(times) {
+  const parts = Object.keys(times[0] ?? {});
+  return Object.fromEntries(parts.map((part) => [part, spread(times.map((t) => t[part]))[0]]));
+}
+
+/** Runs in the page: milliseconds of rounds, each engine once, then all again. The first round only warms up. */
+async function sample({ count, rounds, peers }) {
+  const engines = [['ours', window.ours], ...peers.map((name) => [name, window.peers[name]])];
+  const samples = Object.fromEntries(engines.map(([name]) => [name, { one: [], many: [] }]));
+  for (let round = -1; round < rounds; round += 1) {
+    for (const [name, engine] of engines) {
+      const many = await engine.many(round < 0 ? Math.min(count, 50) : count);
+      await window.ours.settle();
+      const one = [];
+      for (let i = 0; i < Math.min(count, 20); i += 1) one.push(await engine.one());
+      if (round < 0) continue;
+      samples[name].many.push(many);
+      samples[name].one.push(...one);
+      await window.note(
+        `  round ${round + 1}, ${name}: ${((1000 * count) / many).toFixed(1)} frames/s`,
+      );
+    }
+  }
+  return samples;
+}
+
+/** Runs in the page: the share of mask pixels that agree with ours, on a picture of the network's own size. */
+async function agreementOf(peers) {
+  const canvas = new OffscreenCanvas(672, 384);
+  const context = canvas.getContext('2d');
+  const image = new Image();
+  image.src = '/image.jpg';
+  await image.decode();
+  context.drawImage(image, 0, 0, 672, 384);
+  const pixels = context.getImageData(0, 0, 672, 384).data;
+  const { drivable, lanes } = await window.ours.detect(canvas);
+  const shares = {};
+  for (const name of peers) {
+    if (!window.peers[name].masks) continue;
+    const masks = await window.peers[name].masks(pixels);
+    shares[name] = [drivable, lanes].map(({ data }, mask) => {
+      const agreed = data.reduce((sum, bit, i) => sum + (bit === masks[mask][i] ? 1 : 0), 0);
+      return Number((agreed / data.length).toPrecision(6));
+    });
+  }
+  return shares;
+}
