@@ -133,7 +133,7 @@ async function measured(page, worker, peers) {
     ...adapter,
     perSecond: perSecond(ours.many),
     latencyMs: spread(ours.one),
-    gpuMs: times ? medians(times) : null,
+    gpuMs: times ? { ...medians(times.whole), parts: medians(times.parts) } : null,
     cpuMs: Number(((cpu.ms + cpu.readMs) / Math.max(1, cpu.frames)).toPrecision(3)),
     watchedPerSecond: Math.round((1000 * count) / watched),
     bytesGrown: gpuBytes - before.gpuBytes,

@@ -79,6 +79,7 @@ export function watchWorker() {
   const clocked = ([descriptor]) => {
     if (!frame || frame.passes > 3) return;
     const pass = frame.passes++;
+    if (clock?.frames) clock.passes[clock.frames - 1] = frame.passes;
     if (!clock?.querySet || clock.full || clock.frames === 0) return;
     const first = (clock.frames - 1) * 8 + pass * 2;
     const timestampWrites = {
@@ -98,12 +99,14 @@ export function watchWorker() {
       Object.assign(cpu, { frames: 0, ms: 0, readMs: 0 });
       clock?.querySet?.destroy();
       frame = null;
-      clock = withClock ? { frames: 0, full: false, querySet: null, device: null } : null;
+      clock = withClock
+        ? { frames: 0, passes: [], full: false, querySet: null, device: null }
+        : null;
     },
     seen: () => ({ made: { ...made }, cpu: { ...cpu } }),
-    /** Milliseconds of each clocked frame: the letterbox, the network, boxes and masks, drawing, and from first to last. */
+    /** Milliseconds of the frames whose parts are passes of their own, and of those submitted whole: all compute, and drawing. */
     async times() {
-      const { device, querySet, frames } = clock ?? {};
+      const { device, querySet, frames, passes } = clock ?? {};
       clock = null;
       if (!querySet) return null;
       const size = frames * 64;
@@ -117,10 +120,16 @@ export function watchWorker() {
       await staging.mapAsync(GPUMapMode.READ);
       const ticks = new BigInt64Array(staging.getMappedRange().slice(0));
       for (const resource of [querySet, resolved, staging]) resource.destroy();
-      return Array.from({ length: frames }, (_, i) => {
-        const ms = (from, to) => Number(ticks[i * 8 + to] - ticks[i * 8 + from]) / 1e6;
-        return { pre: ms(0, 1), infer: ms(2, 3), post: ms(4, 5), draw: ms(6, 7), frame: ms(0, 7) };
-      });
+      const ms = (i, from, to) => Number(ticks[i * 8 + to] - ticks[i * 8 + from]) / 1e6;
+      const timed = (count) => [...passes.keys()].filter((i) => passes[i] === count);
+      return {
+        parts: timed(4).map((i) => {
+          return { pre: ms(i, 0, 1), infer: ms(i, 2, 3), post: ms(i, 4, 5), draw: ms(i, 6, 7) };
+        }),
+        whole: timed(2).map((i) => {
+          return { compute: ms(i, 0, 1), draw: ms(i, 2, 3), frame: ms(i, 0, 3) };
+        }),
+      };
     },
   };
 }

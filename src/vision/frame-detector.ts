@@ -154,7 +154,7 @@ export class FrameDetector {
   }
 
   /**
-   * Detects in a frame and draws both on a screen. `slot` (0 or 1) chooses the readback: the next frame is submitted while this one is
+   * Detects in a frame and draws both on a screen. `slot` chooses the readback: the next frames are submitted while this one is
    * read, and no pixel comes to the CPU. Closes the frame. Throws as `detect` does.
    */
   show(
@@ -196,33 +196,17 @@ export class FrameDetector {
     const { boxes, bits } = this.#buffers;
     const bytes = boxResultBytes + (masks ? maskBytes(this.#config) : 0);
     const isTimed = this.#shownFrames++ % timedEvery === 0;
-    const marks = [performance.now()];
-    const mark = async (): Promise<void> => {
-      if (!isTimed) return;
-      await this.#gpu.device.queue.onSubmittedWorkDone();
-      marks.push(performance.now());
-    };
     const shown = screen.take(frame, size);
     this.#gpu.write(this.#buffers.settings, 0, packFrameSettings(settings));
-    this.#gpu.submit([shown.input], 1);
-    await mark();
-    this.#gpu.submit(this.#network.dispatches, 1);
-    await mark();
-    this.#gpu.submit([...this.#post, shown.count], 1, (encoder) => {
+    const parts = [[shown.input], this.#network.dispatches, [...this.#post, shown.count]];
+    const finish = (encoder: GPUCommandEncoder): void => {
       shown.draw(encoder);
       encoder.copyBufferToBuffer(boxes.result, 0, staging, 0, boxResultBytes);
       if (masks)
         encoder.copyBufferToBuffer(bits, 0, staging, boxResultBytes, maskBytes(this.#config));
-    });
-    await mark();
-    const [start = 0, ready = 0, inferred = 0, end = 0] = marks;
-    if (isTimed) {
-      this.#split = {
-        preprocessMs: ready - start,
-        inferMs: inferred - ready,
-        postMs: end - inferred,
-      };
-    }
+    };
+    if (isTimed) this.#split = await this.#submitTimed(parts, finish);
+    else this.#gpu.submitAll(parts, 1, finish);
     const mapped = this.#gpu.readStaging(staging, bytes);
     mapped.catch(() => undefined);
     const read = async (): Promise<LiveDetection> => ({
@@ -232,6 +216,21 @@ export class FrameDetector {
       timing: this.#split,
     });
     return { read };
+  }
+
+  /** Submits preprocessing, network and post-processing one after another, and waits for each. */
+  async #submitTimed(
+    parts: readonly (readonly Dispatch[])[],
+    finish: (encoder: GPUCommandEncoder) => void,
+  ): Promise<Detection['timing']> {
+    const marks = [performance.now()];
+    for (const [i, part] of parts.entries()) {
+      this.#gpu.submit(part, 1, i === parts.length - 1 ? finish : undefined);
+      await this.#gpu.device.queue.onSubmittedWorkDone();
+      marks.push(performance.now());
+    }
+    const [start = 0, ready = 0, inferred = 0, end = 0] = marks;
+    return { preprocessMs: ready - start, inferMs: inferred - ready, postMs: end - inferred };
   }
 
   #checkOpen(): void {

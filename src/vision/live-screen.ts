@@ -6,6 +6,7 @@ import { visionShaders } from '../kernels/vision-shaders.ts';
 import { boxResultBytes } from './box-pipeline.ts';
 import type { Frame, FrameSize } from './frame-buffer.ts';
 import { FrameTexture } from './frame-texture.ts';
+import { framesUnderWay } from './vision-call.ts';
 
 /** The detector's buffers that a screen reads and writes. */
 export interface ScreenSource {
@@ -33,7 +34,7 @@ export interface ScreenFrame {
 
 /** A canvas that shows frames and what was found in them. Frames stay on the GPU. */
 export class LiveScreen {
-  /** Two readbacks, so that a frame is computed while the one before it is read. */
+  /** A readback for each frame under way. */
   readonly staging: readonly GPUBuffer[];
   readonly #gpu: Gpu;
   readonly #source: ScreenSource;
@@ -99,7 +100,9 @@ export class LiveScreen {
     ]);
     const bytes = boxResultBytes + source.bits.size;
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-    this.staging = [0, 1].map((i) => gpu.createBuffer(`live readback ${i}`, bytes, usage));
+    this.staging = Array.from({ length: framesUnderWay }, (_, i) =>
+      gpu.createBuffer(`live readback ${i}`, bytes, usage),
+    );
   }
 
   /** Takes a frame; it may be closed once what this gives is submitted. Throws `invalid-argument` and `gpu-limit-exceeded`. */

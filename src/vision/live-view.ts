@@ -2,7 +2,7 @@ import { toVitrailError } from '../errors.ts';
 import type { LiveOptions } from '../types.ts';
 import type { FrameDetector } from './frame-detector.ts';
 import type { LiveScreen } from './live-screen.ts';
-import type { LiveCommand, LiveEvent } from './vision-call.ts';
+import { framesUnderWay, type LiveCommand, type LiveEvent } from './vision-call.ts';
 
 /** Frames that come over a port, detected in and drawn one after another. Ends at the first failure. */
 export class LiveView {
@@ -30,7 +30,7 @@ export class LiveView {
       frame.close();
       return;
     }
-    this.#slot = 1 - this.#slot;
+    this.#slot = (this.#slot + 1) % framesUnderWay;
     const shown = this.#show(frame, options).finally(() => this.#underWay.delete(shown));
     this.#underWay.add(shown);
   }

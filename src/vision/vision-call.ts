@@ -24,5 +24,5 @@ export type LiveEvent =
   | { detection: LiveDetection }
   | { error: { code: string; message: string; where: string; fix: string } };
 
-/** One is computed while the one before it is read. */
-export const framesUnderWay = 2;
+/** One is computed, the next waits behind it on the GPU, and the one before it is read and answered. */
+export const framesUnderWay = 3;
