@@ -84,28 +84,26 @@ async function benchSize(size, source) {
   }
 }
 
-/** Names of the engines that opened: 32 and 16 bits, with and without the graph captured. */
+/** Names of the engines that opened: 16 and 32 bits. */
 async function openPeers(page) {
   const opened = [];
   for (const half of [true, false]) {
     const model = `/onnx/a-yolom-n${half ? '-f16' : ''}.onnx`;
-    for (const capture of [true, false]) {
-      const name = `onnxruntime ${half ? 'f16' : 'f32'}${capture ? ' captured' : ''}`;
-      const error = await page.evaluate(
-        async ([name, settings]) => {
-          try {
-            window.peers ??= {};
-            window.peers[name] = await window.frameEngines.onnxruntime(settings);
-            return null;
-          } catch (thrown) {
-            return String(thrown?.message ?? thrown);
-          }
-        },
-        [name, { model, half, capture }],
-      );
-      if (error) console.error(`${name} failed: ${error.slice(0, 300)}`);
-      else opened.push(name);
-    }
+    const name = `onnxruntime ${half ? 'f16' : 'f32'}`;
+    const error = await page.evaluate(
+      async ([name, settings]) => {
+        try {
+          window.peers ??= {};
+          window.peers[name] = await window.frameEngines.onnxruntime(settings);
+          return null;
+        } catch (thrown) {
+          return String(thrown?.message ?? thrown);
+        }
+      },
+      [name, { model, half }],
+    );
+    if (error) console.error(`${name} failed: ${error.slice(0, 300)}`);
+    else opened.push(name);
   }
   return opened;
 }
