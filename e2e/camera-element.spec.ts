@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { softwareAdapterFlags } from '../scripts/chromium.mjs';
+import { softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
 import { expect, test, tinyDetector } from './site.ts';
 
 test.use({
@@ -7,9 +7,7 @@ test.use({
     ...(process.env.CHROME_PATH ? { executablePath: process.env.CHROME_PATH } : {}),
     args: [
       ...softwareAdapterFlags,
-      '--use-angle=swiftshader',
-      '--enable-features=Vulkan',
-      '--use-vulkan=swiftshader',
+      ...softwareCanvasFlags,
       '--use-fake-ui-for-media-stream',
       '--use-fake-device-for-media-stream',
     ],

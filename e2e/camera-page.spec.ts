@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { softwareAdapterFlags } from '../scripts/chromium.mjs';
+import { softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
 import { dataFolder, expect, test, tinyDetector } from './site.ts';
 
 const clip = resolve(dataFolder, 'driving/drive.mjpeg');
@@ -11,9 +11,7 @@ test.use({
     ...(process.env.CHROME_PATH ? { executablePath: process.env.CHROME_PATH } : {}),
     args: [
       ...softwareAdapterFlags,
-      '--use-angle=swiftshader',
-      '--enable-features=Vulkan',
-      '--use-vulkan=swiftshader',
+      ...softwareCanvasFlags,
       '--use-fake-ui-for-media-stream',
       '--use-fake-device-for-media-stream',
       ...(existsSync(clip) ? [`--use-file-for-fake-video-capture=${clip}`] : []),

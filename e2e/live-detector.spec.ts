@@ -1,16 +1,11 @@
-import { softwareAdapterFlags } from '../scripts/chromium.mjs';
+import { softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
 import { expect, test, tinyDetector } from './site.ts';
 
 // The software adapter gives external textures and canvases that can be read only with these.
 test.use({
   launchOptions: {
     ...(process.env.CHROME_PATH ? { executablePath: process.env.CHROME_PATH } : {}),
-    args: [
-      ...softwareAdapterFlags,
-      '--use-angle=swiftshader',
-      '--enable-features=Vulkan',
-      '--use-vulkan=swiftshader',
-    ],
+    args: [...softwareAdapterFlags, ...softwareCanvasFlags],
   },
 });
 

@@ -11,6 +11,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { framesPack, shapesOf } from '../bench/frames/pack-frames.mjs';
 import { watchWorker } from '../bench/frames/watch-worker.mjs';
+import { provenance } from '../bench/history.mjs';
 import { spread } from '../bench/statistics.mjs';
 import { launchBrowser } from './browser.mjs';
 import { startServer } from './static-server.mjs';
@@ -77,7 +78,8 @@ async function benchSize(size, source) {
     const peers = options.peers && size === 'n' ? await openPeers(page) : [];
     const line = await measured(page, page.workers().at(-1), peers);
     const about = { size, source, frame: options.frame, input: '672x384', random: size !== 'n' };
-    console.log(JSON.stringify({ browser: browser.version(), ...about, ...line }));
+    const origin = { ...provenance(), kind: 'frames', browser: browser.version() };
+    console.log(JSON.stringify({ ...origin, ...about, ...line }));
     for (const message of failures) console.error(`page: ${message}`);
   } finally {
     await page.close();
@@ -121,7 +123,7 @@ async function measured(page, worker, peers) {
   await page.evaluate(() => window.ours.settle());
   const times = await worker.evaluate(() => self.frameWatch.times());
   const agreement = peers.length > 0 ? await page.evaluate(agreementOf, peers) : undefined;
-  const { calls: _calls, gpuBytes, ...adapter } = after;
+  const { gpuBytes, ...adapter } = after;
   const frames = made.mapAsync;
   const aFrame = Object.fromEntries(
     Object.entries(made).map(([name, value]) => [name, Number((value / frames).toPrecision(4))]),
@@ -196,7 +198,6 @@ async function agreementOf(peers) {
   const { drivable, lanes } = await window.ours.detect(canvas);
   const shares = {};
   for (const name of peers) {
-    if (!window.peers[name].masks) continue;
     const masks = await window.peers[name].masks(pixels);
     shares[name] = [drivable, lanes].map(({ data }, mask) => {
       const agreed = data.reduce((sum, bit, i) => sum + (bit === masks[mask][i] ? 1 : 0), 0);

@@ -15,13 +15,6 @@ const hardwareFlags = [
   '--disable-dawn-features=timestamp_quantization',
 ];
 
-/** The software adapter draws on canvases with these alone. */
-const softwareCanvasFlags = [
-  '--use-angle=swiftshader',
-  '--enable-features=Vulkan',
-  '--use-vulkan=swiftshader',
-];
-
 /**
  * The browser: BROWSER and PLAYWRIGHT name an executable and a playwright-core folder on hosts where nothing is installed.
  * @param {{ gpu: boolean, canvas?: boolean }} options `canvas`: the GPU draws on canvases.
@@ -33,7 +26,9 @@ export async function launchBrowser({ gpu, canvas = false }) {
     return chromium.launch({ executablePath: BROWSER, args: hardwareFlags, handleSIGINT: false });
   }
   const { chromium } = await import('playwright');
-  const { ensureChromium, softwareAdapterFlags } = await import('./chromium.mjs');
+  const { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } = await import(
+    './chromium.mjs'
+  );
   return chromium.launch({
     executablePath: ensureChromium(),
     args: gpu ? hardwareFlags : [...softwareAdapterFlags, ...(canvas ? softwareCanvasFlags : [])],

@@ -15,6 +15,13 @@ export const softwareAdapterFlags = [
   '--disable-sync',
 ];
 
+/** The software adapter draws on canvases and gives external textures with these alone. */
+export const softwareCanvasFlags = [
+  '--use-angle=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+];
+
 const systemPaths = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',

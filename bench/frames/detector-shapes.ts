@@ -1,12 +1,6 @@
 import { aYolom } from '../../src/vision/a-yolom.ts';
 import { channelsOf } from '../../src/vision/graph.ts';
-import type { StageWidths } from '../../src/vision/yolo-blocks.ts';
-
-const [height, width] = [384, 672];
-const stages: Readonly<Record<string, StageWidths>> = {
-  n: [16, 32, 64, 128, 256],
-  s: [32, 64, 128, 256, 512],
-};
+import { detectorInput, detectorOf } from '../detectors.ts';
 
 /** What a detector's file of this size says and holds: names and shapes of tensors, no values. */
 export interface DetectorShapes {
@@ -16,9 +10,8 @@ export interface DetectorShapes {
 
 /** Throws where there is no such size. */
 export function detectorShapes(size: string): DetectorShapes {
-  const widths = stages[size];
-  if (!widths) throw new Error(`no detector '${size}': ${Object.keys(stages).join(', ')}`);
-  const config = { stages: widths, boxWidth: 64, maskWidth: 32 };
+  const config = detectorOf(size);
+  const { height, width } = detectorInput;
   const tensors: DetectorShapes['tensors'] = [];
   for (const node of aYolom(config, height, width).nodes) {
     if (node.op !== 'convolution') continue;
@@ -30,9 +23,9 @@ export function detectorShapes(size: string): DetectorShapes {
   return {
     metadata: {
       architecture: 'a-yolom',
-      stages: widths.join(),
-      box_width: '64',
-      mask_width: '32',
+      stages: config.stages.join(),
+      box_width: `${config.boxWidth}`,
+      mask_width: `${config.maskWidth}`,
       height: `${height}`,
       width: `${width}`,
       labels: 'vehicle',

@@ -14,7 +14,7 @@ async function vitrail({ weights, shapes, image, source, frameSize }) {
   const file = shapes ? randomFile(shapes) : await (await fetch(weights)).blob();
   const detector = await runtime.loadDetector(file);
   const picture = await loadImage(image);
-  const frames = frameMaker(picture, frameSize, source);
+  giveFrames(picture, frameSize, source);
   const canvas = document.createElement('canvas');
   document.body.append(canvas);
   const view = detector.attach(picture, canvas);
@@ -35,8 +35,8 @@ async function vitrail({ weights, shapes, image, source, frameSize }) {
   return {
     info: async () => {
       const { adapter, tier } = runtime.info;
-      const { gpuBytes, calls } = await runtime.stats();
-      return { adapter, tier, gpuBytes, calls };
+      const { gpuBytes } = await runtime.stats();
+      return { adapter, tier, gpuBytes };
     },
     /** Milliseconds from the frame to its answer, nothing else under way. */
     async one() {
@@ -71,17 +71,11 @@ async function vitrail({ weights, shapes, image, source, frameSize }) {
     settle: () => new Promise((resolve) => setTimeout(resolve, 300)),
     /** Boxes and masks of a picture of the network's own size. */
     detect: (bitmap) => detector.detect(bitmap, {}),
-    async dispose() {
-      view.stop();
-      canvas.remove();
-      frames.close();
-      await runtime.dispose();
-    },
   };
 }
 
 /** Has `createImageBitmap` of the picture give frames of this size, made anew from one that is there. */
-function frameMaker(picture, size, source) {
+function giveFrames(picture, size, source) {
   const canvas = new OffscreenCanvas(size.width, size.height);
   canvas.getContext('2d').drawImage(picture, 0, 0, size.width, size.height);
   const original = window.createImageBitmap.bind(window);
@@ -89,12 +83,6 @@ function frameMaker(picture, size, source) {
   window.createImageBitmap = (given, ...rest) => {
     if (given !== picture) return original(given, ...rest);
     return first ? first.clone() : original(canvas);
-  };
-  return {
-    close() {
-      first?.close();
-      window.createImageBitmap = original;
-    },
   };
 }
 
@@ -165,7 +153,6 @@ async function onnxruntime({ model, half }) {
   await run();
   await done();
   return {
-    info: async () => ({ version: ort.env.versions?.web ?? '', float: dataType }),
     async one() {
       const began = performance.now();
       await run();
@@ -193,10 +180,6 @@ async function onnxruntime({ model, half }) {
       device.queue.writeBuffer(buffers[0], 0, half ? new Float16Array(planes) : planes);
       await run();
       return Promise.all(buffers.slice(-2).map(bits));
-    },
-    async dispose() {
-      await session.release();
-      for (const buffer of buffers) buffer.destroy();
     },
   };
 

@@ -11,15 +11,9 @@ import { aYolom } from '../../src/vision/a-yolom.ts';
 import { type ArenaPlan, planArena } from '../../src/vision/arena-plan.ts';
 import type { Graph } from '../../src/vision/graph.ts';
 import { convolutionUse } from '../../src/vision/network.ts';
-import type { StageWidths } from '../../src/vision/yolo-blocks.ts';
+import { detectorInput, detectorOf } from '../detectors.ts';
 import { fill } from './random-buffer.ts';
 import { medianMicroseconds, type TimedKernel } from './time-kernel.ts';
-
-const [height, width] = [384, 672];
-const stages: Readonly<Record<string, StageWidths>> = {
-  n: [16, 32, 64, 128, 256],
-  s: [32, 64, 128, 256, 512],
-};
 
 export interface FrameTime {
   network: string;
@@ -31,9 +25,7 @@ export interface FrameTime {
 }
 
 function networkOf(name: string): { graph: Graph; plan: ArenaPlan } {
-  const widths = stages[name];
-  if (!widths) throw new Error(`no network '${name}': ${Object.keys(stages).join(', ')}`);
-  const graph = aYolom({ stages: widths, boxWidth: 64, maskWidth: 32 }, height, width);
+  const graph = aYolom(detectorOf(name), detectorInput.height, detectorInput.width);
   return { graph, plan: planArena(graph) };
 }
 

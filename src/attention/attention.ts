@@ -247,8 +247,8 @@ export class Attention {
   }
 
   /**
-   * The gates of Mixture-of-Head attention: by a learned router from the residual stream x [tokens, hiddenSize], else from the queries, which the projection has
-   * left by now.
+   * The gates of Mixture-of-Head attention: by a learned router from the residual stream x [tokens, hiddenSize], else from the queries,
+   * which the projection has left by now.
    */
   route(layer: number, tokens: 'one' | 'many', { router, attentionNorm, x }: Routed): Dispatches {
     const { moh, numAttentionHeads, headDim, hiddenSize, rmsNormEps } = this.#config;

@@ -9,8 +9,8 @@ import type { MohOption } from '../types.ts';
  */
 export interface MohConfig {
   /**
-   * `learned`: matrices of the file score the heads, and gates weigh them. `query-norm`: of the heads that are not shared those with the longest queries
-   * are on, with a gate of 1.
+   * `learned`: matrices of the file score the heads, and gates weigh them. `query-norm`: of the heads that are not shared those with the
+   * longest queries are on, with a gate of 1.
    */
   router: 'learned' | 'query-norm';
   /** Query heads 0 to sharedHeads − 1 are on for every token. */

@@ -106,8 +106,9 @@ interface Group {
 
 /**
  * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention, and
- * so does a step that asks for itself. Any other step attends to its layers' working sets and adds its own token to them; what it asks for is selected behind all layers, for the next
- * step: each kernel takes as many layers at once as fit into a binding, since every dispatch waits for the one before.
+ * so does a step that asks for itself. Any other step attends to its layers' working sets and adds its own token to them; what it asks for
+ * is selected behind all layers, for the next step: each kernel takes as many layers at once as fit into a binding, since every dispatch
+ * waits for the one before.
  */
 export class TokenSelect {
   readonly config: TokenSelectConfig;

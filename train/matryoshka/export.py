@@ -11,17 +11,13 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from gguf_copy import begin_copy, check_keys, end_copy
 from train import BUDGETS, percent
 
-BUDGETS_KEY = "vitrail.matryoshka.budgets"
+KEYS = "vitrail.matryoshka."
+"""Earlier ones of the file are replaced."""
 MAX_BASIS_ERROR = 5e-3
 """Largest deviation of a basis in half precision from an orthogonal one."""
-
-
-def copied_keys(reader: gguf.GGUFReader) -> list[gguf.ReaderField]:
-    """Keys of the file that a copy has to write; earlier bases are replaced."""
-    written = {"general.architecture", "GGUF.version", "GGUF.tensor_count", "GGUF.kv_count"}
-    return [field for name, field in reader.fields.items() if name not in written and not name.startswith("vitrail.matryoshka.")]
 
 
 def is_basis(name: str) -> bool:
@@ -30,15 +26,12 @@ def is_basis(name: str) -> bool:
 
 def export(source: Path, found: dict[str, np.ndarray], target: Path) -> None:
     reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
-    for field in copied_keys(reader):
-        kind = field.types[0]
-        writer.add_key_value(field.name, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+    writer = begin_copy(reader, target, KEYS)
     dim = found["mkv_vectors"].shape[-1]
-    writer.add_key_value(BUDGETS_KEY, BUDGETS, gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.FLOAT32)
+    writer.add_key_value(f"{KEYS}budgets", BUDGETS, gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.FLOAT32)
     for budget in BUDGETS:
         widths = (found[f"mkv_widths_{percent(budget)}"].astype(np.int64) * (dim // 8)).flatten().tolist()
-        key = f"vitrail.matryoshka.widths.{percent(budget)}"
+        key = f"{KEYS}widths.{percent(budget)}"
         writer.add_key_value(key, widths, gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.UINT32)
     for tensor in reader.tensors:
         if not is_basis(tensor.name):
@@ -47,18 +40,13 @@ def export(source: Path, found: dict[str, np.ndarray], target: Path) -> None:
         for part, basis in zip("kv", vectors, strict=True):
             writer.add_tensor(f"blk.{layer}.attn_{part}_basis.weight", np.ascontiguousarray(basis.astype(np.float16)))
         writer.add_tensor(f"blk.{layer}.attn_v_mean.weight", np.ascontiguousarray(mean.astype(np.float32)))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    end_copy(writer)
 
 
 def check(source: Path, target: Path) -> float:
     """Largest deviation of a basis from an orthogonal one; fails where a key or tensor of the source is not in the target as it was."""
     before, after = gguf.GGUFReader(source), gguf.GGUFReader(target)
-    for field in copied_keys(before):
-        if after.fields[field.name].contents() != field.contents():
-            raise SystemExit(f"the key {field.name} changed")
+    check_keys(before, after, KEYS)
     tensors = {tensor.name: tensor for tensor in after.tensors}
     for tensor in before.tensors:
         if not is_basis(tensor.name) and not np.array_equal(tensors[tensor.name].data, tensor.data):

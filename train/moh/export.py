@@ -12,14 +12,10 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-ACTIVE_HEADS, SHARED_HEADS = 7, 3
+from student import ACTIVE_HEADS, SHARED_HEADS
+from gguf_copy import begin_copy, check_keys, end_copy  # of ../matryoshka, which student.py puts on the path
+
 KEYS = "vitrail.moh."
-WRITTEN = {"general.architecture", "GGUF.version", "GGUF.tensor_count", "GGUF.kv_count"}
-"""By GGUFWriter itself."""
-
-
-def copied_keys(reader: gguf.GGUFReader) -> list[gguf.ReaderField]:
-    return [field for name, field in reader.fields.items() if name not in WRITTEN and not name.startswith(KEYS)]
 
 
 def export(source: Path, tuned: dict[str, np.ndarray], target: Path) -> None:
@@ -27,10 +23,7 @@ def export(source: Path, tuned: dict[str, np.ndarray], target: Path) -> None:
     unknown = tuned.keys() - {tensor.name for tensor in reader.tensors}
     if unknown:
         raise SystemExit(f"{source} has no {', '.join(sorted(unknown))}")
-    writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
-    for field in copied_keys(reader):
-        kind = field.types[0]
-        writer.add_key_value(field.name, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+    writer = begin_copy(reader, target, KEYS)
     writer.add_string(f"{KEYS}router", "query-norm")
     writer.add_uint32(f"{KEYS}shared_heads", SHARED_HEADS)
     writer.add_uint32(f"{KEYS}active_heads", ACTIVE_HEADS)
@@ -42,17 +35,12 @@ def export(source: Path, tuned: dict[str, np.ndarray], target: Path) -> None:
             writer.add_tensor(tensor.name, array, raw_dtype=gguf.GGMLQuantizationType.Q4_1)
         else:
             writer.add_tensor(tensor.name, array.astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    end_copy(writer)
 
 
 def check(source: Path, tuned: dict[str, np.ndarray], target: Path) -> None:
     before, after = gguf.GGUFReader(source), gguf.GGUFReader(target)
-    for field in copied_keys(before):
-        if after.fields[field.name].contents() != field.contents():
-            raise SystemExit(f"the key {field.name} changed")
+    check_keys(before, after, KEYS)
     tensors = {tensor.name: tensor for tensor in after.tensors}
     for tensor in before.tensors:
         own = tensors[tensor.name]
