@@ -94,6 +94,67 @@ test('a video is drawn with what is in it, as detect() sees it, in memory that s
   expect((seen.corner[2] ?? 0) + (seen.corner[1] ?? 0)).toBeGreaterThan(60);
 });
 
+test('frames between two refreshes of the display are not drawn, except the last', async ({
+  blank,
+}) => {
+  await blank.evaluate(async (source) => {
+    const runtime = await vitrail.createRuntime();
+    const detector = await runtime.loadDetector(source);
+    const picture = (colour: string): string => {
+      const canvas = document.createElement('canvas');
+      Object.assign(canvas, { width: 160, height: 96 });
+      const context = canvas.getContext('2d');
+      if (!context) throw new Error('no 2d context');
+      context.fillStyle = colour;
+      context.fillRect(0, 0, 160, 96);
+      return canvas.toDataURL();
+    };
+    const image = new Image();
+    image.src = picture('blue');
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    document.body.append(canvas);
+    const view = detector.attach(image, canvas, { threshold: 1 });
+    const next = () => new Promise<void>((resolve) => view.on('result', () => resolve()));
+    const redAndBlue = (): (number | undefined)[] => {
+      const shot = new OffscreenCanvas(160, 96).getContext('2d');
+      shot?.drawImage(canvas, 0, 0);
+      const [red, , blue] = shot?.getImageData(80, 90, 1, 1).data ?? [];
+      return [red, blue];
+    };
+    Object.assign(window, { image, picture, next, redAndBlue });
+    await next();
+  }, tinyDetector);
+  // A display that is slow to refresh: two frames come before it does.
+  const [worker] = blank.workers();
+  await worker?.evaluate(() => {
+    self.requestAnimationFrame = (callback) =>
+      setTimeout(() => callback(performance.now()), 2000) as unknown as number;
+  });
+  const seen = await blank.evaluate(async () => {
+    const { image, picture, next, redAndBlue } = window as unknown as {
+      image: HTMLImageElement;
+      picture(colour: string): string;
+      next(): Promise<void>;
+      redAndBlue(): number[];
+    };
+    const colours: number[][] = [];
+    for (const colour of ['blue', 'red']) {
+      image.src = picture(colour);
+      await next();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      colours.push(redAndBlue());
+    }
+    await next();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return [...colours, redAndBlue()];
+  });
+  // The network is random and tints what it finds: a picture is known by being another one.
+  const [first, tooSoon, last] = seen;
+  expect(tooSoon).toEqual(first);
+  expect(last).not.toEqual(first);
+});
+
 test('a canvas in use is refused; a disposed detector ends a view with a typed error', async ({
   blank,
 }) => {

@@ -119,6 +119,10 @@ export class FrameView implements DetectorView {
       this.fail(new VitrailError(code as VitrailErrorCode, message, { where, fix }));
       return;
     }
+    if ('again' in event) {
+      if (this.#unanswered === 0) void this.#send();
+      return;
+    }
     this.#unanswered -= 1;
     if (this.#stillWaits) this.#sendStill();
     for (const listener of this.#listeners.result) listener(event.detection);

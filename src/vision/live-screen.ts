@@ -5,7 +5,7 @@ import { mapStorageFlags } from '../kernels/feature-map.ts';
 import { visionShaders } from '../kernels/vision-shaders.ts';
 import { boxResultBytes } from './box-pipeline.ts';
 import type { Frame, FrameSize } from './frame-buffer.ts';
-import { FrameTexture } from './frame-texture.ts';
+import { FrameTexture, type SampledFrame } from './frame-texture.ts';
 import { framesUnderWay } from './vision-call.ts';
 
 /** The detector's buffers that a screen reads and writes. */
@@ -29,11 +29,17 @@ export interface ScreenFrame {
   input: Dispatch;
   /** Behind the post-processing, whose boxes and masks it draws. */
   count: Dispatch;
+  /** Draws, unless the display has not shown the picture before this one yet. */
   draw(encoder: GPUCommandEncoder): void;
 }
 
-/** A canvas that shows frames and what was found in them. Frames stay on the GPU. */
+/**
+ * A canvas that shows frames and what was found in them. Frames stay on the GPU. It draws once a refresh of the display: frames that
+ * come sooner would not be seen, and a picture costs the browser 1.5 ms (docs/performance.md).
+ */
 export class LiveScreen {
+  /** Called at a refresh whose last frame was not drawn: it is due now. */
+  onOverdue: () => void = () => undefined;
   /** A readback for each frame under way. */
   readonly staging: readonly GPUBuffer[];
   readonly #gpu: Gpu;
@@ -47,6 +53,8 @@ export class LiveScreen {
   readonly #boxGroup: GPUBindGroup;
   readonly #sampler: GPUSampler;
   readonly #texture: FrameTexture;
+  #isDue = true;
+  #isOverdue = false;
 
   /** Throws `shader-invalid` and `gpu-…` errors. */
   static async create(
@@ -107,22 +115,19 @@ export class LiveScreen {
 
   /** Takes a frame; it may be closed once what this gives is submitted. Throws `invalid-argument` and `gpu-limit-exceeded`. */
   take(frame: Frame, size: FrameSize): ScreenFrame {
-    const { settings, arena, bits, input: place } = this.#source;
+    const { settings, arena, input: place } = this.#source;
     const { resource, external } = this.#texture.take(frame, size);
     const pipelines = external ? this.#external : this.#copied;
     const groups = [Math.ceil(place.width / 8), Math.ceil(place.height / 8), 1] as const;
     const buffers = [settings, arena];
     const input = this.#dispatch(pipelines.input, buffers, groups, [resource, this.#sampler]);
-    const pictureGroup = this.#gpu.createBindGroup('picture', pipelines.picture, [
-      { binding: 0, resource: { buffer: settings } },
-      { binding: 1, resource: { buffer: bits } },
-      { binding: 2, resource },
-      { binding: 3, resource: this.#sampler },
-    ]);
     return {
       input,
       count: this.#count,
-      draw: (encoder) => this.#draw(encoder, size, pipelines.picture, pictureGroup),
+      draw: (encoder) => {
+        this.#isOverdue = !this.#isDue;
+        if (this.#isDue) this.#draw(encoder, size, pipelines.picture, resource);
+      },
     };
   }
 
@@ -130,8 +135,16 @@ export class LiveScreen {
     encoder: GPUCommandEncoder,
     { width, height }: FrameSize,
     picture: GPURenderPipeline,
-    pictureGroup: GPUBindGroup,
+    frame: SampledFrame['resource'],
   ): void {
+    this.#awaitRefresh();
+    const { settings, bits } = this.#source;
+    const pictureGroup = this.#gpu.createBindGroup('picture', picture, [
+      { binding: 0, resource: { buffer: settings } },
+      { binding: 1, resource: { buffer: bits } },
+      { binding: 2, resource: frame },
+      { binding: 3, resource: this.#sampler },
+    ]);
     if (this.#canvas.width !== width) this.#canvas.width = width;
     if (this.#canvas.height !== height) this.#canvas.height = height;
     const view = this.#context.getCurrentTexture().createView();
@@ -145,6 +158,16 @@ export class LiveScreen {
     pass.setBindGroup(0, this.#boxGroup);
     pass.drawIndirect(this.#arguments, 0);
     pass.end();
+  }
+
+  #awaitRefresh(): void {
+    // Some browsers have none in workers: each frame is drawn.
+    if (!('requestAnimationFrame' in globalThis)) return;
+    this.#isDue = false;
+    requestAnimationFrame(() => {
+      this.#isDue = true;
+      if (this.#isOverdue) this.onOverdue();
+    });
   }
 
   #dispatch(
@@ -165,6 +188,7 @@ export class LiveScreen {
   }
 
   dispose(): void {
+    this.onOverdue = () => undefined;
     this.#texture.dispose();
     this.#context.unconfigure();
     for (const buffer of [this.#arguments, ...this.staging]) this.#gpu.destroyBuffer(buffer);

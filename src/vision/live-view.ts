@@ -19,6 +19,7 @@ export class LiveView {
     this.#screen = screen;
     this.#port = port;
     this.#onStop = onStop;
+    screen.onOverdue = () => this.#tell({ again: true });
     port.onmessage = ({ data }: MessageEvent<LiveCommand>) => {
       if ('stop' in data) void this.stop();
       else this.#take(data.frame, data.options);

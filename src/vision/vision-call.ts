@@ -19,8 +19,9 @@ export type LiveCommand =
   | { frame: VideoFrame | ImageBitmap; options: LiveOptions }
   | { stop: true };
 
-/** From an attached view to the page: an answer to each frame, until an error ends it. */
+/** From an attached view to the page: an answer to each frame, until an error ends it. `again`: the last frame was not drawn. */
 export type LiveEvent =
+  | { again: true }
   | { detection: LiveDetection }
   | { error: { code: string; message: string; where: string; fix: string } };
 
