@@ -7,7 +7,7 @@ from scenes import Batch
 
 GREY = 114 / 255
 """What fills the borders where a camera's picture is not as wide as the input."""
-LETTERBOXED, SMALLEST_SIDE, LEAST_LEFT = 0.3, 4, 0.4
+LETTERBOXED, SMALLEST_SIDE, LEAST_LEFT = 0.3, 4, 0.15
 
 
 @torch.no_grad()

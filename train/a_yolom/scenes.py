@@ -96,6 +96,10 @@ class Painter:
         scenery = self._background(count, x, down, focal)
         image = torch.where(ground[:, None] > 0, road.image, scenery)
         drivable, lanes = road.drivable * ground, road.lanes * ground * (z < 90)
+        for side in (-1, 1):
+            fronts, shown = self._fronts(count, side, x, down, focal, camera, yaw, road)
+            image = image * (1 - shown[:, None]) + fronts * shown[:, None]
+            drivable, lanes = drivable * (1 - shown), lanes * (1 - shown)
         canvas = _Canvas(image, drivable, lanes)
         boxes, valid = self._traffic(canvas, count, focal, camera, pitch, roll, yaw, bend, road)
         self._bonnet(canvas, count)
@@ -208,6 +212,50 @@ class Painter:
         pole = (pole * self.chance(count, 0.5))[:, None]
         return (picture * (1 - pole) + self.colours(count, 0.05, 0.6, 0.05) * pole).clamp(0, 1)
 
+    def _fronts(
+        self,
+        count: int,
+        side: int,
+        x: torch.Tensor,
+        down: torch.Tensor,
+        focal: torch.Tensor,
+        camera: torch.Tensor,
+        yaw: torch.Tensor,
+        road: "_Road",
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What stands upright along one side of the road down to the pavement: shops, houses, garden walls, hedges; and where.
+
+        Without them all that is upright below the horizon would be a vehicle.
+        """
+        edge = road.right if side > 0 else -road.left
+        place = edge - side * road.offset + self.uniform(count, 2.5, 11)
+        toward = side * (x / focal + yaw)
+        z = place / toward.clamp(min=1e-3)
+        height = camera - down * z
+        plot = torch.floor(z / self.uniform(count, 4, 16) + self.uniform(count, 0, 1))
+
+        def drawn(low: float, high: float) -> torch.Tensor:
+            """A number for each plot."""
+            seed = torch.sin(plot * 12.9898 + self.uniform(count, 0, 100)) * 43758.5453
+            return low + (high - low) * (seed - torch.floor(seed))
+
+        is_low = (drawn(0, 1) < self.uniform(count, 0, 1)).float()
+        top = torch.where(is_low > 0, drawn(0.5, 2.2), drawn(3, 14))
+        exists = (drawn(0, 1) < self.uniform(count, 0.5, 1.2)).float() * self.chance(count, 0.6)
+        shown = exists * ((toward > 1e-3) & (z < FAR) & (height > 0) & (height < top)).float()
+
+        texture = self.sample(self.noise(count, 24), z * self.uniform(count, 0.05, 0.4), height * self.uniform(count, 0.1, 0.4))
+        grey = drawn(0.08, 0.85)[:, None]
+        tint = torch.stack([drawn(-0.12, 0.12) for _ in range(3)], 1)
+        wall = grey + tint + (texture * self.uniform(count, 0.03, 0.6))[:, None]
+        pane = ((torch.remainder(z, drawn(1.2, 4)) < drawn(0.6, 2.5)) & (torch.remainder(height, 3) > drawn(0.2, 1.2))).float()
+        pane = pane * (torch.remainder(height, 3) < drawn(1.9, 2.7)).float() * (1 - is_low * self.chance(count, 0.8))
+        glass = drawn(0.02, 0.6)[:, None] + (texture * self.uniform(count, 0, 0.6))[:, None]
+        wall = wall * (1 - pane[:, None]) + glass * pane[:, None]
+        band = ((height > 2.6) & (height < drawn(2.9, 3.8))).float() * (drawn(0, 1) < 0.5).float()
+        sign = torch.stack([drawn(0, 1) for _ in range(3)], 1)
+        return (wall * (1 - band[:, None]) + sign * band[:, None]).clamp(0, 1), shown
+
     def _traffic(
         self,
         canvas: "_Canvas",
@@ -226,7 +274,9 @@ class Painter:
         """
         total = count * MAX_VEHICLES
         places = torch.rand(count, MAX_VEHICLES, generator=self.random, device=self.device)
-        z = (4.5 + 85 * places**2).sort(1, descending=True).values.reshape(total, 1, 1)
+        # In some scenes most stand near: what fills the picture has to be seen as one, too.
+        crowding = torch.where(self.chance(count, 0.3) > 0, 4.0, 2.0)[:, 0]
+        z = (4.5 + 85 * places**crowding).sort(1, descending=True).values.reshape(total, 1, 1)
 
         def each(value: torch.Tensor) -> torch.Tensor:
             return value.repeat_interleave(MAX_VEHICLES, 0)
@@ -238,7 +288,7 @@ class Painter:
         other = self.chance(total, 0.2)
         large = self.chance(total, 0.15)
         wide = torch.where(large > 0, self.uniform(total, 2.2, 2.7), self.uniform(total, 1.6, 2.0))
-        tall = torch.where(large > 0, self.uniform(total, 2.3, 3.8), self.uniform(total, 1.35, 1.95))
+        tall = torch.where(large > 0, self.uniform(total, 2.1, 4.4), self.uniform(total, 1.35, 1.95))
         long = torch.where(large > 0, self.uniform(total, 6, 12), self.uniform(total, 3.6, 5))
         person = self.chance(total, 0.5)
         wide, tall, long = (
@@ -255,7 +305,7 @@ class Painter:
         edge = torch.where(self.chance(total, 0.5) > 0, left_edge - beside, right_edge + beside)
         aside = torch.maximum((self.uniform(total, 0, 1) < each(self.uniform(count, 0.1, 0.9))).float(), other)
         lateral = torch.where(aside > 0, edge, centre) - offset
-        present = present * (1 - ((lateral.abs() < 2.2) & (z < 7)).float())
+        present = present * (1 - ((lateral.abs() < 2.2) & (z < 5.5)).float())
 
         def column(depth: torch.Tensor, sideways: torch.Tensor) -> torch.Tensor:
             return (lateral + sideways + bend * depth * depth * 0.5 - yaw * depth) / depth * focal
@@ -266,6 +316,7 @@ class Painter:
         back = z + long
         near = (column(z, -wide / 2), column(z, wide / 2), row(z, tall), row(z, 0.0))
         far = (column(back, -wide / 2), column(back, wide / 2), row(back, tall), row(back, 0.0))
+        present = present * self._unhidden(count, near, far, present * (1 - other))
         margin = 0.1 * (near[1] - near[0]) + 1
         low_x, high_x = torch.minimum(near[0], far[0]) - margin, torch.maximum(near[1], far[1]) + margin
         low_y, high_y = torch.minimum(near[2], far[2]) - 1, near[3] + 0.1 * (near[3] - near[2]) + 1
@@ -289,7 +340,8 @@ class Painter:
             put = F.grid_sample(sprites[:, index], grid, align_corners=False)
             colour, cover, shade = put[:, :3], put[:, 3:4], put[:, 4:]
             canvas.image = canvas.image * ((1 - shade) * (1 - cover)) + colour
-            inside = cover[:, 0] > 0.5
+            # Glass that one sees through is the vehicle's, too.
+            inside = cover[:, 0] > 0.1
             owners = torch.where(inside, float(index), owners)
             canvas.drivable = canvas.drivable * ~inside
             canvas.lanes = canvas.lanes * ~inside
@@ -302,6 +354,17 @@ class Painter:
         size = (corners[..., 2:] - corners[..., :2]).amin(-1)
         valid = (vehicle > 0) & (drawn > 20) & (size >= 5) & (visible > 0.35 * drawn)
         return torch.where(valid[..., None], corners, 0.0), valid
+
+    @staticmethod
+    def _unhidden(
+        count: int, near: tuple[torch.Tensor, ...], far: tuple[torch.Tensor, ...], vehicles: torch.Tensor
+    ) -> torch.Tensor:
+        """1 for what no nearer vehicle covers by half; such remnants, labelled, teach that a rear window is a car of its own."""
+        low, high = torch.minimum(near[0], far[0]).view(count, -1), torch.maximum(near[1], far[1]).view(count, -1)
+        shared = torch.minimum(high[:, :, None], high[:, None]) - torch.maximum(low[:, :, None], low[:, None])
+        covered = shared > 0.5 * (high - low)[:, :, None]
+        nearer = torch.ones_like(covered).triu(1) & (vehicles.view(count, 1, -1) > 0)
+        return (~(covered & nearer).any(2)).float().view(-1, 1, 1)
 
     def _vehicle(
         self,
@@ -373,6 +436,11 @@ class Painter:
         rear = put(rear, side_window, glass)
         lamp_row, lamp_size = self.uniform(count, 0.42, 0.6), self.uniform(count, 0.05, 0.18)
         lamp_inner = self.uniform(count, 0.28, 0.42)
+        # Estates and vans have theirs upright beside the rear window.
+        upright_lamps = self.chance(count, 0.3)
+        lamp_row = torch.where(upright_lamps > 0, self.uniform(count, 0.15, 0.5), lamp_row)
+        lamp_size = torch.where(upright_lamps > 0, self.uniform(count, 0.2, 0.35), lamp_size)
+        lamp_inner = torch.where(upright_lamps > 0, self.uniform(count, 0.38, 0.45), lamp_inner)
         lamps = ((t > lamp_row) & (t < lamp_row + lamp_size) & ((s - 0.5).abs() > lamp_inner)).float() * facing
         red = torch.tensor([0.75, 0.06, 0.05], device=self.device).view(1, 3, 1, 1)
         white = torch.tensor([0.95, 0.95, 0.85], device=self.device).view(1, 3, 1, 1)
@@ -409,7 +477,10 @@ class Painter:
         shadow = ((x > left - spread) & (x < right + spread) & (y > bottom - (bottom - top) * 0.1)).float()
         shadow = shadow * (y < bottom + (bottom - top) * 0.05).float() * present * self.uniform(count, 0.2, 0.85)
         picture = put(flank_colour.clamp(0, 1), face, rear.clamp(0, 1))
-        cover = torch.maximum(face, flank)[:, None]
+        # Through many cabins one sees what is behind them.
+        clear = self.uniform(count, 0.0, 0.85) * self.chance(count, 0.5)
+        behind_glass = torch.maximum(torch.maximum(window * facing, side_window) * face, panes * flank * (1 - face))
+        cover = (torch.maximum(face, flank) * (1 - clear * behind_glass))[:, None]
         return torch.cat((picture * cover, cover, shadow[:, None]), 1)
 
     def _bonnet(self, canvas: "_Canvas", count: int) -> None:
@@ -430,7 +501,9 @@ class Painter:
         night = self.chance(count, 0.12)
         beam = torch.exp(-((self.x / self.width) ** 2) * 6 - ((self.y / self.height - 0.2) ** 2) * 10)
         image = image * (1 - night * (1 - 0.12 - 0.5 * beam))[:, None]
-        image = image.clamp(0, 1) ** self.uniform(count, 0.6, 1.6)[:, None] * (0.9 + self.colours(count, 0.0, 0.2, 0.08))
+        # Against a bright sky all that stands on the ground is nearly black.
+        dusk = 1 + self.chance(count, 0.3) * self.uniform(count, 0, 1.5)
+        image = image.clamp(0, 1) ** (dusk * self.uniform(count, 0.6, 1.6))[:, None] * (0.9 + self.colours(count, 0.0, 0.2, 0.08))
         image = (image - 0.5) * self.uniform(count, 0.6, 1.25)[:, None] + 0.5 + self.uniform(count, -0.1, 0.1)[:, None]
         soft = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
         blur = self.uniform(count, 0, 1)[:, None]

@@ -32,7 +32,7 @@ REAL_SHARE = 0.2
 BATCHES_A_DRAWING = 4
 # A drawn scene is seen again: from another crop, mirrored or not, in another light.
 USES_OF_A_SCENE = 4
-SCENE_ZOOM = (0.6, 1.25)
+SCENE_ZOOM = (0.4, 1.25)
 LOG_EVERY, SAVE_EVERY_SECONDS = 20, 90
 PARTS = ("model", "average", "first_moment", "second_moment")
 
