@@ -9,6 +9,7 @@ const ort = 'node_modules/onnxruntime-web/dist';
 export const libraryFiles = {
   'dist/vitrail.iife.js': 'dist/vitrail.iife.js',
   'dist/vitrail.worker.js': 'dist/vitrail.worker.js',
+  'dist/vitrail.text.js': 'dist/vitrail.text.js',
 };
 export const onnxruntimeFiles = {
   'peers/ort.webgpu.bundle.min.mjs': `${ort}/ort.webgpu.bundle.min.mjs`,

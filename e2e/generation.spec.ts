@@ -173,3 +173,17 @@ test('a lost device ends what runs, comes back by itself, and answers as before'
     await browser.close();
   }
 });
+
+test('a text script that cannot be loaded says so', async ({ blank }) => {
+  const error = await blank.evaluate(async (source) => {
+    const runtime = await vitrail.createRuntime({ textUrl: '/nowhere/vitrail.text.js' });
+    const failures = [
+      await failureOf(runtime.loadModel(source, { cache: false })),
+      await failureOf(runtime.loadTokenizer(source)),
+    ];
+    await runtime.dispose();
+    return failures.map((failure) => ({ code: failure?.code, fix: failure?.fix }));
+  }, tinyModel);
+  const missing = { code: 'network', fix: expect.stringMatching(/vitrail\.text\.js/) };
+  expect(error).toEqual([missing, missing]);
+});

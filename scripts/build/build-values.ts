@@ -21,6 +21,7 @@ export function buildValues(location: ModelLocation, options: { minify: boolean 
 /** Parts of the worker that are loaded when they are wanted. */
 const visionScript = 'vitrail.vision.js';
 const splatsScript = 'vitrail.splats.js';
+const textScript = 'vitrail.text.js';
 
 /** The scripts for pages without a bundler, by their file names in dist/. */
 export const standaloneScripts: Readonly<Record<string, string>> = {
@@ -28,6 +29,7 @@ export const standaloneScripts: Readonly<Record<string, string>> = {
   'vitrail.worker.js': 'workers/runtime.worker.ts',
   [visionScript]: 'workers/vision.extension.ts',
   [splatsScript]: 'workers/splats.part.ts',
+  [textScript]: 'workers/text.part.ts',
 };
 
 /** Bundles an entry into one classic script. */
@@ -120,6 +122,7 @@ const detectorPlaceholder = '__VITRAIL_EMBEDDED_DETECTOR_URL__';
 const avatarPlaceholder = '__VITRAIL_EMBEDDED_AVATAR_URL__';
 const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
 const splatsPlaceholder = '__VITRAIL_SPLATS_SCRIPT_URL__';
+const textPlaceholder = '__VITRAIL_TEXT_SCRIPT_URL__';
 
 function embeddedFiles(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
@@ -137,6 +140,7 @@ function embeddedFiles(urlOf: UrlExpression): Plugin {
   const avatarUrl = urlOfFile(files.avatar);
   const visionUrl = urlOf(visionScript);
   const splatsUrl = urlOf(splatsScript);
+  const textUrl = urlOf(textScript);
   return {
     name: 'vitrail:embedded-files',
     resolveId: (source) => (source === id.slice(1) ? id : null),
@@ -149,7 +153,8 @@ export const embeddedUrls = {
   avatar: ${this.environment.mode === 'dev' ? avatarUrl : avatarPlaceholder},
 };
 export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};
-export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};`;
+export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};
+export const textPartUrl = ${this.environment.mode === 'dev' ? textUrl : textPlaceholder};`;
     },
     renderChunk: (code) =>
       code.includes('__VITRAIL_')
@@ -159,6 +164,7 @@ export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : spl
             .replaceAll(avatarPlaceholder, avatarUrl)
             .replaceAll(visionPlaceholder, visionUrl)
             .replaceAll(splatsPlaceholder, splatsUrl)
+            .replaceAll(textPlaceholder, textUrl)
         : null,
   };
 }

@@ -51,6 +51,8 @@ export interface RuntimeOptions {
   modelsUrl?: string | URL;
   /** Where `vitrail.splats.js` is served. Default: beside `workerUrl`, or beside this script. */
   splatsUrl?: string | URL;
+  /** Where `vitrail.text.js` is served, which the worker loads for language models. Default: beside `workerUrl`, or beside this script. */
+  textUrl?: string | URL;
 }
 
 export type DeviceListener = (event: { message: string }) => void;

@@ -9,6 +9,8 @@ declare module 'virtual:vitrail-embedded' {
   export const embeddedFiles: Record<'model' | 'detector' | 'avatar', string | null>;
   /** Where vitrail.splats.js is: beside the script that runs. Undefined where no script has an address (SSR). */
   export const splatsPartUrl: string | undefined;
+  /** Where vitrail.text.js is, likewise. */
+  export const textPartUrl: string | undefined;
   /** Their addresses: beside the script that runs. Undefined where no script has an address (SSR). */
   export const embeddedUrls: Record<'model' | 'detector' | 'avatar', string | undefined>;
   /** The address of vitrail.vision.js, likewise. */

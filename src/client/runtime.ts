@@ -2,6 +2,7 @@ import {
   embeddedFiles,
   embeddedUrls,
   splatsPartUrl,
+  textPartUrl,
   visionScriptUrl,
 } from 'virtual:vitrail-embedded';
 import { abortedError, invalidArgument, type VitrailError } from '../errors.ts';
@@ -39,16 +40,17 @@ import { createWorker, workerStartError } from './worker.ts';
  * beforehand), `network` or `invalid-argument` where the worker cannot be started.
  */
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const { workerUrl, modelsUrl, visionUrl, splatsUrl, ...startOptions } = options;
+  const { workerUrl, modelsUrl, visionUrl, splatsUrl, textUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
   const devices = new DeviceEvents();
+  // Beside the worker, where the page says where that is.
+  const beside = (file: string) => workerUrl && new URL(file, new URL(workerUrl, pageUrl()));
+  const text = textUrl ?? beside('vitrail.text.js') ?? textPartUrl;
   const info = await connection.start(
-    startOptions,
+    { ...startOptions, ...(text ? { textUrl: new URL(text, pageUrl()).href } : {}) },
     (event) => devices.fire(event),
     (cause) => workerStartError(workerUrl, cause),
   );
-  // Beside the worker, where the page says where that is.
-  const beside = (file: string) => workerUrl && new URL(file, new URL(workerUrl, pageUrl()));
   return new WorkerRuntime(connection, info, devices, {
     modelsUrl,
     visionUrl: visionUrl ?? beside('vitrail.vision.js') ?? visionScriptUrl,

@@ -32,6 +32,8 @@ export interface StartOptions {
   maxTier?: Tier;
   /** Time every dispatch on the GPU. */
   profile?: boolean;
+  /** Where vitrail.text.js is. */
+  textUrl?: string;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */
@@ -166,7 +168,11 @@ export type Emit = (event: TextEvent) => void;
 /** What the service is made of; the worker's entry wires it. */
 export interface ServiceParts {
   createEngine(options: StartOptions): Promise<ServedEngine>;
-  loadTokenizerDefinition(source: WireSource, signal: AbortSignal): Promise<object>;
+  loadTokenizerDefinition(
+    source: WireSource,
+    signal: AbortSignal,
+    textUrl: string | undefined,
+  ): Promise<object>;
   callExtension(url: string, call: ExtensionCall, gpu: Gpu, signal: AbortSignal): Promise<unknown>;
   store: {
     list(): Promise<StoredModel[]>;

@@ -1,27 +1,30 @@
 import { VitrailError } from '../errors.ts';
+import { loadPart } from '../runtime/part.ts';
+import { type TextPart, textPlace } from '../runtime/text-part.ts';
 import { RemoteFile } from '../storage/download.ts';
 import { type Location, locate } from '../storage/source.ts';
 import { openModel } from '../storage/weight-store.ts';
-import { tokenizerFromGguf, tokenizerFromJson } from '../tokenizer/tokenizer.ts';
 import type { WireSource } from './contract.ts';
 
 const jsonStart = '{'.charCodeAt(0);
 
 /**
  * The tokenizer definition of a `tokenizer.json` (with the `tokenizer_config.json` beside it where there is one) or of a
- * model file; its weights are not read. Throws `network`, `model-corrupt`, `tokenizer-unsupported`.
+ * model file; its weights are not read. `textUrl` is where vitrail.text.js is. Throws `network`, `model-corrupt`, `tokenizer-unsupported`.
  */
 export async function loadTokenizerDefinition(
   source: WireSource,
   signal: AbortSignal,
+  textUrl?: string,
 ): Promise<object> {
+  const text = loadPart<TextPart>(textPlace, textUrl);
   const json = await readTokenizerJson(await locate(source, signal), signal);
-  if (json) return tokenizerFromJson(json.tokenizer, json.config).definition;
+  if (json) return text.tokenizerFromJson(json.tokenizer, json.config).definition;
   const model = await openModel(source, { signal, cache: false });
   const { tokenizerJson, tokenizerConfig } = model.extra;
   return tokenizerJson === undefined
-    ? tokenizerFromGguf(model.header.metadata).definition
-    : tokenizerFromJson(tokenizerJson, tokenizerConfig).definition;
+    ? text.tokenizerFromGguf(model.header.metadata).definition
+    : text.tokenizerFromJson(tokenizerJson, tokenizerConfig).definition;
 }
 
 /** Null where the source is no JSON file. */

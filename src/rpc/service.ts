@@ -32,6 +32,7 @@ function createService(parts: ServiceParts): RuntimeService {
   const models = new Map<number, OpenedModel>();
   const closing = new AbortController();
   let lastModelId = 0;
+  let textUrl: string | undefined;
 
   const started = (): ServedEngine => {
     if (!engine) throw disposedError('The runtime');
@@ -53,6 +54,7 @@ function createService(parts: ServiceParts): RuntimeService {
     ...avatars,
     version: () => version,
     async start(options, deviceEvents) {
+      textUrl = options.textUrl;
       engine = await parts.createEngine(options);
       forwardDeviceEvents(engine, deviceEvents);
       return engine.info;
@@ -111,7 +113,7 @@ function createService(parts: ServiceParts): RuntimeService {
     attended: (id) => opened(id).model.attended(),
     loadTokenizer: (source, channel) =>
       serveCallChannel(channel, async ({ signal }) => {
-        const json = encodeJson(await parts.loadTokenizerDefinition(source, signal));
+        const json = encodeJson(await parts.loadTokenizerDefinition(source, signal, textUrl));
         return transfer(json, [json.buffer]);
       }),
     extend: (url, call, channel) =>

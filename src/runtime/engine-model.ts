@@ -13,12 +13,8 @@ import { gpuFormat, type OpenModel, openModel } from '../storage/weight-store.ts
 import {
   createDetokenizer,
   createTokenizer,
-  encodeChat,
-  hasChatTemplate,
   type Tokenizer,
   type TokenizerDefinition,
-  tokenizerFromGguf,
-  tokenizerFromJson,
 } from '../tokenizer/tokenizer.ts';
 import type {
   AttentionOptions,
@@ -32,6 +28,8 @@ import type {
 } from '../types.ts';
 import { generationSettings } from './generate-options.ts';
 import { type Emit, Generator } from './generator.ts';
+import { loadPart } from './part.ts';
+import { type TextPart, textPlace } from './text-part.ts';
 
 /** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */
 const defaultContextLength = 4096;
@@ -70,6 +68,7 @@ export class EngineModel {
   readonly info: LanguageModelInfo;
   readonly tokenizerDefinition: TokenizerDefinition;
   readonly #tokenizer: LazyTokenizer;
+  readonly #text: TextPart;
   readonly #source: Source;
   readonly #options: LoadOptions;
   readonly #ready: () => Promise<void>;
@@ -77,32 +76,38 @@ export class EngineModel {
   #loaded: Loaded | null;
 
   /**
-   * Reads the header, allocates, compiles while the weights stream in. `ready` settles when the device can be used.
-   * Throws what storage, parsers and the GPU throw; nothing stays on the GPU then.
+   * Reads the header, allocates, compiles while the weights stream in. `ready` settles when the device can be used; `textUrl` is
+   * where vitrail.text.js is. Throws what storage, parsers and the GPU throw; nothing stays on the GPU then.
    */
   static async load(
     gpu: Gpu,
     source: Source,
     options: LoadOptions,
     ready: () => Promise<void>,
+    textUrl?: string,
   ): Promise<EngineModel> {
     checkAttention(options.attention);
-    const file = await openModel(source, options);
-    const { definition, warnings } = tokenizerOf(file);
+    const opening = openModel(source, options);
+    opening.catch(() => undefined);
+    // The header is under way while the script loads, which holds this thread up.
+    const text = loadPart<TextPart>(textPlace, textUrl);
+    const file = await opening;
+    const { definition, warnings } = tokenizerOf(text, file);
     const { architecture, config } = configure(file, options);
     const tokenizer = new LazyTokenizer(definition);
     const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
     tokenizer.buildSoon();
-    const info = describeModel(file, config, options, hasChatTemplate(definition), warnings);
+    const info = describeModel(file, config, options, definition.chatTemplate !== null, warnings);
     // The store has the weights from now on: the source itself need not be kept in memory.
     const reloadFrom = file.stored ? `store:${file.id}` : source;
-    return new EngineModel(info, definition, tokenizer, reloadFrom, options, ready, loaded);
+    return new EngineModel(info, definition, tokenizer, text, reloadFrom, options, ready, loaded);
   }
 
   private constructor(
     info: LanguageModelInfo,
     definition: TokenizerDefinition,
     tokenizer: LazyTokenizer,
+    text: TextPart,
     source: Source,
     options: LoadOptions,
     ready: () => Promise<void>,
@@ -111,6 +116,7 @@ export class EngineModel {
     this.info = info;
     this.tokenizerDefinition = definition;
     this.#tokenizer = tokenizer;
+    this.#text = text;
     this.#source = source;
     this.#ready = ready;
     this.#loaded = loaded;
@@ -126,7 +132,7 @@ export class EngineModel {
     emit: Emit,
   ): Promise<GenerationResult> {
     checkMessages(messages);
-    const prompt = encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
+    const prompt = this.#text.encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
     return this.#generate(prompt, options, emit);
   }
 
@@ -236,10 +242,13 @@ function checkAttention(attention: AttentionOptions = {}): void {
   }
 }
 
-function tokenizerOf(file: OpenModel): { definition: TokenizerDefinition; warnings: string[] } {
+function tokenizerOf(
+  text: TextPart,
+  file: OpenModel,
+): { definition: TokenizerDefinition; warnings: string[] } {
   const { tokenizerJson, tokenizerConfig } = file.extra;
-  if (tokenizerJson !== undefined) return tokenizerFromJson(tokenizerJson, tokenizerConfig);
-  return tokenizerFromGguf(file.header.metadata);
+  if (tokenizerJson !== undefined) return text.tokenizerFromJson(tokenizerJson, tokenizerConfig);
+  return text.tokenizerFromGguf(file.header.metadata);
 }
 
 function configure(

@@ -1,3 +1,5 @@
+// As the worker has it once its script is loaded.
+import '../../workers/text.part.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VitrailError } from '../errors.ts';
 import { fetchFile } from '../testing/data.ts';

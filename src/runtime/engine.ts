@@ -3,17 +3,23 @@ import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
 import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
 import type { ServedAvatar } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
-import { type RestorableAvatar, splatsPart } from './splats-part.ts';
+import { loadPart } from './part.ts';
+import { type RestorableAvatar, type SplatsPart, splatsPlace } from './splats-part.ts';
 
 export type EngineEvent = 'devicelost' | 'devicerestored';
 type Listener = (message: string) => void;
+
+export interface EngineOptions extends GpuOptions {
+  /** Where vitrail.text.js is, unless its part is there already. */
+  textUrl?: string;
+}
 
 /**
  * The one owner of the GPUDevice. When the device is lost it opens another one and reloads every model from this browser's
  * storage, once a loss; what runs at that moment ends with `gpu-device-lost`, what comes later waits for the reload.
  */
 export class Engine {
-  readonly #options: GpuOptions;
+  readonly #options: EngineOptions;
   readonly #models = new Set<EngineModel>();
   readonly #avatars = new Set<RestorableAvatar>();
   readonly #listeners: Record<EngineEvent, Set<Listener>> = {
@@ -25,11 +31,11 @@ export class Engine {
   #restoring: Promise<void> = Promise.resolve();
   #disposed = false;
 
-  static async create(options: GpuOptions = {}): Promise<Engine> {
+  static async create(options: EngineOptions = {}): Promise<Engine> {
     return new Engine(await Gpu.create(options), options);
   }
 
-  private constructor(gpu: Gpu, options: GpuOptions) {
+  private constructor(gpu: Gpu, options: EngineOptions) {
     this.#gpu = gpu;
     this.#options = options;
     this.#watch(gpu);
@@ -64,7 +70,13 @@ export class Engine {
     throwIfAborted(options.signal, 'engine/load');
     await this.#restoring;
     this.#checkOpen();
-    const model = await EngineModel.load(this.#gpu, source, options, () => this.#ready());
+    const model = await EngineModel.load(
+      this.#gpu,
+      source,
+      options,
+      () => this.#ready(),
+      this.#options.textUrl,
+    );
     if (this.#disposed) {
       await model.dispose();
       throw abortedError('engine/load');
@@ -88,7 +100,11 @@ export class Engine {
   ): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const avatar = await splatsPart(partUrl).openAvatar(this.#gpu, source, options);
+    const avatar = await loadPart<SplatsPart>(splatsPlace, partUrl).openAvatar(
+      this.#gpu,
+      source,
+      options,
+    );
     if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');

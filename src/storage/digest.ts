@@ -1,3 +1,4 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import { invalidArgument } from '../errors.ts';
 
 /** SHA-256 in lower-case hexadecimal. */
@@ -17,7 +18,6 @@ export interface StreamDigest {
 }
 
 export async function createStreamDigest(): Promise<StreamDigest> {
-  const { sha256 } = await import('@noble/hashes/sha2.js');
   const state = sha256.create();
   return {
     update: (bytes) => {

@@ -15,10 +15,6 @@ export interface RenderOptions {
 const chatMl =
   "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
-export function hasChatTemplate({ chatTemplate }: TokenizerDefinition): boolean {
-  return chatTemplate !== null;
-}
-
 /**
  * The text of a conversation by the model's own template, ChatML where it has none.
  * Throws `invalid-argument` with the template's words where the template refuses the conversation.

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VitrailError } from '../errors.ts';
-import { createTokenizer, encodeChat, tokenizerFromJson } from './tokenizer.ts';
+import { encodeChat } from './chat-template.ts';
+import { tokenizerFromJson } from './json-tokenizer.ts';
+import { createTokenizer } from './tokenizer.ts';
 
 const special = (id: number, content: string, more: object = {}) => ({
   id,

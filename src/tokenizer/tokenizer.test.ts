@@ -5,13 +5,9 @@ import { VitrailError } from '../errors.ts';
 import { parseGguf } from '../formats/gguf.ts';
 import type { Metadata, MetadataValue } from '../formats/header.ts';
 import type { Message } from '../types.ts';
-import {
-  createDetokenizer,
-  createTokenizer,
-  encodeChat,
-  renderChat,
-  tokenizerFromGguf,
-} from './tokenizer.ts';
+import { encodeChat, renderChat } from './chat-template.ts';
+import { tokenizerFromGguf } from './gguf-tokenizer.ts';
+import { createDetokenizer, createTokenizer } from './tokenizer.ts';
 
 const data = new URL('../../../shared/data/', import.meta.url);
 const hasData = existsSync(data);

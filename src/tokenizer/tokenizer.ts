@@ -4,10 +4,7 @@ import type { TokenizerDefinition } from './definition.ts';
 import { SpecialTokenSplitter } from './special-tokens.ts';
 import { TokenText } from './token-text.ts';
 
-export { encodeChat, hasChatTemplate, type RenderOptions, renderChat } from './chat-template.ts';
 export type { TokenizerDefinition } from './definition.ts';
-export { tokenizerFromGguf } from './gguf-tokenizer.ts';
-export { tokenizerFromJson } from './json-tokenizer.ts';
 
 export interface EncodeOptions {
   /** Recognise control tokens in the text. Default false: text from outside must not be able to give orders. */
