@@ -45,16 +45,18 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const devices = new DeviceEvents();
   // Beside the worker, where the page says where that is.
   const beside = (file: string) => workerUrl && new URL(file, new URL(workerUrl, pageUrl()));
-  const text = textUrl ?? beside('vitrail.text.js') ?? textPartUrl;
+  const parts = Object.entries({
+    textUrl: textUrl ?? beside('vitrail.text.js') ?? textPartUrl,
+    splatsUrl: splatsUrl ?? beside('vitrail.splats.js') ?? splatsPartUrl,
+  }).map(([option, url]) => [option, url && new URL(url, pageUrl()).href]);
   const info = await connection.start(
-    { ...startOptions, ...(text ? { textUrl: new URL(text, pageUrl()).href } : {}) },
+    { ...startOptions, ...Object.fromEntries(parts) },
     (event) => devices.fire(event),
     (cause) => workerStartError(workerUrl, cause),
   );
   return new WorkerRuntime(connection, info, devices, {
     modelsUrl,
     visionUrl: visionUrl ?? beside('vitrail.vision.js') ?? visionScriptUrl,
-    splatsUrl: splatsUrl ?? beside('vitrail.splats.js') ?? splatsPartUrl,
   });
 }
 
@@ -147,10 +149,8 @@ class WorkerRuntime implements Runtime {
     options: LoadAvatarOptions = {},
   ): Promise<Avatar> {
     const sent = wireSource(source, pageUrl());
-    const partUrl = this.#urls.splatsUrl;
-    if (partUrl === undefined) throw noSplatsUrl();
     const loaded = await this.#connection.stream<LoadProgress, LoadedAvatar>(
-      (service, port) => service.loadAvatar(sent, new URL(partUrl, pageUrl()).href, port),
+      (service, port) => service.loadAvatar(sent, port),
       options.signal,
       options.onProgress,
     );
@@ -184,7 +184,6 @@ class WorkerRuntime implements Runtime {
 interface FileUrls {
   modelsUrl: string | URL | undefined;
   visionUrl: string | URL | undefined;
-  splatsUrl: string | URL | undefined;
 }
 
 function noVisionUrl(): VitrailError {
@@ -192,14 +191,6 @@ function noVisionUrl(): VitrailError {
     'client/detector',
     'This page does not say where vitrail.vision.js is.',
     'Pass visionUrl to createRuntime: the address of vitrail.vision.js of this version.',
-  );
-}
-
-function noSplatsUrl(): VitrailError {
-  return invalidArgument(
-    'client/avatar',
-    'This page does not say where vitrail.splats.js is.',
-    'Pass splatsUrl to createRuntime: the address of vitrail.splats.js of this version.',
   );
 }
 

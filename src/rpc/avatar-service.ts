@@ -21,9 +21,9 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
     throw parts.disposedError();
   };
   return {
-    loadAvatar: (source, partUrl, channel) =>
+    loadAvatar: (source, channel) =>
       serveCallChannel<LoadProgress, LoadedAvatar>(channel, async ({ signal, emit }) => {
-        const avatar = await parts.engine().loadAvatar(source, partUrl, {
+        const avatar = await parts.engine().loadAvatar(source, {
           signal: AbortSignal.any([signal, parts.closing]),
           onProgress: emit,
         });

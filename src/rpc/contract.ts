@@ -32,8 +32,9 @@ export interface StartOptions {
   maxTier?: Tier;
   /** Time every dispatch on the GPU. */
   profile?: boolean;
-  /** Where vitrail.text.js is. */
+  /** Where vitrail.text.js and vitrail.splats.js are. */
   textUrl?: string;
+  splatsUrl?: string;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */
@@ -75,8 +76,8 @@ export interface LoadedAvatar {
 
 /** The calls about avatars; avatar-service.ts answers them. */
 export interface AvatarService {
-  /** Streams `LoadProgress`. `partUrl` is where vitrail.splats.js is. */
-  loadAvatar(source: WireSource, partUrl: string, channel: MessagePort): Promise<LoadedAvatar>;
+  /** Streams `LoadProgress`. */
+  loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
   renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
   measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
@@ -140,7 +141,6 @@ export interface ServedEngine {
   gpu(): Promise<Gpu>;
   loadAvatar(
     source: WireSource,
-    partUrl: string,
     options: Pick<LoadOptions, 'signal' | 'onProgress'>,
   ): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;

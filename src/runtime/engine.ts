@@ -10,8 +10,9 @@ export type EngineEvent = 'devicelost' | 'devicerestored';
 type Listener = (message: string) => void;
 
 export interface EngineOptions extends GpuOptions {
-  /** Where vitrail.text.js is, unless its part is there already. */
+  /** Where vitrail.text.js and vitrail.splats.js are, unless their parts are there already. */
   textUrl?: string;
+  splatsUrl?: string;
 }
 
 /**
@@ -92,19 +93,15 @@ export class Engine {
     return this.#gpu;
   }
 
-  /** Loads splats or an avatar with the part at `partUrl`. An abort or a failure leaves nothing on the GPU. */
+  /** Loads splats or an avatar. An abort or a failure leaves nothing on the GPU. */
   async loadAvatar(
     source: Source,
-    partUrl: string,
     options: Pick<LoadOptions, 'signal' | 'onProgress'> = {},
   ): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const avatar = await loadPart<SplatsPart>(splatsPlace, partUrl).openAvatar(
-      this.#gpu,
-      source,
-      options,
-    );
+    const splats = loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
+    const avatar = await splats.openAvatar(this.#gpu, source, options);
     if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');
