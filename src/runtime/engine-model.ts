@@ -4,6 +4,7 @@ import { chooseTokenSelect } from '../attention/token-select.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { isPacked, packedBlock } from '../kernels/kv-format.ts';
 import { capacityOf } from '../kernels/selection-use.ts';
 import type { Architecture, TransformerConfig } from '../models/config.ts';
 import { Decoder } from '../models/decoder.ts';
@@ -24,6 +25,7 @@ import type {
   AttentionOptions,
   GenerateOptions,
   GenerationResult,
+  KvCacheFormat,
   LanguageModelInfo,
   LoadOptions,
   LoadProgress,
@@ -220,7 +222,7 @@ export class EngineModel {
   }
 }
 
-const kvCacheFormats: readonly string[] = ['f16', 'f32'];
+const kvCacheFormats: readonly string[] = ['f16', 'f32', 'q8_0', 'q4_0'];
 
 /** Attention methods that are not there yet are refused, not passed over. */
 function checkAttention(attention: AttentionOptions = {}): void {
@@ -272,7 +274,31 @@ function configure(
       'Leave one of them out.',
     );
   }
-  return { architecture, config: { ...config, moh, tokenSelect, matryoshka } };
+  const chosenConfig = { ...config, moh, tokenSelect, matryoshka };
+  checkKvCache(chosenConfig, attention?.kvCache);
+  return { architecture, config: chosenConfig };
+}
+
+/** Caches of blocks take whole blocks, of whole rotated heads. */
+function checkKvCache(
+  { headDim, tokenSelect, matryoshka }: TransformerConfig,
+  kvCache: KvCacheFormat = 'f16',
+): void {
+  if (!isPacked(kvCache)) return;
+  const reason =
+    headDim % packedBlock !== 0
+      ? `heads have ${headDim} components, which are no blocks of ${packedBlock}`
+      : tokenSelect
+        ? 'attention.tokenSelect is on, which selects by keys that are not quantized'
+        : matryoshka && 'attention.matryoshka is on, whose rows are cut between blocks';
+  if (!reason) return;
+  throw invalidArgument(
+    'model/load',
+    `attention.kvCache is ${kvCache}, but ${reason}.`,
+    headDim % packedBlock !== 0
+      ? "Give kvCache: 'f16'."
+      : "Give kvCache: 'f16', or leave the other option out.",
+  );
 }
 
 /** Compiles and uploads side by side. What is allocated is freed again when anything fails. */
