@@ -4,7 +4,7 @@ import { chooseTokenSelect } from '../attention/token-select.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { isPacked, packedBlock } from '../kernels/kv-format.ts';
+import { isPacked, kvFormats, packedBlock } from '../kernels/kv-format.ts';
 import { capacityOf } from '../kernels/selection-use.ts';
 import type { Architecture, TransformerConfig } from '../models/config.ts';
 import { Decoder } from '../models/decoder.ts';
@@ -222,18 +222,16 @@ export class EngineModel {
   }
 }
 
-const kvCacheFormats: readonly string[] = ['f16', 'f32', 'q8_0', 'q4_0'];
-
 /** Attention methods that are not there yet are refused, not passed over. */
 function checkAttention(attention: AttentionOptions = {}): void {
   for (const [name, value] of Object.entries(attention)) {
     if (value === undefined || value === false) continue;
-    if (name === 'kvCache' && kvCacheFormats.includes(String(value))) continue;
+    if (name === 'kvCache' && kvFormats.includes(String(value))) continue;
     if (name === 'moh' || name === 'tokenSelect' || name === 'matryoshka') continue;
     throw invalidArgument(
       'model/load',
       `attention.${name} is ${JSON.stringify(value)}, which is not supported.`,
-      `Leave it out, or give kvCache one of: ${kvCacheFormats.join(', ')}.`,
+      `Leave it out, or give kvCache one of: ${kvFormats.join(', ')}.`,
     );
   }
 }
@@ -284,20 +282,12 @@ function checkKvCache(
   { headDim, tokenSelect, matryoshka }: TransformerConfig,
   kvCache: KvCacheFormat = 'f16',
 ): void {
-  if (!isPacked(kvCache)) return;
-  const reason =
-    headDim % packedBlock !== 0
-      ? `heads have ${headDim} components, which are no blocks of ${packedBlock}`
-      : tokenSelect
-        ? 'attention.tokenSelect is on, which selects by keys that are not quantized'
-        : matryoshka && 'attention.matryoshka is on, whose rows are cut between blocks';
-  if (!reason) return;
+  const hasBlocks = headDim % packedBlock === 0 && !tokenSelect && !matryoshka;
+  if (!isPacked(kvCache) || hasBlocks) return;
   throw invalidArgument(
     'model/load',
-    `attention.kvCache is ${kvCache}, but ${reason}.`,
-    headDim % packedBlock !== 0
-      ? "Give kvCache: 'f16'."
-      : "Give kvCache: 'f16', or leave the other option out.",
+    `attention.kvCache ${kvCache} is for heads of a multiple of ${packedBlock} components (here ${headDim}), without tokenSelect and matryoshka.`,
+    "Give kvCache: 'f16', or leave the other option out.",
   );
 }
 
