@@ -14,6 +14,7 @@ export interface DecoderTime {
   shape: string;
   tier: Tier;
   gpuBytes: number;
+  kvCacheBytes: number;
   /** Tokens a second by position of the first. */
   decode: Record<number, number>;
   /** Tokens a second by length of the prompt. */
@@ -21,6 +22,7 @@ export interface DecoderTime {
 }
 
 const contextLength = 8320;
+const kvCaches = ['f32', 'f16', 'q8_0', 'q4_0'] as const;
 const steps = 128;
 /** Steps of a submit, as a generation on fast hardware has them. */
 const burst = 8;
@@ -35,10 +37,12 @@ export const greedy = {
 
 /**
  * A model's decoder on random weights, without tokenizer, download or readback: what the GPU and its queue allow. Decode steps are
- * queued one behind the other, as a generation does. `llama1b:50`: with a cache of MatryoshkaKV at 50 %.
+ * queued one behind the other, as a generation does. `llama1b:50`: with a cache of MatryoshkaKV at 50 %; `llama1b:q8_0`: of that format.
  */
 export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderTime> {
-  const [shapeName, percent] = name.split(':');
+  const [shapeName, cache] = name.split(':');
+  const kvCache = kvCaches.find((format) => format === cache);
+  const percent = kvCache ? undefined : cache;
   const shape = shapes.find((candidate) => candidate.name === shapeName);
   if (!shape) throw new Error(`no shape '${name}'`);
   const gpu = await Gpu.create({ maxTier });
@@ -46,7 +50,7 @@ export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderT
   const config = { ...configOf(shape), matryoshka };
   const decoder = await Decoder.create(gpu, config, randomWeights(gpu, shape), {
     contextLength,
-    kvCache: 'f16',
+    kvCache: kvCache ?? 'f16',
   });
   decoder.writeRopeTables(new Map());
   decoder.beginSampling(greedy, []);
@@ -79,8 +83,9 @@ export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderT
     prefill[length] = Math.round((1000 * length) / (await best(() => elapsed(run))));
   }
   const { gpuBytes } = gpu.stats();
+  const { kvCacheBytes } = decoder;
   gpu.dispose();
-  return { shape: name, tier: gpu.capabilities.tier, gpuBytes, decode, prefill };
+  return { shape: name, tier: gpu.capabilities.tier, gpuBytes, kvCacheBytes, decode, prefill };
 }
 
 async function best(measure: () => Promise<number>): Promise<number> {

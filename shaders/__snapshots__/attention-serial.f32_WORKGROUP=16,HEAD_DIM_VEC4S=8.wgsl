@@ -43,6 +43,7 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -60,12 +61,16 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
+fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+  return k_cache[cached_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+  return v_cache[cached_at(rows, position, i)];
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
@@ -77,6 +82,7 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 

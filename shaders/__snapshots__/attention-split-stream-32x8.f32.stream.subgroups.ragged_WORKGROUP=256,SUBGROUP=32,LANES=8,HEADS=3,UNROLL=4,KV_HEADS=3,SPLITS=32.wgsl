@@ -46,6 +46,7 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first_key: u32,
@@ -164,20 +165,24 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[0u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[0u] += probability_0;
-      sum.output[0u].a += probability_0 * values_0.a;
-      sum.output[0u].b += probability_0 * values_0.b;
+      let weight_0 = probability_0;
+      sum.output[0u].a += weight_0 * values_0.a;
+      sum.output[0u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[0u] += probability_1;
-      sum.output[0u].a += probability_1 * values_1.a;
-      sum.output[0u].b += probability_1 * values_1.b;
+      let weight_1 = probability_1;
+      sum.output[0u].a += weight_1 * values_1.a;
+      sum.output[0u].b += weight_1 * values_1.b;
       let probability_2 = exp2(score_2 - largest);
       sum.total[0u] += probability_2;
-      sum.output[0u].a += probability_2 * values_2.a;
-      sum.output[0u].b += probability_2 * values_2.b;
+      let weight_2 = probability_2;
+      sum.output[0u].a += weight_2 * values_2.a;
+      sum.output[0u].b += weight_2 * values_2.b;
       let probability_3 = exp2(score_3 - largest);
       sum.total[0u] += probability_3;
-      sum.output[0u].a += probability_3 * values_3.a;
-      sum.output[0u].b += probability_3 * values_3.b;
+      let weight_3 = probability_3;
+      sum.output[0u].a += weight_3 * values_3.a;
+      sum.output[0u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
@@ -212,20 +217,24 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[1u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[1u] += probability_0;
-      sum.output[1u].a += probability_0 * values_0.a;
-      sum.output[1u].b += probability_0 * values_0.b;
+      let weight_0 = probability_0;
+      sum.output[1u].a += weight_0 * values_0.a;
+      sum.output[1u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[1u] += probability_1;
-      sum.output[1u].a += probability_1 * values_1.a;
-      sum.output[1u].b += probability_1 * values_1.b;
+      let weight_1 = probability_1;
+      sum.output[1u].a += weight_1 * values_1.a;
+      sum.output[1u].b += weight_1 * values_1.b;
       let probability_2 = exp2(score_2 - largest);
       sum.total[1u] += probability_2;
-      sum.output[1u].a += probability_2 * values_2.a;
-      sum.output[1u].b += probability_2 * values_2.b;
+      let weight_2 = probability_2;
+      sum.output[1u].a += weight_2 * values_2.a;
+      sum.output[1u].b += weight_2 * values_2.b;
       let probability_3 = exp2(score_3 - largest);
       sum.total[1u] += probability_3;
-      sum.output[1u].a += probability_3 * values_3.a;
-      sum.output[1u].b += probability_3 * values_3.b;
+      let weight_3 = probability_3;
+      sum.output[1u].a += weight_3 * values_3.a;
+      sum.output[1u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[2u].a, keys_0.a) + dot(query[2u].b, keys_0.b);
@@ -260,20 +269,24 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[2u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[2u] += probability_0;
-      sum.output[2u].a += probability_0 * values_0.a;
-      sum.output[2u].b += probability_0 * values_0.b;
+      let weight_0 = probability_0;
+      sum.output[2u].a += weight_0 * values_0.a;
+      sum.output[2u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[2u] += probability_1;
-      sum.output[2u].a += probability_1 * values_1.a;
-      sum.output[2u].b += probability_1 * values_1.b;
+      let weight_1 = probability_1;
+      sum.output[2u].a += weight_1 * values_1.a;
+      sum.output[2u].b += weight_1 * values_1.b;
       let probability_2 = exp2(score_2 - largest);
       sum.total[2u] += probability_2;
-      sum.output[2u].a += probability_2 * values_2.a;
-      sum.output[2u].b += probability_2 * values_2.b;
+      let weight_2 = probability_2;
+      sum.output[2u].a += weight_2 * values_2.a;
+      sum.output[2u].b += weight_2 * values_2.b;
       let probability_3 = exp2(score_3 - largest);
       sum.total[2u] += probability_3;
-      sum.output[2u].a += probability_3 * values_3.a;
-      sum.output[2u].b += probability_3 * values_3.b;
+      let weight_3 = probability_3;
+      sum.output[2u].a += weight_3 * values_3.a;
+      sum.output[2u].b += weight_3 * values_3.b;
     }
   }
   return sum;
@@ -354,6 +367,7 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
 // lib/project-token.
 

@@ -47,6 +47,7 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -64,12 +65,16 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
+fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+  return k_cache[cached_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+  return v_cache[cached_at(rows, position, i)];
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -152,20 +157,24 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[0u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[0u] += probability_0;
-      sum.output[0u].a += probability_0 * values_0.a;
-      sum.output[0u].b += probability_0 * values_0.b;
+      let weight_0 = probability_0;
+      sum.output[0u].a += weight_0 * values_0.a;
+      sum.output[0u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[0u] += probability_1;
-      sum.output[0u].a += probability_1 * values_1.a;
-      sum.output[0u].b += probability_1 * values_1.b;
+      let weight_1 = probability_1;
+      sum.output[0u].a += weight_1 * values_1.a;
+      sum.output[0u].b += weight_1 * values_1.b;
       let probability_2 = exp2(score_2 - largest);
       sum.total[0u] += probability_2;
-      sum.output[0u].a += probability_2 * values_2.a;
-      sum.output[0u].b += probability_2 * values_2.b;
+      let weight_2 = probability_2;
+      sum.output[0u].a += weight_2 * values_2.a;
+      sum.output[0u].b += weight_2 * values_2.b;
       let probability_3 = exp2(score_3 - largest);
       sum.total[0u] += probability_3;
-      sum.output[0u].a += probability_3 * values_3.a;
-      sum.output[0u].b += probability_3 * values_3.b;
+      let weight_3 = probability_3;
+      sum.output[0u].a += weight_3 * values_3.a;
+      sum.output[0u].b += weight_3 * values_3.b;
     }
   }
   return sum;
@@ -226,6 +235,7 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 

@@ -27,7 +27,7 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// Numbers out of the words that src/quant/pack.ts makes.
+// Numbers out of words.
 
 // Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
 // mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
@@ -43,6 +43,12 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
   return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
     - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
 }
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Numbers out of the words that src/quant/pack.ts makes.
+
 
 fn low_nibbles(word: u32) -> vec4<f32> {
   return low_nibbles_less(word, 0.0);
@@ -89,10 +95,6 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
 
 struct RawGroup {
   a: vec4<u32>,

@@ -4,12 +4,15 @@
 // gated: a group whose heads are all off is left out.
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
 // lib/project-token.
 //#import lib/state
 //#import lib/stored-{kv}
 
+//#if !packed
 alias Cached = Stored;
+//#endif
 const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {

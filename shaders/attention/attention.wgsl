@@ -8,6 +8,7 @@
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
@@ -61,7 +62,9 @@ fn first_position(position: u32) -> u32 {
 alias Cached = vec4<u32>;
 const CACHED_COMPONENTS: u32 = 8u;
 //#else
+//#if !packed
 alias Cached = Stored;
+//#endif
 const CACHED_COMPONENTS: u32 = 4u;
 //#if stream
 //#import lib/stream-attention

@@ -1,5 +1,6 @@
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
+// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 //#if ragged
 struct CachedRows {
@@ -53,11 +54,30 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
+fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+//#if packed
+// Of the block that four components of a key and of its value are in.
+fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+}
+//#else
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+  return k_cache[cached_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[(rows.first + position) * CACHED_PER_HEAD + i];
+  return v_cache[cached_at(rows, position, i)];
 }
+//#endif
 //#endif

@@ -36,13 +36,23 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
 //#repeat U UNROLL
     let key_U = block + U * SETS + own_set;
     let at_U = min(key_U, end - 1u);
+//#if packed
+    let cached_U = cached_at(rows, at_U, quad) / 2u;
+    let scales_U = cached_scales(rows, at_U, quad);
+    let keys_U = Eight(numbers_of(k_cache[cached_U], 0u), numbers_of(k_cache[cached_U], 1u));
+    let values_U = Eight(numbers_of(v_cache[cached_U], 0u), numbers_of(v_cache[cached_U], 1u));
+//#else
     let keys_U = Eight(unpack_stored(cached_key(rows, at_U, quad)), unpack_stored(cached_key(rows, at_U, quad + 1u)));
     let values_U = Eight(unpack_stored(cached_value(rows, at_U, quad)), unpack_stored(cached_value(rows, at_U, quad + 1u)));
+//#endif
 //#endrepeat
 //#repeat H HEADS
     {
 //#repeat U UNROLL
       var score_U = dot(query[H].a, keys_U.a) + dot(query[H].b, keys_U.b);
+//#if packed
+      score_U *= scales_U.x;
+//#endif
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_U += subgroupShuffleXor(score_U, step);
       }
@@ -60,8 +70,13 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
 //#repeat U UNROLL
       let probability_U = exp2(score_U - largest);
       sum.total[H] += probability_U;
-      sum.output[H].a += probability_U * values_U.a;
-      sum.output[H].b += probability_U * values_U.b;
+//#if packed
+      let weight_U = probability_U * scales_U.y;
+//#else
+      let weight_U = probability_U;
+//#endif
+      sum.output[H].a += weight_U * values_U.a;
+      sum.output[H].b += weight_U * values_U.b;
 //#endrepeat
     }
 //#endrepeat

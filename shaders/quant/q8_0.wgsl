@@ -2,10 +2,6 @@
 //#import lib/unpack-nibbles
 //#import lib/scaled-group
 
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,

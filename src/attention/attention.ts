@@ -13,6 +13,7 @@ import {
 } from '../kernels/attention-split.ts';
 import { headGates } from '../kernels/head-gates.ts';
 import { headRows } from '../kernels/head-rows.ts';
+import { isPacked, kvBytes, type WholeKv } from '../kernels/kv-format.ts';
 import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { queryNormGates } from '../kernels/query-norm-gates.ts';
@@ -21,6 +22,7 @@ import { capacityOf, isLong } from '../kernels/selection-use.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import { type MohConfig, routedShape } from './moh.ts';
+import { PackedCache } from './packed-cache.ts';
 import { type LayerBases, RaggedCache } from './ragged-cache.ts';
 import { TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
@@ -58,7 +60,8 @@ export interface AttentionSettings {
 
 /** Where a layer's projection puts queries, keys and values, and how it turns them: what `qkv` and `rope` have in common. */
 export interface ProjectionTarget {
-  shape: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'> & {
+  shape: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength'> & {
+    kv: WholeKv;
     ropeDimensions: number;
     interleaved: boolean;
     staged?: boolean;
@@ -95,12 +98,16 @@ interface Wanted {
 interface Plan {
   use: AttentionSplitUse;
   buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'out', GPUBuffer | BufferRange> & {
+    kv_scales?: BufferRange;
     head_widths?: GPUBuffer;
   };
   /** What has to run before them, and after. */
   before: Dispatches;
   after: Dispatches;
 }
+
+/** The caches of a layer; those that are packed have scales. */
+type LayerCaches = Record<'k_cache' | 'v_cache', BufferRange> & { kv_scales?: BufferRange };
 
 type Dispatches = Promise<Dispatch>[];
 
@@ -125,7 +132,8 @@ export class Attention {
   readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
   readonly #tokenSelect: TokenSelect | null;
   readonly #ragged: RaggedCache | null;
-  readonly #caches: readonly Record<'k_cache' | 'v_cache', BufferRange>[];
+  readonly #packed: PackedCache | null;
+  readonly #caches: readonly LayerCaches[];
 
   /** `state` is what kernels know about a pass (lib/state); `buffers` own what is allocated here. */
   constructor(
@@ -145,6 +153,11 @@ export class Attention {
     this.#ragged = config.matryoshka
       ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
       : null;
+    const { kvCache: kv } = settings;
+    this.#packed = isPacked(kv)
+      ? new PackedCache(gpu, { ...this.#stagedShape(), kv }, this.#use('full'), buffers)
+      : null;
+    const scales = this.#packed?.scaleBytes;
     this.#queries = this.#ragged?.staged ?? floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
@@ -168,6 +181,7 @@ export class Attention {
           v_cache: {
             buffer: buffers.storage(`values ${layer}`, this.#cacheBytes(layer, 'values')),
           },
+          ...(scales ? { kv_scales: { buffer: buffers.storage(`scales ${layer}`, scales) } } : {}),
         },
     );
     const table = (rope: RopeConfig) =>
@@ -179,7 +193,7 @@ export class Attention {
   /** Bytes that hold the keys and values of the whole context. */
   get cacheBytes(): number {
     return this.#caches
-      .flatMap(({ k_cache, v_cache }) => [k_cache, v_cache])
+      .flatMap((caches) => Object.values(caches))
       .reduce((sum, { buffer, size }) => sum + (size ?? buffer.size), 0);
   }
 
@@ -226,11 +240,12 @@ export class Attention {
     const kind = this.#kindOf(layer);
     const shape = this.#rotatedShape(kind);
     const buffers = { state: this.#state, queries: this.#queries, rope: this.#rope[kind] };
-    if (this.#ragged) {
+    const staged = this.#ragged ?? this.#packed;
+    if (staged) {
       const { passRows: contextLength } = this.#settings;
       return {
         shape: { ...shape, contextLength, kv: 'f32', staged: true },
-        buffers: { ...buffers, ...this.#ragged.target },
+        buffers: { ...buffers, ...staged.target },
       };
     }
     const select = this.#selectionOf(layer);
@@ -316,14 +331,7 @@ export class Attention {
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
   #plan(layer: number, { tokens, out, output, bases, cut }: Wanted): Plan {
-    const { attentionScale, slidingWindow } = this.#config;
-    const use: AttentionUse = {
-      ...this.#shape(),
-      scale: attentionScale,
-      window: this.#kindOf(layer) === 'sliding' ? (slidingWindow ?? 0) : 0,
-      ...(this.gates ? { gated: true } : {}),
-      output,
-    };
+    const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
     const select = this.#selectionOf(layer);
     if (select) {
@@ -343,6 +351,8 @@ export class Attention {
         after: [],
       };
     }
+    const packed = this.#packed?.plan(use, tokens, inputs);
+    if (packed) return { ...packed, buffers: { ...inputs, ...packed.buffers, out }, after: [] };
     const ragged = this.#ragged;
     if (!ragged || !bases) return { use, buffers: { ...inputs, out }, before: [], after: [] };
     const { queries, attended, head_widths } = ragged.narrow(layer);
@@ -365,6 +375,16 @@ export class Attention {
     };
   }
 
+  #use(kind: 'full' | 'sliding'): AttentionUse {
+    const { attentionScale, slidingWindow } = this.#config;
+    return {
+      ...this.#shape(),
+      scale: attentionScale,
+      window: kind === 'sliding' ? (slidingWindow ?? 0) : 0,
+      ...(this.gates ? { gated: true } : {}),
+    };
+  }
+
   #shape(): Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim' | 'contextLength' | 'kv'> {
     const { numAttentionHeads, numKeyValueHeads, headDim } = this.#config;
     return {
@@ -378,7 +398,7 @@ export class Attention {
 
   #rotatedShape(kind: 'full' | 'sliding'): ProjectionTarget['shape'] {
     const { dimensions, interleaved } = this.#config.rope[kind];
-    return { ...this.#shape(), ropeDimensions: dimensions, interleaved };
+    return { ...this.#stagedShape(), ropeDimensions: dimensions, interleaved };
   }
 
   #kindOf(layer: number): 'full' | 'sliding' {
@@ -398,7 +418,9 @@ export class Attention {
   }
 
   #stagedShape(): KvProjectUse {
-    return { ...this.#shape(), stagedRows: this.#settings.passRows };
+    const { kvCache, passRows } = this.#settings;
+    // What goes into packed caches is staged as it is.
+    return { ...this.#shape(), kv: isPacked(kvCache) ? 'f32' : kvCache, stagedRows: passRows };
   }
 
   #cacheBytes(layer: number, part: keyof KeptWidths): number {
@@ -406,6 +428,6 @@ export class Attention {
     const { contextLength, kvCache } = this.#settings;
     const kept = matryoshka?.widths[layer]?.reduce((sum, widths) => sum + widths[part], 0);
     const components = kept ?? numKeyValueHeads * headDim;
-    return components * contextLength * (kvCache === 'f16' ? 2 : 4);
+    return kvBytes(kvCache, components * contextLength);
   }
 }

@@ -184,5 +184,7 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
   toCase('ragged, halves', { headDim: 32, kv: 'f16', ragged: true }, 415),
   projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
   projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
+  toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
+  toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),
 ];

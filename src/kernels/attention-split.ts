@@ -7,6 +7,7 @@ import {
   streamConstants,
   streamUnsupported,
 } from './attention.ts';
+import { kvScalesBinding, packedFlags } from './kv-format.ts';
 import { headWidthsBinding, stagedBytes } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 
@@ -90,6 +91,7 @@ function projects({ stagedRows }: AttentionSplitUse): boolean {
 function splitFlags(use: AttentionSplitUse): string[] {
   return [
     ...(use.gated ? ['gated'] : []),
+    ...packedFlags(use),
     ...raggedFlags(use),
     ...(projects(use) ? ['projects'] : []),
   ];
@@ -136,6 +138,7 @@ export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionS
       } as const,
       { name, type: 'array<Cached>', access: 'read_write', when: projects } as const,
     ]),
+    kvScalesBinding,
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },

@@ -3,8 +3,10 @@ import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
 import { headRowsReference, randomGates } from './head-rows.ref.ts';
+import { isPacked } from './kv-format.ts';
 import { packedRows, raggedRows, randomWidths } from './kv-project.ref.ts';
 import { packHeadWidths } from './kv-project.ts';
+import { interleaveScales, packKv } from './kv-quantize.ref.ts';
 
 export interface AttentionInputs {
   queries: Float32Array;
@@ -91,11 +93,14 @@ export function attentionCase(
   const keys = cut(scaled(cache), 'keys');
   const values = cut(random.activations(cache, 3), 'values');
   const f16 = use.kv === 'f16';
+  const packed = isPacked(use.kv)
+    ? { keys: packKv(use.kv, keys), values: packKv(use.kv, values) }
+    : undefined;
   const inputs: AttentionInputs = {
     queries: scaled(tokens * use.heads * use.headDim),
     // The reference sees what the cache holds.
-    keys: f16 ? roundedToHalf(keys) : keys,
-    values: f16 ? roundedToHalf(values) : values,
+    keys: packed?.keys.values ?? (f16 ? roundedToHalf(keys) : keys),
+    values: packed?.values.values ?? (f16 ? roundedToHalf(values) : values),
     position,
     tokens,
     ...(use.gated ? { gates: randomGates(tokens * use.heads) } : {}),
@@ -115,8 +120,9 @@ export function attentionCase(
         : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
-      k_cache: stored(keys, 'keys'),
-      v_cache: stored(values, 'values'),
+      k_cache: packed?.keys.numbers ?? stored(keys, 'keys'),
+      v_cache: packed?.values.numbers ?? stored(values, 'values'),
+      ...(packed ? { kv_scales: interleaveScales(packed.keys, packed.values) } : {}),
     },
   };
 }
@@ -143,6 +149,7 @@ function toCase(
   };
 }
 
+const gatedMany = { gated: true, many: true } as const;
 const many = { kv: 'f16', many: true, output: 'f16' } as const;
 
 export const attentionCases: readonly KernelCase<AttentionUse>[] = [
@@ -183,5 +190,14 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
     9,
     70,
   ),
+  toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 150, 1),
+  toCase(
+    'bytes, gated, many in a window',
+    { headDim: 32, kv: 'q8_0', window: 30, ...gatedMany },
+    40,
+    9,
+  ),
+  toCase('half bytes', { headDim: 128, scale: 0.088, kv: 'q4_0' }, 130, 3),
+  toCase('half bytes, head of 96', { headDim: 96, scale: 0.1, kv: 'q4_0' }, 70, 2),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { kvScalesBinding, packedFlags } from './kv-format.ts';
 import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matrix-support.ts';
@@ -15,6 +16,7 @@ export interface AttentionUse {
   scale: number;
   /** Last positions that a token sees, its own included; 0 sees all. */
   window: number;
+  /** With `q8_0` and `q4_0`, `kv_scales` too (see kv-quantize). */
   kv: KvCacheFormat;
   /** For passes of many tokens. */
   many?: boolean;
@@ -163,6 +165,7 @@ function useFlags(use: AttentionUse): string[] {
     ...(use.output === 'f16' ? ['half_output'] : []),
     ...(use.gated ? ['gated'] : []),
     ...(isByHead(use) ? ['by_head'] : []),
+    ...packedFlags(use),
     ...raggedFlags(use),
   ];
 }
@@ -204,6 +207,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'k_cache', type: 'array<Cached>', access: 'read' },
     { name: 'v_cache', type: 'array<Cached>', access: 'read' },
+    kvScalesBinding,
     { name: 'out', type: 'array<Output>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'head_rows', type: 'array<u32>', access: 'read', when: isByHead },

@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
-import type { KvCacheFormat } from '../types.ts';
+import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** Components that a KV head keeps of its keys and of its values. */
@@ -18,7 +18,7 @@ export interface KvProjectUse {
   kvHeads: number;
   headDim: number;
   contextLength: number;
-  kv: KvCacheFormat;
+  kv: WholeKv;
   /** Tokens that there is room for in `staged`. */
   stagedRows: number;
 }

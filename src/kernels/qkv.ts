@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
-import type { KvCacheFormat } from '../types.ts';
+import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type LaneShape,
@@ -25,7 +25,7 @@ export interface QkvUse {
   contextLength: number;
   ropeDimensions: number;
   interleaved: boolean;
-  kv: KvCacheFormat;
+  kv: WholeKv;
   normEpsilon: number;
   bias: boolean;
   /** Key and value are put at the first position: on their way to the cache. */

@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
-import type { KvCacheFormat } from '../types.ts';
+import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** One use of `rope`: qkv [tokens, heads + 2·kvHeads, headDim] → queries, K cache, V cache [kvHeads, contextLength, headDim]. */
@@ -10,7 +10,7 @@ export interface RopeUse {
   contextLength: number;
   ropeDimensions: number;
   interleaved: boolean;
-  kv: KvCacheFormat;
+  kv: WholeKv;
   /** Keys and values are put where they stand in the pass: on their way to the cache. */
   staged?: boolean;
   /** RMSNorm of each query and key head before the rotation, with this epsilon. */

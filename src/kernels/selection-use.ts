@@ -1,4 +1,4 @@
-import type { KvCacheFormat } from '../types.ts';
+import type { WholeKv } from './kv-format.ts';
 
 /** One use of TokenSelect's kernels: which tokens of a long context a layer attends to. */
 export interface SelectionUse {
@@ -7,7 +7,7 @@ export interface SelectionUse {
   headDim: number;
   /** Tokens that the caches [kvHeads, contextLength, headDim] hold; their keys are not rotated. */
   contextLength: number;
-  kv: KvCacheFormat;
+  kv: WholeKv;
   ropeDimensions: number;
   interleaved: boolean;
   /** First tokens of the context that are always attended to. */

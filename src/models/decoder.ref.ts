@@ -2,6 +2,8 @@ import { ReferenceBases } from '../attention/matryoshka.ref.ts';
 import { routedShape } from '../attention/moh.ts';
 import { ReferenceSelection } from '../attention/token-select.ref.ts';
 import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
+import type { PackedKv } from '../kernels/kv-format.ts';
+import { packKv } from '../kernels/kv-quantize.ref.ts';
 import { gatesOfQueries } from '../kernels/query-norm-gates.ref.ts';
 import type {
   DecoderWeightNames,
@@ -25,6 +27,7 @@ export class ReferenceDecoder {
   readonly #config: TransformerConfig;
   readonly #names: DecoderWeightNames;
   readonly #weight: WeightLookup;
+  readonly #kvCache: PackedKv | null;
   /** By layer and position: keys before rotation, and values, [kvHeads · headDim]. */
   readonly #cache: { keys: Float64Array[]; values: Float64Array[] }[];
 
@@ -32,7 +35,14 @@ export class ReferenceDecoder {
   readonly #attended: number[][] = [];
   readonly #selections: ReferenceSelection[] | null;
 
-  constructor(config: TransformerConfig, names: DecoderWeightNames, weight: WeightLookup) {
+  /** `kvCache`: rotated keys and values are rounded as a cache of this format holds them. */
+  constructor(
+    config: TransformerConfig,
+    names: DecoderWeightNames,
+    weight: WeightLookup,
+    kvCache: PackedKv | null = null,
+  ) {
+    this.#kvCache = kvCache;
     this.#config = config;
     this.#names = names;
     this.#weight = weight;
@@ -93,8 +103,10 @@ export class ReferenceDecoder {
     const all = Array.from({ length: tokens }, (_, token) => token);
     const selection = sliding ? undefined : this.#selections?.[index];
     const slots = selection?.tokens(queries, cache.keys.slice(0, tokens), continues, turn) ?? all;
-    const keys = slots.map((token, slot) => turn(cache.keys[token] as Float64Array, slot));
-    const values = slots.map((token) => cache.values[token] as Float64Array);
+    const keys = slots.map((token, slot) =>
+      this.#cached(turn(cache.keys[token] as Float64Array, slot)),
+    );
+    const values = slots.map((token) => this.#cached(cache.values[token] as Float64Array));
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
     const attended = selection?.slots ?? slots;
     this.#attended[index] = window > 0 ? attended.slice(-window) : [...attended];
@@ -116,6 +128,12 @@ export class ReferenceDecoder {
         : this.#attend(query, seen(keys), seen(values), gates);
       return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
     });
+  }
+
+  /** A row as the cache holds it. */
+  #cached(row: Float64Array): Float64Array {
+    if (!this.#kvCache) return row;
+    return Float64Array.from(packKv(this.#kvCache, Float32Array.from(row)).values);
   }
 
   /** The outputs of all heads of a token. */

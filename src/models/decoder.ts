@@ -129,7 +129,7 @@ export class Decoder {
       rowsWithin(maxActivationBytes, config),
       config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
     );
-    const matrices = options.kvCache === 'f16' && matrixUnsupported(gpu.capabilities) === null;
+    const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
     this.#owned = new BufferSet(gpu);
     try {

@@ -4,6 +4,7 @@ import { chooseTokenSelect } from '../attention/token-select.ts';
 import { invalidArgument, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { isPacked, kvFormats, packedBlock } from '../kernels/kv-format.ts';
 import { capacityOf } from '../kernels/selection-use.ts';
 import type { Architecture, TransformerConfig } from '../models/config.ts';
 import { Decoder } from '../models/decoder.ts';
@@ -20,6 +21,7 @@ import type {
   AttentionOptions,
   GenerateOptions,
   GenerationResult,
+  KvCacheFormat,
   LanguageModelInfo,
   LoadOptions,
   LoadProgress,
@@ -226,18 +228,16 @@ export class EngineModel {
   }
 }
 
-const kvCacheFormats: readonly string[] = ['f16', 'f32'];
-
 /** Attention methods that are not there yet are refused, not passed over. */
 function checkAttention(attention: AttentionOptions = {}): void {
   for (const [name, value] of Object.entries(attention)) {
     if (value === undefined || value === false) continue;
-    if (name === 'kvCache' && kvCacheFormats.includes(String(value))) continue;
+    if (name === 'kvCache' && kvFormats.includes(String(value))) continue;
     if (name === 'moh' || name === 'tokenSelect' || name === 'matryoshka') continue;
     throw invalidArgument(
       'model/load',
       `attention.${name} is ${JSON.stringify(value)}, which is not supported.`,
-      `Leave it out, or give kvCache one of: ${kvCacheFormats.join(', ')}.`,
+      `Leave it out, or give kvCache one of: ${kvFormats.join(', ')}.`,
     );
   }
 }
@@ -281,7 +281,23 @@ function configure(
       'Leave one of them out.',
     );
   }
-  return { architecture, config: { ...config, moh, tokenSelect, matryoshka } };
+  const chosenConfig = { ...config, moh, tokenSelect, matryoshka };
+  checkKvCache(chosenConfig, attention?.kvCache);
+  return { architecture, config: chosenConfig };
+}
+
+/** Caches of blocks take whole blocks, of whole rotated heads. */
+function checkKvCache(
+  { headDim, tokenSelect, matryoshka }: TransformerConfig,
+  kvCache: KvCacheFormat = 'f16',
+): void {
+  const hasBlocks = headDim % packedBlock === 0 && !tokenSelect && !matryoshka;
+  if (!isPacked(kvCache) || hasBlocks) return;
+  throw invalidArgument(
+    'model/load',
+    `attention.kvCache ${kvCache} is for heads of a multiple of ${packedBlock} components (here ${headDim}), without tokenSelect and matryoshka.`,
+    "Give kvCache: 'f16', or leave the other option out.",
+  );
 }
 
 /** Compiles and uploads side by side. What is allocated is freed again when anything fails. */

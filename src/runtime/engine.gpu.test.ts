@@ -208,6 +208,8 @@ describe('the engine', () => {
     const file = await fixture('qwen2');
     const loadWith = (attention: object) =>
       codeOf(engine.loadModel(file.slice(0), { ...load, attention }));
+    expect(await loadWith({ kvCache: 'q5_0' })).toBe('invalid-argument');
+    // Its heads are narrower than a block.
     expect(await loadWith({ kvCache: 'q8_0' })).toBe('invalid-argument');
     expect(await loadWith({ tokenSelect: { selected: 1e9 } })).toBe('invalid-argument');
     expect(await loadWith({ matryoshka: { budget: 0.5 } })).toBe('invalid-argument');

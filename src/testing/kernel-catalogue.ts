@@ -31,6 +31,10 @@ import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
 import { keepBoxes } from '../kernels/keep-boxes.ts';
 import { kvProjectCases } from '../kernels/kv-project.ref.ts';
 import { kvProject } from '../kernels/kv-project.ts';
+import { kvQuantizeCases } from '../kernels/kv-quantize.ref.ts';
+import { kvQuantize } from '../kernels/kv-quantize.ts';
+import { kvUnpackCases } from '../kernels/kv-unpack.ref.ts';
+import { kvUnpack } from '../kernels/kv-unpack.ts';
 import { kvUnprojectCases } from '../kernels/kv-unproject.ref.ts';
 import { kvUnproject } from '../kernels/kv-unproject.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
@@ -124,6 +128,8 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: selectionTop, cases: selectionTopCases },
   { kernel: gatherTokens, cases: gatherTokensCases },
   { kernel: kvProject, cases: kvProjectCases },
+  { kernel: kvQuantize, cases: kvQuantizeCases },
+  { kernel: kvUnpack, cases: kvUnpackCases },
   { kernel: kvUnproject, cases: kvUnprojectCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },

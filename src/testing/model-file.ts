@@ -5,6 +5,7 @@ import { parseGguf } from '../formats/gguf.ts';
 import type { Metadata, ModelHeader, TensorInfo } from '../formats/header.ts';
 import { parseSafetensorsHeader } from '../formats/safetensors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { isPacked } from '../kernels/kv-format.ts';
 import type { ArchitectureOptions } from '../models/config.ts';
 import { ReferenceDecoder } from '../models/decoder.ref.ts';
 import { Decoder, type DecoderOptions } from '../models/decoder.ts';
@@ -13,13 +14,14 @@ import { configKey } from '../models/header-reader.ts';
 import { architectureOf } from '../models/registry.ts';
 import { fileRowBytes } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
-import type { MatryoshkaOption, MohOption } from '../types.ts';
+import type { KvCacheFormat, MatryoshkaOption, MohOption } from '../types.ts';
 import { packRows } from './weights.ts';
 
 interface ModelFileOptions extends ArchitectureOptions {
   tokenSelect?: TokenSelectConfig | null;
   matryoshka?: MatryoshkaOption;
   moh?: MohOption;
+  kvCache?: KvCacheFormat;
 }
 
 /** A whole model file in memory: for tests of small models, without storage. */
@@ -41,7 +43,9 @@ export class ModelFile {
 
   referenceDecoder(options: ModelFileOptions): ReferenceDecoder {
     const { config, names } = this.#describe(options);
-    return new ReferenceDecoder(config, names, (name) => this.#weight(name));
+    const { kvCache = 'f32' } = options;
+    const packed = isPacked(kvCache) ? kvCache : null;
+    return new ReferenceDecoder(config, names, (name) => this.#weight(name), packed);
   }
 
   /** The GPU's decoder with all weights uploaded. Dispose both. */
