@@ -195,12 +195,17 @@ export interface Support {
 
 export interface DetectorInfo {
   name: string;
+  /** `a-yolom`, `yolov8` or `twin-lite-net`. */
+  architecture: string;
   parameters: number;
   weightBytes: number;
   /** The size at which frames are looked at, in pixels. */
   width: number;
   height: number;
+  /** The classes of its boxes. Empty: it finds no boxes. */
   labels: string[];
+  /** The masks it gives. */
+  masks: ('drivable' | 'lanes')[];
 }
 
 export interface DetectOptions {
@@ -231,6 +236,7 @@ export interface Mask {
 export interface Detection {
   /** Best first. */
   boxes: DetectedBox[];
+  /** A mask that the detector does not give (`info.masks`) is empty, 0 × 0. */
   drivable: Mask;
   lanes: Mask;
   timing: { preprocessMs: number; inferMs: number; postMs: number };

@@ -1,4 +1,4 @@
-// A frame as a texture -> the network's input, as letterbox makes it of bytes: scaled with its proportions kept, RGB in 0..1, grey around it.
+// A frame as a texture -> the network's input, as letterbox makes it of bytes: scaled, RGB in 0..1, grey around it.
 //#import lib/map-{storage}
 //#import lib/frame-settings
 @group(0) @binding(0) var<storage, read> settings: FrameSettings;
@@ -18,18 +18,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let size = vec2<f32>(f32(settings.frame_width), f32(settings.frame_height));
-  let corner = (vec2<f32>(id.xy) - vec2<f32>(settings.left, settings.top)) / settings.scale;
-  let centre = corner + 0.5 / settings.scale;
+  let scale = vec2<f32>(settings.scale_x, settings.scale_y);
+  let corner = (vec2<f32>(id.xy) - vec2<f32>(settings.left, settings.top)) / scale;
+  let centre = corner + 0.5 / scale;
   var value = vec3<f32>(GREY);
   if (all(centre >= vec2<f32>()) && all(centre < size)) {
-    let samples = clamp(u32(ceil(1.0 / settings.scale)), 1u, 4u);
-    let step = 1.0 / (settings.scale * f32(samples));
+    let samples = clamp(vec2<u32>(ceil(1.0 / scale)), vec2<u32>(1u), vec2<u32>(4u));
+    let step = 1.0 / (scale * vec2<f32>(samples));
     value = vec3<f32>();
-    for (var i = 0u; i < samples * samples; i += 1u) {
-      let sample = vec2<f32>(f32(i % samples), f32(i / samples)) + 0.5;
+    for (var i = 0u; i < samples.x * samples.y; i += 1u) {
+      let sample = vec2<f32>(f32(i % samples.x), f32(i / samples.x)) + 0.5;
       value += textureSampleBaseClampToEdge(frame, bilinear, (corner + sample * step) / size).rgb;
     }
-    value /= f32(samples * samples);
+    value /= f32(samples.x * samples.y);
   }
   arena[OFFSET + (id.y * WIDTH + id.x) * STRIDE] = MapVec4(vec4<f32>(value, 0.0));
 }

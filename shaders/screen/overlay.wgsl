@@ -37,7 +37,7 @@ fn mask_at(pixel: vec2<u32>, first: u32) -> bool {
 @fragment
 fn picture_fragment(vertex: PictureVertex) -> @location(0) vec4<f32> {
   var colour = textureSampleBaseClampToEdge(frame, bilinear, vertex.place).rgb;
-  let in_input = vec2<f32>(settings.left, settings.top) + vertex.place * frame_size() * settings.scale;
+  let in_input = vec2<f32>(settings.left, settings.top) + vertex.place * frame_size() * vec2<f32>(settings.scale_x, settings.scale_y);
   let pixel = min(vec2<u32>(in_input), vec2<u32>(WIDTH - 1u, HEIGHT - 1u));
   if (mask_at(pixel, 0u)) {
     colour = mix(colour, DRIVABLE.rgb, DRIVABLE.a);

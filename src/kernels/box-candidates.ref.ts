@@ -26,9 +26,9 @@ export function boxCandidatesReference(
     const [left = 0, top = 0, right = 0, bottom = 0] = sides;
     const [x, y] = [(cell % width) + 0.5, Math.floor(cell / width) + 0.5];
     const across = (value: number): number =>
-      clamp((value * use.stride - settings.left) / settings.scale, settings.frameWidth);
+      clamp((value * use.stride - settings.left) / settings.scaleX, settings.frameWidth);
     const down = (value: number): number =>
-      clamp((value * use.stride - settings.top) / settings.scale, settings.frameHeight);
+      clamp((value * use.stride - settings.top) / settings.scaleY, settings.frameHeight);
     const corners = [across(x - left), down(y - top), across(x + right), down(y + bottom)] as const;
     found.push({ corners, score, cell: use.firstCell + cell, label: own.indexOf(best) });
   }
@@ -50,7 +50,8 @@ function mean(logits: Float32Array): number {
 const settings: FrameSettings = {
   scoreThreshold: 0.5,
   overlapThreshold: 0.45,
-  scale: 0.7,
+  scaleX: 0.7,
+  scaleY: 0.6,
   left: 3,
   top: 9,
   frameWidth: 160,

@@ -39,7 +39,8 @@ export function boxOverlapsReference(
 export const overlapSettings: Uint8Array<ArrayBuffer> = packFrameSettings({
   scoreThreshold: 0.25,
   overlapThreshold: threshold,
-  scale: 1,
+  scaleX: 1,
+  scaleY: 1,
   left: 0,
   top: 0,
   frameWidth: 1,

@@ -2,8 +2,9 @@
 export interface FrameSettings {
   scoreThreshold: number;
   overlapThreshold: number;
-  /** Input pixels a frame pixel. */
-  scale: number;
+  /** Input pixels a frame pixel, across and down. */
+  scaleX: number;
+  scaleY: number;
   /** The frame's upper left corner in the network's input. */
   left: number;
   top: number;
@@ -13,29 +14,36 @@ export interface FrameSettings {
   rowPixels: number;
 }
 
-export const frameSettingsBytes: number = 32;
+export const frameSettingsBytes: number = 36;
 
 /** The settings as the kernels read them. */
 export function packFrameSettings(settings: FrameSettings): Uint8Array<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(frameSettingsBytes));
-  const { scoreThreshold, overlapThreshold, scale, left, top } = settings;
-  [scoreThreshold, overlapThreshold, scale, left, top].forEach((value, i) => {
+  const { scoreThreshold, overlapThreshold, scaleX, scaleY, left, top } = settings;
+  [scoreThreshold, overlapThreshold, scaleX, scaleY, left, top].forEach((value, i) => {
     view.setFloat32(i * 4, value, true);
   });
   [settings.frameWidth, settings.frameHeight, settings.rowPixels].forEach((value, i) => {
-    view.setUint32((5 + i) * 4, value, true);
+    view.setUint32((6 + i) * 4, value, true);
   });
   return new Uint8Array(view.buffer);
 }
 
-/** Where a frame lies in an input: as large as fits, in the middle. */
+/** How a frame lies in an input: its proportions kept, as large as fits, in the middle; or over all of it. */
+export type FrameFit = 'letterbox' | 'stretch';
+
+/** Where a frame lies in an input. */
 export function fitFrame(
   frame: { width: number; height: number },
   input: { width: number; height: number },
-): { scale: number; left: number; top: number } {
-  const scale = Math.min(input.width / frame.width, input.height / frame.height);
+  fit: FrameFit,
+): Pick<FrameSettings, 'scaleX' | 'scaleY' | 'left' | 'top'> {
+  const [scaleX, scaleY] = [input.width / frame.width, input.height / frame.height];
+  if (fit === 'stretch') return { scaleX, scaleY, left: 0, top: 0 };
+  const scale = Math.min(scaleX, scaleY);
   return {
-    scale,
+    scaleX: scale,
+    scaleY: scale,
     left: (input.width - frame.width * scale) / 2,
     top: (input.height - frame.height * scale) / 2,
   };

@@ -2,7 +2,7 @@ import { arenaWith } from '../testing/feature-maps.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import type { MapPlace } from './feature-map.ts';
-import { fitFrame, packFrameSettings } from './frame-settings.ts';
+import { type FrameFit, fitFrame, packFrameSettings } from './frame-settings.ts';
 import type { LetterboxUse } from './letterbox.ts';
 
 interface Frame {
@@ -14,22 +14,27 @@ interface Frame {
 }
 
 /** The input map [H, W, 4] in double precision. */
-export function letterboxReference(frame: Frame, output: MapPlace): Float64Array {
-  const { scale, left, top } = fitFrame(frame, output);
-  const samples = Math.min(4, Math.max(1, Math.ceil(1 / scale)));
+export function letterboxReference(
+  frame: Frame,
+  output: MapPlace,
+  fit: FrameFit = 'letterbox',
+): Float64Array {
+  const { scaleX, scaleY, left, top } = fitFrame(frame, output, fit);
+  const samplesOf = (scale: number): number => Math.min(4, Math.max(1, Math.ceil(1 / scale)));
+  const [across, down] = [samplesOf(scaleX), samplesOf(scaleY)];
   const values = new Float64Array(output.height * output.width * 4);
   const clamp = (value: number, end: number): number => Math.min(Math.max(value, 0), end);
   for (let pixel = 0; pixel < output.height * output.width; pixel += 1) {
-    const x = ((pixel % output.width) - left) / scale;
-    const y = (Math.floor(pixel / output.width) - top) / scale;
-    const [centreX, centreY] = [x + 0.5 / scale, y + 0.5 / scale];
+    const x = ((pixel % output.width) - left) / scaleX;
+    const y = (Math.floor(pixel / output.width) - top) / scaleY;
+    const [centreX, centreY] = [x + 0.5 / scaleX, y + 0.5 / scaleY];
     const inside = centreX >= 0 && centreY >= 0 && centreX < frame.width && centreY < frame.height;
     for (let channel = 0; channel < 3; channel += 1) {
       let sum = inside ? 0 : 114 / 255;
-      for (let i = 0; inside && i < samples * samples; i += 1) {
-        const atX = clamp(x + ((i % samples) + 0.5) / (scale * samples), frame.width);
-        const atY = clamp(y + (Math.floor(i / samples) + 0.5) / (scale * samples), frame.height);
-        sum += bilinear(frame, atX, atY, channel) / samples ** 2;
+      for (let i = 0; inside && i < across * down; i += 1) {
+        const atX = clamp(x + ((i % across) + 0.5) / (scaleX * across), frame.width);
+        const atY = clamp(y + (Math.floor(i / across) + 0.5) / (scaleY * down), frame.height);
+        sum += bilinear(frame, atX, atY, channel) / (across * down);
       }
       values[pixel * 4 + channel] = sum;
     }
@@ -56,6 +61,7 @@ function toCase(
   [frameWidth, frameHeight]: readonly [number, number],
   [width, height]: readonly [number, number],
   seed: number,
+  fit: FrameFit = 'letterbox',
 ): KernelCase<LetterboxUse> {
   const random = new Random(seed);
   const rowPixels = Math.ceil(frameWidth / 64) * 64;
@@ -74,7 +80,7 @@ function toCase(
       settings: packFrameSettings({
         scoreThreshold: 0,
         overlapThreshold: 0,
-        ...fitFrame(frame, output),
+        ...fitFrame(frame, output, fit),
         frameWidth,
         frameHeight,
         rowPixels,
@@ -84,7 +90,9 @@ function toCase(
     }),
     outputs: () => ({
       arena: {
-        values: arenaWith(new Float64Array(numbers), [[output, letterboxReference(frame, output)]]),
+        values: arenaWith(new Float64Array(numbers), [
+          [output, letterboxReference(frame, output, fit)],
+        ]),
       },
     }),
   };
@@ -95,4 +103,5 @@ export const letterboxCases: readonly KernelCase<LetterboxUse>[] = [
   toCase('wide, made smaller', [160, 48], [64, 32], 872),
   toCase('tall, made larger', [13, 29], [96, 64], 873),
   toCase('made much smaller', [300, 211], [32, 32], 874),
+  toCase('stretched', [150, 29], [64, 32], 875, 'stretch'),
 ];

@@ -10,7 +10,7 @@ export interface LetterboxUse {
 
 const side = 8;
 
-/** A frame at the network's size, proportions kept, RGB in 0..1, grey around it. */
+/** A frame at the network's size, where its settings put it, RGB in 0..1, grey around it. */
 export const letterbox: Kernel<LetterboxUse> = defineKernel<LetterboxUse>({
   name: 'letterbox',
   library: visionShaders,

@@ -1,6 +1,14 @@
+import type { DetectorArchitecture } from './detector-architecture.ts';
 import type { FeatureMap, Graph } from './graph.ts';
 import { GraphBuilder } from './graph-builder.ts';
-import { type BlockNames, c2f, type StageWidths, sideBins, sppf } from './yolo-blocks.ts';
+import {
+  type BlockNames,
+  c2f,
+  type StageWidths,
+  sideBins,
+  sppf,
+  stageWidths,
+} from './yolo-blocks.ts';
 
 /** Widths of A-YOLOM: n has stages of 16, 32, 64, 128, 256; s twice these. */
 export interface AYolomConfig {
@@ -34,6 +42,22 @@ export function aYolom(config: AYolomConfig, height: number, width: number): Gra
   }
   return graph.build({ ...detection(graph, skips, config), ...masks });
 }
+
+/** A-YOLOM as `train/a_yolom/export.py` and `train/import_a_yolom.py` write it: the metadata has its widths. */
+export const aYolomDetector: DetectorArchitecture = {
+  id: 'a-yolom',
+  name: 'A-YOLOM',
+  marks: ['backbone.9.enter.weight', 'drivable_head.logits.weight'],
+  input: { height: 384, width: 672, heightStep: 32 },
+  fit: 'letterbox',
+  network: (file) => {
+    const stages = stageWidths(file.numbers('stages'));
+    const [boxWidth = 0] = file.numbers('box_width');
+    const [maskWidth = 0] = file.numbers('mask_width');
+    const config: AYolomConfig = { stages, boxWidth, maskWidth };
+    return { labels: ['vehicle'], graph: (height, width) => aYolom(config, height, width) };
+  },
+};
 
 /** The maps at strides 2, 4, 8, 16, 32 that the necks take up. */
 function backbone(graph: GraphBuilder, [a, b, c, d, e]: StageWidths): FeatureMap[] {

@@ -44,7 +44,7 @@ export function createBoxBuffers(
   };
 }
 
-/** Decode and compact each map, rank, compare, suppress: the result buffer has the boxes, best first. */
+/** Decode and compact each map, rank, compare, suppress: the result buffer has the boxes, best first. Without maps it stays as it is, empty. */
 export function prepareBoxes(
   gpu: Gpu,
   maps: readonly DetectionMaps[],
@@ -52,6 +52,7 @@ export function prepareBoxes(
   storage: MapStorage,
   buffers: BoxBuffers,
 ): Promise<Dispatch>[] {
+  if (maps.length === 0) return [];
   let firstCell = 0;
   const decode = maps.map(({ box, score, stride }) => {
     const use = { storage, box, score, classes, stride, firstCell, capacity };

@@ -1,64 +1,64 @@
 import { VitrailError } from '../errors.ts';
-import { type AYolomConfig, aYolom } from './a-yolom.ts';
-import type { Graph } from './graph.ts';
-import type { WeightFile } from './weight-file.ts';
-import type { StageWidths } from './yolo-blocks.ts';
+import type { FrameFit } from '../kernels/frame-settings.ts';
+import { aYolomDetector } from './a-yolom.ts';
+import type { DetectorArchitecture, DetectorNetwork } from './detector-architecture.ts';
+import { twinLiteNetDetector } from './twin-lite-net.ts';
+import { corruptDetector, type WeightFile } from './weight-file.ts';
+import { yoloV8Detector } from './yolov8.ts';
 
-const architecture = 'a-yolom';
-const maxSide = 4096;
+const architectures: readonly DetectorArchitecture[] = [
+  aYolomDetector,
+  yoloV8Detector,
+  twinLiteNetDetector,
+];
 
-/** What a detector's file says about itself. */
-export interface DetectorConfig extends AYolomConfig {
-  /** The size of image that it was trained for. */
+/** Masks are packed into words of 32 pixels of a row. */
+const widthStep = 32;
+
+/** What a detector's file holds. */
+export interface DetectorConfig extends DetectorNetwork {
+  architecture: string;
+  name: string;
+  /** The size of image that it looks at. */
   height: number;
   width: number;
-  labels: readonly string[];
+  fit: FrameFit;
 }
 
-/** Reads the metadata that `train/a_yolom/export.py` writes. Throws `model-unsupported` and `model-corrupt`. */
-export function detectorConfig({ metadata }: WeightFile): DetectorConfig {
-  if (metadata.get('architecture') !== architecture) {
-    throw new VitrailError('model-unsupported', 'The file is no detector that Vitrail knows.', {
-      where: 'vision/config',
-      fix: 'Give a file that train/a_yolom/export.py or train/import_a_yolom.py wrote, or leave the source out.',
-      detail: { architecture: metadata.get('architecture') },
-    });
-  }
-  const numbers = (name: string): number[] => {
-    const values = String(metadata.get(name)).split(',').map(Number);
-    if (!values.every((value) => Number.isInteger(value) && value > 0 && value <= maxSide)) {
-      throw new VitrailError('model-corrupt', `The detector's file gives no usable '${name}'.`, {
-        where: 'vision/config',
-        fix: 'Download the file again, or export it anew.',
-        detail: { name, value: metadata.get(name) },
-      });
-    }
-    return values;
-  };
-  const stages = numbers('stages');
-  const [height = 0, width = 0] = [...numbers('height'), ...numbers('width')];
-  if (
-    stages.length !== 5 ||
-    stages.some((channels) => channels % 8 !== 0) ||
-    height % 32 ||
-    width % 32
-  ) {
-    throw new VitrailError(
-      'model-corrupt',
-      "The detector's file describes no network that fits together.",
-      {
-        where: 'vision/config',
-        fix: 'Stages are five multiples of 8; height and width are multiples of 32. Export the file anew.',
-        detail: { stages, height, width },
-      },
+/** Reads the metadata that the scripts in `train/` write, or the tensors of a file that has none. Throws `model-unsupported` and `model-corrupt`. */
+export function detectorConfig(file: WeightFile): DetectorConfig {
+  const { id, name, input, fit, network } = architectureOf(file);
+  const { labels, graph } = network(file);
+  const [height = 0] = file.numbers('height', [input.height]);
+  const [width = 0] = file.numbers('width', [input.width]);
+  if (height % input.heightStep || width % widthStep) {
+    throw corruptDetector(
+      `${name} takes heights in multiples of ${input.heightStep} and widths in multiples of ${widthStep}, not ${height} × ${width}`,
+      { height, width },
     );
   }
-  const [boxWidth = 0, maskWidth = 0] = [...numbers('box_width'), ...numbers('mask_width')];
-  const labels = String(metadata.get('labels') ?? 'vehicle').split(',');
-  return { stages: stages as unknown as StageWidths, boxWidth, maskWidth, height, width, labels };
+  return { architecture: id, name, height, width, fit, labels: labelsOf(file, labels), graph };
 }
 
-/** The graph of a detector's file for images of height × width. */
-export function detectorGraph(config: DetectorConfig, height: number, width: number): Graph {
-  return aYolom(config, height, width);
+function architectureOf(file: WeightFile): DetectorArchitecture {
+  const named = file.metadata.get('architecture');
+  const found = architectures.find(({ id, marks }) =>
+    named === undefined ? marks.every((tensor) => file.has(tensor)) : named === id,
+  );
+  if (found) return found;
+  const known = architectures.map(({ name }) => name).join(', ');
+  throw new VitrailError('model-unsupported', 'The file is no detector that Vitrail knows.', {
+    where: 'vision/config',
+    fix: `Give a safetensors file of one of these: ${known}. Scripts in train/ make it of a published checkpoint. Or leave the source out.`,
+    detail: { architecture: named },
+  });
+}
+
+function labelsOf({ metadata }: WeightFile, labels: readonly string[]): readonly string[] {
+  const text = metadata.get('labels');
+  if (text === undefined || labels.length === 0) return labels;
+  const named = String(text).split(',');
+  if (named.length === labels.length) return named;
+  const reason = `it names ${named.length} classes of boxes, and the network has ${labels.length}`;
+  throw corruptDetector(reason, { labels: named });
 }

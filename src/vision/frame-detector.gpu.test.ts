@@ -10,7 +10,7 @@ import type { Candidate } from '../testing/boxes.ts';
 import { fetchFile } from '../testing/data.ts';
 import { mapOf, readFloats } from '../testing/network-maps.ts';
 import { Random } from '../testing/random.ts';
-import { detectorConfig, detectorGraph } from './detector-config.ts';
+import { detectorConfig } from './detector-config.ts';
 import { FrameDetector } from './frame-detector.ts';
 import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
@@ -60,7 +60,7 @@ describe('a detector', () => {
   async function expected(image: ImageData, scoreThreshold: number, overlapThreshold: number) {
     const file = new WeightFile(bytes);
     const config = detectorConfig(file);
-    const graph = detectorGraph(config, config.height, config.width);
+    const graph = config.graph(config.height, config.width);
     const network = await Network.create(gpu, graph, file, 'f32');
     const { input } = network;
     const frame = { ...size, rowPixels: size.width, bytes: new Uint8Array(image.data.buffer) };
@@ -71,7 +71,7 @@ describe('a detector', () => {
     const settings: FrameSettings = {
       scoreThreshold,
       overlapThreshold,
-      ...fitFrame(size, input),
+      ...fitFrame(size, input, 'letterbox'),
       frameWidth: size.width,
       frameHeight: size.height,
       rowPixels: size.width,
@@ -109,8 +109,8 @@ describe('a detector', () => {
     });
     let agreed = 0;
     detection.lanes.data.forEach((bit, i) => {
-      const x = Math.floor(settings.left + ((i % size.width) + 0.5) * settings.scale);
-      const y = Math.floor(settings.top + (Math.floor(i / size.width) + 0.5) * settings.scale);
+      const x = Math.floor(settings.left + ((i % size.width) + 0.5) * settings.scaleX);
+      const y = Math.floor(settings.top + (Math.floor(i / size.width) + 0.5) * settings.scaleY);
       const at = (y * 672 + x) * 4;
       if ((lanes[at + 1] ?? 0) > (lanes[at] ?? 0) === (bit === 1)) agreed += 1;
     });

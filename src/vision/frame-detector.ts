@@ -24,7 +24,7 @@ import {
   type DetectionMaps,
   prepareBoxes,
 } from './box-pipeline.ts';
-import { type DetectorConfig, detectorConfig, detectorGraph } from './detector-config.ts';
+import { type DetectorConfig, detectorConfig } from './detector-config.ts';
 import { type Frame, FrameBuffer, type FrameSize, frameSize } from './frame-buffer.ts';
 import { LiveScreen } from './live-screen.ts';
 import { Network } from './network.ts';
@@ -33,6 +33,8 @@ import { WeightFile } from './weight-file.ts';
 const strides = [8, 16, 32];
 /** Timing a frame's parts means waiting for each, so one frame in these many is timed. */
 const timedEvery = 32;
+/** In the order in which their bits stand. */
+const maskNames = ['drivable', 'lanes'] as const;
 const defaults = { threshold: 0.25, overlap: 0.45 };
 
 interface DetectorBuffers {
@@ -63,7 +65,7 @@ export class FrameDetector {
   static async create(gpu: Gpu, bytes: Uint8Array): Promise<FrameDetector> {
     const file = new WeightFile(bytes);
     const config = detectorConfig(file);
-    const graph = detectorGraph(config, config.height, config.width);
+    const graph = config.graph(config.height, config.width);
     const network = await Network.create(gpu, graph, file, gpu.capabilities.f16 ? 'f16' : 'f32');
     const owned: GPUBuffer[] = [];
     const inOut = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
@@ -99,9 +101,13 @@ export class FrameDetector {
     this.#owned = owned;
     this.#post = post;
     this.#frame = new FrameBuffer(gpu);
-    const { height, width, labels } = config;
+    const { architecture, name, height, width, labels } = config;
     const { parameters } = network;
-    this.info = { name: 'A-YOLOM', parameters, weightBytes, width, height, labels: [...labels] };
+    const masks = maskNames.filter((mask) => network.has(mask));
+    this.info = {
+      ...{ name, architecture, parameters, weightBytes, width, height },
+      ...{ labels: [...labels], masks },
+    };
   }
 
   /** Boxes and masks of a frame. Throws `invalid-argument` for a closed or empty frame and `gpu-device-lost`. */
@@ -124,7 +130,7 @@ export class FrameDetector {
     const settings: FrameSettings = {
       scoreThreshold: threshold,
       overlapThreshold: overlap,
-      ...fitFrame(size, this.#network.input),
+      ...fitFrame(size, this.#network.input, this.#config.fit),
       frameWidth: size.width,
       frameHeight: size.height,
       rowPixels,
@@ -140,7 +146,7 @@ export class FrameDetector {
     const [start = 0, ready = 0, inferred = 0, end = 0] = marks;
     return {
       boxes: boxesOf(bytes, this.#config.labels),
-      ...masksOf(bytes, this.#config, settings, size),
+      ...masksOf(bytes, this.info, settings, size),
       timing: { preprocessMs: ready - start, inferMs: inferred - ready, postMs: end - inferred },
     };
   }
@@ -188,7 +194,7 @@ export class FrameDetector {
     const settings: FrameSettings = {
       scoreThreshold: threshold,
       overlapThreshold: overlap,
-      ...fitFrame(size, this.#network.input),
+      ...fitFrame(size, this.#network.input, this.#config.fit),
       frameWidth: size.width,
       frameHeight: size.height,
       rowPixels: size.width,
@@ -212,7 +218,7 @@ export class FrameDetector {
     const read = async (): Promise<LiveDetection> => ({
       ...size,
       boxes: boxesOf(await mapped, this.#config.labels),
-      ...(masks ? masksOf(await mapped, this.#config, settings, size) : {}),
+      ...(masks ? masksOf(await mapped, this.info, settings, size) : {}),
       timing: this.#split,
     });
     return { read };
@@ -269,9 +275,9 @@ export class FrameDetector {
   }
 }
 
-/** Both masks, a bit a pixel. */
+/** A bit a pixel for each mask there can be: the screen draws those that the network has not as empty. */
 function maskBytes({ height, width }: DetectorConfig): number {
-  return (2 * height * width) / 8;
+  return (maskNames.length * height * width) / 8;
 }
 
 function createBuffers(
@@ -297,18 +303,19 @@ function prepareResults(
   { settings, bits, boxes }: DetectorBuffers,
 ): Promise<Dispatch>[] {
   const { arena, storage: mapStorage } = network;
-  const maps: DetectionMaps[] = strides.map((stride, scale) => ({
-    box: network.output(`box${scale}`),
-    score: network.output(`score${scale}`),
-    stride,
-  }));
-  const masks = ['drivable', 'lanes'].map((name, mask) => {
+  const boxMaps: DetectionMaps[] = strides.flatMap((stride, scale) => {
+    const [box, score] = [`box${scale}`, `score${scale}`];
+    if (!network.has(box)) return [];
+    return [{ box: network.output(box), score: network.output(score), stride }];
+  });
+  const masks = maskNames.flatMap((name, mask) => {
+    if (!network.has(name)) return [];
     const firstWord = (mask * height * width) / 32;
     const use = { storage: mapStorage, logits: network.output(name), firstWord };
-    return prepareDispatch(gpu, maskBits, use, { arena, bits });
+    return [prepareDispatch(gpu, maskBits, use, { arena, bits })];
   });
   const all = { settings, arena, ...boxes };
-  return [...prepareBoxes(gpu, maps, labels.length, mapStorage, all), ...masks];
+  return [...prepareBoxes(gpu, boxMaps, labels.length, mapStorage, all), ...masks];
 }
 
 function checkedOptions(options: DetectOptions): Required<DetectOptions> {
@@ -337,21 +344,23 @@ function boxesOf(bytes: ArrayBuffer, labels: readonly string[]): DetectedBox[] {
   });
 }
 
-/** The masks at the size of the frame: each of its pixels takes the bit below its centre. */
+/** The masks at the size of the frame, each of whose pixels takes the bit below its centre; those that the network has not are empty. */
 function masksOf(
   bytes: ArrayBuffer,
-  { height, width }: DetectorConfig,
-  { scale, left, top }: FrameSettings,
+  { height, width, masks }: DetectorInfo,
+  { scaleX, scaleY, left, top }: FrameSettings,
   frame: FrameSize,
 ): { drivable: Mask; lanes: Mask } {
   const bits = new Uint8Array(bytes, boxResultBytes);
   const columns = Int32Array.from({ length: frame.width }, (_, x) =>
-    Math.min(width - 1, Math.floor(left + (x + 0.5) * scale)),
+    Math.min(width - 1, Math.floor(left + (x + 0.5) * scaleX)),
   );
-  const mask = (firstBit: number): Mask => {
+  const mask = (name: (typeof maskNames)[number]): Mask => {
+    if (!masks.includes(name)) return { width: 0, height: 0, data: new Uint8Array(0) };
+    const firstBit = maskNames.indexOf(name) * height * width;
     const data = new Uint8Array(frame.width * frame.height);
     for (let y = 0; y < frame.height; y += 1) {
-      const row = firstBit + Math.min(height - 1, Math.floor(top + (y + 0.5) * scale)) * width;
+      const row = firstBit + Math.min(height - 1, Math.floor(top + (y + 0.5) * scaleY)) * width;
       for (let x = 0; x < frame.width; x += 1) {
         const bit = row + (columns[x] ?? 0);
         data[y * frame.width + x] = ((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1;
@@ -359,5 +368,5 @@ function masksOf(
     }
     return { width: frame.width, height: frame.height, data };
   };
-  return { drivable: mask(0), lanes: mask(height * width) };
+  return { drivable: mask('drivable'), lanes: mask('lanes') };
 }

@@ -57,7 +57,7 @@ describe('graphs', () => {
   });
 
   it('YOLOv8 n has the parameters of its description', () => {
-    const graph = yoloV8({ stages: widths.n, classes: 80 }, 640, 640);
+    const graph = yoloV8({ stages: widths.n, depth: 1, classes: 80 }, 640, 640);
     expect(trainedParameters(graph) + 16).toBe(3_157_200);
   });
 });

@@ -3,7 +3,7 @@ import { Gpu } from '../gpu/gpu.ts';
 import { fetchFile } from '../testing/data.ts';
 import { arenaWith } from '../testing/feature-maps.ts';
 import { mapOf, readFloats } from '../testing/network-maps.ts';
-import { detectorConfig, detectorGraph } from './detector-config.ts';
+import { detectorConfig } from './detector-config.ts';
 import { channelsOf, type Graph } from './graph.ts';
 import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
@@ -21,7 +21,7 @@ describe('a network against PyTorch', () => {
     gpu = await Gpu.create();
     weights = new WeightFile(await fetchFile(`${folder}/a-yolom-tiny.safetensors`));
     reference = new WeightFile(await fetchFile(`${folder}/a-yolom-tiny.reference.safetensors`));
-    graph = detectorGraph(detectorConfig(weights), height, width);
+    graph = detectorConfig(weights).graph(height, width);
   });
   afterAll(() => gpu.dispose());
 

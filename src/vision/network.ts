@@ -76,6 +76,10 @@ export class Network {
     return this.#arenaPlan.place(this.#graph.input);
   }
 
+  has(output: string): boolean {
+    return output in this.#graph.outputs;
+  }
+
   output(name: string): MapPlace {
     const map = this.#graph.outputs[name];
     if (!map) throw new Error(`the network has no output '${name}'`);

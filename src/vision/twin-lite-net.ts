@@ -1,5 +1,12 @@
+import { VitrailError } from '../errors.ts';
+import type { DetectorArchitecture } from './detector-architecture.ts';
 import type { FeatureMap, Graph } from './graph.ts';
 import { GraphBuilder } from './graph-builder.ts';
+import type { WeightFile } from './weight-file.ts';
+
+/** The factor of the attention between positions, and the size up to which it changes no result of half precision. */
+const positionFactor = 'encoder.sa.gamma';
+const negligibleFactor = 1e-6;
 
 /** Dilations of a pyramid beside the first, each summed with the one before it. */
 const dilations = [2, 4, 8, 16];
@@ -17,6 +24,35 @@ export function twinLiteNet(height: number, width: number): Graph {
     return graph.transposedConvolution(`classifier_${head}.deconv`, at2, 2, 'prelu', false);
   };
   return graph.build({ drivable: mask(1), lanes: mask(2) });
+}
+
+/** TwinLiteNet with the names of its published checkpoint. Frames are stretched to its input, as in its training. */
+export const twinLiteNetDetector: DetectorArchitecture = {
+  id: 'twin-lite-net',
+  name: 'TwinLiteNet',
+  marks: ['encoder.level1.conv.weight', 'up_1_1.deconv.weight', 'classifier_2.deconv.weight'],
+  input: { height: 360, width: 640, heightStep: 8 },
+  fit: 'stretch',
+  network: (file) => {
+    checkPositionFactor(file);
+    return { labels: [], graph: twinLiteNet };
+  },
+};
+
+/** Throws `model-unsupported` for weights whose attention between positions does something: the graph has none. */
+function checkPositionFactor(file: WeightFile): void {
+  if (!file.has(positionFactor)) return;
+  const [factor = 0] = file.values(positionFactor, [1]);
+  if (Math.abs(factor) <= negligibleFactor) return;
+  throw new VitrailError(
+    'model-unsupported',
+    `This TwinLiteNet attends between positions, by a factor of ${factor}, which is not supported.`,
+    {
+      where: 'vision/config',
+      fix: `Use the published weights, whose factor is none, or train with '${positionFactor}' kept at 0.`,
+      detail: { tensor: positionFactor, factor },
+    },
+  );
 }
 
 function encoder(graph: GraphBuilder): FeatureMap {

@@ -28,10 +28,10 @@ function edited(from: string, to: string): Uint8Array {
 
 describe('a weight file', () => {
   it('says what network it holds', () => {
-    expect(detectorConfig(new WeightFile(file))).toEqual({
-      stages: [8, 8, 16, 16, 24],
-      boxWidth: 16,
-      maskWidth: 8,
+    expect(detectorConfig(new WeightFile(file))).toMatchObject({
+      architecture: 'a-yolom',
+      name: 'A-YOLOM',
+      fit: 'letterbox',
       height: 384,
       width: 672,
       labels: ['vehicle'],

@@ -1,11 +1,21 @@
 import type { FeatureMap } from './graph.ts';
 import type { GraphBuilder } from './graph-builder.ts';
+import { corruptDetector } from './weight-file.ts';
 
 /** Bins of the distribution that gives each side's distance (distribution focal loss, arXiv 2006.04388). */
 export const sideBins = 16;
 
 /** Widths of the stages at strides 2 to 32. */
 export type StageWidths = readonly [number, number, number, number, number];
+
+/** The widths that a file gives. Throws `model-corrupt` where no network can have them. */
+export function stageWidths(widths: readonly number[]): StageWidths {
+  const [a, b, c, d, e, ...more] = widths;
+  const fit = widths.every((channels) => channels > 0 && channels % 8 === 0);
+  if (fit && a && b && c && d && e && more.length === 0) return [a, b, c, d, e];
+  const reason = `its stages have ${widths.join(', ')} channels, not five multiples of 8`;
+  throw corruptDetector(reason, { stages: widths });
+}
 
 /** Names of the weights inside the blocks, which differ between files. */
 export interface BlockNames {
