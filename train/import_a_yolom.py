@@ -2,19 +2,19 @@
 
     python import_a_yolom.py v4.pt a-yolom-n.safetensors
 
-The file is a pickle: it is read with an unpickler that makes tensors and empty shells of unknown classes, and runs no code
-from it. The segmentation heads' unused detection branches are dropped; every shape is checked against the graph.
+No code from the file runs (`checkpoint.py`). The segmentation heads' unused detection branches are dropped; every shape is
+checked against the graph.
 """
 
 import argparse
-import pickle
 import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from checkpoint import read_model
 
 sys.path.insert(0, str(Path(__file__).parent / "a_yolom"))
 
@@ -22,33 +22,8 @@ from export import export  # noqa: E402
 from model import build  # noqa: E402
 
 
-class _Shell(nn.Module):
-    """Stands for a class of the authors' code: it holds parameters, buffers and children, and can do nothing."""
-
-    def __init__(self, *_: object, **__: object):
-        super().__init__()
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> object:
-        if module == "collections" and name == "OrderedDict":
-            return super().find_class(module, name)
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
-            return super().find_class(module, name)
-        if module == "torch" and name.endswith(("Storage", "Size", "float16", "float32", "int64")):
-            return super().find_class(module, name)
-        if module.startswith("torch.nn.modules"):
-            return super().find_class(module, name)
-        return _Shell
-
-
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    shells = types.ModuleType("shells")
-    shells.Unpickler = _Unpickler
-    shells.load = lambda file, **_: _Unpickler(file).load()
-    checkpoint = torch.load(path, map_location="cpu", weights_only=False, pickle_module=shells)
-    model = checkpoint.get("ema") or checkpoint["model"] if isinstance(checkpoint, dict) else checkpoint
-    return {name.removeprefix("model."): value.float() for name, value in model.state_dict().items()}
+    return {name.removeprefix("model."): value.float() for name, value in read_model(path).state_dict().items()}
 
 
 def _conv(theirs: str, ours: str) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ export interface Runtime extends AsyncDisposable {
   loadModel(source?: Source, options?: LoadOptions): Promise<LanguageModel>;
   /** The tokenizer of a GGUF file (one without weights will do) or of a `tokenizer.json`. */
   loadTokenizer(source: Source, options?: { signal?: AbortSignal }): Promise<Tokenizer>;
-  /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
+  /** Loads a detector from the safetensors file at the source: A-YOLOM (left out: the embedded one), YOLOv8 or TwinLiteNet. */
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /**
    * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
