@@ -41,7 +41,7 @@ export interface Runtime extends AsyncDisposable {
     loadTokenizer(source: Source, options?: {
         signal?: AbortSignal;
     }): Promise<Tokenizer>;
-    /** Loads a detector of vehicles, drivable area and lanes (A-YOLOM) from the safetensors file at the source. */
+    /** Loads a detector from the safetensors file at the source: A-YOLOM (left out: the embedded one), YOLOv8 or TwinLiteNet. */
     loadDetector(source?: Source, options?: {
         signal?: AbortSignal;
     }): Promise<Detector>;
@@ -539,12 +539,17 @@ export interface Support {
 }
 export interface DetectorInfo {
     name: string;
+    /** `a-yolom`, `yolov8` or `twin-lite-net`. */
+    architecture: string;
     parameters: number;
     weightBytes: number;
     /** The size at which frames are looked at, in pixels. */
     width: number;
     height: number;
+    /** The classes of its boxes. Empty: it finds no boxes. */
     labels: string[];
+    /** The masks it gives. */
+    masks: ('drivable' | 'lanes')[];
 }
 export interface DetectOptions {
     /** Boxes that score less are left out. Default 0.25. */
@@ -571,6 +576,7 @@ export interface Mask {
 export interface Detection {
     /** Best first. */
     boxes: DetectedBox[];
+    /** A mask that the detector does not give (`info.masks`) is empty, 0 × 0. */
     drivable: Mask;
     lanes: Mask;
     timing: {
