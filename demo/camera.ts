@@ -125,7 +125,7 @@ function showResult({ boxes, timing }: LiveDetection): void {
       .slice(0, 8)
       .map(({ label, score }) => make('li', {}, `${label} ${(score * 100).toFixed(0)} %`)),
   );
-  const said = describeDetections(boxes) || 'No vehicle';
+  const said = describeDetections(boxes) || 'Nothing detected';
   if (byId('announcer').textContent !== said) announce(said);
 }
 

@@ -1,5 +1,5 @@
 import { softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
-import { expect, test, tinyDetector } from './site.ts';
+import { expect, lacksData, lacksDataReason, test, tinyDetector } from './site.ts';
 
 // The software adapter gives external textures and canvases that can be read only with these.
 test.use({
@@ -178,4 +178,41 @@ test('a canvas in use is refused; a disposed detector ends a view with a typed e
     return { refused: refused?.code, ended };
   }, tinyDetector);
   expect(seen).toEqual({ refused: 'invalid-argument', ended: 'invalid-argument' });
+});
+
+test('TwinLiteNet loads by its tensors and gives masks alone, in a call and live', async ({
+  blank,
+}) => {
+  test.skip(lacksData, lacksDataReason);
+  const seen = await blank.evaluate(async () => {
+    const runtime = await vitrail.createRuntime();
+    const detector = await runtime.loadDetector('/data/weights/twinlitenet.safetensors');
+    const image = new Image();
+    image.src = '/vision/sample-road.jpg';
+    await image.decode();
+    const { boxes, drivable, lanes } = await detector.detect(await createImageBitmap(image));
+    const shareOf = ({ data }: { data: Uint8Array }) =>
+      data.reduce((sum, bit) => sum + bit, 0) / data.length;
+    const view = detector.attach(image, document.createElement('canvas'), { masks: true });
+    const live = await new Promise<import('vitrail').LiveDetection>((resolve, reject) => {
+      view.on('result', resolve);
+      view.on('error', reject);
+    });
+    const same = live.drivable?.data.filter((bit, i) => bit === drivable.data[i]).length ?? 0;
+    const { info } = detector;
+    await runtime.dispose();
+    return {
+      info,
+      boxes: boxes.length,
+      drivable: shareOf(drivable),
+      lanes: shareOf(lanes),
+      agreed: same / drivable.data.length,
+    };
+  });
+  expect(seen.info).toMatchObject({ architecture: 'twin-lite-net', masks: ['drivable', 'lanes'] });
+  expect(seen.boxes).toBe(0);
+  expect(seen.drivable).toBeGreaterThan(0.1);
+  expect(seen.drivable).toBeLessThan(0.7);
+  expect(seen.lanes).toBeLessThan(0.2);
+  expect(seen.agreed).toBeGreaterThan(0.98);
 });
