@@ -23,8 +23,9 @@ alias WeightMat = mat4x4<f32>;
 struct FrameSettings {
   score_threshold: f32,
   overlap_threshold: f32,
-  // Input pixels a frame pixel, and the frame's upper left corner in the input.
-  scale: f32,
+  // Input pixels a frame pixel, across and down, and the frame's upper left corner in the input.
+  scale_x: f32,
+  scale_y: f32,
   left: f32,
   top: f32,
   frame_width: u32,
@@ -81,7 +82,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let centre = vec2<f32>(f32(cell % params.width), f32(cell / params.width)) + 0.5;
   let low = centre - vec2<f32>(side_length(first), side_length(first + 4u));
   let high = centre + vec2<f32>(side_length(first + 8u), side_length(first + 12u));
-  let corners = (vec4<f32>(low, high) * params.pixels - vec4<f32>(settings.left, settings.top, settings.left, settings.top)) / settings.scale;
+  let frame_corner = vec2<f32>(settings.left, settings.top);
+  let scale = vec2<f32>(settings.scale_x, settings.scale_y);
+  let corners = (vec4<f32>(low, high) * params.pixels - vec4<f32>(frame_corner, frame_corner)) / vec4<f32>(scale, scale);
   let size = vec2<f32>(f32(settings.frame_width), f32(settings.frame_height));
   candidates[slot * 2u] = clamp(corners, vec4<f32>(), vec4<f32>(size, size));
   candidates[slot * 2u + 1u] = vec4<f32>(score, f32(params.first_cell + cell), f32(label), 0.0);

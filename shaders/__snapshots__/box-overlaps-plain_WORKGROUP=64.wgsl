@@ -11,8 +11,9 @@ const params = Params(128u);
 struct FrameSettings {
   score_threshold: f32,
   overlap_threshold: f32,
-  // Input pixels a frame pixel, and the frame's upper left corner in the input.
-  scale: f32,
+  // Input pixels a frame pixel, across and down, and the frame's upper left corner in the input.
+  scale_x: f32,
+  scale_y: f32,
   left: f32,
   top: f32,
   frame_width: u32,

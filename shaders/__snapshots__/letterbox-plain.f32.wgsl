@@ -15,8 +15,9 @@ alias WeightMat = mat4x4<f32>;
 struct FrameSettings {
   score_threshold: f32,
   overlap_threshold: f32,
-  // Input pixels a frame pixel, and the frame's upper left corner in the input.
-  scale: f32,
+  // Input pixels a frame pixel, across and down, and the frame's upper left corner in the input.
+  scale_x: f32,
+  scale_y: f32,
   left: f32,
   top: f32,
   frame_width: u32,
@@ -24,7 +25,7 @@ struct FrameSettings {
   // Pixels from a row of the frame to the next, as a copy from a texture lays them out.
   row_pixels: u32,
 }
-// A frame of RGBA bytes -> the network's input: scaled with its proportions kept, RGB in 0..1, grey around it. Bilinear, with as many
+// A frame of RGBA bytes -> the network's input: scaled, RGB in 0..1, grey around it. Bilinear, with as many
 // samples a side as frame pixels fall into an input pixel, at most four.
 
 const GREY = 114.0 / 255.0;
@@ -49,19 +50,20 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= params.width || id.y >= params.height) {
     return;
   }
-  let corner = (vec2<f32>(id.xy) - vec2<f32>(settings.left, settings.top)) / settings.scale;
-  let centre = corner + 0.5 / settings.scale;
+  let scale = vec2<f32>(settings.scale_x, settings.scale_y);
+  let corner = (vec2<f32>(id.xy) - vec2<f32>(settings.left, settings.top)) / scale;
+  let centre = corner + 0.5 / scale;
   let size = vec2<f32>(f32(settings.frame_width), f32(settings.frame_height));
   var value = vec3<f32>(GREY);
   if (all(centre >= vec2<f32>()) && all(centre < size)) {
-    let samples = clamp(u32(ceil(1.0 / settings.scale)), 1u, 4u);
-    let step = 1.0 / (settings.scale * f32(samples));
+    let samples = clamp(vec2<u32>(ceil(1.0 / scale)), vec2<u32>(1u), vec2<u32>(4u));
+    let step = 1.0 / (scale * vec2<f32>(samples));
     value = vec3<f32>();
-    for (var i = 0u; i < samples * samples; i += 1u) {
-      let sample = vec2<f32>(f32(i % samples), f32(i / samples)) + 0.5;
+    for (var i = 0u; i < samples.x * samples.y; i += 1u) {
+      let sample = vec2<f32>(f32(i % samples.x), f32(i / samples.x)) + 0.5;
       value += colour(clamp(corner + sample * step, vec2<f32>(), size));
     }
-    value /= f32(samples * samples);
+    value /= f32(samples.x * samples.y);
   }
   arena[params.offset + (id.y * params.width + id.x) * params.stride] = MapVec4(vec4<f32>(value, 0.0));
 }
