@@ -196,7 +196,7 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
     tiled('tiled-128x4', 128, 4),
   ],
   preferred: (use, { software }) => {
-    if (software) return ['serial'];
+    if (software) return ['quads', 'serial'];
     const groups = weightGroups(use);
     const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-128x4';
     return [best, 'serial'];
