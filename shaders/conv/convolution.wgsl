@@ -14,12 +14,13 @@ var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
 //#endif
 
-// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map.
+// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map. Past the output's edge it may be
+// any pixel: `finish` throws the sum away.
 fn source(row: u32, column: u32, tap: u32) -> u32 {
   // Wraps below zero at the upper and left border, and so fails the comparison too.
   let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
   let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
-  let inside = row < params.out_height && column < params.out_width && y < params.in_height && x < params.in_width;
+  let inside = y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
 }
 
@@ -81,6 +82,98 @@ fn main(
   finish(a1, (pixel + 1u) / params.out_width, (pixel + 1u) % params.out_width, group);
   finish(a2, (pixel + 2u) / params.out_width, (pixel + 2u) % params.out_width, group);
   finish(a3, (pixel + 3u) / params.out_width, (pixel + 3u) % params.out_width, group);
+}
+//#else
+//#if quads
+// A matrix of weights that the four invocations of a quad share: each loads a quarter of it, a row. Times a vector from the left.
+fn shared_weights(at: u32, row: u32) -> mat4x4<f32> {
+  let own = vec4<f32>(
+    f32(weights[at][0][row]), f32(weights[at][1][row]), f32(weights[at][2][row]), f32(weights[at][3][row]),
+  );
+  return mat4x4<f32>(
+    quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u),
+  );
+}
+
+// Four pixels of a row by eight channels an invocation, without barriers. All of a workgroup have the same channels and share the loads of
+// weights, which are what a software adapter spends its time on. by_rows: the pixels under a row of taps are loaded once.
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_invocation_id) subgroup_lane: u32,
+) {
+  let index = linear_workgroup(workgroup, workgroups);
+  let quads = (params.out_width + 3u) / 4u;
+  let workgroups_a_group = (quads * params.out_height + WORKGROUP - 1u) / WORKGROUP;
+  let group = index / workgroups_a_group * 2u;
+  if (group >= params.weight_groups) {
+    return;
+  }
+  let place = index % workgroups_a_group * WORKGROUP + lane;
+  let row = place / quads;
+  let column = place % quads * 4u;
+  let quarter = subgroup_lane % 4u;
+//#repeat P PIXELS
+  var a_P: vec4<f32>;
+  var b_P: vec4<f32>;
+//#endrepeat
+  var weight = group * TAPS * params.in_groups;
+  // Where the groups are odd in number the last one is done twice, and stored once.
+  let other = select(0u, TAPS * params.in_groups, group + 1u < params.weight_groups);
+  for (var tap = 0u; tap < TAPS; tap += ROW_TAPS) {
+//#repeat P COLUMNS
+    var at_P = source(row, column + P, tap);
+    // A pixel outside stays at the arena's zero.
+    let step_P = min(at_P, 1u);
+//#endrepeat
+    for (var c = 0u; c < params.in_groups; c += 1u) {
+//#repeat P COLUMNS
+      let x_P = vec4<f32>(arena[at_P]);
+      at_P += step_P;
+//#endrepeat
+      let w = shared_weights(weight, quarter);
+      let v = shared_weights(weight + other, quarter);
+//#repeat P PIXELS
+      a_P += x_P * w;
+      b_P += x_P * v;
+//#endrepeat
+//#if by_rows
+      let w1 = shared_weights(weight + params.in_groups, quarter);
+      let v1 = shared_weights(weight + params.in_groups + other, quarter);
+      a_0 += x_1 * w1;
+      a_1 += x_2 * w1;
+      a_2 += x_3 * w1;
+      a_3 += x_4 * w1;
+      b_0 += x_1 * v1;
+      b_1 += x_2 * v1;
+      b_2 += x_3 * v1;
+      b_3 += x_4 * v1;
+      let w2 = shared_weights(weight + 2u * params.in_groups, quarter);
+      let v2 = shared_weights(weight + 2u * params.in_groups + other, quarter);
+      a_0 += x_2 * w2;
+      a_1 += x_3 * w2;
+      a_2 += x_4 * w2;
+      a_3 += x_5 * w2;
+      b_0 += x_2 * v2;
+      b_1 += x_3 * v2;
+      b_2 += x_4 * v2;
+      b_3 += x_5 * v2;
+//#endif
+      weight += 1u;
+    }
+    weight += (ROW_TAPS - 1u) * params.in_groups;
+  }
+//#repeat P PIXELS
+  finish(a_P, row, column + P, group);
+//#endrepeat
+  if (other == 0u) {
+    return;
+  }
+//#repeat P PIXELS
+  finish(b_P, row, column + P, group + 1u);
+//#endrepeat
 }
 //#else
 // Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.
@@ -153,4 +246,5 @@ fn main(
   finish(b2, row, column + 2u, group + 1u);
   finish(b3, row, column + 3u, group + 1u);
 }
+//#endif
 //#endif

@@ -91,7 +91,44 @@ function tiled(
   };
 }
 
+/** Invocations of a workgroup, and the pixels and groups of four channels that each has. */
 const serialWorkgroup = 16;
+const [serialPixels, serialGroups] = [4, 2];
+
+/** Taps whose pixels `quads` loads together: those of a row where neighbouring sums share pixels, else one. */
+function rowTaps(use: ConvolutionUse): number {
+  const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
+  return KERNEL === 3 && STRIDE === 1 && DILATION === 1 ? 3 : 1;
+}
+
+/** For software adapters, where loads cost more than products: the invocations of a quad load weights for each other. */
+const quads: KernelVariant<ConvolutionUse> = {
+  name: 'quads',
+  unsupported: (use, { f16, subgroups, minSubgroupSize }) =>
+    subgroups && minSubgroupSize >= 4 ? needsF16(use, f16) : 'needs subgroups of at least 4',
+  options: (use) => ({
+    choices: { storage: use.storage },
+    flags: [
+      'subgroups',
+      'quads',
+      ...(rowTaps(use) > 1 ? ['by_rows'] : []),
+      ...convolutionFlags(use),
+    ],
+    constants: {
+      WORKGROUP: serialWorkgroup,
+      PIXELS: serialPixels,
+      ROW_TAPS: rowTaps(use),
+      COLUMNS: serialPixels + rowTaps(use) - 1,
+      ...convolutionShape(use),
+    },
+  }),
+  workgroups: (use) => {
+    const { height, width } = gridOf(use);
+    const places = Math.ceil(width / serialPixels) * height;
+    const passes = Math.ceil(weightGroups(use) / serialGroups);
+    return spread(Math.ceil(places / serialWorkgroup) * passes);
+  },
+};
 
 /** Convolution with bias, activation and residual in one dispatch, from channels to channels of the same arena. */
 export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>({
@@ -148,16 +185,18 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
       }),
       workgroups: (use) => {
         const { height, width } = gridOf(use);
-        const quads = Math.ceil(width / 4) * height;
-        return spread(Math.ceil((quads * Math.ceil(weightGroups(use) / 2)) / serialWorkgroup));
+        const places = Math.ceil(width / serialPixels) * height;
+        const passes = Math.ceil(weightGroups(use) / serialGroups);
+        return spread(Math.ceil((places * passes) / serialWorkgroup));
       },
     },
+    quads,
     tiled('tiled-64x16', 64, 16),
     tiled('tiled-128x8', 128, 8),
     tiled('tiled-128x4', 128, 4),
   ],
   preferred: (use, { software }) => {
-    if (software) return ['serial'];
+    if (software) return ['quads', 'serial'];
     const groups = weightGroups(use);
     const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-128x4';
     return [best, 'serial'];
