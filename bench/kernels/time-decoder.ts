@@ -1,5 +1,6 @@
 import type { MatryoshkaConfig } from '../../src/attention/matryoshka.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { kvFormats } from '../../src/kernels/kv-format.ts';
 import type { GpuMatrix, Linear } from '../../src/kernels/linear.ts';
 import type { TransformerConfig } from '../../src/models/config.ts';
 import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
@@ -22,7 +23,6 @@ export interface DecoderTime {
 }
 
 const contextLength = 8320;
-const kvCaches = ['f32', 'f16', 'q8_0', 'q4_0'] as const;
 const steps = 128;
 /** Steps of a submit, as a generation on fast hardware has them. */
 const burst = 8;
@@ -41,7 +41,7 @@ export const greedy = {
  */
 export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderTime> {
   const [shapeName, cache] = name.split(':');
-  const kvCache = kvCaches.find((format) => format === cache);
+  const kvCache = kvFormats.find((format) => format === cache);
   const percent = kvCache ? undefined : cache;
   const shape = shapes.find((candidate) => candidate.name === shapeName);
   if (!shape) throw new Error(`no shape '${name}'`);

@@ -18,18 +18,18 @@ export function buildValues(location: ModelLocation, options: { minify: boolean 
   ];
 }
 
-/** Parts of the worker that are loaded when they are wanted. */
-const visionScript = 'vitrail.vision.js';
-const splatsScript = 'vitrail.splats.js';
-const textScript = 'vitrail.text.js';
+/** Parts of the worker that are loaded when they are wanted: their files, and their entries in workers/. */
+const parts = {
+  vision: { file: 'vitrail.vision.js', entry: 'workers/vision.extension.ts' },
+  splats: { file: 'vitrail.splats.js', entry: 'workers/splats.part.ts' },
+  text: { file: 'vitrail.text.js', entry: 'workers/text.part.ts' },
+};
 
 /** The scripts for pages without a bundler, by their file names in dist/. */
 export const standaloneScripts: Readonly<Record<string, string>> = {
   'vitrail.iife.js': 'src/client/script-tag.ts',
   'vitrail.worker.js': 'workers/runtime.worker.ts',
-  [visionScript]: 'workers/vision.extension.ts',
-  [splatsScript]: 'workers/splats.part.ts',
-  [textScript]: 'workers/text.part.ts',
+  ...Object.fromEntries(Object.values(parts).map(({ file, entry }) => [file, entry])),
 };
 
 /** Bundles an entry into one classic script. */
@@ -117,12 +117,7 @@ function manifest(): Manifest {
 }
 
 /** Replaced after bundling, so that no step takes the address for an asset to be copied or inlined. */
-const modelPlaceholder = '__VITRAIL_EMBEDDED_MODEL_URL__';
-const detectorPlaceholder = '__VITRAIL_EMBEDDED_DETECTOR_URL__';
-const avatarPlaceholder = '__VITRAIL_EMBEDDED_AVATAR_URL__';
-const visionPlaceholder = '__VITRAIL_VISION_SCRIPT_URL__';
-const splatsPlaceholder = '__VITRAIL_SPLATS_SCRIPT_URL__';
-const textPlaceholder = '__VITRAIL_TEXT_SCRIPT_URL__';
+const placeholder = (name: string): string => `__VITRAIL_URL_OF_${name}__`;
 
 function embeddedFiles(urlOf: UrlExpression): Plugin {
   const id = '\0virtual:vitrail-embedded';
@@ -133,38 +128,30 @@ function embeddedFiles(urlOf: UrlExpression): Plugin {
     avatar: avatar?.file ?? null,
   };
   // Each by itself: bundlers of pages that use the library copy a file that they find in such an address, not a folder.
-  const urlOfFile = (file: string | null) =>
-    file === null ? 'undefined' : urlOf(`models/${file}`);
-  const modelUrl = urlOfFile(files.model);
-  const detectorUrl = urlOfFile(files.detector);
-  const avatarUrl = urlOfFile(files.avatar);
-  const visionUrl = urlOf(visionScript);
-  const splatsUrl = urlOf(splatsScript);
-  const textUrl = urlOf(textScript);
+  const modelUrls = Object.entries(files).map(([name, file]) => [
+    name,
+    file === null ? 'undefined' : urlOf(`models/${file}`),
+  ]);
+  const partUrls = Object.entries(parts).map(([name, { file }]) => [name, urlOf(file)]);
+  const urls: Record<string, string> = Object.fromEntries([...modelUrls, ...partUrls]);
   return {
     name: 'vitrail:embedded-files',
     resolveId: (source) => (source === id.slice(1) ? id : null),
     load(requested) {
       if (requested !== id) return null;
+      const isDev = this.environment.mode === 'dev';
+      const object = (names: object) =>
+        `{${Object.keys(names).map((name) => `${name}: ${isDev ? urls[name] : placeholder(name)}`)}}`;
       return `export const embeddedFiles = ${JSON.stringify(files)};
-export const embeddedUrls = {
-  model: ${this.environment.mode === 'dev' ? modelUrl : modelPlaceholder},
-  detector: ${this.environment.mode === 'dev' ? detectorUrl : detectorPlaceholder},
-  avatar: ${this.environment.mode === 'dev' ? avatarUrl : avatarPlaceholder},
-};
-export const visionScriptUrl = ${this.environment.mode === 'dev' ? visionUrl : visionPlaceholder};
-export const splatsPartUrl = ${this.environment.mode === 'dev' ? splatsUrl : splatsPlaceholder};
-export const textPartUrl = ${this.environment.mode === 'dev' ? textUrl : textPlaceholder};`;
+export const embeddedUrls = ${object(files)};
+export const partUrls = ${object(parts)};`;
     },
     renderChunk: (code) =>
       code.includes('__VITRAIL_')
-        ? code
-            .replaceAll(modelPlaceholder, modelUrl)
-            .replaceAll(detectorPlaceholder, detectorUrl)
-            .replaceAll(avatarPlaceholder, avatarUrl)
-            .replaceAll(visionPlaceholder, visionUrl)
-            .replaceAll(splatsPlaceholder, splatsUrl)
-            .replaceAll(textPlaceholder, textUrl)
+        ? Object.entries(urls).reduce(
+            (text, [name, url]) => text.replaceAll(placeholder(name), url),
+            code,
+          )
         : null,
   };
 }

@@ -7,12 +7,8 @@ declare module 'virtual:vitrail-worker' {
 declare module 'virtual:vitrail-embedded' {
   /** File names of what models/index.json has first, or null where there is none. */
   export const embeddedFiles: Record<'model' | 'detector' | 'avatar', string | null>;
-  /** Where vitrail.splats.js is: beside the script that runs. Undefined where no script has an address (SSR). */
-  export const splatsPartUrl: string | undefined;
-  /** Where vitrail.text.js is, likewise. */
-  export const textPartUrl: string | undefined;
   /** Their addresses: beside the script that runs. Undefined where no script has an address (SSR). */
   export const embeddedUrls: Record<'model' | 'detector' | 'avatar', string | undefined>;
-  /** The address of vitrail.vision.js, likewise. */
-  export const visionScriptUrl: string | undefined;
+  /** The addresses of vitrail.vision.js, vitrail.splats.js and vitrail.text.js, likewise. */
+  export const partUrls: Record<'vision' | 'splats' | 'text', string | undefined>;
 }

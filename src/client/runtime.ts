@@ -1,10 +1,4 @@
-import {
-  embeddedFiles,
-  embeddedUrls,
-  splatsPartUrl,
-  textPartUrl,
-  visionScriptUrl,
-} from 'virtual:vitrail-embedded';
+import { embeddedFiles, embeddedUrls, partUrls } from 'virtual:vitrail-embedded';
 import { abortedError, invalidArgument, type VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
 import type { DeviceEvent, LoadedAvatar, LoadedModel } from '../rpc/contract.ts';
@@ -43,20 +37,24 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   const { workerUrl, modelsUrl, visionUrl, splatsUrl, textUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
   const devices = new DeviceEvents();
-  // Beside the worker, where the page says where that is.
-  const beside = (file: string) => workerUrl && new URL(file, new URL(workerUrl, pageUrl()));
-  const parts = Object.entries({
-    textUrl: textUrl ?? beside('vitrail.text.js') ?? textPartUrl,
-    splatsUrl: splatsUrl ?? beside('vitrail.splats.js') ?? splatsPartUrl,
-  }).map(([option, url]) => [option, url && new URL(url, pageUrl()).href]);
+  /** Where the page says, else beside the worker where the page says where that is, else beside this script. */
+  const partUrl = (given: string | URL | undefined, part: keyof typeof partUrls) => {
+    const beside = workerUrl && new URL(`vitrail.${part}.js`, new URL(workerUrl, pageUrl()));
+    const url = given ?? beside ?? partUrls[part];
+    return url && new URL(url, pageUrl()).href;
+  };
   const info = await connection.start(
-    { ...startOptions, ...Object.fromEntries(parts) },
+    {
+      ...startOptions,
+      textUrl: partUrl(textUrl, 'text'),
+      splatsUrl: partUrl(splatsUrl, 'splats'),
+    },
     (event) => devices.fire(event),
     (cause) => workerStartError(workerUrl, cause),
   );
   return new WorkerRuntime(connection, info, devices, {
     modelsUrl,
-    visionUrl: visionUrl ?? beside('vitrail.vision.js') ?? visionScriptUrl,
+    visionUrl: partUrl(visionUrl, 'vision'),
   });
 }
 
@@ -134,8 +132,8 @@ class WorkerRuntime implements Runtime {
     source: Source = embeddedSource('detector', this.#urls.modelsUrl),
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Detector> {
-    if (this.#urls.visionUrl === undefined) throw noVisionUrl();
-    const url = new URL(this.#urls.visionUrl, pageUrl()).href;
+    const url = this.#urls.visionUrl;
+    if (url === undefined) throw noVisionUrl();
     const call = { method: 'load', source: wireSource(source, pageUrl()) };
     const loaded = await this.#connection.stream(
       (service, port) => service.extend(url, call, port) as Promise<LoadedDetector>,
@@ -183,7 +181,7 @@ class WorkerRuntime implements Runtime {
 /** Where files are that are loaded later; undefined: beside this script. */
 interface FileUrls {
   modelsUrl: string | URL | undefined;
-  visionUrl: string | URL | undefined;
+  visionUrl: string | undefined;
 }
 
 function noVisionUrl(): VitrailError {

@@ -95,6 +95,15 @@ function tiled(
 const serialWorkgroup = 16;
 const [serialPixels, serialGroups] = [4, 2];
 
+/** Runs of pixels, and of channels, that cover the output. */
+function serialCounts(use: ConvolutionUse): { places: number; passes: number } {
+  const { height, width } = gridOf(use);
+  return {
+    places: Math.ceil(width / serialPixels) * height,
+    passes: Math.ceil(weightGroups(use) / serialGroups),
+  };
+}
+
 /** Taps whose pixels `quads` loads together: those of a row where neighbouring sums share pixels, else one. */
 function rowTaps(use: ConvolutionUse): number {
   const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
@@ -123,9 +132,7 @@ const quads: KernelVariant<ConvolutionUse> = {
     },
   }),
   workgroups: (use) => {
-    const { height, width } = gridOf(use);
-    const places = Math.ceil(width / serialPixels) * height;
-    const passes = Math.ceil(weightGroups(use) / serialGroups);
+    const { places, passes } = serialCounts(use);
     return spread(Math.ceil(places / serialWorkgroup) * passes);
   },
 };
@@ -184,9 +191,7 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
         constants: { WORKGROUP: serialWorkgroup, ...convolutionShape(use) },
       }),
       workgroups: (use) => {
-        const { height, width } = gridOf(use);
-        const places = Math.ceil(width / serialPixels) * height;
-        const passes = Math.ceil(weightGroups(use) / serialGroups);
+        const { places, passes } = serialCounts(use);
         return spread(Math.ceil((places * passes) / serialWorkgroup));
       },
     },

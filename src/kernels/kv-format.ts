@@ -8,9 +8,9 @@ export type PackedKv = Exclude<KvCacheFormat, WholeKv>;
 /** Components of a block, all of one head of one token. */
 export const packedBlock = 32;
 
-const bits = { f16: 16, f32: 32, q8_0: 8, q4_0: 4 } as const;
+const bits: Readonly<Record<KvCacheFormat, number>> = { f32: 32, f16: 16, q8_0: 8, q4_0: 4 };
 
-export const kvFormats: readonly string[] = Object.keys(bits);
+export const kvFormats: readonly KvCacheFormat[] = Object.keys(bits) as KvCacheFormat[];
 
 export function isPacked(format: KvCacheFormat): format is PackedKv {
   return format !== 'f32' && format !== 'f16';

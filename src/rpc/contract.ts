@@ -33,8 +33,8 @@ export interface StartOptions {
   /** Time every dispatch on the GPU. */
   profile?: boolean;
   /** Where vitrail.text.js and vitrail.splats.js are. */
-  textUrl?: string;
-  splatsUrl?: string;
+  textUrl?: string | undefined;
+  splatsUrl?: string | undefined;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */

@@ -1,6 +1,5 @@
 import { VitrailError } from '../errors.ts';
-import { loadPart } from '../runtime/part.ts';
-import { type TextPart, textPlace } from '../runtime/text-part.ts';
+import { loadTextPart, tokenizerOfModel } from '../runtime/text-part.ts';
 import { RemoteFile } from '../storage/download.ts';
 import { type Location, locate } from '../storage/source.ts';
 import { openModel } from '../storage/weight-store.ts';
@@ -17,14 +16,11 @@ export async function loadTokenizerDefinition(
   signal: AbortSignal,
   textUrl?: string,
 ): Promise<object> {
-  const text = loadPart<TextPart>(textPlace, textUrl);
+  const text = loadTextPart(textUrl);
   const json = await readTokenizerJson(await locate(source, signal), signal);
   if (json) return text.tokenizerFromJson(json.tokenizer, json.config).definition;
   const model = await openModel(source, { signal, cache: false });
-  const { tokenizerJson, tokenizerConfig } = model.extra;
-  return tokenizerJson === undefined
-    ? text.tokenizerFromGguf(model.header.metadata).definition
-    : text.tokenizerFromJson(tokenizerJson, tokenizerConfig).definition;
+  return tokenizerOfModel(text, model).definition;
 }
 
 /** Null where the source is no JSON file. */

@@ -30,8 +30,7 @@ import type {
 } from '../types.ts';
 import { generationSettings } from './generate-options.ts';
 import { type Emit, Generator } from './generator.ts';
-import { loadPart } from './part.ts';
-import { type TextPart, textPlace } from './text-part.ts';
+import { loadTextPart, type TextPart, tokenizerOfModel } from './text-part.ts';
 
 /** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */
 const defaultContextLength = 4096;
@@ -92,9 +91,9 @@ export class EngineModel {
     const opening = openModel(source, options);
     opening.catch(() => undefined);
     // The header is under way while the script loads, which holds this thread up.
-    const text = loadPart<TextPart>(textPlace, textUrl);
+    const text = loadTextPart(textUrl);
     const file = await opening;
-    const { definition, warnings } = tokenizerOf(text, file);
+    const { definition, warnings } = tokenizerOfModel(text, file);
     const { architecture, config } = configure(file, options);
     const tokenizer = new LazyTokenizer(definition);
     const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
@@ -232,7 +231,7 @@ export class EngineModel {
 function checkAttention(attention: AttentionOptions = {}): void {
   for (const [name, value] of Object.entries(attention)) {
     if (value === undefined || value === false) continue;
-    if (name === 'kvCache' && kvFormats.includes(String(value))) continue;
+    if (name === 'kvCache' && kvFormats.some((format) => format === value)) continue;
     if (name === 'moh' || name === 'tokenSelect' || name === 'matryoshka') continue;
     throw invalidArgument(
       'model/load',
@@ -240,15 +239,6 @@ function checkAttention(attention: AttentionOptions = {}): void {
       `Leave it out, or give kvCache one of: ${kvFormats.join(', ')}.`,
     );
   }
-}
-
-function tokenizerOf(
-  text: TextPart,
-  file: OpenModel,
-): { definition: TokenizerDefinition; warnings: string[] } {
-  const { tokenizerJson, tokenizerConfig } = file.extra;
-  if (tokenizerJson !== undefined) return text.tokenizerFromJson(tokenizerJson, tokenizerConfig);
-  return text.tokenizerFromGguf(file.header.metadata);
 }
 
 function configure(

@@ -11,8 +11,8 @@ type Listener = (message: string) => void;
 
 export interface EngineOptions extends GpuOptions {
   /** Where vitrail.text.js and vitrail.splats.js are, unless their parts are there already. */
-  textUrl?: string;
-  splatsUrl?: string;
+  textUrl?: string | undefined;
+  splatsUrl?: string | undefined;
 }
 
 /**

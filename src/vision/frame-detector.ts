@@ -105,8 +105,14 @@ export class FrameDetector {
     const { parameters } = network;
     const masks = maskNames.filter((mask) => network.has(mask));
     this.info = {
-      ...{ name, architecture, parameters, weightBytes, width, height },
-      ...{ labels: [...labels], masks },
+      name,
+      architecture,
+      parameters,
+      weightBytes,
+      width,
+      height,
+      labels: [...labels],
+      masks,
     };
   }
 

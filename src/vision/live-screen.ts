@@ -188,7 +188,6 @@ export class LiveScreen {
   }
 
   dispose(): void {
-    this.onOverdue = () => undefined;
     this.#texture.dispose();
     this.#context.unconfigure();
     for (const buffer of [this.#arguments, ...this.staging]) this.#gpu.destroyBuffer(buffer);
