@@ -1,9 +1,20 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
-// ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
 
-// Four components of what the parts of a head come to.
-fn combined(head: u32, quad: u32) -> vec4<f32> {
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let head = id.x / HEAD_DIM_VEC4S;
+  let quad = id.x % HEAD_DIM_VEC4S;
+  if (head >= params.heads) {
+    return;
+  }
+//#if gated
+  if (gates[head] == 0.0) {
+    // There may be no parts.
+    out[head * HEAD_DIM_VEC4S + quad] = vec4<f32>();
+    return;
+  }
+//#endif
   let first = head * SPLITS;
   var largest = split_scales[first].x;
   for (var s = 1u; s < SPLITS; s++) {
@@ -17,70 +28,8 @@ fn combined(head: u32, quad: u32) -> vec4<f32> {
     total += weight * scale.y;
     output += weight * split_outputs[(first + s) * HEAD_DIM_VEC4S + quad];
   }
-  return output / total;
-}
-
-fn gate_of(head: u32) -> f32 {
 //#if gated
-  return gates[head];
-//#else
-  return 1.0;
+  output *= gates[head];
 //#endif
+  out[head * HEAD_DIM_VEC4S + quad] = output / total;
 }
-
-//#if ragged
-//#import lib/basis
-
-const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
-
-var<workgroup> coefficients: array<vec4<f32>, HEAD_DIM_VEC4S>;
-var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
-  let head = workgroup.x;
-  let kv_head = head / params.group_size;
-  let quad = invocation % HEAD_DIM_VEC4S;
-  let part = invocation / HEAD_DIM_VEC4S;
-  let gate = gate_of(head);
-  if (gate == 0.0) {
-    // There may be no parts.
-    if (part == 0u) {
-      out[head * HEAD_DIM_VEC4S + quad] = vec4<f32>();
-    }
-    return;
-  }
-  if (part == 0u) {
-    coefficients[quad] = combined(head, quad);
-  }
-  workgroupBarrier();
-  var sum = vec4<f32>();
-  for (var j = part; j < head_widths[kv_head].w / 4u; j += PARTS) {
-    sum += unprojected(params.kv_heads + kv_head, coefficients[j], j, quad);
-  }
-  partial[invocation] = sum;
-  workgroupBarrier();
-  if (part == 0u) {
-    for (var p = 1u; p < PARTS; p++) {
-      sum += partial[p * HEAD_DIM_VEC4S + quad];
-    }
-    out[head * HEAD_DIM_VEC4S + quad] = gate * (sum + mean[kv_head * HEAD_DIM_VEC4S + quad]);
-  }
-}
-//#else
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let head = id.x / HEAD_DIM_VEC4S;
-  let quad = id.x % HEAD_DIM_VEC4S;
-  if (head >= params.heads) {
-    return;
-  }
-  let gate = gate_of(head);
-  if (gate == 0.0) {
-    // There may be no parts.
-    out[head * HEAD_DIM_VEC4S + quad] = vec4<f32>();
-    return;
-  }
-  out[head * HEAD_DIM_VEC4S + quad] = gate * combined(head, quad);
-}
-//#endif

@@ -7,13 +7,14 @@
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
 //#import lib/stored-{kv}
 //#import lib/head-output
+//#import lib/left-out
 
 fn gate_of(row: u32, head: u32) -> f32 {
 //#if gated
@@ -23,14 +24,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
 //#endif
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-//#if ragged
-  return f32(gate_of(row, head) != 0.0);
-//#else
-  return gate_of(row, head);
-//#endif
+// Four components of what a head has attended to, as they go into its output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> Output {
+  return pack_output(gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad));
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -90,7 +86,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = pack_output(merged.output * (output_gate(row, head) / merged.total));
+    out[base + invocation] = output_of(row, head, invocation, merged.output / merged.total);
   }
 }
 //#else
@@ -174,7 +170,7 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (output_gate(row, head) / total));
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = output_of(row, head, quad, output / total);
   }
 }
 //#else
@@ -224,7 +220,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] * (output_gate(row, head) / sum));
+    out[at + i] = output_of(row, head, i, output[i] / sum);
   }
 }
 //#endif

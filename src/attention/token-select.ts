@@ -187,7 +187,7 @@ export class TokenSelect {
   }
 
   /** Chooses tokens by the queries of a pass and fills the working set with them; turns the queries to their positions in it. */
-  forPass(layer: number, inputs: SelectionInputs & { queries: GPUBuffer }): Promise<Dispatch>[] {
+  forPass(layer: number, inputs: SelectionInputs & { queries: GPUBuffer | BufferRange }): Promise<Dispatch>[] {
     const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
     return [
       prepareDispatch(this.#gpu, selectionPass, this.#use, all),

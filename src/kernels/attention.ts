@@ -1,8 +1,8 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import { kvScalesBinding, packedFlags } from './kv-format.ts';
-import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matrix-support.ts';
 
@@ -24,10 +24,7 @@ export interface AttentionUse {
   gated?: boolean;
   /** How the output is stored; single precision by default. */
   output?: 'f32' | 'f16';
-  /**
-   * `head_widths` says how wide keys and values of each KV head are: queries and outputs are coefficients, zero beyond them, and gates
-   * are only asked which heads are on (see kv-project, kv-unproject).
-   */
+  /** `head_widths` says how wide keys and values of each KV head are: queries are coefficients (see kv-project), outputs have `mean` behind them. */
   ragged?: boolean;
 }
 
@@ -175,14 +172,6 @@ function isByHead({ gated = false, many = false }: AttentionUse): boolean {
   return gated && many;
 }
 
-export function raggedFlags({ ragged }: AttentionUse): string[] {
-  return ragged ? ['ragged'] : [];
-}
-
-export function raggedConstants({ ragged, kvHeads }: AttentionUse): Record<string, number> {
-  return ragged ? { KV_HEADS: kvHeads } : {};
-}
-
 /** Causal attention of the tokens of a pass over the cache. */
 export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention',
@@ -211,7 +200,8 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'out', type: 'array<Output>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'head_rows', type: 'array<u32>', access: 'read', when: isByHead },
-    { ...headWidthsBinding, when: (use) => use.ragged === true },
+    headWidthsBinding,
+    meanBinding,
   ],
   variants: [
     serial,

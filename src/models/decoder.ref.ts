@@ -2,7 +2,7 @@ import { ReferenceBases } from '../attention/matryoshka.ref.ts';
 import { routedShape } from '../attention/moh.ts';
 import { ReferenceSelection } from '../attention/token-select.ref.ts';
 import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
-import type { PackedKv } from '../kernels/kv-format.ts';
+import { type PackedKv, packedBlock } from '../kernels/kv-format.ts';
 import { packKv } from '../kernels/kv-quantize.ref.ts';
 import { gatesOfQueries } from '../kernels/query-norm-gates.ref.ts';
 import type {
@@ -103,10 +103,13 @@ export class ReferenceDecoder {
     const all = Array.from({ length: tokens }, (_, token) => token);
     const selection = sliding ? undefined : this.#selections?.[index];
     const slots = selection?.tokens(queries, cache.keys.slice(0, tokens), continues, turn) ?? all;
+    const bases = this.#bases(layer, index);
     const keys = slots.map((token, slot) =>
-      this.#cached(turn(cache.keys[token] as Float64Array, slot)),
+      this.#cached('key', turn(cache.keys[token] as Float64Array, slot), bases),
     );
-    const values = slots.map((token) => this.#cached(cache.values[token] as Float64Array));
+    const values = slots.map((token) =>
+      this.#cached('value', cache.values[token] as Float64Array, bases),
+    );
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
     const attended = selection?.slots ?? slots;
     this.#attended[index] = window > 0 ? attended.slice(-window) : [...attended];
@@ -116,24 +119,24 @@ export class ReferenceDecoder {
       const query = turn(queries[row] as Float64Array, slot);
       const seen = (list: Float64Array[]) => list.slice(first, slot + 1);
       const gates = this.#gates(layer, input, query);
-      const bases = this.#bases(layer, index);
-      const out = bases
-        ? bases.attend(
-            query,
-            seen(keys),
-            seen(values),
-            (q, k, v) => this.#attend(q, k, v, null),
-            gates,
-          )
-        : this.#attend(query, seen(keys), seen(values), gates);
+      const out = this.#attend(query, seen(keys), seen(values), gates);
       return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
     });
   }
 
-  /** A row as the cache holds it. */
-  #cached(row: Float64Array): Float64Array {
-    if (!this.#kvCache) return row;
-    return Float64Array.from(packKv(this.#kvCache, Float32Array.from(row)).values);
+  /** A row as it is read from the cache. */
+  #cached(part: 'key' | 'value', row: Float64Array, bases: ReferenceBases | null): Float64Array {
+    const store = (kept: Float64Array) => this.#stored(kept);
+    if (bases) return bases[part](row, store);
+    return this.#stored(row);
+  }
+
+  /** Components of one head or of several, rounded as a packed cache does; the last block is as long as is left. */
+  #stored(kept: Float64Array): Float64Array {
+    if (!this.#kvCache) return kept;
+    const blocks = new Float32Array(Math.ceil(kept.length / packedBlock) * packedBlock);
+    blocks.set(kept);
+    return Float64Array.from(packKv(this.#kvCache, blocks).values.subarray(0, kept.length));
   }
 
   /** The outputs of all heads of a token. */
@@ -166,7 +169,6 @@ export class ReferenceDecoder {
     if (!widths || !bases) return null;
     return new ReferenceBases(this.#config, widths, {
       keys: this.#weight(bases.keys),
-      values: this.#weight(bases.values),
       mean: this.#weight(bases.mean),
     });
   }

@@ -35,8 +35,6 @@ import { kvQuantizeCases } from '../kernels/kv-quantize.ref.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
 import { kvUnpackCases } from '../kernels/kv-unpack.ref.ts';
 import { kvUnpack } from '../kernels/kv-unpack.ts';
-import { kvUnprojectCases } from '../kernels/kv-unproject.ref.ts';
-import { kvUnproject } from '../kernels/kv-unproject.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBitsCases } from '../kernels/mask-bits.ref.ts';
@@ -130,7 +128,6 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: kvProject, cases: kvProjectCases },
   { kernel: kvQuantize, cases: kvQuantizeCases },
   { kernel: kvUnpack, cases: kvUnpackCases },
-  { kernel: kvUnproject, cases: kvUnprojectCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },
   { kernel: radixCount, cases: radixCountCases },
