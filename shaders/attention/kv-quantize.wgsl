@@ -1,30 +1,16 @@
-// Rotated keys and values of a pass go into packed caches, by the rules of GGUF's formats of the same name: a block is 32 components of one
-// head of one token. An invocation takes a block of a key and the same one of its value.
+// Keys and values of a pass go into packed caches. An invocation takes a block of a key and the same one of its value.
 // ragged: rows of a head are as wide as it keeps them, in `staged` and in the caches, and their last block is as long as is left.
 //#import lib/state
 //#import lib/stored-{kv}
+//#import lib/pack-block
 
-struct Block {
-  scale: f32,
-  numbers: array<Cached, 4>,
-}
-
-// Of so many quads; a block beyond the end of a row has none.
-fn quantized(first: u32, quads: u32) -> Block {
-  var largest = 0.0;
+// So many quads of what is staged, then zeros: a block beyond the end of a row has none.
+fn staged_block(first: u32, quads: u32) -> Block {
+  var given: array<vec4<f32>, 8>;
   for (var i = 0u; i < quads; i++) {
-    let quad = staged[first + i];
-    for (var c = 0u; c < 4u; c++) {
-      largest = select(largest, quad[c], abs(quad[c]) > abs(largest));
-    }
+    given[i] = staged[first + i];
   }
-  var block: Block;
-  block.scale = scale_of(largest);
-  let inverse = select(1.0 / block.scale, 0.0, largest == 0.0);
-  for (var i = 0u; i < quads / 2u; i++) {
-    block.numbers[i] = pack_numbers(staged[first + 2u * i] * inverse, staged[first + 2u * i + 1u] * inverse);
-  }
-  return block;
+  return block_of(given);
 }
 
 //#if ragged
@@ -66,8 +52,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let key_at = scales_at * 4u;
   let value_at = key_at;
 //#endif
-  let key = quantized(given_key, key_quads);
-  let value = quantized(params.first_value + given_value, value_quads);
+  let key = staged_block(given_key, key_quads);
+  let value = staged_block(params.first_value + given_value, value_quads);
   for (var i = 0u; i < key_quads / 2u; i++) {
     k_cache[key_at + i] = key.numbers[i];
   }

@@ -74,7 +74,10 @@ export function chooseMatryoshka(
     throw new VitrailError(
       'model-unsupported',
       "The file keeps the bases of its values beside its weights, as Vitrail's first versions did.",
-      { where, fix: 'Export it again with train/matryoshka, which multiplies them into the weights.' },
+      {
+        where,
+        fix: 'Export it again with train/matryoshka, which multiplies them into the weights.',
+      },
     );
   }
   if (shape.headDim % headUnit !== 0) {

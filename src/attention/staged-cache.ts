@@ -87,9 +87,7 @@ export class StagedCache {
     const bytes = kvBytes('f16', kvHeads * contextLength * headDim);
     const halves = (label: string) => buffers.storage(`${label} of a layer in halves`, bytes);
     this.#halves =
-      isPacked(kv) && name === 'matrix'
-        ? { keys: halves('keys'), values: halves('values') }
-        : null;
+      isPacked(kv) && name === 'matrix' ? { keys: halves('keys'), values: halves('values') } : null;
   }
 
   /** The caches of a layer. */
@@ -103,9 +101,23 @@ export class StagedCache {
       buffer: buffers.storage(`${label} ${layer}`, bytes),
     });
     return {
-      k_cache: storage('keys', kvBytes(kv, total(({ keys }) => keys))),
-      v_cache: storage('values', kvBytes(kv, total(({ values }) => values))),
-      ...(isPacked(kv) ? { kv_scales: storage('scales', scaleBytes(total(rowBlocks) * packedBlock)) } : {}),
+      k_cache: storage(
+        'keys',
+        kvBytes(
+          kv,
+          total(({ keys }) => keys),
+        ),
+      ),
+      v_cache: storage(
+        'values',
+        kvBytes(
+          kv,
+          total(({ values }) => values),
+        ),
+      ),
+      ...(isPacked(kv)
+        ? { kv_scales: storage('scales', scaleBytes(total(rowBlocks) * packedBlock)) }
+        : {}),
     };
   }
 

@@ -51,12 +51,7 @@ export const kvUnpackCases: readonly KernelCase<KvUnpackUse>[] = [
     7,
     30,
   ),
-  toCase(
-    'ragged',
-    { kvHeads: 3, headDim: 64, contextLength: 30, kv: 'q8_0', ragged: true },
-    9,
-    12,
-  ),
+  toCase('ragged', { kvHeads: 3, headDim: 64, contextLength: 30, kv: 'q8_0', ragged: true }, 9, 12),
   toCase('half bytes', { kvHeads: 2, headDim: 96, contextLength: 20, kv: 'q4_0' }, 0, 17),
   // More than the invocations of a dispatch take at once.
   toCase('a long context', { kvHeads: 1, headDim: 128, contextLength: 8300, kv: 'q8_0' }, 8260, 37),
