@@ -147,7 +147,8 @@ export class Attention {
             gpu,
             { ...this.#shape(), stagedRows: settings.passRows },
             config.matryoshka?.widths ?? null,
-            this.#use('full'),
+            // Layers that select attend to their working sets.
+            config.tokenSelect ? null : this.#use('full'),
             buffers,
           )
         : null;
@@ -163,7 +164,7 @@ export class Attention {
       ? new TokenSelect(
           gpu,
           config.tokenSelect,
-          this.#rotatedShape('full'),
+          { ...this.#rotatedShape('full'), kv },
           layers.filter((layer) => this.#kindOf(layer) === 'full'),
           buffers,
         )
@@ -233,24 +234,24 @@ export class Attention {
     const kind = this.#kindOf(layer);
     const shape = this.#rotatedShape(kind);
     const buffers = { state: this.#state, queries: this.#queries, rope: this.#rope[kind] };
-    if (this.#stagedCache) {
-      const { passRows: contextLength } = this.#settings;
-      return {
-        shape: { ...shape, contextLength, kv: 'f32', staged: true },
-        buffers: { ...buffers, ...this.#stagedCache.target },
-      };
-    }
     const select = this.#selectionOf(layer);
     if (select && tokens === 'one') {
+      const { contextLength, kv } = select.shape;
       return {
-        shape: { ...shape, contextLength: capacityOf(select.config) },
+        shape: { ...shape, contextLength, kv },
         buffers: { ...buffers, ...select.ofStep(layer) },
       };
     }
-    return {
-      shape: select ? { ...shape, ropeDimensions: 0 } : shape,
-      buffers: { ...buffers, ...this.#cacheOf(layer) },
-    };
+    const { ropeDimensions } = shape;
+    const turned = { ...shape, ropeDimensions: select ? 0 : ropeDimensions };
+    if (this.#stagedCache) {
+      const { passRows: contextLength } = this.#settings;
+      return {
+        shape: { ...turned, contextLength, kv: 'f32', staged: true },
+        buffers: { ...buffers, ...this.#stagedCache.target },
+      };
+    }
+    return { shape: turned, buffers: { ...buffers, ...this.#cacheOf(layer) } };
   }
 
   /**
@@ -324,7 +325,7 @@ export class Attention {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const select = this.#selectionOf(layer);
     if (select) {
-      const selected = { ...use, contextLength: capacityOf(select.config) };
+      const selected = { ...use, ...select.shape };
       const given = { state: this.#state, rope: this.#rope.full };
       if (tokens === 'one') {
         return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [] };
@@ -333,10 +334,11 @@ export class Attention {
         const buffers = { ...select.ofOwnStep(layer), out };
         return { use: selected, buffers, before: select.forStep(layer, given) };
       }
+      const stored = this.#stagedCache?.store(this.#state, this.#cacheOf(layer)) ?? [];
       return {
         use: selected,
         buffers: { queries: this.#queries, ...select.ofPass(layer), out },
-        before: select.forPass(layer, { ...given, queries: this.#queries }),
+        before: [...stored, ...select.forPass(layer, { ...given, queries: this.#queries })],
       };
     }
     const caches = this.#cacheOf(layer);

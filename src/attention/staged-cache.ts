@@ -51,12 +51,12 @@ export class StagedCache {
   /** The keys and values of one layer in halves; null where attention of many tokens reads the caches themselves. */
   readonly #halves: Record<'keys' | 'values', GPUBuffer> | null;
 
-  /** `shape` is what attention of many tokens will be. */
+  /** `shape` is what attention of many tokens will be; null where it reads no whole cache. */
   constructor(
     gpu: Gpu,
     use: StagedUse,
     widths: readonly (readonly KeptWidths[])[] | null,
-    shape: AttentionUse,
+    shape: AttentionUse | null,
     buffers: BufferSet,
   ) {
     this.#gpu = gpu;
@@ -82,12 +82,13 @@ export class StagedCache {
     this.#narrowRows =
       widths && isPacked(kv) ? buffers.storage('coefficients of a pass', 2 * keys) : null;
     // Subgroup matrices multiply halves: a pass unpacks the layer once for all its tiles of tokens.
-    const ofHalves = { ...shape, kv: 'f16', many: true } as const;
-    const { name } = chooseVariant(attention, ofHalves, gpu.capabilities);
+    const ofHalves = shape && ({ ...shape, kv: 'f16', many: true } as const);
+    const multiplies =
+      ofHalves && chooseVariant(attention, ofHalves, gpu.capabilities).name === 'matrix';
     const bytes = kvBytes('f16', kvHeads * contextLength * headDim);
     const halves = (label: string) => buffers.storage(`${label} of a layer in halves`, bytes);
     this.#halves =
-      isPacked(kv) && name === 'matrix' ? { keys: halves('keys'), values: halves('values') } : null;
+      isPacked(kv) && multiplies ? { keys: halves('keys'), values: halves('values') } : null;
   }
 
   /** The caches of a layer. */
@@ -144,17 +145,28 @@ export class StagedCache {
       const buffers = { ...shared, queries: this.#staged };
       return { use: { ...use, ragged, stagedRows }, buffers, before: [] };
     }
-    const before = ragged ? [this.#project(shared)] : [];
-    if (!isPacked(kv)) return { use: { ...use, ragged }, buffers: shared, before };
-    const packing = { ...this.#use, kv, ...(ragged ? { ragged } : {}) };
-    const staged = this.#narrowRows ?? this.#stagedRows;
-    before.push(prepareDispatch(this.#gpu, kvQuantize, packing, { ...shared, staged }));
+    const before = this.#store(ragged, shared);
     const halves = how.many ? this.#halves : null;
-    if (!halves) return { use: { ...use, ragged }, buffers: shared, before };
-    before.push(prepareDispatch(this.#gpu, kvUnpack, packing, { ...shared, ...halves }));
+    if (!isPacked(kv) || !halves) return { use: { ...use, ragged }, buffers: shared, before };
+    const packed = { ...this.#use, kv, ragged };
+    before.push(prepareDispatch(this.#gpu, kvUnpack, packed, { ...shared, ...halves }));
     const { queries } = narrow;
     const buffers = { state, queries, k_cache: halves.keys, v_cache: halves.values };
     return { use: { ...use, kv: 'f16' }, buffers, before };
+  }
+
+  /** Puts what is staged into whole rows of packed caches. */
+  store(state: GPUBuffer, caches: LayerCaches): Promise<Dispatch>[] {
+    return this.#store(false, { state, ...caches });
+  }
+
+  #store(ragged: boolean, buffers: Bound): Promise<Dispatch>[] {
+    const { kv } = this.#use;
+    const before = ragged ? [this.#project(buffers)] : [];
+    if (!isPacked(kv)) return before;
+    const staged = this.#narrowRows ?? this.#stagedRows;
+    const use = { ...this.#use, kv, ragged };
+    return [...before, prepareDispatch(this.#gpu, kvQuantize, use, { ...buffers, staged })];
   }
 
   /** Coefficients of what is staged, into the caches or on their way to them. */

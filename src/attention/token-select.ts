@@ -3,7 +3,7 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { type GatherUse, gatherTokens } from '../kernels/gather-tokens.ts';
-import { isPacked } from '../kernels/kv-format.ts';
+import { isPacked, type WholeKv } from '../kernels/kv-format.ts';
 import { selectionPass } from '../kernels/selection-pass.ts';
 import { selectionScores } from '../kernels/selection-scores.ts';
 import { selectionStep } from '../kernels/selection-step.ts';
@@ -13,6 +13,7 @@ import {
   layerBytes,
   type SelectionUse,
   selectionHeader,
+  setFormat,
 } from '../kernels/selection-use.ts';
 import { selectionVotes } from '../kernels/selection-votes.ts';
 import { turnsWholeUnits } from '../kernels/turn-quads.ts';
@@ -149,6 +150,11 @@ export class TokenSelect {
       this.#allocate(Math.min(this.#perGroup, layers.length - i * this.#perGroup), buffers),
     );
     this.#passWorking = buffers.storage('state of a pass in working sets', this.#bytes.working);
+  }
+
+  /** Of working sets, as attention sees them. */
+  get shape(): { contextLength: number; kv: WholeKv } {
+    return { contextLength: capacityOf(this.config), kv: setFormat(this.#use) };
   }
 
   /** The keys, before rotation, and values of a layer's whole context. */

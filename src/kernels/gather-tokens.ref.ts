@@ -98,7 +98,9 @@ function joined(use: SelectionUse, keys: CaseData, values: CaseData): Uint8Array
 
 /** The same, NaN where nothing is written. */
 function wholeSet(use: SelectionUse, keys: Float64Array, values: Float64Array): Float64Array {
-  const whole = new Float64Array(layerBytes(use).slots / kvBytes(setFormat(use), 1)).fill(Number.NaN);
+  const whole = new Float64Array(layerBytes(use).slots / kvBytes(setFormat(use), 1)).fill(
+    Number.NaN,
+  );
   whole.set(keys);
   whole.set(values, whole.length / 2);
   return whole;

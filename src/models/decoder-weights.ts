@@ -148,7 +148,10 @@ export class DecoderWeights {
   #bases({ keys, mean }: BasisNames): LayerBases {
     this.#expectFormat(keys, 'f16');
     this.#expectFormat(mean, 'f32');
-    return { keys: this.#stacked('Bases of keys', [{ name: keys }]).buffer, mean: this.#meanVector(mean) };
+    return {
+      keys: this.#stacked('Bases of keys', [{ name: keys }]).buffer,
+      mean: this.#meanVector(mean),
+    };
   }
 
   /** The means of all heads, which kernels take as a uniform. */
