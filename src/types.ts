@@ -27,7 +27,7 @@ export type KvCacheFormat = 'f32' | 'f16' | 'q8_0' | 'q4_0';
 export interface AttentionOptions {
   /**
    * Storage of keys and values. `f16` unless told; `f32` doubles the bytes and is exact; `q8_0` and `q4_0` take 34 and 18 bytes of its 64, for
-   * heads of a multiple of 32 components, without TokenSelect and MatryoshkaKV.
+   * heads of a multiple of 32 components, or of 64 with MatryoshkaKV.
    */
   kvCache?: KvCacheFormat;
   /**
