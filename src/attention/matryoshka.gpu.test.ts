@@ -30,26 +30,30 @@ describe('MatryoshkaKV against double precision', () => {
     { budget: 0.375, moh: undefined, kvCache: 'q4_0', bound: 1e-3 },
     // A coefficient beside a tie falls to the other side in single precision, and of 255 steps there are more ties than of 16.
     { budget: 0.75, moh: undefined, kvCache: 'q8_0', bound: 3e-2 },
-  ] as const)('gives the same logits: %o', async ({ budget, moh, kvCache, bound }) => {
-    const matryoshka = { budget };
-    const options = { contextLength, matryoshka, kvCache, ...(moh === false ? { moh } : {}) };
-    const { decoder, dispose } = await file.decoder(gpu, options);
-    const actual = await decoder.logits(text);
-    const bytes = decoder.kvCacheBytes;
-    dispose();
-    const { numHiddenLayers, numKeyValueHeads, headDim, matryoshka: chosen } = decoder.config;
-    const whole = numHiddenLayers * 2 * numKeyValueHeads * headDim * contextLength;
-    const blocks = chosen?.widths.flat().reduce((sum, widths) => sum + rowBlocks(widths), 0) ?? 0;
-    const scales = isPacked(kvCache) ? blocks * contextLength * 4 : 0;
-    expect(bytes).toBe(kvBytes(kvCache, budget * whole) + scales);
-    const expected = file.referenceDecoder(options).forward(text, 0);
-    const errors = expected.flatMap((row, token) =>
-      Array.from(row, (value, i) => Math.abs(value - (actual[token * row.length + i] as number))),
-    );
-    const largest = errors.reduce((worst, error) => Math.max(worst, error), 0);
-    expect(largest).toBeLessThan(bound);
-    expect(largest).toBeGreaterThan(0);
-  });
+  ] as const)(
+    'gives the same logits: %o',
+    async ({ budget, moh, kvCache, bound }) => {
+      const matryoshka = { budget };
+      const options = { contextLength, matryoshka, kvCache, ...(moh === false ? { moh } : {}) };
+      const { decoder, dispose } = await file.decoder(gpu, options);
+      const actual = await decoder.logits(text);
+      const bytes = decoder.kvCacheBytes;
+      dispose();
+      const { numHiddenLayers, numKeyValueHeads, headDim, matryoshka: chosen } = decoder.config;
+      const whole = numHiddenLayers * 2 * numKeyValueHeads * headDim * contextLength;
+      const blocks = chosen?.widths.flat().reduce((sum, widths) => sum + rowBlocks(widths), 0) ?? 0;
+      const scales = isPacked(kvCache) ? blocks * contextLength * 4 : 0;
+      expect(bytes).toBe(kvBytes(kvCache, budget * whole) + scales);
+      const expected = file.referenceDecoder(options).forward(text, 0);
+      const errors = expected.flatMap((row, token) =>
+        Array.from(row, (value, i) => Math.abs(value - (actual[token * row.length + i] as number))),
+      );
+      const largest = errors.reduce((worst, error) => Math.max(worst, error), 0);
+      expect(largest).toBeLessThan(bound);
+      expect(largest).toBeGreaterThan(0);
+    },
+    60_000,
+  );
 
   // Cut along the context, gates and the ragged cache meet in other kernels.
   it.each([

@@ -105,7 +105,7 @@ export class ReferenceDecoder {
     inputs.forEach((input, row) => {
       const key = this.#heads(layer.k, layer.kBias, layer.kNorm, input);
       const value = this.#project(layer.v, layer.vBias, input);
-      const isMade = selection && how !== 'pass';
+      const isMade = selection && this.#kvCache && how !== 'pass';
       cache.keys[position + row] = isMade ? turn(this.#inSet(turn(key, slot)), -slot) : key;
       cache.values[position + row] = isMade ? this.#inSet(value) : value;
     });
