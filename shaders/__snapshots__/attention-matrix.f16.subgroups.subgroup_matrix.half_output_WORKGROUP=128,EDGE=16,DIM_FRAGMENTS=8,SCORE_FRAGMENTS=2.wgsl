@@ -11,8 +11,10 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  output_rows: u32,
+  output_row_vec4s: u32,
 }
-const params = Params(4u, 2u, 100u, 0u, 0.12695716321468353f);
+const params = Params(4u, 2u, 100u, 0u, 0.12695716321468353f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -527,8 +529,8 @@ fn main(
   if (place < state.rows) {
     let quad = 0u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_1, SCORE_STRIDE / 4u);
@@ -536,8 +538,8 @@ fn main(
   if (place < state.rows) {
     let quad = 1u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_2, SCORE_STRIDE / 4u);
@@ -545,8 +547,8 @@ fn main(
   if (place < state.rows) {
     let quad = 2u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_3, SCORE_STRIDE / 4u);
@@ -554,8 +556,8 @@ fn main(
   if (place < state.rows) {
     let quad = 3u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_4, SCORE_STRIDE / 4u);
@@ -563,8 +565,8 @@ fn main(
   if (place < state.rows) {
     let quad = 4u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_5, SCORE_STRIDE / 4u);
@@ -572,8 +574,8 @@ fn main(
   if (place < state.rows) {
     let quad = 5u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_6, SCORE_STRIDE / 4u);
@@ -581,8 +583,8 @@ fn main(
   if (place < state.rows) {
     let quad = 6u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_7, SCORE_STRIDE / 4u);
@@ -590,8 +592,8 @@ fn main(
   if (place < state.rows) {
     let quad = 7u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
@@ -606,15 +608,16 @@ fn main(
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
-// Four components of what a head has attended to, as they go into its output.
-fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> Output {
-  return pack_output(gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad));
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.

@@ -6,8 +6,10 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  output_rows: u32,
+  output_row_vec4s: u32,
 }
-const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f);
+const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -100,15 +102,16 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {
   return gates[row * params.heads + head];
 }
 
-// Four components of what a head has attended to, as they go into its output.
-fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> Output {
-  return pack_output(gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad));
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -173,6 +176,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = output_of(row, head, i, output[i] / sum);
+    out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
   }
 }

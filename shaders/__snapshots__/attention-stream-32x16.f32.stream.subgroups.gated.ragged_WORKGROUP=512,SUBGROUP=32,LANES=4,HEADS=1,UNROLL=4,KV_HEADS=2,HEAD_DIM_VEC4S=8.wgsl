@@ -12,8 +12,10 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  output_rows: u32,
+  output_row_vec4s: u32,
 }
-const params = Params(4u, 2u, 50u, 0u, 0.3606737554073334f);
+const params = Params(4u, 2u, 50u, 0u, 0.3606737554073334f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -275,15 +277,16 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {
   return gates[row * params.heads + head];
 }
 
-// Four components of what a head has attended to, as they go into its output.
-fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> Output {
-  return pack_output(gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad));
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -323,6 +326,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = output_of(row, head, invocation, merged.output / merged.total);
+    let output = output_of(row, head, invocation, merged.output / merged.total);
+    out[base + invocation] = pack_output(output);
   }
 }

@@ -10,6 +10,7 @@
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
 //#import lib/stored-{kv}
@@ -24,9 +25,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
 //#endif
 }
 
-// Four components of what a head has attended to, as they go into its output.
-fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> Output {
-  return pack_output(gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad));
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -64,6 +65,9 @@ alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
 //#if stream
 //#import lib/stream-attention
+//#if summands
+//#import lib/head-summand
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
@@ -73,11 +77,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let base = (row * params.heads + head) * HEAD_VEC4S;
 //#if gated
   if (gate_of(row, head) == 0.0) {
+//#if summands
+    leave_no_summand(head, invocation);
+//#else
     if (invocation < HEAD_VEC4S) {
       out[base + invocation] = pack_output(vec4<f32>());
     }
+//#endif
     return;
   }
+//#endif
+//#if summands
+  let columns = bring_columns(head, invocation);
 //#endif
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
@@ -86,8 +97,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = output_of(row, head, invocation, merged.output / merged.total);
+    let output = output_of(row, head, invocation, merged.output / merged.total);
+//#if summands
+    head_output[invocation] = output;
+//#else
+    out[base + invocation] = pack_output(output);
+//#endif
   }
+//#if summands
+  workgroupBarrier();
+  leave_summand(head, columns, invocation);
+//#endif
 }
 //#else
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
@@ -170,7 +190,7 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = output_of(row, head, quad, output / total);
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output_of(row, head, quad, output / total));
   }
 }
 //#else
@@ -220,7 +240,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = output_of(row, head, i, output[i] / sum);
+    out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
   }
 }
 //#endif

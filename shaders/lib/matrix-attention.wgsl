@@ -204,8 +204,8 @@ fn main(
   if (place < state.rows) {
     let quad = D * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
-    out[to] = output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total);
-    out[to + 2u] = output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total);
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
 //#endrepeat
 }
