@@ -72,7 +72,9 @@ function localsOf(source: string): string[] {
     const first = new RegExp(`(?<![.\\w])${name}\\b`).exec(source)?.index ?? 0;
     const isUsedBefore = !/(\b(let|var)|[(,)])\s*$/.test(source.slice(0, first));
     const begins = new RegExp(`\\b(let|var) ${name}\\b[^=;]*=[^;]*(?<![.\\w])${name}\\b`);
-    return isUsedBefore || begins.test(source);
+    // A block's variable may have the name of a function that is called behind the block.
+    const isCalled = new RegExp(`(?<![.\\w])${name}\\(`).test(source);
+    return isUsedBefore || isCalled || begins.test(source);
   });
   const kept = new Set(strangers.map(baseOf));
   return [...new Set(declared.map(baseOf))].filter((name) => name.length > 1 && !kept.has(name));
