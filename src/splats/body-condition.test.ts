@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { type AvatarBody, readAvatarBody } from '../formats/avatar-body.ts';
 import { readLamArchive } from '../formats/lam.ts';
 import { readZip } from '../formats/zip.ts';
+import { bodyThroughNetworks } from '../kernels/body-networks.ref.ts';
 import { bodyCondition, foldCondition } from './body-condition.ts';
-import { bodyThroughNetworks } from './body-networks.ref.ts';
 import { Pose } from './pose.ts';
 import { quaternionOfRotationVector, type Vec3 } from './vector.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSplatFile } from '../formats/splats.ts';
 import { Gpu } from '../gpu/gpu.ts';
-import { addBodyReference } from '../kernels/body-under.ref.ts';
+import { addBodyReference, bakedAt } from '../kernels/body-under.ref.ts';
 import type { Camera, RasterMethod } from '../types.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
 import { BodyTexture } from './body-texture.ts';
@@ -42,7 +42,7 @@ describe('the body beneath the splats', () => {
     const alone = overBackground(expected, [0.5, 0.4, 0.3]);
     const h = solveHomography(projectPoints(body.anchors, pose, view), body.targets);
     if (!h) throw new Error('no homography');
-    addBodyReference(expected, body, h, view);
+    addBodyReference(expected, (x, y) => bakedAt(body, h, x, y), view);
     const ratio = psnr(data, overBackground(expected, [0.5, 0.4, 0.3]));
     console.info(`body beneath ${method}: ${ratio.toFixed(1)} dB`);
     expect(psnr(data, alone)).toBeLessThan(30);
