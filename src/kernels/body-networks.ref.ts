@@ -1,4 +1,5 @@
 import type { FeatureMap, LinearLayer } from '../formats/avatar-body.ts';
+import { conditionLength } from '../splats/body-condition.ts';
 import type { Homography } from '../splats/body-homography.ts';
 import {
   bodyReach,
@@ -120,15 +121,30 @@ interface MadeUp {
   octaves: number;
   latents: number;
   hidden: number;
-  condition: number;
+  /** Joints and landmarks whose places the networks see. */
+  joints: number;
+  landmarks: number;
+  conditionOctaves: number;
   seed: number;
 }
 
 /** Random networks that move a pixel by a few texels; the body fills the lower part of its texture. */
 function madeUpBody(options: MadeUp): NetworkBody {
-  const { image, pad, octaves, latents, hidden, condition, seed } = options;
+  const { image, pad, octaves, latents, hidden, joints, seed } = options;
   const random = new Random(seed);
   const size = image + 2 * pad;
+  const deep = options.conditionOctaves;
+  const seen = {
+    frequencies: { uv: octaves, pose: deep, translation: deep, landmarks: deep },
+    poseJoints: Array.from({ length: joints }, (_, i) => `joint ${i}`),
+    landmarks: {
+      count: options.landmarks,
+      positions: new Float32Array(),
+      joints: new Uint16Array(),
+      weights: new Float32Array(),
+    },
+  };
+  const condition = conditionLength(seen);
   const map = (channels: number, side: number, value: (i: number) => number): FeatureMap => ({
     channels,
     size: side,
@@ -149,7 +165,7 @@ function madeUpBody(options: MadeUp): NetworkBody {
   return {
     image,
     pad,
-    frequencies: { uv: octaves, pose: 0, translation: 0, landmarks: 0 },
+    ...seen,
     coarse: map(4, size, (i) =>
       i < 3 * size * size ? random.uniform() : alphaAt(i - 3 * size * size),
     ),
@@ -171,9 +187,9 @@ function toCase(
   matrix: Homography,
 ): KernelCase<BodyNetworksUse> {
   const body = madeUpBody(options);
-  const use = networksUse(body, { width, height }, options.condition);
+  const use = networksUse(body, { width, height });
   const random = new Random(options.seed + 1);
-  const condition = Float64Array.from({ length: options.condition }, () => random.normal());
+  const condition = Float64Array.from({ length: conditionLength(body) }, () => random.normal());
   // The texture's homography is a little off, as anchors are.
   const texture = matrix.map((value, i) => value + (i === 2 ? 0.02 : 0));
   const frame = { training: matrix, texture, reach: bodyReach(body), condition };
@@ -186,7 +202,7 @@ function toCase(
     tolerance: { nmse: 1e-4, because: 'the picture, and the coarse colour, are rounded to bytes' },
     inputs: () => ({
       frame: values,
-      weights: packNetworks(body, use),
+      weights: packNetworks(body),
       coarse: packCoarse(body.coarse),
       latents: packLatents(body.latents),
     }),
@@ -202,7 +218,9 @@ const small: MadeUp = {
   octaves: 3,
   latents: 4,
   hidden: 16,
-  condition: 7,
+  joints: 0,
+  landmarks: 2,
+  conditionOctaves: 0,
   seed: 41,
 };
 
@@ -210,7 +228,17 @@ export const bodyNetworksCases: readonly KernelCase<BodyNetworksUse>[] = [
   toCase('tiles cut at the edges, units filled up', small, { width: 29, height: 23 }, aslant),
   toCase(
     'the sizes of a trained body',
-    { ...small, image: 64, pad: 6, octaves: 10, latents: 8, hidden: 128, condition: 85 },
+    {
+      ...small,
+      image: 64,
+      pad: 6,
+      octaves: 10,
+      latents: 8,
+      hidden: 128,
+      joints: 2,
+      landmarks: 4,
+      conditionOctaves: 2,
+    },
     { width: 32, height: 24 },
     straight,
   ),

@@ -21,9 +21,10 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
     throw parts.disposedError();
   };
   return {
-    loadAvatar: (source, channel) =>
+    loadAvatar: (source, settings, channel) =>
       serveCallChannel<LoadProgress, LoadedAvatar>(channel, async ({ signal, emit }) => {
         const avatar = await parts.engine().loadAvatar(source, {
+          ...settings,
           signal: AbortSignal.any([signal, parts.closing]),
           onProgress: emit,
         });

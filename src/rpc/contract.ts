@@ -11,6 +11,7 @@ import type {
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
+  LoadAvatarOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -77,7 +78,11 @@ export interface LoadedAvatar {
 /** The calls about avatars; avatar-service.ts answers them. */
 export interface AvatarService {
   /** Streams `LoadProgress`. */
-  loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
+  loadAvatar(
+    source: WireSource,
+    settings: Omit<LoadAvatarOptions, 'signal' | 'onProgress'>,
+    channel: MessagePort,
+  ): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
   renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
   measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
@@ -139,10 +144,7 @@ export interface ServedEngine {
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
   /** The device, once a lost one is replaced. */
   gpu(): Promise<Gpu>;
-  loadAvatar(
-    source: WireSource,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ): Promise<ServedAvatar>;
+  loadAvatar(source: WireSource, options: LoadAvatarOptions): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;

@@ -2,7 +2,7 @@ import { invalidArgument, throwIfAborted, toVitrailError } from '../errors.ts';
 import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Animator } from '../splats/animator.ts';
-import { BodyTexture } from '../splats/body-texture.ts';
+import { type UploadedBody, uploadBody } from '../splats/body-layer.ts';
 import {
   framingCamera,
   turnedCamera,
@@ -16,9 +16,10 @@ import { type Picture, renderPicture } from '../splats/picture.ts';
 import type { SceneObject } from '../splats/renderer.ts';
 import type {
   AvatarInfo,
+  BodyMethod,
   Camera,
   FrameTiming,
-  LoadOptions,
+  LoadAvatarOptions,
   MeasureOptions,
   PictureOptions,
   RasterMethod,
@@ -41,35 +42,26 @@ export class EngineAvatar implements ServedAvatar {
   readonly #views = new Set<AvatarView>();
   #gpu: Gpu;
   #geometry: SplatGeometry;
-  #body: BodyTexture | null;
+  #body: UploadedBody | null = null;
   #method: Promise<RasterMethod> | null = null;
 
   /** Reads a file of splats and uploads it. Throws `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
-  static async open(
-    gpu: Gpu,
-    source: Source,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ): Promise<EngineAvatar> {
+  static async open(gpu: Gpu, source: Source, options: LoadAvatarOptions): Promise<EngineAvatar> {
     const bytes = await readSource(source, options);
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
     throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);
     try {
-      const body = file.body && (await BodyTexture.upload(gpu, file.body));
-      return new EngineAvatar(gpu, file, geometry, body);
+      const avatar = new EngineAvatar(gpu, file, geometry, options.body ?? 'texture');
+      await avatar.#uploadBody();
+      return avatar;
     } catch (thrown) {
       geometry.dispose();
       throw thrown;
     }
   }
 
-  private constructor(
-    gpu: Gpu,
-    file: SplatFile,
-    geometry: SplatGeometry,
-    body: BodyTexture | null,
-  ) {
-    this.#body = body;
+  private constructor(gpu: Gpu, file: SplatFile, geometry: SplatGeometry, body: BodyMethod) {
     this.#gpu = gpu;
     this.#file = file;
     this.#geometry = geometry;
@@ -83,7 +75,14 @@ export class EngineAvatar implements ServedAvatar {
       joints: live.map((joint) => rig?.joints[joint]?.name ?? ''),
       clips: rig?.clips.map(({ name }) => name) ?? [],
       camera: this.#camera(1),
+      body: file.body && this.#animator ? body : null,
     };
+  }
+
+  async #uploadBody(): Promise<void> {
+    const { body } = this.#file;
+    const { body: method } = this.info;
+    if (body && method) this.#body = await uploadBody(this.#gpu, body, method);
   }
 
   command(command: AvatarCommand): void {
@@ -159,7 +158,7 @@ export class EngineAvatar implements ServedAvatar {
     this.#gpu = gpu;
     this.#method = null;
     this.#geometry = await SplatGeometry.upload(gpu, this.#file.cloud, this.#file.rig);
-    this.#body = this.#file.body && (await BodyTexture.upload(gpu, this.#file.body));
+    await this.#uploadBody();
     await Promise.all([...this.#views].map((view) => view.start(gpu)));
   }
 

@@ -8,21 +8,29 @@ import {
   unitStep,
 } from '../kernels/body-networks.ts';
 import { numberToHalf } from '../quant/half.ts';
-import { foldCondition } from './body-condition.ts';
+import { conditionLength, foldCondition } from './body-condition.ts';
 import type { Homography } from './body-homography.ts';
 
 /** What of a body its networks need. */
 export type NetworkBody = Pick<
   AvatarBody,
-  'image' | 'pad' | 'coarse' | 'latents' | 'warp' | 'fine' | 'frequencies'
+  | 'image'
+  | 'pad'
+  | 'coarse'
+  | 'latents'
+  | 'warp'
+  | 'fine'
+  | 'frequencies'
+  | 'poseJoints'
+  | 'landmarks'
 >;
 
 /** The kernel's sizes for a body. Throws `model-corrupt` and `model-unsupported`. */
 export function networksUse(
-  { image, pad, latents, warp, fine, frequencies }: NetworkBody,
+  body: NetworkBody,
   { width, height }: { width: number; height: number },
-  condition: number,
 ): BodyNetworksUse {
+  const { image, pad, latents, warp, fine, frequencies } = body;
   const widest = Math.max(...[...warp, ...fine].slice(0, -1).map(({ outputs }) => outputs));
   if (widest > mostUnits) {
     throw unsupportedSplats(
@@ -34,6 +42,7 @@ export function networksUse(
   const latentPairs = Math.ceil(latents.channels / 2);
   const hidden = Math.ceil(widest / unitStep) * unitStep;
   const octaves = frequencies.uv;
+  const condition = conditionLength(body);
   const own = [warp[0]?.inputs, fine[0]?.inputs].map((inputs = 0) => inputs - condition);
   if (own[0] !== 2 + 4 * octaves || own[1] !== latents.channels) {
     throw corruptSplats('avatar-body', 'its networks have other inputs than its frequencies say');
@@ -45,7 +54,8 @@ export function networksUse(
  * Both networks as the kernel reads them, units eight by eight: rows of the first layer (its bias comes with a frame); of three layers the
  * bias and the rows; of the last one a row for each output, and eight numbers that begin with its biases. Units that are missing are 0.
  */
-export function packNetworks(body: NetworkBody, use: BodyNetworksUse): Float32Array<ArrayBuffer> {
+export function packNetworks(body: NetworkBody): Float32Array<ArrayBuffer> {
+  const use = networksUse(body, { width: 1, height: 1 });
   const rows = firstRows(use);
   return Float32Array.from([
     ...networkRows(body.warp, rows.warp, 2 + 4 * use.octaves, use.hidden),
