@@ -5,14 +5,12 @@ const LATENT_PAIRS: u32 = 4u;
 const FRAME_EIGHTS: u32 = 32u;
 const ROWS_OF_QUADS: u32 = 1024u;
 struct Params {
-  width: u32,
-  height: u32,
   image: f32,
   pad: f32,
   coarse_size: u32,
   latent_size: u32,
 }
-const params = Params(32u, 24u, 64f, 6f, 76u, 26u);
+const params = Params(64f, 6f, 76u, 26u);
 @group(0) @binding(0) var<uniform> frame: Frame;
 @group(0) @binding(1) var<storage, read> weights: array<mat2x4<f32>>;
 @group(0) @binding(2) var<storage, read> coarse: array<u32>;
@@ -30,6 +28,8 @@ struct Frame {
   texture: array<vec4<f32>, 3>,
   // Least and most texture coordinates at which there may be a body.
   reach: vec4<f32>,
+  // Width and height of the picture: no constants, since this is slow to compile and canvases change.
+  size: vec4<f32>,
   // Of the warp network, then of the fine one.
   biases: array<mat2x4<f32>, FRAME_EIGHTS>,
 }
@@ -266,8 +266,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   group = invocation / QUADS;
   let left = workgroup.x * 8u + quad % 2u * 4u;
   let y = workgroup.y * 4u + quad / 2u;
-  let across = (vec4<f32>(vec4(left) + vec4(0u, 1u, 2u, 3u)) + 0.5) / f32(params.width);
-  let down = (f32(y) + 0.5) / f32(params.height);
+  let across = (vec4<f32>(vec4(left) + vec4(0u, 1u, 2u, 3u)) + 0.5) / frame.size.x;
+  let down = (f32(y) + 0.5) / frame.size.y;
   let guess = through(frame.texture, across, down);
   let inside = (guess.u >= vec4(frame.reach.x)) & (guess.v >= vec4(frame.reach.y)) & (guess.u <= vec4(frame.reach.z)) & (guess.v <= vec4(frame.reach.w));
   let seen = through(frame.training, across, down);
@@ -276,10 +276,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   if (any_pixel(select(vec4(0.0), vec4(1.0), asked))) {
     colors = quad_colors(seen, asked);
   }
+  let size = vec2<u32>(frame.size.xy);
   for (var pixel = 0u; pixel < 4u; pixel++) {
-    if (group == 0u && left + pixel < params.width && y < params.height) {
+    if (group == 0u && left + pixel < size.x && y < size.y) {
       let color = colors[pixel];
-      image[y * params.width + left + pixel] = select(0u, pack4x8unorm(color), color.a > 0.0);
+      image[y * size.x + left + pixel] = select(0u, pack4x8unorm(color), color.a > 0.0);
     }
   }
 }

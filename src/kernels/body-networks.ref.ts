@@ -83,7 +83,12 @@ export function bodyThroughNetworks(
 }
 
 /** What the networks show at picture coordinates x and y: straight alpha. */
-export function networksAt(body: NetworkBody, frame: NetworkFrame, x: number, y: number): Rgba {
+export function networksAt(
+  body: NetworkBody,
+  frame: Omit<NetworkFrame, 'width' | 'height'>,
+  x: number,
+  y: number,
+): Rgba {
   const { training, texture, reach, condition } = frame;
   const [guess, seen] = [through(texture, x, y), through(training, x, y)];
   if (!guess || !seen) return [0, 0, 0, 0];
@@ -97,11 +102,8 @@ export function networksAt(body: NetworkBody, frame: NetworkFrame, x: number, y:
 }
 
 /** [height, width] R, G, B and straight alpha, as bytes; no colour where there is no alpha. */
-export function bodyNetworksReference(
-  body: NetworkBody,
-  frame: NetworkFrame,
-  { width, height }: { width: number; height: number },
-): Float64Array {
+export function bodyNetworksReference(body: NetworkBody, frame: NetworkFrame): Float64Array {
+  const { width, height } = frame;
   const bytes = new Float64Array(width * height * 4);
   for (let i = 0; i < width * height; i += 1) {
     const [x, y] = [((i % width) + 0.5) / width, (Math.floor(i / width) + 0.5) / height];
@@ -192,7 +194,7 @@ function toCase(
   const condition = Float64Array.from({ length: conditionLength(body) }, () => random.normal());
   // The texture's homography is a little off, as anchors are.
   const texture = matrix.map((value, i) => value + (i === 2 ? 0.02 : 0));
-  const frame = { training: matrix, texture, reach: bodyReach(body), condition };
+  const frame = { width, height, training: matrix, texture, reach: bodyReach(body), condition };
   const values = new Float32Array(networkFrameFloats(use));
   fillNetworkFrame(values, body, frame);
   return {
@@ -207,7 +209,7 @@ function toCase(
       latents: packLatents(body.latents),
     }),
     outputs: () => ({
-      image: { values: bodyNetworksReference(body, frame, use), storage: 'u8' as const },
+      image: { values: bodyNetworksReference(body, frame), storage: 'u8' as const },
     }),
   };
 }

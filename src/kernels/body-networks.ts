@@ -26,8 +26,8 @@ const quads = 8;
 export const unitStep: number = 32;
 /** So many fill the workgroup memory that every adapter has. */
 export const mostUnits: number = 128;
-/** Floats of the uniform `Frame` before the biases: two homographies in rows of four floats, and the reach. */
-export const networkFrameHead: number = 28;
+/** Floats of the uniform `Frame` before the biases: two homographies in rows of four floats, the reach and the size. */
+export const networkFrameHead: number = 32;
 
 /** Rows that the first layers see: the encoded position, and the latents. */
 export function firstRows({ octaves, latentPairs }: BodyNetworksUse): {
@@ -43,16 +43,12 @@ export const bodyNetworks: Kernel<BodyNetworksUse> = defineKernel<BodyNetworksUs
   library: splatShaders,
   shader: 'splats/body-networks',
   params: {
-    width: 'u32',
-    height: 'u32',
     image: 'f32',
     pad: 'f32',
     coarse_size: 'u32',
     latent_size: 'u32',
   },
   paramValues: (use) => ({
-    width: use.width,
-    height: use.height,
     image: use.image,
     pad: use.pad,
     coarse_size: use.image + 2 * use.pad,

@@ -53,6 +53,7 @@ export class NetworkPicture {
   readonly #gpu: Gpu;
   readonly #networks: BodyNetworks;
   readonly #frame: GPUBuffer;
+  readonly #size: { width: number; height: number };
   readonly #values: Float32Array<ArrayBuffer>;
   readonly #places: Float64Array;
 
@@ -69,7 +70,7 @@ export class NetworkPicture {
     const image = gpu.createBuffer('body picture', size.width * size.height * 4, STORAGE);
     try {
       const dispatch = await prepareDispatch(gpu, bodyNetworks, use, { frame, ...buffers, image });
-      return new NetworkPicture(gpu, networks, dispatch, frame, image, floats);
+      return new NetworkPicture(gpu, networks, size, dispatch, frame, image, floats);
     } catch (thrown) {
       gpu.destroyBuffer(frame);
       gpu.destroyBuffer(image);
@@ -80,6 +81,7 @@ export class NetworkPicture {
   private constructor(
     gpu: Gpu,
     networks: BodyNetworks,
+    size: { width: number; height: number },
     dispatch: Dispatch,
     frame: GPUBuffer,
     picture: GPUBuffer,
@@ -87,6 +89,7 @@ export class NetworkPicture {
   ) {
     this.#gpu = gpu;
     this.#networks = networks;
+    this.#size = size;
     this.dispatch = dispatch;
     this.#frame = frame;
     this.picture = picture;
@@ -104,7 +107,13 @@ export class NetworkPicture {
     const training = solveHomography(places, projectPoints(body.anchors, pose, view, this.#places));
     if (!training?.every(Number.isFinite)) return false;
     const condition = bodyCondition(body, pose);
-    fillNetworkFrame(this.#values, body, { training, texture, reach, condition });
+    fillNetworkFrame(this.#values, body, {
+      ...this.#size,
+      training,
+      texture,
+      reach,
+      condition,
+    });
     this.#gpu.write(this.#frame, 0, this.#values);
     return true;
   }

@@ -133,6 +133,9 @@ export function bodyReach({ coarse, image, pad }: NetworkBody): readonly number[
 
 /** What a frame's uniform holds. */
 export interface NetworkFrame {
+  /** Of the picture. */
+  width: number;
+  height: number;
   /** Picture → picture of training. */
   training: Homography;
   /** Picture → texture. */
@@ -149,11 +152,12 @@ export function networkFrameFloats({ hidden }: BodyNetworksUse): number {
 export function fillNetworkFrame(
   into: Float32Array,
   { warp, fine }: NetworkBody,
-  { training, texture, reach, condition }: NetworkFrame,
+  { width, height, training, texture, reach, condition }: NetworkFrame,
 ): void {
   fillRows(into, training);
   fillRows(into.subarray(12), texture);
   into.set(reach, 24);
+  into.set([width, height], 28);
   const biases = into.subarray(networkFrameHead);
   foldCondition(warp[0] as LinearLayer, condition, biases);
   foldCondition(fine[0] as LinearLayer, condition, biases.subarray(biases.length / 2));
