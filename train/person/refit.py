@@ -1,0 +1,81 @@
+"""Fits the baked texture of an archive to the frames of training, through the fast path itself; all else in the archive stays as it is.
+
+python refit.py ict-facekit.npz expression-track.json ../../models/vitrail-person.zip work/refitted.zip --work work
+
+The frames are drawn anew (a minute on a GPU) and kept in --work; a run that was cut goes on where it was. The last line has the PSNR of the torso on the frames
+held out, where the head leaves it free: through the networks, and by the texture before and after, the latter as the file has it.
+"""
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from archive import read_zip, write_zip
+from body_fixture import read_body
+from export import texture_file
+from fast_path import fit_texture, layer_of_texture, torso_psnr
+from geometry import JOINTS
+from subject import Subject
+from train import Scene, load_frames
+
+
+def options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mesh")
+    parser.add_argument("track")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("work"))
+    parser.add_argument("--steps", type=int, default=1200)
+    # As in the training of the archive.
+    parser.add_argument("--frames", type=int, default=420)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--over", type=int, default=3)
+    parser.add_argument("--strands", type=int, default=9000)
+    parser.add_argument("--occlusion", type=int, default=128)
+    return parser.parse_args()
+
+
+def pixels(content, device):
+    """An image file as [4, h, w], 0..1."""
+    image = np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+    return torch.from_numpy(image.copy()).to(device).permute(2, 0, 1).float() / 255
+
+
+def anchors_of(tensors, device):
+    """Anchors as training has them, with dense skin weights."""
+    skin = torch.zeros(len(tensors["anchors.positions"]), len(JOINTS), dtype=torch.float64)
+    skin.scatter_add_(1, tensors["anchors.joints"].long(), tensors["anchors.weights"])
+    return {"position": tensors["anchors.positions"].float().to(device), "skin": skin.float().to(device)}, tensors["anchors.targets"].float().to(device)
+
+
+def main():
+    args = options()
+    args.work.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.no_grad():
+        subject = Subject(args.mesh, device, args.strands, args.occlusion)
+        scene = Scene(subject, load_frames(subject, args, args.work, keep=True), args.size)
+    files = read_zip(args.source)
+    body, tensors = read_body(args.source)
+    body = body.float().to(device)
+    anchors, targets = anchors_of(tensors, device)
+    before = pixels(files["body.webp"], device)
+    fitted = fit_texture(scene, body, anchors, targets, before, args.steps, kept=args.work / "refit.pt")
+    files["body.webp"] = texture_file((fitted * 255).round().byte().cpu())
+    write_zip(args.target, files)
+    psnr = lambda texture: torso_psnr(scene, scene.test, layer_of_texture(scene, body, anchors, targets, texture))
+    figures = {"networks": torso_psnr(scene, scene.test, lambda i: body(scene.grid(), scene.condition(body, i))[:2]), "texture before": psnr(before),
+               "texture fitted": psnr(fitted), "texture after": psnr(pixels(files["body.webp"], device))}
+    figures = {name: round(value, 2) for name, value in figures.items()} | {"steps": args.steps, "test frames": len(scene.test), "bytes": args.target.stat().st_size}
+    (args.work / "refit.json").write_text(json.dumps(figures))
+    print(json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    main()
