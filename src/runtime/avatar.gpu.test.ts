@@ -61,6 +61,8 @@ describe('an avatar in the engine', () => {
     const splats = await EngineAvatar.open(gpu, file, { body: 'networks' });
     expect(splats.info.body).toBeNull();
     splats.dispose();
+    const wrong = EngineAvatar.open(gpu, bytes, { body: 'mlp' as 'networks' });
+    await expect(wrong).rejects.toMatchObject({ code: 'invalid-argument' });
   });
 
   it('frames itself, and refuses sizes that no picture has', async () => {

@@ -45,14 +45,16 @@ export class EngineAvatar implements ServedAvatar {
   #body: UploadedBody | null = null;
   #method: Promise<RasterMethod> | null = null;
 
-  /** Reads a file of splats and uploads it. Throws `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
+  /** Reads a file of splats and uploads it. Throws `invalid-argument`, `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
   static async open(gpu: Gpu, source: Source, options: LoadAvatarOptions): Promise<EngineAvatar> {
+    const { body = 'texture' } = options;
+    checkBodyMethod(body);
     const bytes = await readSource(source, options);
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
     throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);
     try {
-      const avatar = new EngineAvatar(gpu, file, geometry, options.body ?? 'texture');
+      const avatar = new EngineAvatar(gpu, file, geometry, body);
       await avatar.#uploadBody();
       return avatar;
     } catch (thrown) {
@@ -191,6 +193,15 @@ export class EngineAvatar implements ServedAvatar {
     });
     return this.#method;
   }
+}
+
+function checkBodyMethod(body: string): void {
+  if (body === 'texture' || body === 'networks') return;
+  throw invalidArgument(
+    'avatar/load',
+    `A body cannot be drawn as '${body}'.`,
+    "Pass 'texture' or 'networks'.",
+  );
 }
 
 /** Copies of an object in rows, as close as their bounds allow. */
