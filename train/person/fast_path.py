@@ -1,8 +1,9 @@
-"""The path without networks: the baked texture, its anchors, and the fit of the texture to what that path shows."""
+"""The path without networks: the baked texture, its anchors, and the fit of both to what that path shows."""
 
 import math
 
 import torch
+import torch.nn.functional as F
 
 from body import homography, run, transfer
 
@@ -51,42 +52,88 @@ def seen_at(scene, anchors, targets, i, uv):
     return transfer(homography(scene.place(i, anchors["position"], anchors["skin"]), targets), uv)
 
 
-def fit_texture(scene, body, anchors, targets, texture, steps, frames_a_step=4, rate=0.02, seed=37, kept=None):
-    """The texture [4, s, s] whose pictures through the fast path differ least, by squares, from the frames of training where the head leaves
-    the body free. A bake shows the canonical frame through the warp; one homography a frame puts it elsewhere. Texels that no frame shows stay.
-    `kept` names a file: the same call goes on from there."""
-    state = {"texture": texture.clone(), "step": 0}
-    optimizer = None
-    if kept and kept.exists():
-        state = {name: value.to(texture.device) if torch.is_tensor(value) else value for name, value in torch.load(kept, weights_only=True).items()}
-    fitted = state["texture"].requires_grad_(True)
-    optimizer = torch.optim.Adam([fitted], lr=rate, betas=(0.9, 0.99))
-    if "optimizer" in state:
-        optimizer.load_state_dict(state["optimizer"])
-    grid = scene.grid()
-    # Each frame comes once before any comes twice.
-    order = torch.stack([torch.randperm(len(scene.train), generator=torch.Generator().manual_seed(seed + turn)) for turn in range(steps * frames_a_step // len(scene.train) + 1)]).reshape(-1)
-    for step in range(state["step"], steps):
-        optimizer.param_groups[0]["lr"] = rate * (0.02 + 0.98 * 0.5 * (1 + torch.cos(torch.tensor(step / steps * torch.pi)).item()))
-        loss = 0.0
-        for k in order[step * frames_a_step : (step + 1) * frames_a_step]:
-            i = scene.train[int(k)]
-            with torch.no_grad():
-                at = seen_at(scene, anchors, targets, i, grid)
-                rgb, head, mask = (x.reshape(-1, x.shape[2])[scene.top * scene.size :] for x in scene.frame(i))
-            found = body.sample(fitted, at)
-            error = (torch.cat([found[:, :3] * found[:, 3:], found[:, 3:]], 1) - torch.cat([rgb, mask], 1)) * (1 - head)
-            loss = loss + error.pow(2).sum(1).mean() / frames_a_step
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            fitted.clamp_(0, 1)
-        if (step + 1) % 100 == 0 or step + 1 == steps:
-            print(f"texture {step + 1} steps, loss {loss.item():.6f}", flush=True)
+def nearest_energy(scene, body, targets, texture):
+    """[anchors]: the texture's squared gradients that are nearer to an anchor's target than to another's, where the canonical frame shows the body."""
+    right = texture[:3, 1:-1, 2:] - texture[:3, 1:-1, :-2]
+    below = texture[:3, 2:, 1:-1] - texture[:3, :-2, 1:-1]
+    first, last = body.pad - 1, body.pad - 1 + body.image
+    energy = (right.pow(2) + below.pow(2)).sum(0)[first:last, first:last]
+    _, head, mask = scene.frame(0)
+    shown = ((mask > 0.99) & (head == 0)).float()[None, None, :, :, 0]
+    energy = energy * F.interpolate(shown, size=energy.shape)[0, 0]
+    rows, columns = energy.nonzero().unbind(1)
+    places = (torch.stack([columns, rows], 1) + 0.5) / body.image
+    total = torch.zeros(len(targets), device=targets.device)
+    for place, value in zip(places.split(8192), energy[rows, columns].split(8192)):
+        total.index_add_(0, torch.cdist(place, targets).argmin(1), value)
+    return total
+
+
+def drawn(weights, count):
+    """`count` numbers in proportion to weights, in even steps of their sum: no chance, and repetitions stand for weights."""
+    steps = (torch.arange(count, device=weights.device) + 0.5) / count
+    return torch.searchsorted(weights.double().cumsum(0) / weights.double().sum(), steps.double()).clamp(max=len(weights) - 1)
+
+
+class Fit:
+    """The texture whose pictures through the fast path differ least, by squares, from the frames of training where the head leaves the body
+    free. A bake shows the canonical frame through the warp; one homography a frame puts it elsewhere. Texels that no frame shows stay."""
+
+    def __init__(self, scene, body, anchors, targets, ridge=0.01):
+        self.scene, self.body, self.ridge = scene, body, ridge * len(scene.train)
+        grid = scene.grid()
+        self.places = {i: seen_at(scene, anchors, targets, i, grid) for i in scene.train}
+
+    def frame(self, i):
+        """Premultiplied rgb, what the head leaves free, and the body's mask, of the lower rows."""
+        rgb, head, mask = (x.reshape(-1, x.shape[2])[self.scene.top * self.scene.size :] for x in self.scene.frame(i))
+        return rgb, 1 - head, mask
+
+    def spread(self, shape, values_of):
+        """The transposed sampling: Σ over frames of what `values_of(i)` [n, c] weighs at their places, in a texture [c, s, s]."""
+        with torch.enable_grad():
+            zero = torch.zeros(shape, device=self.scene.device, requires_grad=True)
+            total = torch.zeros_like(zero)
+            for i, places in self.places.items():
+                total += torch.autograd.grad(self.body.sample(zero, places), zero, values_of(i))[0]
+        return total
+
+    @torch.no_grad()
+    def solve(self, start, factor_of, truth_of, steps, kept=None):
+        """Texture [c, s, s] that least squares find for factor · sample = truth, near `start`, by conjugate gradients. `kept` names a file: the same
+        call goes on from there."""
+        squared = lambda texture: lambda i: self.body.sample(texture, self.places[i]) * factor_of(i).pow(2)
+        if kept and kept.exists():
+            found, residual, way, done = torch.load(kept, weights_only=True, map_location=self.scene.device)
+        else:
+            missing = lambda i: factor_of(i) * (truth_of(i) - factor_of(i) * self.body.sample(start, self.places[i]))
+            residual = self.spread(start.shape, missing)
+            found, way, done = start.clone(), residual.clone(), torch.tensor(0)
+        for step in range(int(done), steps):
+            length = residual.pow(2).sum()
+            through = self.spread(start.shape, squared(way)) + self.ridge * way
+            stride = length / (way * through).sum()
+            found, residual = found + stride * way, residual - stride * through
+            way = residual + residual.pow(2).sum() / length * way
+            print(f"fit {step + 1} of {steps} steps, residual {length.sqrt().item():.4g}", flush=True)
             if kept:
-                torch.save({"texture": fitted.detach().cpu(), "step": step + 1, "optimizer": optimizer.state_dict()}, kept)
-    return fitted.detach()
+                torch.save((found, residual, way, torch.tensor(step + 1)), kept)
+        return found.clamp(0, 1)
+
+    def texture(self, start, steps, folder=None):
+        """Alpha first, and colours under it."""
+        file = lambda name: folder and folder / f"fit-{name}.pt"
+        alpha = self.solve(start[3:], lambda i: self.frame(i)[1], lambda i: self.frame(i)[2], steps, file("alpha"))
+        under = {i: self.body.sample(alpha, places) for i, places in self.places.items()}
+        color = self.solve(start[:3], lambda i: self.frame(i)[1] * under[i], lambda i: self.frame(i)[0], steps, file("color"))
+        return torch.cat([color, alpha])
+
+
+def fitted(scene, body, anchors, targets, texture, steps, count=512, folder=None):
+    """(numbers of the anchors, texture): anchors repeat as often as the texture around them asks for, and the texture is fitted to their homographies."""
+    chosen = drawn(nearest_energy(scene, body, targets, texture), count)
+    fit = Fit(scene, body, {name: value[chosen] for name, value in anchors.items()}, targets[chosen])
+    return chosen, fit.texture(texture, steps, folder)
 
 
 @torch.no_grad()

@@ -1,4 +1,5 @@
-"""Fits the baked texture of an archive to the frames of training, through the fast path itself; all else in the archive stays as it is.
+"""Fits the baked texture of an archive to the frames of training, through the fast path itself, and weighs its anchors by what the texture shows around them;
+all else in the archive stays as it is.
 
 python refit.py ict-facekit.npz expression-track.json ../../models/vitrail-person.zip work/refitted.zip --work work
 
@@ -15,10 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from archive import read_zip, write_zip
+from archive import read_safetensors, read_zip, safetensors, write_zip
 from body_fixture import read_body
 from export import texture_file
-from fast_path import fit_texture, layer_of_texture, torso_psnr
+from fast_path import fitted, layer_of_texture, torso_psnr
 from geometry import JOINTS
 from subject import Subject
 from train import Scene, load_frames
@@ -31,7 +32,8 @@ def options():
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--work", type=Path, default=Path("work"))
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--anchors", type=int, default=512)
     # As in the training of the archive.
     parser.add_argument("--frames", type=int, default=420)
     parser.add_argument("--size", type=int, default=512)
@@ -66,13 +68,18 @@ def main():
     body = body.float().to(device)
     anchors, targets = anchors_of(tensors, device)
     before = pixels(files["body.webp"], device)
-    fitted = fit_texture(scene, body, anchors, targets, before, args.steps, kept=args.work / "refit.pt")
-    files["body.webp"] = texture_file((fitted * 255).round().byte().cpu())
+    chosen, texture = fitted(scene, body, anchors, targets, before, args.steps, args.anchors, args.work)
+    near = {name: value[chosen] for name, value in anchors.items()}, targets[chosen]
+    files["body.webp"] = texture_file((texture * 255).round().byte().cpu())
+    texts, arrays = read_safetensors(files["body.safetensors"])
+    rows = chosen.cpu().numpy()
+    files["body.safetensors"] = safetensors({name: value[rows] if name.startswith("anchors.") else value for name, value in arrays.items()}, texts)
     write_zip(args.target, files)
-    psnr = lambda texture: torso_psnr(scene, scene.test, layer_of_texture(scene, body, anchors, targets, texture))
-    figures = {"networks": torso_psnr(scene, scene.test, lambda i: body(scene.grid(), scene.condition(body, i))[:2]), "texture before": psnr(before),
-               "texture fitted": psnr(fitted), "texture after": psnr(pixels(files["body.webp"], device))}
-    figures = {name: round(value, 2) for name, value in figures.items()} | {"steps": args.steps, "test frames": len(scene.test), "bytes": args.target.stat().st_size}
+    psnr = lambda anchors, targets, texture: torso_psnr(scene, scene.test, layer_of_texture(scene, body, anchors, targets, texture))
+    figures = {"networks": torso_psnr(scene, scene.test, lambda i: body(scene.grid(), scene.condition(body, i))[:2]), "texture before": psnr(anchors, targets, before),
+               "anchors weighed": psnr(*near, before), "texture fitted": psnr(*near, texture), "texture after": psnr(*near, pixels(files["body.webp"], device))}
+    figures = {name: round(value, 2) for name, value in figures.items()}
+    figures |= {"steps": args.steps, "anchors": len(chosen), "train frames": len(scene.train), "test frames": len(scene.test), "bytes": args.target.stat().st_size}
     (args.work / "refit.json").write_text(json.dumps(figures))
     print(json.dumps(figures), flush=True)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 import frames
 from body import Body, homography, transfer
-from fast_path import bake, fit_texture
+from fast_path import bake, fitted
 from geometry import CAMERA, JOINTS, LANDMARKS, blended, moved, project, skin_matrices, skin_weights, view_of
 from png import write_png
 from shade import render
@@ -39,7 +39,7 @@ def options():
     parser.add_argument("--warp-seconds", type=float, default=35, help="of the warp network alone, on points of the sweater")
     parser.add_argument("--warp-points", type=int, default=2048, help="of each of four frames a step")
     parser.add_argument("--apart", action="store_true", help="without a GPU: head at half the size and body by samples of pixels, one after the other")
-    parser.add_argument("--fit-steps", type=int, default=1200, help="of the baked texture, at the end")
+    parser.add_argument("--fit-steps", type=int, default=15, help="of the baked texture, at the end")
     parser.add_argument("--body-pixels", type=int, default=6144, help="of a step with --apart")
     return parser.parse_args()
 
@@ -594,7 +594,8 @@ def finish(scene, state, args, subject, seconds):
     anchors = state["anchors"]
     baked = bake(scene, state["body"], anchors)
     kept = {name: value[baked["kept"]] for name, value in anchors.items()}
-    baked["texture"] = fit_texture(scene, state["body"], kept, baked["targets"], baked["texture"], steps=args.fit_steps)
+    chosen, texture = fitted(scene, state["body"], kept, baked["targets"], baked["texture"], args.fit_steps)
+    baked |= {"texture": texture, "kept": baked["kept"][chosen], "targets": baked["targets"][chosen]}
     figures = evaluate(scene, state, baked, args.out)
     figures |= {"steps": state["step"], "seconds": round(state["seconds"]), "torso steps": state["torso_step"], "torso seconds": round(state["torso_seconds"]),
                 "run seconds": round(seconds), "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU", "log": state["log"]}
