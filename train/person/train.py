@@ -469,7 +469,7 @@ def evaluate(scene, state, baked, out):
             rows.append(torch.cat([truth, *(images[n] for n in ("mlp", "fast", "gaussians") if n in images)], 1))
     write_png(out / "compare.png", torch.cat(rows))
     psnr = {name: round(-10 * torch.tensor(e / n).log10().item(), 2) for name, (e, n) in errors.items() if n}
-    psnr |= {"test frames": len(scene.test), "train frames": len(scene.train), "anchors kept": len(baked["kept"]), "anchors": len(anchors["position"])}
+    psnr |= {"test frames": len(scene.test), "train frames": len(scene.train), "anchors drawn": len(baked["kept"]), "anchors": len(anchors["position"])}
     return psnr
 
 
