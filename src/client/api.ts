@@ -18,6 +18,7 @@ import type {
   MeasureOptions,
   Message,
   PictureOptions,
+  Placement,
   RuntimeInfo,
   RuntimeProfile,
   RuntimeStats,
@@ -72,6 +73,8 @@ export interface Runtime extends AsyncDisposable {
    * code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
    */
   loadAvatar(source?: Source, options?: LoadAvatarOptions): Promise<Avatar>;
+  /** Several avatars in one picture. */
+  createScene(avatars?: readonly PlacedAvatar[]): Scene;
   stats(): Promise<RuntimeStats>;
   /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
   profile(): Promise<RuntimeProfile>;
@@ -213,6 +216,26 @@ export interface Avatar extends AsyncDisposable {
   render(options: PictureOptions): Promise<ImageData>;
   /** How long the passes of a frame take on the GPU. */
   measure(options: MeasureOptions): Promise<FrameTiming>;
+  dispose(): Promise<void>;
+}
+
+/** An avatar in a scene. */
+export interface PlacedAvatar extends Placement {
+  avatar: Avatar;
+}
+
+/**
+ * Avatars, or splats, in one picture: each with its own pose and place, sorted together, so that the nearer hides the farther. One that is
+ * disposed leaves it.
+ */
+export interface Scene extends AsyncDisposable {
+  /** Who is there from now on, and where. Cheap for those who only move. */
+  set(avatars: readonly PlacedAvatar[]): void;
+  attach(canvas: HTMLCanvasElement, options?: AttachOptions): AvatarView;
+  /** A still. Rejects with `invalid-argument` where nobody is there. */
+  render(options: PictureOptions): Promise<ImageData>;
+  measure(options: MeasureOptions): Promise<FrameTiming>;
+  /** Ends its views; the avatars stay. */
   dispose(): Promise<void>;
 }
 

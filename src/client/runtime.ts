@@ -18,14 +18,17 @@ import type {
   LanguageModel,
   LoadAvatarOptions,
   ModelStore,
+  PlacedAvatar,
   Runtime,
   RuntimeOptions,
+  Scene,
   Tokenizer,
 } from './api.ts';
 import { WorkerAvatar } from './avatar.ts';
 import { WorkerDetector } from './detector.ts';
 import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
 import { createModelStore } from './model-store.ts';
+import { WorkerScene } from './scene.ts';
 import { wireSource } from './source.ts';
 import { createWorker, workerStartError } from './worker.ts';
 
@@ -153,6 +156,10 @@ class WorkerRuntime implements Runtime {
       options.onProgress,
     );
     return new WorkerAvatar(this.#connection, loaded);
+  }
+
+  createScene(avatars: readonly PlacedAvatar[] = []): Scene {
+    return new WorkerScene(this.#connection, avatars);
   }
 
   stats(): Promise<RuntimeStats> {
