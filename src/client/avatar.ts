@@ -1,37 +1,23 @@
 import type { WorkerConnection } from '../rpc/connection.ts';
 import type { LoadedAvatar } from '../rpc/contract.ts';
-import type { AvatarCommand } from '../runtime/avatar-contract.ts';
-import type {
-  AvatarInfo,
-  AvatarState,
-  ExpressionTrack,
-  FrameTiming,
-  MeasureOptions,
-  PictureOptions,
-} from '../types.ts';
-import type { AttachOptions, Avatar, AvatarView } from './api.ts';
-import { WorkerScene } from './scene.ts';
+import type { AvatarCommand, SceneMember } from '../runtime/avatar-contract.ts';
+import type { AvatarInfo, AvatarState, Camera, ExpressionTrack } from '../types.ts';
+import type { Avatar } from './api.ts';
+import { Drawable } from './drawable.ts';
 
 /** An avatar that lives in the worker. */
-export class WorkerAvatar implements Avatar {
+export class WorkerAvatar extends Drawable implements Avatar {
   readonly info: AvatarInfo;
-  readonly #connection: WorkerConnection;
   /** In calls to the worker. */
   readonly id: number;
   isDisposed = false;
-  readonly #alone: WorkerScene;
   /** The stream that is being spoken: a newer one, or `say`, ends it. */
   #speech: object | null = null;
 
   constructor(connection: WorkerConnection, { id, info }: LoadedAvatar) {
-    this.#connection = connection;
+    super(connection);
     this.id = id;
     this.info = info;
-    this.#alone = new WorkerScene(connection, [{ avatar: this }]);
-  }
-
-  attach(canvas: HTMLCanvasElement, options?: AttachOptions): AvatarView {
-    return this.#alone.attach(canvas, options);
   }
 
   setExpression(weights: Readonly<Record<string, number>>): Promise<void> {
@@ -80,25 +66,21 @@ export class WorkerAvatar implements Avatar {
   }
 
   #command(command: AvatarCommand): Promise<void> {
-    return this.#connection.call((service) => service.commandAvatar(this.id, command));
+    return this.connection.call((service) => service.commandAvatar(this.id, command));
   }
 
-  render(options: PictureOptions): Promise<ImageData> {
-    return this.#alone.render(options);
+  protected members(): SceneMember[] {
+    return [{ avatar: this.id }];
   }
 
-  measure(options: MeasureOptions): Promise<FrameTiming> {
-    return this.#alone.measure(options);
+  protected framing(): Camera {
+    return this.info.camera;
   }
 
-  async dispose(): Promise<void> {
+  override async dispose(): Promise<void> {
     this.isDisposed = true;
-    await this.#alone.dispose();
-    if (!this.#connection.isOpen) return;
-    await this.#connection.call((service) => service.disposeAvatar(this.id));
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.dispose();
+    await super.dispose();
+    if (!this.connection.isOpen) return;
+    await this.connection.call((service) => service.disposeAvatar(this.id));
   }
 }
