@@ -211,6 +211,8 @@ export interface AttachOptions {
     pixelRatio?: number;
     /** Orbit by pointer, touch and keyboard. Default true. */
     controls?: boolean;
+    /** Default: the faster one on this GPU. */
+    method?: RasterMethod;
 }
 /** An avatar on a canvas. */
 export interface AvatarView {

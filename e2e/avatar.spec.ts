@@ -1,6 +1,15 @@
 import { resolve } from 'node:path';
 import { createServer } from 'vite';
+import { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
 import { expect, lacksData, lacksDataReason, root, test } from './site.ts';
+
+// Without these the software adapter loses the device when it draws on a canvas.
+test.use({
+  launchOptions: {
+    executablePath: ensureChromium(),
+    args: [...softwareAdapterFlags, ...softwareCanvasFlags],
+  },
+});
 
 /** A `.splat` of one large, opaque, red splat at the origin. */
 function redSplat(): number[] {

@@ -19,6 +19,7 @@ import type {
   Message,
   PictureOptions,
   Placement,
+  RasterMethod,
   RuntimeInfo,
   RuntimeProfile,
   RuntimeStats,
@@ -248,6 +249,8 @@ export interface AttachOptions {
   pixelRatio?: number;
   /** Orbit by pointer, touch and keyboard. Default true. */
   controls?: boolean;
+  /** Default: the faster one on this GPU. */
+  method?: RasterMethod;
 }
 
 /** An avatar on a canvas. */

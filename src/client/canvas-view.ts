@@ -7,12 +7,13 @@ import type {
 } from '../runtime/avatar-contract.ts';
 import type { Camera, Color, ViewStats } from '../types.ts';
 import type { AttachOptions, AvatarView } from './api.ts';
+import { Listeners } from './listeners.ts';
 import { offscreenOf } from './offscreen-canvas.ts';
 import { OrbitControls } from './orbit-controls.ts';
 
 const maxPixelRatio = 2;
 
-type Listener = { stats: (stats: ViewStats) => void; error: (error: VitrailError) => void };
+type ViewListeners = { stats: (stats: ViewStats) => void; error: (error: VitrailError) => void };
 
 /** A canvas that the worker draws to: keeps its size and its camera up to date. */
 export class CanvasView implements AvatarView {
@@ -26,10 +27,7 @@ export class CanvasView implements AvatarView {
   readonly #pixelRatio: number | undefined;
   readonly #controls: OrbitControls | null;
   readonly #resizes: ResizeObserver;
-  readonly #listeners = {
-    stats: new Set<Listener['stats']>(),
-    error: new Set<Listener['error']>(),
-  };
+  readonly #listeners = new Listeners<ViewListeners>();
   readonly #onStop: () => void;
   #camera: Camera | null;
   /** The camera where none is set. */
@@ -39,7 +37,7 @@ export class CanvasView implements AvatarView {
   constructor(
     canvas: HTMLCanvasElement,
     framing: Camera,
-    { camera, background = null, pixelRatio, controls = true }: AttachOptions,
+    { camera, background = null, pixelRatio, controls = true, method }: AttachOptions,
     onStop: () => void,
   ) {
     this.#canvas = canvas;
@@ -53,7 +51,7 @@ export class CanvasView implements AvatarView {
     this.opening = {
       offscreen: offscreenOf(canvas, 'avatar/attach'),
       port: port2,
-      viewOptions: { ...this.#size(), camera: this.#camera, background },
+      viewOptions: { ...this.#size(), camera: this.#camera, background, method },
     };
     this.#controls = controls
       ? new OrbitControls(canvas, camera ?? framing, (moved) => {
@@ -79,17 +77,13 @@ export class CanvasView implements AvatarView {
     this.#tell({ background });
   }
 
-  on(event: 'stats', listener: Listener['stats']): () => void;
-  on(event: 'error', listener: Listener['error']): () => void;
-  on(event: 'stats' | 'error', listener: Listener['stats'] | Listener['error']): () => void {
-    const listeners = this.#listeners[event] as Set<typeof listener>;
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+  on<Name extends keyof ViewListeners>(event: Name, listener: ViewListeners[Name]): () => void {
+    return this.#listeners.add(event, listener);
   }
 
   fail(error: VitrailError): void {
     if (this.#stopped) return;
-    for (const listener of this.#listeners.error) listener(error);
+    this.#listeners.fire('error', error);
     this.stop();
   }
 
@@ -113,7 +107,7 @@ export class CanvasView implements AvatarView {
       if (!this.#camera) this.#controls?.reset(event.framing);
       return;
     }
-    for (const listener of this.#listeners.stats) listener(event.stats);
+    this.#listeners.fire('stats', event.stats);
   }
 
   /** Others are in the picture, or elsewhere. */

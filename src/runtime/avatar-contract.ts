@@ -9,6 +9,7 @@ import type {
   MeasureOptions,
   PictureOptions,
   Placement,
+  RasterMethod,
   ViewStats,
 } from '../types.ts';
 
@@ -27,6 +28,7 @@ export interface ViewOptions {
   height: number;
   camera: Camera | null;
   background: Color | null;
+  method: RasterMethod | undefined;
 }
 
 /** An avatar, by its id, and where it stands. */

@@ -19,10 +19,10 @@ interface Wanted {
   stage: AvatarStage;
   width: number;
   height: number;
-  /** Left out: the faster one. */
-  method?: RasterMethod;
+  /** Undefined: the faster one. */
+  method: RasterMethod | undefined;
   /** Room for pairs of splat and tile, where a picture needed more than there was. */
-  pairs?: number | undefined;
+  pairs: number | undefined;
 }
 
 interface Shown {
@@ -55,8 +55,8 @@ export class AvatarView {
   constructor(parts: ViewParts) {
     this.#parts = parts;
     this.#options = parts.options;
-    const { width, height } = parts.options;
-    this.#wanted = { stage: parts.stage(), width, height };
+    const { width, height, method } = parts.options;
+    this.#wanted = { stage: parts.stage(), width, height, method, pairs: undefined };
     parts.port.onmessage = ({ data }: MessageEvent<ViewCommand>) => this.#apply(data);
   }
 
