@@ -70,8 +70,8 @@ export interface Runtime extends AsyncDisposable {
   /** Loads a detector from the safetensors file at the source: A-YOLOM (left out: the embedded one), YOLOv8 or TwinLiteNet. */
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /**
-   * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
-   * code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
+   * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene, an avatar of
+   * LAM or a head of GaussianAvatars with its mesh. The code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
    */
   loadAvatar(source?: Source, options?: LoadAvatarOptions): Promise<Avatar>;
   /** Several avatars in one picture. */
