@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VitrailError } from '../errors.ts';
+import { numberToHalf } from '../quant/half.ts';
 import { npyOf, plyOf, randomCloud, zipOf } from '../testing/splats.ts';
 import { placeOnTriangles } from './gaussian-avatars.ts';
 import type { Rig } from './rig.ts';
-import type { SplatCloud } from './splat-cloud.ts';
+import { restCoefficients, type SplatCloud } from './splat-cloud.ts';
 import { readSplatFile, type SplatFile } from './splats.ts';
 import { readZip } from './zip.ts';
 
@@ -142,39 +143,114 @@ function compressedPly(): Uint8Array {
 format binary_little_endian 1.0
 element chunk 1
 ${names.map((name) => `property float ${name}\n`).join('')}element vertex 3
-${words.map((name) => `property uint ${name}\n`).join('')}end_header
+${words.map((name) => `property uint ${name}\n`).join('')}element sh 3
+${Array.from({ length: 9 }, (_, i) => `property uchar f_rest_${i}\n`).join('')}end_header
 `;
   const values = [
     ...new Uint8Array(Float32Array.from(names, (_, i) => (i % 2 === 0 ? -1 : 1)).buffer),
     ...new Uint8Array(Uint32Array.from({ length: 12 }, (_, i) => (i + 1) * 0x1357_9bdf).buffer),
+    ...Array.from({ length: 27 }, (_, i) => [0, 128, 255][i % 3] as number),
   ];
   return Uint8Array.from([...new TextEncoder().encode(head), ...values]);
 }
 
-/** A `.ksplat` without compression: header, one section of two splats in no buckets. */
-function ksplat(): Uint8Array {
-  const file = new Uint8Array(4096 + 1024 + 2 * 44);
-  const view = new DataView(file.buffer);
-  file.set([0, 1]);
-  for (const [at, value] of [
-    [4, 1],
-    [8, 1],
-    [12, 2],
-    [16, 2],
-    [4096, 2],
-    [4100, 2],
-  ] as const) {
-    view.setUint32(at, value, true);
+/** The cloud as a `.ksplat` of one section: numbers by the level, positions of levels 1 and 2 around the centres of buckets of two. */
+function ksplatOf(cloud: SplatCloud, level: 0 | 1 | 2): Uint8Array {
+  const { count, shDegree } = cloud;
+  const wide = level === 0;
+  const rest = restCoefficients(shDegree);
+  const [full, partial] = wide ? [0, 0] : [count >> 1, count % 2];
+  const head = new DataView(new ArrayBuffer(4096 + 1024));
+  const set = (at: number, value: number): void => head.setUint32(at, value, true);
+  head.setUint8(1, 1);
+  for (const at of [12, 16]) set(at, count);
+  for (const at of [4, 8]) set(at, 1);
+  head.setUint16(20, level, true);
+  head.setFloat32(36, -1, true);
+  head.setFloat32(40, 1, true);
+  const section = 4096;
+  for (const at of [0, 4]) set(section + at, count);
+  set(section + 8, 2);
+  set(section + 12, full + partial);
+  head.setFloat32(section + 16, 4, true);
+  head.setUint16(section + 20, 12, true);
+  set(section + 24, 32_767);
+  set(section + 32, full);
+  set(section + 36, partial);
+  head.setUint16(section + 40, shDegree, true);
+  const bytes: number[] = [...new Uint8Array(head.buffer)];
+  const real = (value: number): void => {
+    bytes.push(...new Uint8Array(Float32Array.of(value).buffer));
+  };
+  const short = (value: number): void => {
+    bytes.push(value & 255, value >> 8);
+  };
+  const number = (value: number): void => (wide ? real(value) : short(numberToHalf(value)));
+  const centers = Array.from({ length: full + partial }, (_, i) => [0.1 * i, -0.1 * i, 0]);
+  if (partial) bytes.push(1, 0, 0, 0);
+  for (const value of centers.flat()) real(value);
+  for (let i = 0; i < count; i += 1) {
+    for (let axis = 0; axis < 3; axis += 1) {
+      const at = cloud.positions[i * 3 + axis] as number;
+      const center = Math.fround(centers[i >> 1]?.[axis] ?? 0);
+      if (wide) real(at);
+      else short(Math.round(((at - center) / 2) * 32_767) + 32_767);
+    }
+    for (let axis = 0; axis < 3; axis += 1) number(cloud.scales[i * 3 + axis] as number);
+    for (const part of [3, 0, 1, 2]) number(cloud.rotations[i * 4 + part] as number);
+    for (let c = 0; c < 3; c += 1)
+      bytes.push(Math.round((cloud.colors[i * 3 + c] as number) * 255));
+    bytes.push(Math.round((cloud.opacities[i] as number) * 255));
+    // Band by band, each channel by channel.
+    for (const [start, size] of [
+      [0, 3],
+      [3, 5],
+      [8, 7],
+    ] as const) {
+      for (let k = 0; k < size * 3 && start < rest; k += 1) {
+        const coefficient = start + (k % size);
+        const value = cloud.sh[(i * rest + coefficient) * 3 + Math.floor(k / size)] as number;
+        if (level === 2) bytes.push(Math.round(((value + 1) / 2) * 255));
+        else number(value);
+      }
+    }
   }
-  for (let splat = 0; splat < 2; splat += 1) {
-    const at = 4096 + 1024 + splat * 44;
-    [0.5, -0.5, 1, 0.1, 0.1, 0.1, 1, 0, 0, 0].forEach((value, i) => {
-      view.setFloat32(at + i * 4, value, true);
-    });
-    file.set([255, 128, 0, 200], at + 40);
-  }
-  return file;
+  return Uint8Array.from(bytes);
 }
+
+describe('.ksplat', () => {
+  it.each([0, 1, 2] as const)(
+    'of level %i, degrees 0 to 2, full and partial buckets',
+    async (level) => {
+      for (const degree of [0, 1, 2] as const) {
+        const given = randomCloud(5, degree, 60 + degree);
+        const { cloud } = await read(ksplatOf(given, level));
+        expect([cloud.count, cloud.shDegree]).toEqual([5, degree]);
+        const near = (
+          name: 'positions' | 'scales' | 'colors' | 'opacities' | 'sh',
+          most: number,
+        ): void => {
+          given[name].forEach((value, i) => {
+            expect(Math.abs((cloud[name][i] as number) - value), name).toBeLessThanOrEqual(most);
+          });
+        };
+        near('positions', level === 0 ? 1e-6 : 4e-5);
+        near('scales', level === 0 ? 1e-6 : 1e-4);
+        near('colors', 0.5 / 255 + 1e-6);
+        near('opacities', 0.5 / 255 + 1e-6);
+        near('sh', [1e-6, 3e-4, 1 / 255 + 1e-6][level] as number);
+        for (let i = 0; i < 5; i += 1) {
+          const cosine = [0, 1, 2, 3].reduce(
+            (sum, k) =>
+              sum + (cloud.rotations[i * 4 + k] as number) * (given.rotations[i * 4 + k] as number),
+            0,
+          );
+          expect(Math.abs(cosine)).toBeGreaterThan(1 - 1e-6);
+        }
+      }
+    },
+  );
+});
 
 describe('changed and cut files give splats or a typed error', () => {
   const archive = new Uint8Array(
@@ -192,13 +268,15 @@ describe('changed and cut files give splats or a typed error', () => {
   };
 
   it('compressed PLY', async () => {
-    expect((await read(compressedPly())).cloud.count).toBe(3);
+    const { count, sh } = (await read(compressedPly())).cloud;
+    expect([count, sh.length]).toEqual([3, 27]);
+    // Red, green and blue of the first coefficient are the bytes 0, 3 and 6 of a row.
+    expect([...sh.subarray(0, 9)]).toEqual([-4, -4, -4, 0.015625, 0.015625, 0.015625, 4, 4, 4]);
     await fuzz(compressedPly(), 500, (file) => file);
   });
 
-  it('.ksplat', async () => {
-    expect((await read(ksplat())).cloud.count).toBe(2);
-    await fuzz(ksplat(), 300, (file) => file);
+  it.each([0, 1, 2] as const)('.ksplat of level %i', async (level) => {
+    await fuzz(ksplatOf(randomCloud(5, 1, 63), level), 200, (file) => file);
   });
 
   it('a ZIP archive as it comes', async () => {

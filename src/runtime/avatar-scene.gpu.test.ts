@@ -201,6 +201,22 @@ describe('a scene', () => {
     expect(psnr(still.data, away.data)).toBeGreaterThan(45);
   });
 
+  it('is drawn without an avatar that is disposed of while it is drawn', async () => {
+    const [first, second] = [await open(cloudFile(88)), await open(cloudFile(89))];
+    const options = {
+      width: 40,
+      height: 40,
+      camera: { position: [0, 0, 6], target: [0, 0, 0], fovY: 40 },
+    } as const;
+    const alone = await sceneOf({ avatar: first }).render({ ...options, method: 'quads' });
+    const under = sceneOf({ avatar: first }, { avatar: second }).render({
+      ...options,
+      method: 'quads',
+    });
+    leave(second);
+    expect((await under).data).toEqual(alone.data);
+  });
+
   it('frames all who are there', async () => {
     const avatar = await open(cloudFile(82));
     const corners = async (...members: SceneMember[]): Promise<number> => {

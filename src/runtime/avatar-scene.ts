@@ -29,7 +29,9 @@ export class EngineScene implements ServedScene {
     const view = viewTransform(camera, width, height);
     const behind = background && ([...background, 1] as const);
     const method = options.method ?? (await stage.fasterMethod());
-    return renderPicture(stage.requireGpu(), stage.objects, view, behind, method);
+    const picture = await renderPicture(stage.requireGpu(), stage.objects, view, behind, method);
+    // Somebody was disposed of meanwhile, and with that what was being drawn.
+    return stage.isCurrent ? picture : this.render(options);
   }
 
   async measure(options: MeasureOptions): Promise<FrameTiming> {
