@@ -17,7 +17,8 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
       before = sums[invocation - step];
     }
     workgroupBarrier();
-    sums[invocation] += before;
+    // What does not fit stays at 2^32 - 1.
+    sums[invocation] += min(before, ~sums[invocation]);
     workgroupBarrier();
   }
   return sums[invocation];
@@ -26,6 +27,11 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
 // (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
 
 
+// Sums that would not fit stay at 2^32 - 1: whoever asks sees that there are too many.
+fn saturating_sum(a: u32, b: u32) -> u32 {
+  return a + min(b, ~a);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) invocation: u32) {
   let run = (params.length + WORKGROUP - 1u) / WORKGROUP;
@@ -33,13 +39,17 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   let end = min(start + run, params.length);
   var own = 0u;
   for (var at = start; at < end; at += 1u) {
-    own += counts[at];
+    own = saturating_sum(own, counts[at]);
   }
-  var before = inclusive_sum(own, invocation) - own;
+  inclusive_sum(own, invocation);
+  var before = 0u;
+  if (invocation > 0u) {
+    before = sums[invocation - 1u];
+  }
   for (var at = start; at < end; at += 1u) {
     let count = counts[at];
     counts[at] = before;
-    before += count;
+    before = saturating_sum(before, count);
   }
   if (invocation == WORKGROUP - 1u) {
     sum[0] = before;
