@@ -9,8 +9,10 @@ export type {
   Generation,
   LanguageModel,
   ModelStore,
+  PlacedAvatar,
   Runtime,
   RuntimeOptions,
+  Scene,
   Tokenizer,
 } from './client/api.ts';
 export {

@@ -8,7 +8,7 @@ import type {
   RuntimeStats,
   Source,
 } from '../types.ts';
-import type { ServedAvatar } from './avatar-contract.ts';
+import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
 import { loadPart } from './part.ts';
 import { type RestorableAvatar, type SplatsPart, splatsPlace } from './splats-part.ts';
@@ -104,14 +104,22 @@ export class Engine {
   async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const splats = loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
-    const avatar = await splats.openAvatar(this.#gpu, source, options);
+    const avatar = await this.#splats.openAvatar(this.#gpu, source, options);
     if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');
     }
     this.#avatars.add(avatar);
     return avatar;
+  }
+
+  /** Avatars in one picture. */
+  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene {
+    return this.#splats.openScene(members, find);
+  }
+
+  get #splats(): SplatsPart {
+    return loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
   }
 
   disposeAvatar(avatar: ServedAvatar): void {
