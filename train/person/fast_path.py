@@ -9,17 +9,22 @@ from body import homography, run, transfer
 
 
 @torch.no_grad()
-def bake(scene, body, anchors, frames_used=100, trials=1000, subset=100, residual=0.0125):
-    """The fast path: texture [4, s, s] with the canonical fine colour, and the anchors that RANSAC keeps with their targets."""
+def canonical_texture(scene, body):
+    """[4, s, s]: coarse colour and the fine colour of the canonical frame."""
     size = body.image + 2 * body.pad
-    device = scene.device
-    rows, columns = torch.meshgrid(torch.arange(size, device=device), torch.arange(size, device=device), indexing="ij")
+    rows, columns = torch.meshgrid(torch.arange(size, device=scene.device), torch.arange(size, device=scene.device), indexing="ij")
     uv = (torch.stack([columns, rows], 2).reshape(-1, 2) + 0.5 - body.pad) / body.image
     condition = scene.condition(body, 0)
     fine = torch.cat([run(body.fine, body.sample(body.latents, part), condition) for part in uv.split(65536)])
     texture = body.coarse.clone()
     texture[:3] += fine.T.reshape(3, size, size)
-    texture = texture.clamp(0, 1)
+    return texture.clamp(0, 1)
+
+
+@torch.no_grad()
+def bake(scene, body, anchors, frames_used=100, trials=1000, subset=100, residual=0.0125):
+    """The fast path: texture [4, s, s] with the canonical fine colour, and the anchors that RANSAC keeps with their targets."""
+    device, condition, texture = scene.device, scene.condition(body, 0), canonical_texture(scene, body)
     rest = scene.place(0, anchors["position"], anchors["skin"])
     targets = rest + body.displace(rest, condition)
     inside = ((rest > 0) & (rest < 1)).all(1)
