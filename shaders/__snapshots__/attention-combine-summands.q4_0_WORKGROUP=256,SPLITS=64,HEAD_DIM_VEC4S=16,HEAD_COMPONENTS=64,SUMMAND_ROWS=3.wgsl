@@ -1,5 +1,5 @@
 const WORKGROUP: u32 = 256u;
-const SPLITS: u32 = 42u;
+const SPLITS: u32 = 64u;
 const HEAD_DIM_VEC4S: u32 = 16u;
 const HEAD_COMPONENTS: u32 = 64u;
 const SUMMAND_ROWS: u32 = 3u;

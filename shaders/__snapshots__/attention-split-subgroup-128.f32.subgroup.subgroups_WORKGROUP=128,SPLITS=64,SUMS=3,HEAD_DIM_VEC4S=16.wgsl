@@ -1,9 +1,8 @@
 enable subgroups;
 const WORKGROUP: u32 = 128u;
-const SPLITS: u32 = 42u;
+const SPLITS: u32 = 64u;
 const SUMS: u32 = 3u;
 const HEAD_DIM_VEC4S: u32 = 16u;
-const KV_HEADS: u32 = 3u;
 struct Params {
   context_length: u32,
   window: u32,
@@ -12,14 +11,13 @@ struct Params {
   first_key: u32,
   first_value: u32,
 }
-const params = Params(995u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(995u, 0u, 0.1803368777036667f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
-@group(0) @binding(6) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -47,38 +45,31 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 // packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
-  first_key: u32,
-  key_width: u32,
-  first_value: u32,
-  value_width: u32,
+  first: u32,
 }
 
 fn cached_rows(kv_head: u32) -> CachedRows {
-  // In components: keys of the heads before and of this one, then values likewise.
-  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
-  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
+  return CachedRows(kv_head * params.context_length);
 }
 
 fn key_width(rows: CachedRows) -> u32 {
-  return rows.key_width;
+  return CACHED_PER_HEAD;
 }
 
 fn value_width(rows: CachedRows) -> u32 {
-  return rows.value_width;
+  return CACHED_PER_HEAD;
+}
+
+fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.key_width) {
-    return Cached();
-  }
-  return k_cache[rows.first_key + position * rows.key_width + i];
+  return k_cache[cached_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.value_width) {
-    return Cached();
-  }
-  return v_cache[rows.first_value + position * rows.value_width + i];
+  return v_cache[cached_at(rows, position, i)];
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP / 4u>;

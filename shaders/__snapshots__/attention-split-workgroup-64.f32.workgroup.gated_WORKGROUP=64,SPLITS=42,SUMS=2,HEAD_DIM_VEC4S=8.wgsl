@@ -1,7 +1,7 @@
 const WORKGROUP: u32 = 64u;
 const SPLITS: u32 = 42u;
-const SUMS: u32 = 3u;
-const HEAD_DIM_VEC4S: u32 = 16u;
+const SUMS: u32 = 2u;
+const HEAD_DIM_VEC4S: u32 = 8u;
 struct Params {
   context_length: u32,
   window: u32,
@@ -10,13 +10,14 @@ struct Params {
   first_key: u32,
   first_value: u32,
 }
-const params = Params(995u, 0u, 0.1803368777036667f, 0u, 0u, 0u);
+const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read> gates: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -134,6 +135,14 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
+// Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
+fn is_group_off(kv_head: u32, group_size: u32) -> bool {
+  var largest = 0.0;
+  for (var g = 0u; g < group_size; g++) {
+    largest = max(largest, abs(gates[kv_head * group_size + g]));
+  }
+  return largest == 0.0;
+}
 
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 alias Sums = array<f32, SUMS>;
@@ -163,6 +172,9 @@ fn main(
   let subgroup_size = 1u;
   let kv_head = workgroup.x;
   let split = workgroup.y;
+  if (is_group_off(kv_head, SUMS)) {
+    return;
+  }
   let rows = cached_rows(kv_head);
   let range = range_of(split);
   let first = range.first;

@@ -1,6 +1,6 @@
 enable subgroups;
 const WORKGROUP: u32 = 128u;
-const SPLITS: u32 = 42u;
+const SPLITS: u32 = 64u;
 const SUMS: u32 = 3u;
 const HEAD_DIM_VEC4S: u32 = 16u;
 struct Params {

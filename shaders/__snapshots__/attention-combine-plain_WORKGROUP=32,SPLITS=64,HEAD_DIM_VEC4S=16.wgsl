@@ -1,5 +1,5 @@
 const WORKGROUP: u32 = 32u;
-const SPLITS: u32 = 42u;
+const SPLITS: u32 = 64u;
 const HEAD_DIM_VEC4S: u32 = 16u;
 struct Params {
   heads: u32,

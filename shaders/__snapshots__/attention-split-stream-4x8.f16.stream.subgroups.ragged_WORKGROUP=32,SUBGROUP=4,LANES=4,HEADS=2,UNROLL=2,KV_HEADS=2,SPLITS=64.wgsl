@@ -3,7 +3,8 @@ const WORKGROUP: u32 = 32u;
 const SUBGROUP: u32 = 4u;
 const LANES: u32 = 4u;
 const HEADS: u32 = 2u;
-const UNROLL: u32 = 4u;
+const UNROLL: u32 = 2u;
+const KV_HEADS: u32 = 2u;
 const SPLITS: u32 = 64u;
 struct Params {
   context_length: u32,
@@ -13,13 +14,14 @@ struct Params {
   first_key: u32,
   first_value: u32,
 }
-const params = Params(2115u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
+@group(0) @binding(6) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -32,46 +34,53 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
 // packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
-  first: u32,
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
 }
 
 fn cached_rows(kv_head: u32) -> CachedRows {
-  return CachedRows(kv_head * params.context_length);
+  // In components: keys of the heads before and of this one, then values likewise.
+  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
+  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
 }
 
 fn key_width(rows: CachedRows) -> u32 {
-  return CACHED_PER_HEAD;
+  return rows.key_width;
 }
 
 fn value_width(rows: CachedRows) -> u32 {
-  return CACHED_PER_HEAD;
-}
-
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
-  return (rows.first + position) * CACHED_PER_HEAD + i;
+  return rows.value_width;
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+  if (i >= rows.key_width) {
+    return Cached();
+  }
+  return k_cache[rows.first_key + position * rows.key_width + i];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+  if (i >= rows.value_width) {
+    return Cached();
+  }
+  return v_cache[rows.first_value + position * rows.value_width + i];
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -114,14 +123,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     let at_1 = min(key_1, end - 1u);
     let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
     let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
-    let key_2 = block + 2u * SETS + own_set;
-    let at_2 = min(key_2, end - 1u);
-    let keys_2 = Eight(unpack_stored(cached_key(rows, at_2, quad)), unpack_stored(cached_key(rows, at_2, quad + 1u)));
-    let values_2 = Eight(unpack_stored(cached_value(rows, at_2, quad)), unpack_stored(cached_value(rows, at_2, quad + 1u)));
-    let key_3 = block + 3u * SETS + own_set;
-    let at_3 = min(key_3, end - 1u);
-    let keys_3 = Eight(unpack_stored(cached_key(rows, at_3, quad)), unpack_stored(cached_key(rows, at_3, quad + 1u)));
-    let values_3 = Eight(unpack_stored(cached_value(rows, at_3, quad)), unpack_stored(cached_value(rows, at_3, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
@@ -133,21 +134,9 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[0u] - largest);
       sum.largest[0u] = largest;
       sum.total[0u] *= rescale;
@@ -163,16 +152,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       let weight_1 = probability_1;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[0u] += probability_2;
-      let weight_2 = probability_2;
-      sum.output[0u].a += weight_2 * values_2.a;
-      sum.output[0u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[0u] += probability_3;
-      let weight_3 = probability_3;
-      sum.output[0u].a += weight_3 * values_3.a;
-      sum.output[0u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
@@ -185,21 +164,9 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[1u].a, keys_2.a) + dot(query[1u].b, keys_2.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[1u].a, keys_3.a) + dot(query[1u].b, keys_3.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[1u] - largest);
       sum.largest[1u] = largest;
       sum.total[1u] *= rescale;
@@ -215,16 +182,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       let weight_1 = probability_1;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[1u] += probability_2;
-      let weight_2 = probability_2;
-      sum.output[1u].a += weight_2 * values_2.a;
-      sum.output[1u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[1u] += probability_3;
-      let weight_3 = probability_3;
-      sum.output[1u].a += weight_3 * values_3.a;
-      sum.output[1u].b += weight_3 * values_3.b;
     }
   }
   return sum;

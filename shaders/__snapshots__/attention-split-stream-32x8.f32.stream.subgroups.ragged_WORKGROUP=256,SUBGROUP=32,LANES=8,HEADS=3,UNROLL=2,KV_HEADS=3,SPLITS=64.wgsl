@@ -1,10 +1,11 @@
 enable subgroups;
-const WORKGROUP: u32 = 32u;
-const SUBGROUP: u32 = 4u;
-const LANES: u32 = 4u;
-const HEADS: u32 = 2u;
-const UNROLL: u32 = 4u;
-const SPLITS: u32 = 21u;
+const WORKGROUP: u32 = 256u;
+const SUBGROUP: u32 = 32u;
+const LANES: u32 = 8u;
+const HEADS: u32 = 3u;
+const UNROLL: u32 = 2u;
+const KV_HEADS: u32 = 3u;
+const SPLITS: u32 = 64u;
 struct Params {
   context_length: u32,
   window: u32,
@@ -13,14 +14,14 @@ struct Params {
   first_key: u32,
   first_value: u32,
 }
-const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(995u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read> gates: array<f32>;
+@group(0) @binding(6) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -48,31 +49,38 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 // packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
-  first: u32,
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
 }
 
 fn cached_rows(kv_head: u32) -> CachedRows {
-  return CachedRows(kv_head * params.context_length);
+  // In components: keys of the heads before and of this one, then values likewise.
+  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
+  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
 }
 
 fn key_width(rows: CachedRows) -> u32 {
-  return CACHED_PER_HEAD;
+  return rows.key_width;
 }
 
 fn value_width(rows: CachedRows) -> u32 {
-  return CACHED_PER_HEAD;
-}
-
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
-  return (rows.first + position) * CACHED_PER_HEAD + i;
+  return rows.value_width;
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+  if (i >= rows.key_width) {
+    return Cached();
+  }
+  return k_cache[rows.first_key + position * rows.key_width + i];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+  if (i >= rows.value_width) {
+    return Cached();
+  }
+  return v_cache[rows.first_value + position * rows.value_width + i];
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -105,6 +113,7 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
   sum.largest[1u] = -1.0e30;
+  sum.largest[2u] = -1.0e30;
   // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
@@ -115,14 +124,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     let at_1 = min(key_1, end - 1u);
     let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
     let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
-    let key_2 = block + 2u * SETS + own_set;
-    let at_2 = min(key_2, end - 1u);
-    let keys_2 = Eight(unpack_stored(cached_key(rows, at_2, quad)), unpack_stored(cached_key(rows, at_2, quad + 1u)));
-    let values_2 = Eight(unpack_stored(cached_value(rows, at_2, quad)), unpack_stored(cached_value(rows, at_2, quad + 1u)));
-    let key_3 = block + 3u * SETS + own_set;
-    let at_3 = min(key_3, end - 1u);
-    let keys_3 = Eight(unpack_stored(cached_key(rows, at_3, quad)), unpack_stored(cached_key(rows, at_3, quad + 1u)));
-    let values_3 = Eight(unpack_stored(cached_value(rows, at_3, quad)), unpack_stored(cached_value(rows, at_3, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
@@ -134,21 +135,9 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[0u] - largest);
       sum.largest[0u] = largest;
       sum.total[0u] *= rescale;
@@ -164,16 +153,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       let weight_1 = probability_1;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[0u] += probability_2;
-      let weight_2 = probability_2;
-      sum.output[0u].a += weight_2 * values_2.a;
-      sum.output[0u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[0u] += probability_3;
-      let weight_3 = probability_3;
-      sum.output[0u].a += weight_3 * values_3.a;
-      sum.output[0u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
@@ -186,21 +165,9 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[1u].a, keys_2.a) + dot(query[1u].b, keys_2.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[1u].a, keys_3.a) + dot(query[1u].b, keys_3.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[1u] - largest);
       sum.largest[1u] = largest;
       sum.total[1u] *= rescale;
@@ -216,16 +183,36 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       let weight_1 = probability_1;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[1u] += probability_2;
-      let weight_2 = probability_2;
-      sum.output[1u].a += weight_2 * values_2.a;
-      sum.output[1u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[1u] += probability_3;
-      let weight_3 = probability_3;
-      sum.output[1u].a += weight_3 * values_3.a;
-      sum.output[1u].b += weight_3 * values_3.b;
+    }
+    {
+      var score_0 = dot(query[2u].a, keys_0.a) + dot(query[2u].b, keys_0.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_0 += subgroupShuffleXor(score_0, step);
+      }
+      score_0 = select(-2.0e30, score_0, key_0 < end);
+      var score_1 = dot(query[2u].a, keys_1.a) + dot(query[2u].b, keys_1.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_1 += subgroupShuffleXor(score_1, step);
+      }
+      score_1 = select(-2.0e30, score_1, key_1 < end);
+      var largest = sum.largest[2u];
+      largest = max(largest, score_0);
+      largest = max(largest, score_1);
+      let rescale = exp2(sum.largest[2u] - largest);
+      sum.largest[2u] = largest;
+      sum.total[2u] *= rescale;
+      sum.output[2u].a *= rescale;
+      sum.output[2u].b *= rescale;
+      let probability_0 = exp2(score_0 - largest);
+      sum.total[2u] += probability_0;
+      let weight_0 = probability_0;
+      sum.output[2u].a += weight_0 * values_0.a;
+      sum.output[2u].b += weight_0 * values_0.b;
+      let probability_1 = exp2(score_1 - largest);
+      sum.total[2u] += probability_1;
+      let weight_1 = probability_1;
+      sum.output[2u].a += weight_1 * values_1.a;
+      sum.output[2u].b += weight_1 * values_1.b;
     }
   }
   return sum;
@@ -253,6 +240,15 @@ fn leave_partials(own: Softmax, invocation: u32) {
     let b_1 = sum.output[1u].b * rescale_1;
     sum.output[1u].a = a_1 + subgroupShuffleXor(a_1, step);
     sum.output[1u].b = b_1 + subgroupShuffleXor(b_1, step);
+    let largest_2 = max(sum.largest[2u], subgroupShuffleXor(sum.largest[2u], step));
+    let rescale_2 = exp2(sum.largest[2u] - largest_2);
+    sum.largest[2u] = largest_2;
+    sum.total[2u] *= rescale_2;
+    sum.total[2u] += subgroupShuffleXor(sum.total[2u], step);
+    let a_2 = sum.output[2u].a * rescale_2;
+    let b_2 = sum.output[2u].b * rescale_2;
+    sum.output[2u].a = a_2 + subgroupShuffleXor(a_2, step);
+    sum.output[2u].b = b_2 + subgroupShuffleXor(b_2, step);
   }
   let lane = invocation % SUBGROUP;
   let first = invocation / SUBGROUP * HEADS;
@@ -263,6 +259,9 @@ fn leave_partials(own: Softmax, invocation: u32) {
     partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u] = sum.output[1u].a;
     partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[1u].b;
     partial_scales[first + 1u] = vec2<f32>(sum.largest[1u], sum.total[1u]);
+    partial_outputs[(first + 2u) * HEAD_VEC4S + lane * 2u] = sum.output[2u].a;
+    partial_outputs[(first + 2u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[2u].b;
+    partial_scales[first + 2u] = vec2<f32>(sum.largest[2u], sum.total[2u]);
   }
   workgroupBarrier();
 }
@@ -316,14 +315,6 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
-// Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
-fn is_group_off(kv_head: u32, group_size: u32) -> bool {
-  var largest = 0.0;
-  for (var g = 0u; g < group_size; g++) {
-    largest = max(largest, abs(gates[kv_head * group_size + g]));
-  }
-  return largest == 0.0;
-}
 
 
 @compute @workgroup_size(WORKGROUP)
@@ -331,14 +322,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
-  if (is_group_off(kv_head, HEADS)) {
-    return;
-  }
   var query: array<Eight, HEADS>;
   let at_0 = (kv_head * HEADS + 0u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);
   let at_1 = (kv_head * HEADS + 1u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[1u] = Eight(queries[at_1] * params.scale_log2e, queries[at_1 + 1u] * params.scale_log2e);
+  let at_2 = (kv_head * HEADS + 2u) * HEAD_VEC4S + invocation % LANES * 2u;
+  query[2u] = Eight(queries[at_2] * params.scale_log2e, queries[at_2 + 1u] * params.scale_log2e);
   let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {

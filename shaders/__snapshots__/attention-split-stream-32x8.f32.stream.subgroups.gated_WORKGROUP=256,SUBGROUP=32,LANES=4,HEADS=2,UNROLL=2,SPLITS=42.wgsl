@@ -3,8 +3,8 @@ const WORKGROUP: u32 = 256u;
 const SUBGROUP: u32 = 32u;
 const LANES: u32 = 4u;
 const HEADS: u32 = 2u;
-const UNROLL: u32 = 4u;
-const SPLITS: u32 = 64u;
+const UNROLL: u32 = 2u;
+const SPLITS: u32 = 42u;
 struct Params {
   context_length: u32,
   window: u32,
@@ -18,10 +18,9 @@ const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read> kv_scales: array<u32>;
-@group(0) @binding(5) var<storage, read_write> split_outputs: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> split_scales: array<vec2<f32>>;
-@group(0) @binding(7) var<storage, read> gates: array<f32>;
+@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read> gates: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -34,26 +33,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-// Numbers out of words.
-
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
 
@@ -63,24 +42,6 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
-}
-// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/stored-q8_0.
-alias Cached = u32;
-
-// The first or the second four.
-fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
-  return select(low_nibbles_less(cached, 8.0), high_nibbles_less(cached, 8.0), half == 1u);
-}
-
-// Of a block whose component of largest magnitude is given.
-fn scale_of(largest: f32) -> f32 {
-  return largest / -8.0;
-}
-
-fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
-  let low = vec4<u32>(min(a + 8.5, vec4<f32>(15.5)));
-  let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
-  return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
@@ -106,17 +67,12 @@ fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
-// Of the block that four components of a key and of its value are in.
-fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[cached_at(rows, position, i)];
 }
 
-fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
-}
-
-fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[cached_at(rows, position, i)];
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -153,58 +109,26 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
     let at_0 = min(key_0, end - 1u);
-    let cached_0 = cached_at(rows, at_0, quad) / 2u;
-    let scales_0 = cached_scales(rows, at_0, quad);
-    let keys_0 = Eight(numbers_of(k_cache[cached_0], 0u), numbers_of(k_cache[cached_0], 1u));
-    let values_0 = Eight(numbers_of(v_cache[cached_0], 0u), numbers_of(v_cache[cached_0], 1u));
+    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
+    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
     let key_1 = block + 1u * SETS + own_set;
     let at_1 = min(key_1, end - 1u);
-    let cached_1 = cached_at(rows, at_1, quad) / 2u;
-    let scales_1 = cached_scales(rows, at_1, quad);
-    let keys_1 = Eight(numbers_of(k_cache[cached_1], 0u), numbers_of(k_cache[cached_1], 1u));
-    let values_1 = Eight(numbers_of(v_cache[cached_1], 0u), numbers_of(v_cache[cached_1], 1u));
-    let key_2 = block + 2u * SETS + own_set;
-    let at_2 = min(key_2, end - 1u);
-    let cached_2 = cached_at(rows, at_2, quad) / 2u;
-    let scales_2 = cached_scales(rows, at_2, quad);
-    let keys_2 = Eight(numbers_of(k_cache[cached_2], 0u), numbers_of(k_cache[cached_2], 1u));
-    let values_2 = Eight(numbers_of(v_cache[cached_2], 0u), numbers_of(v_cache[cached_2], 1u));
-    let key_3 = block + 3u * SETS + own_set;
-    let at_3 = min(key_3, end - 1u);
-    let cached_3 = cached_at(rows, at_3, quad) / 2u;
-    let scales_3 = cached_scales(rows, at_3, quad);
-    let keys_3 = Eight(numbers_of(k_cache[cached_3], 0u), numbers_of(k_cache[cached_3], 1u));
-    let values_3 = Eight(numbers_of(v_cache[cached_3], 0u), numbers_of(v_cache[cached_3], 1u));
+    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
+    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
-      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
       score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
-      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
-      score_2 *= scales_2.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
-      score_3 *= scales_3.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[0u] - largest);
       sum.largest[0u] = largest;
       sum.total[0u] *= rescale;
@@ -212,55 +136,29 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[0u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[0u] += probability_0;
-      let weight_0 = probability_0 * scales_0.y;
+      let weight_0 = probability_0;
       sum.output[0u].a += weight_0 * values_0.a;
       sum.output[0u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[0u] += probability_1;
-      let weight_1 = probability_1 * scales_1.y;
+      let weight_1 = probability_1;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[0u] += probability_2;
-      let weight_2 = probability_2 * scales_2.y;
-      sum.output[0u].a += weight_2 * values_2.a;
-      sum.output[0u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[0u] += probability_3;
-      let weight_3 = probability_3 * scales_3.y;
-      sum.output[0u].a += weight_3 * values_3.a;
-      sum.output[0u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
-      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
       score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[1u].a, keys_1.a) + dot(query[1u].b, keys_1.b);
-      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[1u].a, keys_2.a) + dot(query[1u].b, keys_2.b);
-      score_2 *= scales_2.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[1u].a, keys_3.a) + dot(query[1u].b, keys_3.b);
-      score_3 *= scales_3.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[1u] - largest);
       sum.largest[1u] = largest;
       sum.total[1u] *= rescale;
@@ -268,24 +166,14 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[1u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[1u] += probability_0;
-      let weight_0 = probability_0 * scales_0.y;
+      let weight_0 = probability_0;
       sum.output[1u].a += weight_0 * values_0.a;
       sum.output[1u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[1u] += probability_1;
-      let weight_1 = probability_1 * scales_1.y;
+      let weight_1 = probability_1;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[1u] += probability_2;
-      let weight_2 = probability_2 * scales_2.y;
-      sum.output[1u].a += weight_2 * values_2.a;
-      sum.output[1u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[1u] += probability_3;
-      let weight_3 = probability_3 * scales_3.y;
-      sum.output[1u].a += weight_3 * values_3.a;
-      sum.output[1u].b += weight_3 * values_3.b;
     }
   }
   return sum;
@@ -358,6 +246,7 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
 // lib/project-token.
 
+alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {

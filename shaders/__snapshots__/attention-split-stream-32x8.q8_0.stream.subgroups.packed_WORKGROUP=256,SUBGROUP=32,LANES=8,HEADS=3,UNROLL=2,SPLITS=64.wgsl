@@ -1,10 +1,10 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
 const SUBGROUP: u32 = 32u;
-const LANES: u32 = 4u;
-const HEADS: u32 = 2u;
-const UNROLL: u32 = 4u;
-const SPLITS: u32 = 21u;
+const LANES: u32 = 8u;
+const HEADS: u32 = 3u;
+const UNROLL: u32 = 2u;
+const SPLITS: u32 = 64u;
 struct Params {
   context_length: u32,
   window: u32,
@@ -13,14 +13,14 @@ struct Params {
   first_key: u32,
   first_value: u32,
 }
-const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(995u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read> gates: array<f32>;
+@group(0) @binding(4) var<storage, read> kv_scales: array<u32>;
+@group(0) @binding(5) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> split_scales: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -33,6 +33,26 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
 
@@ -42,6 +62,26 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
+}
+// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
+alias Cached = vec2<u32>;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return signed_bytes(cached[half]);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return abs(largest) / 127.0;
+}
+
+fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
+  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
@@ -67,12 +107,17 @@ fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
-fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+// Of the block that four components of a key and of its value are in.
+fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
 }
 
-fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -105,50 +150,37 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
   sum.largest[1u] = -1.0e30;
+  sum.largest[2u] = -1.0e30;
   // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
     let at_0 = min(key_0, end - 1u);
-    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
-    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
+    let cached_0 = cached_at(rows, at_0, quad) / 2u;
+    let scales_0 = cached_scales(rows, at_0, quad);
+    let keys_0 = Eight(numbers_of(k_cache[cached_0], 0u), numbers_of(k_cache[cached_0], 1u));
+    let values_0 = Eight(numbers_of(v_cache[cached_0], 0u), numbers_of(v_cache[cached_0], 1u));
     let key_1 = block + 1u * SETS + own_set;
     let at_1 = min(key_1, end - 1u);
-    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
-    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
-    let key_2 = block + 2u * SETS + own_set;
-    let at_2 = min(key_2, end - 1u);
-    let keys_2 = Eight(unpack_stored(cached_key(rows, at_2, quad)), unpack_stored(cached_key(rows, at_2, quad + 1u)));
-    let values_2 = Eight(unpack_stored(cached_value(rows, at_2, quad)), unpack_stored(cached_value(rows, at_2, quad + 1u)));
-    let key_3 = block + 3u * SETS + own_set;
-    let at_3 = min(key_3, end - 1u);
-    let keys_3 = Eight(unpack_stored(cached_key(rows, at_3, quad)), unpack_stored(cached_key(rows, at_3, quad + 1u)));
-    let values_3 = Eight(unpack_stored(cached_value(rows, at_3, quad)), unpack_stored(cached_value(rows, at_3, quad + 1u)));
+    let cached_1 = cached_at(rows, at_1, quad) / 2u;
+    let scales_1 = cached_scales(rows, at_1, quad);
+    let keys_1 = Eight(numbers_of(k_cache[cached_1], 0u), numbers_of(k_cache[cached_1], 1u));
+    let values_1 = Eight(numbers_of(v_cache[cached_1], 0u), numbers_of(v_cache[cached_1], 1u));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
+      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
       score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
+      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[0u] - largest);
       sum.largest[0u] = largest;
       sum.total[0u] *= rescale;
@@ -156,51 +188,31 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[0u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[0u] += probability_0;
-      let weight_0 = probability_0;
+      let weight_0 = probability_0 * scales_0.y;
       sum.output[0u].a += weight_0 * values_0.a;
       sum.output[0u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[0u] += probability_1;
-      let weight_1 = probability_1;
+      let weight_1 = probability_1 * scales_1.y;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[0u] += probability_2;
-      let weight_2 = probability_2;
-      sum.output[0u].a += weight_2 * values_2.a;
-      sum.output[0u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[0u] += probability_3;
-      let weight_3 = probability_3;
-      sum.output[0u].a += weight_3 * values_3.a;
-      sum.output[0u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
+      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
       score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[1u].a, keys_1.a) + dot(query[1u].b, keys_1.b);
+      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[1u].a, keys_2.a) + dot(query[1u].b, keys_2.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[1u].a, keys_3.a) + dot(query[1u].b, keys_3.b);
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[1u] - largest);
       sum.largest[1u] = largest;
       sum.total[1u] *= rescale;
@@ -208,24 +220,46 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       sum.output[1u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[1u] += probability_0;
-      let weight_0 = probability_0;
+      let weight_0 = probability_0 * scales_0.y;
       sum.output[1u].a += weight_0 * values_0.a;
       sum.output[1u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[1u] += probability_1;
-      let weight_1 = probability_1;
+      let weight_1 = probability_1 * scales_1.y;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[1u] += probability_2;
-      let weight_2 = probability_2;
-      sum.output[1u].a += weight_2 * values_2.a;
-      sum.output[1u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[1u] += probability_3;
-      let weight_3 = probability_3;
-      sum.output[1u].a += weight_3 * values_3.a;
-      sum.output[1u].b += weight_3 * values_3.b;
+    }
+    {
+      var score_0 = dot(query[2u].a, keys_0.a) + dot(query[2u].b, keys_0.b);
+      score_0 *= scales_0.x;
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_0 += subgroupShuffleXor(score_0, step);
+      }
+      score_0 = select(-2.0e30, score_0, key_0 < end);
+      var score_1 = dot(query[2u].a, keys_1.a) + dot(query[2u].b, keys_1.b);
+      score_1 *= scales_1.x;
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_1 += subgroupShuffleXor(score_1, step);
+      }
+      score_1 = select(-2.0e30, score_1, key_1 < end);
+      var largest = sum.largest[2u];
+      largest = max(largest, score_0);
+      largest = max(largest, score_1);
+      let rescale = exp2(sum.largest[2u] - largest);
+      sum.largest[2u] = largest;
+      sum.total[2u] *= rescale;
+      sum.output[2u].a *= rescale;
+      sum.output[2u].b *= rescale;
+      let probability_0 = exp2(score_0 - largest);
+      sum.total[2u] += probability_0;
+      let weight_0 = probability_0 * scales_0.y;
+      sum.output[2u].a += weight_0 * values_0.a;
+      sum.output[2u].b += weight_0 * values_0.b;
+      let probability_1 = exp2(score_1 - largest);
+      sum.total[2u] += probability_1;
+      let weight_1 = probability_1 * scales_1.y;
+      sum.output[2u].a += weight_1 * values_1.a;
+      sum.output[2u].b += weight_1 * values_1.b;
     }
   }
   return sum;
@@ -253,6 +287,15 @@ fn leave_partials(own: Softmax, invocation: u32) {
     let b_1 = sum.output[1u].b * rescale_1;
     sum.output[1u].a = a_1 + subgroupShuffleXor(a_1, step);
     sum.output[1u].b = b_1 + subgroupShuffleXor(b_1, step);
+    let largest_2 = max(sum.largest[2u], subgroupShuffleXor(sum.largest[2u], step));
+    let rescale_2 = exp2(sum.largest[2u] - largest_2);
+    sum.largest[2u] = largest_2;
+    sum.total[2u] *= rescale_2;
+    sum.total[2u] += subgroupShuffleXor(sum.total[2u], step);
+    let a_2 = sum.output[2u].a * rescale_2;
+    let b_2 = sum.output[2u].b * rescale_2;
+    sum.output[2u].a = a_2 + subgroupShuffleXor(a_2, step);
+    sum.output[2u].b = b_2 + subgroupShuffleXor(b_2, step);
   }
   let lane = invocation % SUBGROUP;
   let first = invocation / SUBGROUP * HEADS;
@@ -263,6 +306,9 @@ fn leave_partials(own: Softmax, invocation: u32) {
     partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u] = sum.output[1u].a;
     partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[1u].b;
     partial_scales[first + 1u] = vec2<f32>(sum.largest[1u], sum.total[1u]);
+    partial_outputs[(first + 2u) * HEAD_VEC4S + lane * 2u] = sum.output[2u].a;
+    partial_outputs[(first + 2u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[2u].b;
+    partial_scales[first + 2u] = vec2<f32>(sum.largest[2u], sum.total[2u]);
   }
   workgroupBarrier();
 }
@@ -298,7 +344,6 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
 // lib/project-token.
 
-alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {
@@ -316,14 +361,6 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
-// Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
-fn is_group_off(kv_head: u32, group_size: u32) -> bool {
-  var largest = 0.0;
-  for (var g = 0u; g < group_size; g++) {
-    largest = max(largest, abs(gates[kv_head * group_size + g]));
-  }
-  return largest == 0.0;
-}
 
 
 @compute @workgroup_size(WORKGROUP)
@@ -331,14 +368,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
-  if (is_group_off(kv_head, HEADS)) {
-    return;
-  }
   var query: array<Eight, HEADS>;
   let at_0 = (kv_head * HEADS + 0u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);
   let at_1 = (kv_head * HEADS + 1u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[1u] = Eight(queries[at_1] * params.scale_log2e, queries[at_1 + 1u] * params.scale_log2e);
+  let at_2 = (kv_head * HEADS + 2u) * HEAD_VEC4S + invocation % LANES * 2u;
+  query[2u] = Eight(queries[at_2] * params.scale_log2e, queries[at_2 + 1u] * params.scale_log2e);
   let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {

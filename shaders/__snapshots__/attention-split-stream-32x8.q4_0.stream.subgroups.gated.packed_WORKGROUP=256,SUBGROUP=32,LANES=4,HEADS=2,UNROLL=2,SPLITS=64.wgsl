@@ -1,9 +1,9 @@
 enable subgroups;
-const WORKGROUP: u32 = 32u;
-const SUBGROUP: u32 = 4u;
+const WORKGROUP: u32 = 256u;
+const SUBGROUP: u32 = 32u;
 const LANES: u32 = 4u;
 const HEADS: u32 = 2u;
-const UNROLL: u32 = 4u;
+const UNROLL: u32 = 2u;
 const SPLITS: u32 = 64u;
 struct Params {
   context_length: u32,
@@ -163,18 +163,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     let scales_1 = cached_scales(rows, at_1, quad);
     let keys_1 = Eight(numbers_of(k_cache[cached_1], 0u), numbers_of(k_cache[cached_1], 1u));
     let values_1 = Eight(numbers_of(v_cache[cached_1], 0u), numbers_of(v_cache[cached_1], 1u));
-    let key_2 = block + 2u * SETS + own_set;
-    let at_2 = min(key_2, end - 1u);
-    let cached_2 = cached_at(rows, at_2, quad) / 2u;
-    let scales_2 = cached_scales(rows, at_2, quad);
-    let keys_2 = Eight(numbers_of(k_cache[cached_2], 0u), numbers_of(k_cache[cached_2], 1u));
-    let values_2 = Eight(numbers_of(v_cache[cached_2], 0u), numbers_of(v_cache[cached_2], 1u));
-    let key_3 = block + 3u * SETS + own_set;
-    let at_3 = min(key_3, end - 1u);
-    let cached_3 = cached_at(rows, at_3, quad) / 2u;
-    let scales_3 = cached_scales(rows, at_3, quad);
-    let keys_3 = Eight(numbers_of(k_cache[cached_3], 0u), numbers_of(k_cache[cached_3], 1u));
-    let values_3 = Eight(numbers_of(v_cache[cached_3], 0u), numbers_of(v_cache[cached_3], 1u));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       score_0 *= scales_0.x;
@@ -188,23 +176,9 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
-      score_2 *= scales_2.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
-      score_3 *= scales_3.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[0u] - largest);
       sum.largest[0u] = largest;
       sum.total[0u] *= rescale;
@@ -220,16 +194,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       let weight_1 = probability_1 * scales_1.y;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[0u] += probability_2;
-      let weight_2 = probability_2 * scales_2.y;
-      sum.output[0u].a += weight_2 * values_2.a;
-      sum.output[0u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[0u] += probability_3;
-      let weight_3 = probability_3 * scales_3.y;
-      sum.output[0u].a += weight_3 * values_3.a;
-      sum.output[0u].b += weight_3 * values_3.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
@@ -244,23 +208,9 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
         score_1 += subgroupShuffleXor(score_1, step);
       }
       score_1 = select(-2.0e30, score_1, key_1 < end);
-      var score_2 = dot(query[1u].a, keys_2.a) + dot(query[1u].b, keys_2.b);
-      score_2 *= scales_2.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_2 += subgroupShuffleXor(score_2, step);
-      }
-      score_2 = select(-2.0e30, score_2, key_2 < end);
-      var score_3 = dot(query[1u].a, keys_3.a) + dot(query[1u].b, keys_3.b);
-      score_3 *= scales_3.x;
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_3 += subgroupShuffleXor(score_3, step);
-      }
-      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
-      largest = max(largest, score_2);
-      largest = max(largest, score_3);
       let rescale = exp2(sum.largest[1u] - largest);
       sum.largest[1u] = largest;
       sum.total[1u] *= rescale;
@@ -276,16 +226,6 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       let weight_1 = probability_1 * scales_1.y;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
-      let probability_2 = exp2(score_2 - largest);
-      sum.total[1u] += probability_2;
-      let weight_2 = probability_2 * scales_2.y;
-      sum.output[1u].a += weight_2 * values_2.a;
-      sum.output[1u].b += weight_2 * values_2.b;
-      let probability_3 = exp2(score_3 - largest);
-      sum.total[1u] += probability_3;
-      let weight_3 = probability_3 * scales_3.y;
-      sum.output[1u].a += weight_3 * values_3.a;
-      sum.output[1u].b += weight_3 * values_3.b;
     }
   }
   return sum;

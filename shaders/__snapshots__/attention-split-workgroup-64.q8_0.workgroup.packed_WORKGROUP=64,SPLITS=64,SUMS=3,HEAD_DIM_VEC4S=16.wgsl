@@ -1,7 +1,7 @@
 const WORKGROUP: u32 = 64u;
-const SPLITS: u32 = 21u;
-const SUMS: u32 = 2u;
-const HEAD_DIM_VEC4S: u32 = 8u;
+const SPLITS: u32 = 64u;
+const SUMS: u32 = 3u;
+const HEAD_DIM_VEC4S: u32 = 16u;
 struct Params {
   context_length: u32,
   window: u32,
@@ -10,14 +10,14 @@ struct Params {
   first_key: u32,
   first_value: u32,
 }
-const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(995u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
-@group(0) @binding(6) var<storage, read> gates: array<f32>;
+@group(0) @binding(4) var<storage, read> kv_scales: array<u32>;
+@group(0) @binding(5) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> split_scales: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -30,6 +30,26 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
 
@@ -39,6 +59,26 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
+}
+// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
+alias Cached = vec2<u32>;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return signed_bytes(cached[half]);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return abs(largest) / 127.0;
+}
+
+fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
+  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
 }
 // Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
 // head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
@@ -64,12 +104,17 @@ fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
-fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+// Of the block that four components of a key and of its value are in.
+fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
 }
 
-fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -117,7 +162,6 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
 // lib/project-token.
 
-alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {
@@ -135,14 +179,6 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
-// Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
-fn is_group_off(kv_head: u32, group_size: u32) -> bool {
-  var largest = 0.0;
-  for (var g = 0u; g < group_size; g++) {
-    largest = max(largest, abs(gates[kv_head * group_size + g]));
-  }
-  return largest == 0.0;
-}
 
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 alias Sums = array<f32, SUMS>;
@@ -172,9 +208,6 @@ fn main(
   let subgroup_size = 1u;
   let kv_head = workgroup.x;
   let split = workgroup.y;
-  if (is_group_off(kv_head, SUMS)) {
-    return;
-  }
   let rows = cached_rows(kv_head);
   let range = range_of(split);
   let first = range.first;
