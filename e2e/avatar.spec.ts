@@ -1,6 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createServer } from 'vite';
+import { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
 import { expect, lacksData, lacksDataReason, root, test } from './site.ts';
+
+// Without these the software adapter loses the device when it draws on a canvas.
+test.use({
+  launchOptions: {
+    executablePath: ensureChromium(),
+    args: [...softwareAdapterFlags, ...softwareCanvasFlags],
+  },
+});
 
 /** A `.splat` of one large, opaque, red splat at the origin. */
 function redSplat(): number[] {
@@ -81,6 +91,34 @@ test('loadAvatar renders stills, straight alpha and over a colour', async ({ bla
   expect(seen.stages).toEqual(expect.arrayContaining(['project', 'sort', 'frame']));
 });
 
+test('a body goes through its networks where that is asked for, in stills and live', async ({
+  blank,
+}) => {
+  await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
+  const archive = [...readFileSync(resolve(root, 'e2e/fixtures/avatars/made-up.zip'))];
+  const seen = await blank.evaluate(async (bytes) => {
+    const runtime = await vitrail.createRuntime();
+    const canvas = document.createElement('canvas');
+    canvas.style.cssText = 'display:block;width:64px;height:48px';
+    document.body.append(canvas);
+    const file = new Blob([new Uint8Array(bytes)]);
+    const avatar = await runtime.loadAvatar(file, { body: 'networks' });
+    const camera = { position: [0, 0.1, 1.62], target: [0, 0.1, 0], fovY: 20 } as const;
+    const { data } = await avatar.render({ width: 48, height: 48, method: 'tiles', camera });
+    const view = avatar.attach(canvas, { pixelRatio: 1 });
+    const live = await new Promise<string>((resolve) => {
+      view.on('stats', () => resolve('frames'));
+      view.on('error', ({ message }) => resolve(message));
+    });
+    view.stop();
+    const { body } = avatar.info;
+    await runtime.dispose();
+    // A pixel of the body.
+    return { body, live, alpha: data[(42 * 48 + 24) * 4 + 3] };
+  }, archive);
+  expect(seen).toEqual({ body: 'networks', live: 'frames', alpha: 255 });
+});
+
 test('a view follows the size of its canvas, and stops', async ({ blank }) => {
   await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
   const seen = await blank.evaluate(async (bytes) => {
@@ -120,6 +158,32 @@ test('a view follows the size of its canvas, and stops', async ({ blank }) => {
   expect(seen.during).toBe(seen.before);
   expect(seen.after).toBeLessThan(seen.during);
   expect(seen.again).toBe('invalid-argument');
+});
+
+test('on a narrow canvas controls start from the camera that frames the whole', async ({
+  blank,
+}) => {
+  await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
+  const seen = await blank.evaluate(async (bytes) => {
+    const runtime = await vitrail.createRuntime();
+    const avatar = await runtime.loadAvatar(new Blob([new Uint8Array(bytes)]));
+    const canvas = document.createElement('canvas');
+    canvas.style.cssText = 'display:block;width:60px;height:180px';
+    document.body.append(canvas);
+    const view = avatar.attach(canvas);
+    await new Promise((resolve) => view.on('stats', resolve));
+    const before = view.camera;
+    canvas.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));
+    const distance = (camera: typeof avatar.info.camera | null): number =>
+      Math.hypot(...(camera?.position ?? []).map((at, i) => at - (camera?.target[i] ?? 0)));
+    const ratio = distance(view.camera) / distance(avatar.info.camera);
+    await runtime.dispose();
+    return { before, ratio };
+  }, redSplat());
+  expect(seen.before).toBeNull();
+  // A third as wide as high: the angle across is atan(tan 15° / 3).
+  const half = Math.tan(Math.PI / 12);
+  expect(seen.ratio).toBeCloseTo(Math.sin(Math.atan(half)) / Math.sin(Math.atan(half / 3)), 3);
 });
 
 test('a missing part says where it has to be', async ({ blank }) => {

@@ -1,5 +1,5 @@
 /**
- * GPU time of splat frames, through the public API: `npm run bench:splats -- [--gpu] [--avatar ZIP] [--scene SPZ] [--size 1024]
+ * GPU time of splat frames, through the public API: `npm run bench:splats -- [--gpu] [--avatar ZIP] [--scene SPZ] [--size 1024] [--body networks]
  * [--frames 60] [--synthetic 1000000,5000000]`. Each pass apart by timestamp queries, medians; both ways of drawing. The sort of a
  * million keys is the `sort` pass of the synthetic scene of that size. Prints a JSON line a scene and method. The names of passes: project,
  * sort, then quads, or bin and raster; `frame` from the first to the last; `encode` is CPU time a frame, `queued` the wall-clock time
@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
     scene: { type: 'string', default: resolve(data, 'splats/biker.spz') },
     size: { type: 'string', default: '1024' },
     frames: { type: 'string', default: '60' },
+    body: { type: 'string', default: 'texture' },
     synthetic: { type: 'string', default: '1000000,5000000' },
   },
 });
@@ -38,7 +39,10 @@ const scenes = [
   ...found.map(([url, path]) => ({ name: path.split('/').at(-1), url: `${server.url}${url}` })),
   ...found
     .filter(([url]) => url === '/avatar')
-    .map(([url]) => ({ name: '20 avatars', url: `${server.url}${url}`, copies: 20 })),
+    .flatMap(([url]) => [
+      { name: '20 avatars', url: `${server.url}${url}`, copies: 20 },
+      { name: '20 avatars, own poses', url: `${server.url}${url}`, avatars: 20 },
+    ]),
   ...options.synthetic
     .split(',')
     .filter(Boolean)
@@ -51,7 +55,12 @@ try {
   await page.goto(`${server.url}/page.html`);
   await page.addScriptTag({ content: `window.syntheticSplats = ${syntheticSplats}` });
   for (const scene of scenes) {
-    const settings = { scene, size: Number(options.size), frames: Number(options.frames) };
+    const settings = {
+      scene,
+      body: options.body,
+      size: Number(options.size),
+      frames: Number(options.frames),
+    };
     for (const line of await page.evaluate(measure, settings)) {
       console.log(JSON.stringify({ browser: browser.version(), size: options.size, ...line }));
     }
@@ -62,23 +71,37 @@ try {
 }
 
 /** Runs in the page. */
-async function measure({ scene, size, frames }) {
+async function measure({ scene, body, size, frames }) {
   const runtime = await window.vitrail.createRuntime();
   const { adapter, tier } = runtime.info;
   const began = performance.now();
-  const avatar = await runtime.loadAvatar(
-    scene.url ?? new Blob([window.syntheticSplats(scene.count)]),
-  );
+  const avatars = [];
+  for (let i = 0; i < (scene.avatars ?? 1); i += 1) {
+    avatars.push(
+      await runtime.loadAvatar(scene.url ?? new Blob([window.syntheticSplats(scene.count)]), {
+        body,
+      }),
+    );
+  }
   const loadMs = Math.round(performance.now() - began);
   // An avatar moves in each frame, as it does on a page.
-  if (avatar.info.expressions.length > 0) {
+  for (const [i, avatar] of avatars.entries()) {
+    const { expressions, clips } = avatar.info;
+    if (expressions.length === 0) continue;
     await avatar.setIdle(true);
-    if (avatar.info.clips[0]) await avatar.play(avatar.info.clips[0], { loop: true });
+    if (clips.length > 0) await avatar.play(clips[i % clips.length], { loop: true });
   }
+  // In rows of five, half a metre apart.
+  const drawn = runtime.createScene(
+    avatars.map((avatar, i) => ({
+      avatar,
+      position: [((i % 5) - (Math.min(5, avatars.length) - 1) / 2) / 2, 0, -Math.floor(i / 5) / 2],
+    })),
+  );
   const lines = [];
   for (const method of ['quads', 'tiles']) {
     try {
-      const timing = await avatar.measure({
+      const timing = await drawn.measure({
         width: size,
         height: size,
         frames,
@@ -92,7 +115,9 @@ async function measure({ scene, size, frames }) {
       lines.push({
         scene: scene.name,
         splats: timing.splats,
-        method,
+        body: avatars[0].info.body,
+        method: timing.method,
+        dropped: timing.dropped,
         ms,
         perSecond,
         adapter,

@@ -8,10 +8,11 @@ export type {
   DeviceListener,
   Generation,
   LanguageModel,
-  LoadAvatarOptions,
   ModelStore,
+  PlacedAvatar,
   Runtime,
   RuntimeOptions,
+  Scene,
   Tokenizer,
 } from './client/api.ts';
 export {

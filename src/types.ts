@@ -271,6 +271,14 @@ export interface Camera {
   fovY: number;
 }
 
+/** How the body of an avatar is drawn, where its file has one: as a baked texture, or through its networks. */
+export type BodyMethod = 'texture' | 'networks';
+
+export interface LoadAvatarOptions extends Pick<LoadOptions, 'signal' | 'onProgress'> {
+  /** Default `texture`. Networks cost a hundred thousand multiplications a pixel, and bend the body more finely. */
+  body?: BodyMethod;
+}
+
 export interface AvatarInfo {
   splats: number;
   shDegree: number;
@@ -281,6 +289,18 @@ export interface AvatarInfo {
   clips: string[];
   /** The camera that frames the whole: what is used where none is given. */
   camera: Camera;
+  /** How its body is drawn where it is seen from the front; null: by splats alone. */
+  body: BodyMethod | null;
+}
+
+/** Where an avatar stands in a scene. */
+export interface Placement {
+  /** Metres. Default: the origin. */
+  position?: readonly [number, number, number];
+  /** A unit quaternion. Default: no turn. */
+  rotation?: readonly [x: number, y: number, z: number, w: number];
+  /** Default 1. */
+  scale?: number;
 }
 
 /** What an avatar does while nothing else is asked of it: how it holds its head, where it looks, its brows. */
@@ -317,8 +337,10 @@ export interface PictureOptions {
 export interface ViewStats {
   framesPerSecond: number;
   splats: number;
-  /** The one that was faster on this GPU when the view was opened. */
+  /** The one that was faster on this GPU when the view was opened; quads, where tiles had no room for a picture. */
   method: RasterMethod;
+  /** Pairs of splat and tile that the last picture had no room for: it lacks what is farthest, until there is. 0: it is complete. */
+  dropped: number;
 }
 
 export interface MeasureOptions extends PictureOptions {
@@ -335,4 +357,6 @@ export interface FrameTiming {
   method: RasterMethod;
   splats: number;
   ms: Record<string, number>;
+  /** Pairs of splat and tile that this GPU has no room for. 0: pictures were complete. */
+  dropped: number;
 }

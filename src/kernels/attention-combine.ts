@@ -7,6 +7,7 @@ import {
   summandOptions,
   summandParams,
   summandParamValues,
+  summandParts,
   summandUnsupported,
 } from './head-summand.ts';
 import { languageShaders } from './language-shaders.ts';
@@ -46,21 +47,17 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
   variants: [
     {
       name: 'summands',
-      unsupported: (use, { workgroupInvocations }) => {
+      unsupported: (use, capabilities) => {
         if (!addsUp(use)) return 'makes summands';
-        if (workgroupInvocations < summandWorkgroup) {
-          return `needs workgroups of ${summandWorkgroup}`;
-        }
-        const quads = use.headDim / 4;
-        return summandWorkgroup % quads === 0
-          ? summandUnsupported(use)
-          : `no head of ${use.headDim}`;
+        return capabilities.workgroupInvocations < summandWorkgroup
+          ? `needs workgroups of ${summandWorkgroup}`
+          : summandUnsupported(use, capabilities);
       },
       options: (use) => {
-        const { choices, flags, constants } = summandOptions(use, summandWorkgroup);
+        const { choices, flags, constants } = summandOptions(use);
         return {
           choices,
-          flags: [...(use.gated ? ['gated'] : []), ...flags],
+          flags: ['subgroups', ...(use.gated ? ['gated'] : []), ...flags],
           constants: {
             WORKGROUP: summandWorkgroup,
             SPLITS: attentionSplits(use.kvHeads),
@@ -69,7 +66,7 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
           },
         };
       },
-      workgroups: (use) => [use.heads, 1, 1],
+      workgroups: (use) => [use.heads, summandParts(use, summandWorkgroup), 1],
     },
     {
       name: 'plain',

@@ -2,7 +2,10 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type {
   AvatarCommand,
   AvatarPicture,
+  FindAvatar,
+  SceneMember,
   ServedAvatar,
+  ServedScene,
   ViewOptions,
 } from '../runtime/avatar-contract.ts';
 import type {
@@ -11,6 +14,7 @@ import type {
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
+  LoadAvatarOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -77,17 +81,21 @@ export interface LoadedAvatar {
 /** The calls about avatars; avatar-service.ts answers them. */
 export interface AvatarService {
   /** Streams `LoadProgress`. */
-  loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
+  loadAvatar(
+    source: WireSource,
+    settings: Omit<LoadAvatarOptions, 'signal' | 'onProgress'>,
+    channel: MessagePort,
+  ): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
-  renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
-  measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
+  renderScene(members: SceneMember[], options: PictureOptions): Promise<AvatarPicture>;
+  measureScene(members: SceneMember[], options: MeasureOptions): Promise<FrameTiming>;
   /** The port carries `ViewCommand`s one way and `ViewEvent`s the other. */
-  attachAvatar(
-    avatar: number,
+  attachScene(
+    members: SceneMember[],
     canvas: OffscreenCanvas,
     options: ViewOptions,
     port: MessagePort,
-  ): Promise<void>;
+  ): void;
   disposeAvatar(avatar: number): void;
 }
 
@@ -139,11 +147,9 @@ export interface ServedEngine {
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
   /** The device, once a lost one is replaced. */
   gpu(): Promise<Gpu>;
-  loadAvatar(
-    source: WireSource,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ): Promise<ServedAvatar>;
+  loadAvatar(source: WireSource, options: LoadAvatarOptions): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
+  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;
 }
