@@ -23,9 +23,8 @@ export interface AttentionCombineUse {
   summand?: SummandUse;
 }
 
-const workgroup = 32;
-/** Of a head whose summand of the output projection is made. */
-const summandWorkgroup = 256;
+/** Invocations of a head: a head of 256 still has four to share its parts. */
+const workgroup = 256;
 
 /** Puts the parts of a token's attention together. */
 export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<AttentionCombineUse>({
@@ -33,10 +32,7 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
   library: languageShaders,
   shader: 'attention/attention-combine',
   params: { heads: 'u32', ...summandParams },
-  paramValues: (use) => ({
-    ...summandParamValues(use),
-    heads: use.heads,
-  }),
+  paramValues: (use) => ({ heads: use.heads, ...summandParamValues(use) }),
   bindings: [
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read' },
@@ -46,41 +42,27 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
   ],
   variants: [
     {
-      name: 'summands',
+      name: 'cooperative',
       unsupported: (use, capabilities) => {
-        if (!addsUp(use)) return 'makes summands';
-        return capabilities.workgroupInvocations < summandWorkgroup
-          ? `needs workgroups of ${summandWorkgroup}`
-          : summandUnsupported(use, capabilities);
+        if (capabilities.workgroupInvocations < workgroup)
+          return `needs workgroups of ${workgroup}`;
+        return summandUnsupported(use, capabilities);
       },
       options: (use) => {
         const { choices, flags, constants } = summandOptions(use);
         return {
           choices,
-          flags: ['subgroups', ...(use.gated ? ['gated'] : []), ...flags],
+          flags: [...(addsUp(use) ? ['subgroups'] : []), ...(use.gated ? ['gated'] : []), ...flags],
           constants: {
-            WORKGROUP: summandWorkgroup,
+            WORKGROUP: workgroup,
             SPLITS: attentionSplits(use.kvHeads),
             HEAD_DIM_VEC4S: use.headDim / 4,
             ...constants,
           },
         };
       },
-      workgroups: (use) => [use.heads, summandParts(use, summandWorkgroup), 1],
-    },
-    {
-      name: 'plain',
-      unsupported: (use) => (addsUp(use) ? 'leaves outputs alone' : null),
-      options: (use) => ({
-        flags: use.gated ? ['gated'] : [],
-        constants: {
-          WORKGROUP: workgroup,
-          SPLITS: attentionSplits(use.kvHeads),
-          HEAD_DIM_VEC4S: use.headDim / 4,
-        },
-      }),
-      workgroups: (use) => [Math.ceil((use.heads * use.headDim) / 4 / workgroup), 1, 1],
+      workgroups: (use) => [use.heads, summandParts(use, workgroup), 1],
     },
   ],
-  preferred: () => ['plain', 'summands'],
+  preferred: () => ['cooperative'],
 });

@@ -178,12 +178,19 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
   }
   write_summand(head, part, invocation, sum);
 }
-// out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
-// four components of one head. gated: times the head's gate.
+// out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
+// invocations share four components at a time and the parts. gated: times the head's gate.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
-// Four components of what the parts of a head come to.
-fn combined(head: u32, quad: u32) -> vec4<f32> {
+
+// Invocations of the same four components.
+const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
+
+var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
+var<workgroup> share_totals: array<f32, SHARES>;
+
+// Every SHARES-th part of a head, unnormalized.
+fn leave_share(head: u32, share: u32, quad: u32) {
   let first = head * SPLITS;
   var largest = split_scales[first].x;
   for (var s = 1u; s < SPLITS; s++) {
@@ -191,11 +198,25 @@ fn combined(head: u32, quad: u32) -> vec4<f32> {
   }
   var total = 0.0;
   var output = vec4<f32>();
-  for (var s = 0u; s < SPLITS; s++) {
+  for (var s = share; s < SPLITS; s += SHARES) {
     let scale = split_scales[first + s];
     let weight = exp2(scale.x - largest);
     total += weight * scale.y;
     output += weight * split_outputs[(first + s) * HEAD_DIM_VEC4S + quad];
+  }
+  share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
+  if (quad == 0u) {
+    share_totals[share] = total;
+  }
+}
+
+// Four components of the head, of what all shares left.
+fn combined(quad: u32) -> vec4<f32> {
+  var total = share_totals[0];
+  var output = share_outputs[quad];
+  for (var i = 1u; i < SHARES; i++) {
+    total += share_totals[i];
+    output += share_outputs[i * HEAD_DIM_VEC4S + quad];
   }
   return output / total;
 }
@@ -204,54 +225,25 @@ fn gate_of(head: u32) -> f32 {
   return gates[head];
 }
 
-
-const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
-
-var<workgroup> part_outputs: array<vec4<f32>, WORKGROUP>;
-var<workgroup> part_totals: array<f32, PARTS>;
-
-// Every PARTS-th split of a head, unnormalized.
-fn leave_part(head: u32, part: u32, quad: u32) {
-  let first = head * SPLITS;
-  var largest = split_scales[first].x;
-  for (var s = 1u; s < SPLITS; s++) {
-    largest = max(largest, split_scales[first + s].x);
-  }
-  var total = 0.0;
-  var output = vec4<f32>();
-  for (var s = part; s < SPLITS; s += PARTS) {
-    let scale = split_scales[first + s];
-    let weight = exp2(scale.x - largest);
-    total += weight * scale.y;
-    output += weight * split_outputs[(first + s) * HEAD_DIM_VEC4S + quad];
-  }
-  part_outputs[part * HEAD_DIM_VEC4S + quad] = output;
-  if (quad == 0u) {
-    part_totals[part] = total;
-  }
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
+  let quad = invocation % HEAD_DIM_VEC4S;
+  let share = invocation / HEAD_DIM_VEC4S;
   let gate = gate_of(head);
   if (gate == 0.0) {
+    // There may be no parts.
     write_summand(head, workgroup.y, invocation, 0.0);
     return;
   }
   let columns = bring_columns(head, workgroup.y, invocation);
-  let quad = invocation % HEAD_DIM_VEC4S;
-  let part = invocation / HEAD_DIM_VEC4S;
-  leave_part(head, part, quad);
+  if (share < SHARES) {
+    leave_share(head, share, quad);
+  }
   workgroupBarrier();
-  if (part == 0u) {
-    var total = part_totals[0];
-    var output = part_outputs[quad];
-    for (var p = 1u; p < PARTS; p++) {
-      total += part_totals[p];
-      output += part_outputs[p * HEAD_DIM_VEC4S + quad];
-    }
-    head_output[quad] = output * (gate / total);
+  if (share == 0u) {
+    let output = gate * combined(quad);
+    head_output[quad] = output;
   }
   workgroupBarrier();
   leave_summand(head, workgroup.y, columns, invocation);
