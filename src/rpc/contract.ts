@@ -1,10 +1,10 @@
-import type { Gpu } from '../gpu/gpu.ts';
 import type {
   AvatarCommand,
   AvatarPicture,
   ServedAvatar,
   ViewOptions,
 } from '../runtime/avatar-contract.ts';
+import type { ServedModel } from '../runtime/model-contract.ts';
 import type {
   AvatarInfo,
   FrameTiming,
@@ -20,9 +20,9 @@ import type {
   RuntimeStats,
   Source,
   StoredModel,
-  TextEvent,
   Tier,
 } from '../types.ts';
+import type { VisionCall } from '../vision/vision-call.ts';
 
 /** How the runtime in the worker is set up. Structured-cloneable. */
 export interface StartOptions {
@@ -32,9 +32,10 @@ export interface StartOptions {
   maxTier?: Tier;
   /** Time every dispatch on the GPU. */
   profile?: boolean;
-  /** Where vitrail.text.js and vitrail.splats.js are. */
+  /** Where the scripts of the worker's parts are. */
   textUrl?: string | undefined;
   splatsUrl?: string | undefined;
+  visionUrl?: string | undefined;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */
@@ -50,12 +51,6 @@ export interface DeviceEvent {
   name: DeviceEventName;
   /** What the browser said; empty for `devicerestored`. */
   message: string;
-}
-
-/** What a page asks of an extension; the rest is between the extension and its client. */
-export interface ExtensionCall {
-  method: string;
-  [argument: string]: unknown;
 }
 
 /** A loaded model as the page sees it. */
@@ -123,8 +118,8 @@ export interface RuntimeService extends AvatarService {
   attended(model: number): Promise<Uint32Array>;
   /** The tokenizer definition of a file, as UTF-8 JSON. */
   loadTokenizer(source: WireSource, channel: MessagePort): Promise<Uint8Array>;
-  /** A call of the extension whose script is at `url`; the script is loaded by the first one. */
-  extend(url: string, call: ExtensionCall, channel: MessagePort): Promise<unknown>;
+  /** A call about detectors; what it gives is between vision and its client. */
+  callVision(call: VisionCall, channel: MessagePort): Promise<unknown>;
   listStored(): Promise<StoredModel[]>;
   deleteStored(id: string): Promise<void>;
   verifyStored(id: string): Promise<boolean>;
@@ -137,8 +132,7 @@ export interface ServedEngine {
   stats(): RuntimeStats;
   profile(): Promise<RuntimeProfile>;
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
-  /** The device, once a lost one is replaced. */
-  gpu(): Promise<Gpu>;
+  callVision(call: VisionCall, signal: AbortSignal): Promise<unknown>;
   loadAvatar(
     source: WireSource,
     options: Pick<LoadOptions, 'signal' | 'onProgress'>,
@@ -148,23 +142,6 @@ export interface ServedEngine {
   dispose(): void | Promise<void>;
 }
 
-export interface ServedModel {
-  readonly info: LanguageModelInfo;
-  readonly tokenizerDefinition: object;
-  chat(messages: Message[], options: GenerateOptions, emit: Emit): Promise<GenerationResult>;
-  complete(
-    prompt: string | number[],
-    options: GenerateOptions,
-    emit: Emit,
-  ): Promise<GenerationResult>;
-  embed(texts: string[], options: { signal?: AbortSignal }): Promise<Float32Array[]>;
-  logits(tokens: number[], first: number): Promise<Float32Array>;
-  attended(): Promise<Uint32Array>;
-  dispose(): void | Promise<void>;
-}
-
-export type Emit = (event: TextEvent) => void;
-
 /** What the service is made of; the worker's entry wires it. */
 export interface ServiceParts {
   createEngine(options: StartOptions): Promise<ServedEngine>;
@@ -173,7 +150,6 @@ export interface ServiceParts {
     signal: AbortSignal,
     textUrl: string | undefined,
   ): Promise<object>;
-  callExtension(url: string, call: ExtensionCall, gpu: Gpu, signal: AbortSignal): Promise<unknown>;
   store: {
     list(): Promise<StoredModel[]>;
     delete(id: string): Promise<void>;

@@ -1,9 +1,10 @@
 import type { Endpoint } from 'comlink';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VitrailError } from '../errors.ts';
+import type { Emit, ServedModel } from '../runtime/model-contract.ts';
 import type { GenerationResult, LanguageModelInfo, RuntimeInfo, TextEvent } from '../types.ts';
 import { WorkerConnection, type WorkerLike } from './connection.ts';
-import type { DeviceEvent, Emit, ServedEngine, ServedModel, ServiceParts } from './contract.ts';
+import type { DeviceEvent, ServedEngine, ServiceParts } from './contract.ts';
 import { serveRuntime } from './service.ts';
 
 /** A worker without a thread: both ends of a real MessageChannel, and the events a browser would fire. */
@@ -93,7 +94,7 @@ function partsWith(
         });
         return model;
       },
-      gpu: () => Promise.reject(new TypeError('no GPU here')),
+      callVision: () => Promise.reject(new Error('no vision here')),
       loadAvatar: async () => Promise.reject(new Error('no avatars here')),
       disposeAvatar: () => {},
       on: (name, listener) => listeners.set(name, listener),
@@ -101,7 +102,6 @@ function partsWith(
       ...engine,
     }),
     loadTokenizerDefinition: async () => ({ kind: 'bpe' }),
-    callExtension: async (url, call) => ({ url, call }),
     store: { list: async () => [], delete: async () => {}, verify: async () => true },
   };
 }
