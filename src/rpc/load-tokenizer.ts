@@ -17,7 +17,7 @@ export async function loadTokenizerDefinition(
   signal: AbortSignal,
   textUrl?: string,
 ): Promise<object> {
-  const text = loadPart<TextPart>(textPlace, textUrl);
+  const text = await loadPart<TextPart>(textPlace, textUrl);
   const json = await readTokenizerJson(await locate(source, signal), signal);
   if (json) return text.tokenizerFromJson(json.tokenizer, json.config).definition;
   const model = await openModel(source, { signal, cache: false });

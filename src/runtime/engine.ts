@@ -80,8 +80,8 @@ export class Engine {
     this.#checkOpen();
     const opening = openModel(source, options);
     opening.catch(() => undefined);
-    // The header is under way while the script loads, which holds this thread up.
-    const text = loadPart<TextPart>(textPlace, this.#options.textUrl);
+    // The header comes while the script does.
+    const text = await loadPart<TextPart>(textPlace, this.#options.textUrl);
     const model = await text.loadModel({
       core: textCore,
       gpu: this.#gpu,
@@ -102,7 +102,7 @@ export class Engine {
   /** Answers a page's call about detectors. */
   async callVision(call: VisionCall, signal: AbortSignal): Promise<unknown> {
     await this.#ready();
-    const vision = loadPart<VisionPart>(visionPlace, this.#options.visionUrl);
+    const vision = await loadPart<VisionPart>(visionPlace, this.#options.visionUrl);
     return vision.call(this.#gpu, call, signal);
   }
 
@@ -113,7 +113,7 @@ export class Engine {
   ): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const splats = loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
+    const splats = await loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
     const avatar = await splats.openAvatar(this.#gpu, source, options);
     if (this.#disposed) {
       avatar.dispose();
