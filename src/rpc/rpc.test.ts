@@ -274,6 +274,29 @@ describe('errors', () => {
     expect((cause.cause as Error).message).toBe('cyclic');
   });
 
+  it('an error of a part, which has a class of its own, arrives as a VitrailError with its stack, and so does its cause', async () => {
+    const ofPart = (code: string, cause?: Error): Error =>
+      Object.assign(new Error(`${code} of a part`, { cause }), {
+        name: 'VitrailError',
+        code,
+        where: 'part/step',
+        fix: 'Try.',
+        detail: { tokens: 5 },
+      });
+    const sent = ofPart('context-full', ofPart('gpu-device-lost'));
+    const { connection } = await connect(partsWith(modelWith(async () => Promise.reject(sent))));
+    const model = await loadTiny(connection);
+    const thrown = await thrownBy(
+      connection.stream((service, port) => service.chat(model, [message], {}, port)),
+    );
+    expect(thrown).toBeInstanceOf(VitrailError);
+    expect(thrown).toMatchObject({ code: 'context-full', where: 'part/step', fix: 'Try.' });
+    expect(thrown.detail).toEqual({ tokens: 5 });
+    expect(thrown.stack).toBe(sent.stack);
+    expect(thrown.cause).toBeInstanceOf(VitrailError);
+    expect((thrown.cause as VitrailError).code).toBe('gpu-device-lost');
+  });
+
   it('anything else thrown in the worker arrives as internal, with its cause', async () => {
     const { connection } = await connect(partsWith(modelWith(async () => result)));
     const thrown = await thrownBy(connection.call((service) => service.stats()));
