@@ -128,6 +128,7 @@ function attentionUse({ heads, kvHeads, headDim }: Shape): object {
 function timedAttention(shape: Shape, position: number): Timed[] {
   const { name, heads, headDim } = shape;
   const use = attentionUse(shape);
+  const parts = heads * attentionSplits(shape.kvHeads);
   const shared = {
     use,
     rows: 1,
@@ -137,8 +138,8 @@ function timedAttention(shape: Shape, position: number): Timed[] {
       k_cache: cacheBytes(shape),
       v_cache: cacheBytes(shape),
       out: heads * headDim * 4,
-      split_outputs: heads * attentionSplits * headDim * 4,
-      split_scales: heads * attentionSplits * 8,
+      split_outputs: parts * headDim * 4,
+      split_scales: parts * 8,
     },
     state: [position, 1, 0, 0],
   };

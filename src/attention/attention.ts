@@ -149,6 +149,7 @@ export class Attention {
     this.#state = state;
     this.#splitFrom = settings.splitFrom ?? splitFrom(gpu.capabilities);
     const { numAttentionHeads: heads, headDim } = config;
+    const parts = heads * attentionSplits(config.numKeyValueHeads);
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
     this.#ragged = config.matryoshka
       ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
@@ -161,8 +162,8 @@ export class Attention {
     this.#queries = this.#ragged?.staged ?? floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
-    this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
-    this.#splitScales = floats('scales of parts', heads * attentionSplits * 2);
+    this.#splitOutputs = floats('parts of attention', parts * headDim);
+    this.#splitScales = floats('scales of parts', parts * 2);
     const { full, sliding } = config.rope;
     const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => layer);
     this.#tokenSelect = config.tokenSelect

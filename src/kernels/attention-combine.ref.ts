@@ -9,17 +9,15 @@ import { packHeadWidths } from './kv-project.ts';
 
 /** out [heads, headDim] in double precision from parts [heads, splits, headDim] and their (maximum, sum). */
 export function attentionCombineReference(
-  { heads, headDim }: Pick<AttentionCombineUse, 'heads' | 'headDim'>,
+  { heads, kvHeads, headDim }: Pick<AttentionCombineUse, 'heads' | 'kvHeads' | 'headDim'>,
   outputs: Float32Array,
   scales: Float32Array,
   gates?: Float32Array,
 ): Float64Array {
   const out = new Float64Array(heads * headDim);
+  const splits = attentionSplits(kvHeads);
   for (let head = 0; head < heads; head += 1) {
-    const parts = Array.from(
-      { length: attentionSplits },
-      (_, split) => head * attentionSplits + split,
-    );
+    const parts = Array.from({ length: splits }, (_, split) => head * splits + split);
     const maximum = Math.max(...parts.map((part) => scales[part * 2] ?? 0));
     const weights = parts.map((part) => 2 ** ((scales[part * 2] ?? 0) - maximum));
     const total = parts.reduce(
@@ -43,12 +41,13 @@ function toCase(
   emptyParts: number,
 ): KernelCase<AttentionCombineUse> {
   const random = new Random(800 + use.headDim);
-  const parts = use.heads * attentionSplits;
+  const splits = attentionSplits(use.kvHeads);
+  const parts = use.heads * splits;
   const outputs = random.activations(parts * use.headDim);
   const scales = new Float32Array(parts * 2);
   for (let part = 0; part < parts; part += 1) {
-    const isEmpty = part % attentionSplits >= attentionSplits - emptyParts;
-    scales.set(isEmpty ? [-3.0e38, 0] : [random.normal(4), random.uniform(1, 50)], part * 2);
+    const isEmpty = part % splits >= splits - emptyParts;
+    scales.set(isEmpty ? [-1.0e30, 0] : [random.normal(4), random.uniform(1, 50)], part * 2);
     if (isEmpty) outputs.fill(0, part * use.headDim, (part + 1) * use.headDim);
   }
   const gates = use.gated ? randomGates(use.heads) : undefined;
@@ -80,7 +79,7 @@ function raggedCase(
   const mean = new Random(811).activations(kvHeads * headDim);
   const kvHeadOf = (head: number) => Math.floor(head / (heads / kvHeads));
   const narrow = outputs.map((value, i) => {
-    const head = Math.floor(i / (attentionSplits * headDim));
+    const head = Math.floor(i / (attentionSplits(kvHeads) * headDim));
     return i % headDim < (widths[kvHeadOf(head)]?.values ?? 0) ? value : 0;
   });
   return {

@@ -50,7 +50,7 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
         flags: [...(use.gated ? ['gated'] : []), ...(use.ragged ? ['ragged'] : [])],
         constants: {
           WORKGROUP: use.ragged ? (use.headDim / 4) * raggedParts : workgroup,
-          SPLITS: attentionSplits,
+          SPLITS: attentionSplits(use.kvHeads),
           HEAD_DIM_VEC4S: use.headDim / 4,
           ...(use.ragged ? { KV_HEADS: use.kvHeads } : {}),
         },

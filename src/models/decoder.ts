@@ -37,6 +37,8 @@ const passRows = { hardware: 1024, software: 32 } as const;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
 const fragmentRows = 16;
+/** Dispatches of a long pass that are submitted at a time. */
+const partDispatches = 48;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
@@ -163,7 +165,8 @@ export class Decoder {
   /** Computes tokens at `position` and puts them into the KV cache. At most `passRows` of them. */
   pass(tokens: readonly number[], position: number): void {
     this.#writeState(tokens, position);
-    this.#gpu.submit(this.#bodies[this.#bodyOfPass(tokens.length, position)], tokens.length);
+    const body = this.#bodies[this.#bodyOfPass(tokens.length, position)];
+    this.#gpu.submit(this.#submitAhead(body, tokens.length), tokens.length);
   }
 
   /**
@@ -253,7 +256,8 @@ export class Decoder {
 
   #submitSampled(bodies: readonly Body[], rows: number, greedy: boolean, staging: GPUBuffer): void {
     const sampler = greedy ? 'greedy' : 'random';
-    const lists = bodies.map((body) => this.#sampled[body][sampler]);
+    const whole = bodies.map((body) => this.#sampled[body][sampler]);
+    const lists = rows > 1 ? whole.map((list) => this.#submitAhead(list, rows)) : whole;
     this.#gpu.submitAll(lists, rows, (encoder) =>
       encoder.copyBufferToBuffer(
         this.#buffers.state,
@@ -263,6 +267,15 @@ export class Decoder {
         samplingBytes,
       ),
     );
+  }
+
+  /** Submits a long pass but for its last part, which comes back: the GPU begins while the host still records. */
+  #submitAhead(dispatches: Dispatches, rows: number): Dispatches {
+    let at = 0;
+    for (; at + partDispatches < dispatches.length; at += partDispatches) {
+      this.#gpu.submit(dispatches.slice(at, at + partDispatches), rows);
+    }
+    return dispatches.slice(at);
   }
 
   /** What `tail` makes of tokens from `position` on, in passes of `rows`. */
