@@ -6,8 +6,10 @@ struct Params {
   heads: u32,
   kv_heads: u32,
   group_size: u32,
+  output_rows: u32,
+  output_row_vec4s: u32,
 }
-const params = Params(8u, 2u, 4u);
+const params = Params(8u, 2u, 4u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
@@ -41,6 +43,7 @@ fn unprojected(kv_head: u32, coefficients: vec4<f32>, j: u32, quad: u32) -> vec4
 }
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand); a workgroup makes a head.
 // ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
 
 // Four components of what the parts of a head come to.

@@ -207,8 +207,8 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
 }
 
 
-// To be called by all invocations; ends with a barrier.
-fn stage_x(x_base: u32, invocation: u32, subgroup_size: u32) {
+// To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
+fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   // All that an invocation takes is on its way before any of it is used.
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
@@ -337,6 +337,7 @@ fn split_total(row_set: u32, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
@@ -359,7 +360,8 @@ fn main(
   @builtin(subgroup_size) subgroup_size: u32,
 ) {
   let place = lane_of(invocation);
-  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
@@ -371,7 +373,7 @@ fn main(
   let first_group = place.split * LANES + place.lane;
   var raw_0 = load_raw(row_0 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   var raw_1 = load_raw(row_1 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-  stage_x(x_base, invocation, subgroup_size);
+  stage_x(x_base, index, invocation, subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
     let now_0 = raw_0;

@@ -324,8 +324,8 @@ fn staged_squares(subgroup_size: u32) -> f32 {
   return squares;
 }
 
-// To be called by all invocations; ends with a barrier.
-fn stage_x(x_base: u32, invocation: u32, subgroup_size: u32) {
+// To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
+fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   var squares = 0.0;
   // All that an invocation takes is on its way before any of it is used.
   let at_0 = 0u * WORKGROUP + invocation;
@@ -523,7 +523,7 @@ fn main(
   var raw_1 = load_raw(row_1 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   var raw_2 = load_raw(row_2 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   var raw_3 = load_raw(row_3 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-  stage_x(0u, invocation, subgroup_size);
+  stage_x(0u, workgroup.x, invocation, subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
     let now_0 = raw_0;

@@ -29,9 +29,31 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
+//#if summands
+// x and all that is to be added to it, which the first workgroup keeps.
+fn load_sixteen_x(at: u32) -> Sixteen {
+  var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+  for (var s = 0u; s < SUMMANDS; s++) {
+    let from_summand = s * params.groups * 8u + at;
+    sum.a += summands[from_summand];
+    sum.b += summands[from_summand + 1u];
+    sum.c += summands[from_summand + 2u];
+    sum.d += summands[from_summand + 3u];
+  }
+  return sum;
+}
+
+fn keep_sixteen_x(at: u32, sum: Sixteen) {
+  x_sum[at] = sum.a;
+  x_sum[at + 1u] = sum.b;
+  x_sum[at + 2u] = sum.c;
+  x_sum[at + 3u] = sum.d;
+}
+//#else
 fn load_sixteen_x(at: u32) -> Sixteen {
   return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
 }
+//#endif
 
 //#if norm
 fn load_sixteen_norm(at: u32) -> Sixteen {
@@ -106,8 +128,8 @@ fn staged_squares(subgroup_size: u32) -> f32 {
 }
 //#endif
 
-// To be called by all invocations; ends with a barrier.
-fn stage_x(x_base: u32, invocation: u32, subgroup_size: u32) {
+// To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
+fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
 //#if norm
   var squares = 0.0;
 //#endif
@@ -123,6 +145,11 @@ fn stage_x(x_base: u32, invocation: u32, subgroup_size: u32) {
 //#endrepeat
 //#repeat S STAGES
   let is_group_S = at_S / 2u < params.groups;
+//#if summands
+  if (workgroup == 0u && is_group_S) {
+    keep_sixteen_x(group_S * 8u + half_S * 4u, x_S);
+  }
+//#endif
 //#if norm
   squares += select(0.0, dot(x_S.a, x_S.a) + dot(x_S.b, x_S.b) + dot(x_S.c, x_S.c) + dot(x_S.d, x_S.d), is_group_S);
   let scaled_S = Sixteen(x_S.a * norm_S.a, x_S.b * norm_S.b, x_S.c * norm_S.c, x_S.d * norm_S.d);

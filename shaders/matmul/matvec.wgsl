@@ -7,6 +7,7 @@
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
 //#import lib/dot-group
@@ -57,7 +58,8 @@ fn main(
   let subgroup_size = 1u;
 //#endif
   let place = lane_of(invocation);
-  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
 //#if last_row
   x_base = (state.rows - 1u) * params.groups * 8u;
@@ -89,7 +91,7 @@ fn main(
   var raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
 //#endif
 //#endrepeat
-  stage_x(x_base, invocation, subgroup_size);
+  stage_x(x_base, index, invocation, subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
 //#repeat R ROWS

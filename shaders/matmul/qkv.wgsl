@@ -78,7 +78,7 @@ fn main(
 //#repeat R ROWS
   var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
 //#endrepeat
-  stage_x(0u, invocation, subgroup_size);
+  stage_x(0u, workgroup.x, invocation, subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
 //#repeat R ROWS

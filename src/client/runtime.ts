@@ -18,14 +18,18 @@ import type {
   LanguageModel,
   LoadAvatarOptions,
   ModelStore,
+  PlacedAvatar,
   Runtime,
   RuntimeOptions,
+  Scene,
   Tokenizer,
 } from './api.ts';
 import { WorkerAvatar } from './avatar.ts';
 import { WorkerDetector } from './detector.ts';
 import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
+import { Listeners } from './listeners.ts';
 import { createModelStore } from './model-store.ts';
+import { WorkerScene } from './scene.ts';
 import { wireSource } from './source.ts';
 import { createWorker, workerStartError } from './worker.ts';
 
@@ -36,7 +40,7 @@ import { createWorker, workerStartError } from './worker.ts';
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const { workerUrl, modelsUrl, visionUrl, splatsUrl, textUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
-  const devices = new DeviceEvents();
+  const devices = new Listeners<DeviceListeners>();
   /** Where the page says, else beside the worker where the page says where that is, else beside this script. */
   const partUrl = (given: string | URL | undefined, part: keyof typeof partUrls) => {
     const beside = workerUrl && new URL(`vitrail.${part}.js`, new URL(workerUrl, pageUrl()));
@@ -50,38 +54,26 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       splatsUrl: partUrl(splatsUrl, 'splats'),
       visionUrl: partUrl(visionUrl, 'vision'),
     },
-    (event) => devices.fire(event),
+    ({ name, message }) => devices.fire(name, { message }),
     (cause) => workerStartError(workerUrl, cause),
   );
   return new WorkerRuntime(connection, info, devices, modelsUrl);
 }
 
-class DeviceEvents {
-  readonly #listeners = new Set<{ name: DeviceEvent['name']; listener: DeviceListener }>();
-
-  add(name: DeviceEvent['name'], listener: DeviceListener): () => void {
-    const entry = { name, listener };
-    this.#listeners.add(entry);
-    return () => this.#listeners.delete(entry);
-  }
-
-  fire({ name, message }: DeviceEvent): void {
-    for (const entry of this.#listeners) if (entry.name === name) entry.listener({ message });
-  }
-}
+type DeviceListeners = Record<DeviceEvent['name'], DeviceListener>;
 
 class WorkerRuntime implements Runtime {
   readonly info: RuntimeInfo;
   readonly store: ModelStore;
   readonly #connection: WorkerConnection;
-  readonly #devices: DeviceEvents;
+  readonly #devices: Listeners<DeviceListeners>;
   readonly #modelsUrl: string | URL | undefined;
   #askedToPersist = false;
 
   constructor(
     connection: WorkerConnection,
     info: RuntimeInfo,
-    devices: DeviceEvents,
+    devices: Listeners<DeviceListeners>,
     modelsUrl: string | URL | undefined,
   ) {
     this.#connection = connection;
@@ -149,6 +141,10 @@ class WorkerRuntime implements Runtime {
       options.onProgress,
     );
     return new WorkerAvatar(this.#connection, loaded);
+  }
+
+  createScene(avatars: readonly PlacedAvatar[] = []): Scene {
+    return new WorkerScene(this.#connection, avatars);
   }
 
   stats(): Promise<RuntimeStats> {

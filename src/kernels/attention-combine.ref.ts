@@ -1,6 +1,8 @@
+import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { asHalves } from '../testing/weights.ts';
+import { asHalves, randomMatrix } from '../testing/weights.ts';
+import { summandsReference } from './attention.ref.ts';
 import type { AttentionCombineUse } from './attention-combine.ts';
 import { attentionSplits } from './attention-split.ts';
 import { randomGates } from './head-rows.ref.ts';
@@ -51,6 +53,25 @@ function toCase(
     if (isEmpty) outputs.fill(0, part * use.headDim, (part + 1) * use.headDim);
   }
   const gates = use.gated ? randomGates(use.heads) : undefined;
+  const reference = () => attentionCombineReference(use, outputs, scales, gates);
+  if (use.summand) {
+    const { format, rows } = use.summand;
+    const matrix = randomMatrix(format, rows, use.heads * use.headDim, 840);
+    return {
+      name,
+      use,
+      rows: 1,
+      inputs: () => ({
+        split_outputs: outputs,
+        split_scales: scales,
+        weights: matrix.gpu,
+        ...(gates ? { gates } : {}),
+      }),
+      outputs: () => ({
+        summands: { values: summandsReference(use, matrix.values, reference()) },
+      }),
+    };
+  }
   if (use.ragged) return raggedCase(name, use, outputs, scales, gates);
   return {
     name,
@@ -61,7 +82,7 @@ function toCase(
       split_scales: scales,
       ...(gates ? { gates } : {}),
     }),
-    outputs: () => ({ out: { values: attentionCombineReference(use, outputs, scales, gates) } }),
+    outputs: () => ({ out: { values: reference() } }),
   };
 }
 
@@ -120,5 +141,21 @@ export const attentionCombineCases: readonly KernelCase<AttentionCombineUse>[] =
   toCase('gated heads', { heads: 8, kvHeads: 2, headDim: 64, gated: true }, 3),
   toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 5),
   toCase('ragged, gated', { heads: 8, kvHeads: 2, headDim: 32, gated: true, ragged: true }, 0),
+  toCase(
+    'summands',
+    { heads: 9, kvHeads: 3, headDim: 64, summand: { format: quantFormat('q4_0'), rows: 576 } },
+    2,
+  ),
+  toCase(
+    'summands, gated heads',
+    {
+      heads: 8,
+      kvHeads: 2,
+      headDim: 32,
+      gated: true,
+      summand: { format: quantFormat('q4_1'), rows: 67 },
+    },
+    0,
+  ),
   toCase('one head', { heads: 1, kvHeads: 1, headDim: 256 }, 7),
 ];

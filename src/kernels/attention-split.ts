@@ -20,8 +20,10 @@ export interface AttentionSplitUse extends AttentionUse {
   stagedRows?: number;
 }
 
-/** Workgroups that run side by side on a large GPU: one more would wait for the first to end. */
-const workgroupsAtOnce = 128;
+/** Workgroups that run side by side on a large GPU, two to a multiprocessor: one more would wait for the first to end. */
+const workgroupsAtOnce = 256;
+/** Keys that an invocation has under way at once: with four, half as many workgroups fit. */
+const splitKeys = 2;
 
 /** Parts that the cached positions are cut into, so that all KV heads together fill a large GPU once. */
 export function attentionSplits(kvHeads: number): number {
@@ -71,6 +73,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
       flags: ['stream', 'subgroups', ...splitFlags(use)],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup),
+        UNROLL: splitKeys,
         SPLITS: attentionSplits(use.kvHeads),
         ...(projects(use) ? { HEAD_DIM_VEC4S: use.headDim / 4 } : {}),
       },

@@ -24,6 +24,8 @@ export interface MatvecUse {
   headColumns?: number;
   /** x is the last row of the pass, by `state`. */
   lastRow?: boolean;
+  /** So many rows of `summands` are added to x on the way, and the sum is kept in `x_sum`: what the heads of `attention` left. */
+  summands?: number;
 }
 
 /** How a workgroup shares the rows of a matrix; see shaders/lib/lanes.wgsl. */
@@ -114,10 +116,11 @@ export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): numb
 function variant(shape: LaneShape): KernelVariant<MatvecUse> {
   return {
     name: shapeName(shape),
-    unsupported: (use, capabilities) =>
-      shape.fixed && use.headColumns
-        ? 'reads what is off'
-        : shapeUnsupported(shape, use, capabilities),
+    unsupported: (use, capabilities) => {
+      if (shape.fixed && use.headColumns) return 'reads what is off';
+      if (!shape.fixed && use.summands) return 'adds nothing to x';
+      return shapeUnsupported(shape, use, capabilities);
+    },
     options: (use) => matvecOptions(use, shape),
     workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shape))),
   };
@@ -178,6 +181,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.residual) flags.push('residual');
   if (use.lastRow) flags.push('last_row');
   if (use.headColumns) flags.push('gated_heads');
+  if (use.summands) flags.push('summands');
   const sums =
     shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined || shape.fixed ? 0 : 1);
   return {
@@ -194,8 +198,13 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
       ROWS: shape.rows,
       SUMS: sums,
       ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
+      ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };
+}
+
+function addsSummands({ summands }: MatvecUse): boolean {
+  return summands !== undefined;
 }
 
 /** Matrix · vector for decoding, with what surrounds it in a transformer block fused in. */
@@ -234,6 +243,8 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
     { name: 'state', type: 'State', access: 'read', when: (use) => use.lastRow === true },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => !!use.headColumns },
+    { name: 'summands', type: 'array<vec4<f32>>', access: 'read', when: addsSummands },
+    { name: 'x_sum', type: 'array<vec4<f32>>', access: 'read_write', when: addsSummands },
   ],
   variants: [
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),

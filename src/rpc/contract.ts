@@ -1,7 +1,10 @@
 import type {
   AvatarCommand,
   AvatarPicture,
+  FindAvatar,
+  SceneMember,
   ServedAvatar,
+  ServedScene,
   ViewOptions,
 } from '../runtime/avatar-contract.ts';
 import type { ServedModel } from '../runtime/model-contract.ts';
@@ -74,15 +77,15 @@ export interface AvatarService {
   /** Streams `LoadProgress`. */
   loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
-  renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
-  measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
+  renderScene(members: SceneMember[], options: PictureOptions): Promise<AvatarPicture>;
+  measureScene(members: SceneMember[], options: MeasureOptions): Promise<FrameTiming>;
   /** The port carries `ViewCommand`s one way and `ViewEvent`s the other. */
-  attachAvatar(
-    avatar: number,
+  attachScene(
+    members: SceneMember[],
     canvas: OffscreenCanvas,
     options: ViewOptions,
     port: MessagePort,
-  ): Promise<void>;
+  ): void;
   disposeAvatar(avatar: number): void;
 }
 
@@ -138,6 +141,7 @@ export interface ServedEngine {
     options: Pick<LoadOptions, 'signal' | 'onProgress'>,
   ): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
+  openScene(members: readonly SceneMember[], find: FindAvatar): Promise<ServedScene>;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;
 }

@@ -97,6 +97,9 @@ function partsWith(
       callVision: () => Promise.reject(new Error('no vision here')),
       loadAvatar: async () => Promise.reject(new Error('no avatars here')),
       disposeAvatar: () => {},
+      openScene: () => {
+        throw new Error('no avatars here');
+      },
       on: (name, listener) => listeners.set(name, listener),
       dispose: () => {},
       ...engine,

@@ -4,7 +4,7 @@ import { openModel } from '../storage/weight-store.ts';
 import { createDetokenizer, createTokenizer } from '../tokenizer/tokenizer.ts';
 import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
 import type { VisionCall } from '../vision/vision-call.ts';
-import type { ServedAvatar } from './avatar-contract.ts';
+import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import { loadPart } from './part.ts';
 import { type RestorableAvatar, type SplatsPart, splatsPlace } from './splats-part.ts';
 import { type RestorableModel, type TextCore, type TextPart, textPlace } from './text-part.ts';
@@ -113,7 +113,7 @@ export class Engine {
   ): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const splats = await loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
+    const splats = await this.#splats();
     const avatar = await splats.openAvatar(this.#gpu, source, options);
     if (this.#disposed) {
       avatar.dispose();
@@ -121,6 +121,15 @@ export class Engine {
     }
     this.#avatars.add(avatar);
     return avatar;
+  }
+
+  /** Avatars in one picture. */
+  async openScene(members: readonly SceneMember[], find: FindAvatar): Promise<ServedScene> {
+    return (await this.#splats()).openScene(members, find);
+  }
+
+  #splats(): Promise<SplatsPart> {
+    return loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
   }
 
   disposeAvatar(avatar: ServedAvatar): void {
