@@ -14,7 +14,7 @@ const params = Params(9u, 3u, 3u, 0u, 0u);
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
-// summands: a head leaves what it adds to the output projection instead (lib/head-summand); a workgroup makes a head.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 // ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
 
 // Four components of what the parts of a head come to.

@@ -1,6 +1,6 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
-// summands: a head leaves what it adds to the output projection instead (lib/head-summand); a workgroup makes a head.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 // ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
 
 // Four components of what the parts of a head come to.
@@ -63,10 +63,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let head = workgroup.x;
   let gate = gate_of(head);
   if (gate == 0.0) {
-    leave_no_summand(head, invocation);
+    write_summand(head, workgroup.y, invocation, 0.0);
     return;
   }
-  let columns = bring_columns(head, invocation);
+  let columns = bring_columns(head, workgroup.y, invocation);
   let quad = invocation % HEAD_DIM_VEC4S;
   let part = invocation / HEAD_DIM_VEC4S;
   leave_part(head, part, quad);
@@ -81,7 +81,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     head_output[quad] = output * (gate / total);
   }
   workgroupBarrier();
-  leave_summand(head, columns, invocation);
+  leave_summand(head, workgroup.y, columns, invocation);
 }
 //#else
 //#if ragged

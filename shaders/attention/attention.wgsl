@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#if gated
   if (gate_of(row, head) == 0.0) {
 //#if summands
-    leave_no_summand(head, invocation);
+    write_summand(head, workgroup.y, invocation, 0.0);
 //#else
     if (invocation < HEAD_VEC4S) {
       out[base + invocation] = pack_output(vec4<f32>());
@@ -92,7 +92,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 //#endif
 //#if summands
-  let columns = bring_columns(head, invocation);
+  let columns = bring_columns(head, workgroup.y, invocation);
 //#endif
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
@@ -110,7 +110,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 //#if summands
   workgroupBarrier();
-  leave_summand(head, columns, invocation);
+  leave_summand(head, workgroup.y, columns, invocation);
 //#endif
 }
 //#else

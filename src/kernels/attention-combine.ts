@@ -7,6 +7,7 @@ import {
   summandOptions,
   summandParams,
   summandParamValues,
+  summandParts,
   summandUnsupported,
 } from './head-summand.ts';
 import { headWidthsBinding } from './kv-project.ts';
@@ -60,21 +61,17 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
   variants: [
     {
       name: 'summands',
-      unsupported: (use, { workgroupInvocations }) => {
+      unsupported: (use, capabilities) => {
         if (!addsUp(use) || use.ragged) return 'makes summands';
-        if (workgroupInvocations < summandWorkgroup) {
-          return `needs workgroups of ${summandWorkgroup}`;
-        }
-        const quads = use.headDim / 4;
-        return summandWorkgroup % quads === 0
-          ? summandUnsupported(use)
-          : `no head of ${use.headDim}`;
+        return capabilities.workgroupInvocations < summandWorkgroup
+          ? `needs workgroups of ${summandWorkgroup}`
+          : summandUnsupported(use, capabilities);
       },
       options: (use) => {
-        const { choices, flags, constants } = summandOptions(use, summandWorkgroup);
+        const { choices, flags, constants } = summandOptions(use);
         return {
           choices,
-          flags: [...(use.gated ? ['gated'] : []), ...flags],
+          flags: ['subgroups', ...(use.gated ? ['gated'] : []), ...flags],
           constants: {
             WORKGROUP: summandWorkgroup,
             SPLITS: attentionSplits(use.kvHeads),
@@ -83,7 +80,7 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
           },
         };
       },
-      workgroups: (use) => [use.heads, 1, 1],
+      workgroups: (use) => [use.heads, summandParts(use, summandWorkgroup), 1],
     },
     {
       name: 'plain',

@@ -8,6 +8,7 @@ import {
   summandOptions,
   summandParams,
   summandParamValues,
+  summandParts,
   summandUnsupported,
 } from './head-summand.ts';
 import { kvScalesBinding, packedFlags } from './kv-format.ts';
@@ -130,16 +131,17 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
-      summandUnsupported(use) ?? streamUnsupported(use, 1, workgroup, subgroup, capabilities),
+      summandUnsupported(use, capabilities) ??
+      streamUnsupported(use, 1, workgroup, subgroup, capabilities),
     options: (use) => {
-      const { choices, flags, constants } = summandOptions(use, workgroup);
+      const { choices, flags, constants } = summandOptions(use);
       return {
         choices: { kv: use.kv, ...choices },
         flags: ['stream', 'subgroups', ...useFlags(use), ...flags],
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
-    workgroups: (use, tokens) => [use.heads, 1, tokens],
+    workgroups: (use, tokens) => [use.heads, summandParts(use, workgroup), tokens],
   };
 }
 

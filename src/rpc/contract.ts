@@ -14,6 +14,7 @@ import type {
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
+  LoadAvatarOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -75,7 +76,11 @@ export interface LoadedAvatar {
 /** The calls about avatars; avatar-service.ts answers them. */
 export interface AvatarService {
   /** Streams `LoadProgress`. */
-  loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
+  loadAvatar(
+    source: WireSource,
+    settings: Omit<LoadAvatarOptions, 'signal' | 'onProgress'>,
+    channel: MessagePort,
+  ): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
   renderScene(members: SceneMember[], options: PictureOptions): Promise<AvatarPicture>;
   measureScene(members: SceneMember[], options: MeasureOptions): Promise<FrameTiming>;
@@ -136,10 +141,7 @@ export interface ServedEngine {
   profile(): Promise<RuntimeProfile>;
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
   callVision(call: VisionCall, signal: AbortSignal): Promise<unknown>;
-  loadAvatar(
-    source: WireSource,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ): Promise<ServedAvatar>;
+  loadAvatar(source: WireSource, options: LoadAvatarOptions): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
   openScene(members: readonly SceneMember[], find: FindAvatar): Promise<ServedScene>;
   on(event: DeviceEventName, listener: (message: string) => void): void;

@@ -2,7 +2,14 @@ import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../e
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
 import { openModel } from '../storage/weight-store.ts';
 import { createDetokenizer, createTokenizer } from '../tokenizer/tokenizer.ts';
-import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
+import type {
+  LoadAvatarOptions,
+  LoadOptions,
+  RuntimeInfo,
+  RuntimeProfile,
+  RuntimeStats,
+  Source,
+} from '../types.ts';
 import type { VisionCall } from '../vision/vision-call.ts';
 import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import { loadPart } from './part.ts';
@@ -107,10 +114,7 @@ export class Engine {
   }
 
   /** Loads splats or an avatar. An abort or a failure leaves nothing on the GPU. */
-  async loadAvatar(
-    source: Source,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'> = {},
-  ): Promise<RestorableAvatar> {
+  async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
     const splats = await this.#splats();

@@ -5,6 +5,8 @@ import { attentionCombineCases } from '../kernels/attention-combine.ref.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import { attentionSplitCases } from '../kernels/attention-split.ref.ts';
 import { attentionSplit } from '../kernels/attention-split.ts';
+import { bodyNetworksCases } from '../kernels/body-networks.ref.ts';
+import { bodyNetworks } from '../kernels/body-networks.ts';
 import { boxCandidatesCases } from '../kernels/box-candidates.ref.ts';
 import { boxCandidates } from '../kernels/box-candidates.ts';
 import { boxOverlapsCases } from '../kernels/box-overlaps.ref.ts';
@@ -136,6 +138,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: radixCount, cases: radixCountCases },
   { kernel: radixScan, cases: radixScanCases },
   { kernel: radixScatter, cases: radixScatterCases },
+  { kernel: bodyNetworks, cases: bodyNetworksCases },
   { kernel: splatProject, cases: splatProjectCases },
   { kernel: tileCount, cases: tileCountCases },
   { kernel: tileEmit, cases: tileEmitCases },

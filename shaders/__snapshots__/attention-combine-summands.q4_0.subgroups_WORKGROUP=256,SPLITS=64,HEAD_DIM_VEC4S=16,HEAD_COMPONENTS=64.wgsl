@@ -1,8 +1,8 @@
+enable subgroups;
 const WORKGROUP: u32 = 256u;
 const SPLITS: u32 = 64u;
 const HEAD_DIM_VEC4S: u32 = 16u;
 const HEAD_COMPONENTS: u32 = 64u;
-const SUMMAND_ROWS: u32 = 3u;
 struct Params {
   heads: u32,
   kv_heads: u32,
@@ -129,74 +129,47 @@ fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 8.0);
 }
 // What a head adds to the output projection (out = Σ_h head_h · W_O,h): its columns of the matrix times its output. The kernel behind adds
-// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Weights are on their way while the head
-// attends. An invocation takes every WORKGROUP-th row.
+// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
+// share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
+// a row, on its way while the head attends; the groups of a row are neighbours.
 
 const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
-alias Columns = array<RawGroup, SUMMAND_ROWS * HEAD_GROUPS>;
 
 var<workgroup> head_output: array<vec4<f32>, HEAD_COMPONENTS / 4u>;
 
-fn bring_columns(head: u32, invocation: u32) -> Columns {
-  var columns: Columns;
-  let row_0 = min(0u * WORKGROUP + invocation, params.output_rows - 1u);
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    columns[0u * HEAD_GROUPS + g] =
-      load_raw(row_0 * params.output_row_vec4s, head * HEAD_GROUPS + g, params.heads * HEAD_COMPONENTS);
-  }
-  let row_1 = min(1u * WORKGROUP + invocation, params.output_rows - 1u);
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    columns[1u * HEAD_GROUPS + g] =
-      load_raw(row_1 * params.output_row_vec4s, head * HEAD_GROUPS + g, params.heads * HEAD_COMPONENTS);
-  }
-  let row_2 = min(2u * WORKGROUP + invocation, params.output_rows - 1u);
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    columns[2u * HEAD_GROUPS + g] =
-      load_raw(row_2 * params.output_row_vec4s, head * HEAD_GROUPS + g, params.heads * HEAD_COMPONENTS);
-  }
-  return columns;
+fn row_of_summand(part: u32, invocation: u32) -> u32 {
+  return (part * WORKGROUP + invocation) / HEAD_GROUPS;
 }
 
-fn output_group(group: u32) -> Group {
-  let at = group * 8u;
-  return Group(
-    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
-    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
-  );
+fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
+  let row = min(row_of_summand(part, invocation), params.output_rows - 1u);
+  let group = head * HEAD_GROUPS + invocation % HEAD_GROUPS;
+  return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, row: u32, value: f32) {
-  if (row < params.output_rows) {
+fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+  let row = row_of_summand(part, invocation);
+  if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
     summands[head * params.output_rows + row] = value;
   }
 }
 
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, columns: Columns, invocation: u32) {
-  var own = columns;
-  var sum_0 = 0.0;
-  var sum_1 = 0.0;
-  var sum_2 = 0.0;
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    let group = output_group(g);
-    sum_0 += dot_raw(own[0u * HEAD_GROUPS + g], group);
-    sum_1 += dot_raw(own[1u * HEAD_GROUPS + g], group);
-    sum_2 += dot_raw(own[2u * HEAD_GROUPS + g], group);
+fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+  let at = invocation % HEAD_GROUPS * 8u;
+  let output = Group(
+    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
+    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
+  );
+  var sum = dot_raw(columns, output);
+  for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
+    sum += subgroupShuffleXor(sum, step);
   }
-  write_summand(head, 0u * WORKGROUP + invocation, sum_0);
-  write_summand(head, 1u * WORKGROUP + invocation, sum_1);
-  write_summand(head, 2u * WORKGROUP + invocation, sum_2);
-}
-
-// Of a head that is off.
-fn leave_no_summand(head: u32, invocation: u32) {
-  write_summand(head, 0u * WORKGROUP + invocation, 0.0);
-  write_summand(head, 1u * WORKGROUP + invocation, 0.0);
-  write_summand(head, 2u * WORKGROUP + invocation, 0.0);
+  write_summand(head, part, invocation, sum);
 }
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
-// summands: a head leaves what it adds to the output projection instead (lib/head-summand); a workgroup makes a head.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 // ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
 
 // Four components of what the parts of a head come to.
@@ -253,10 +226,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let head = workgroup.x;
   let gate = gate_of(head);
   if (gate == 0.0) {
-    leave_no_summand(head, invocation);
+    write_summand(head, workgroup.y, invocation, 0.0);
     return;
   }
-  let columns = bring_columns(head, invocation);
+  let columns = bring_columns(head, workgroup.y, invocation);
   let quad = invocation % HEAD_DIM_VEC4S;
   let part = invocation / HEAD_DIM_VEC4S;
   leave_part(head, part, quad);
@@ -271,5 +244,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     head_output[quad] = output * (gate / total);
   }
   workgroupBarrier();
-  leave_summand(head, columns, invocation);
+  leave_summand(head, workgroup.y, columns, invocation);
 }

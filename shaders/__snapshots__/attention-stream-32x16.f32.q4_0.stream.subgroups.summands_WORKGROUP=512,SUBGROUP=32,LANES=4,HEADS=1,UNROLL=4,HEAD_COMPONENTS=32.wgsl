@@ -1,11 +1,10 @@
 enable subgroups;
-const WORKGROUP: u32 = 64u;
-const SUBGROUP: u32 = 4u;
+const WORKGROUP: u32 = 512u;
+const SUBGROUP: u32 = 32u;
 const LANES: u32 = 4u;
 const HEADS: u32 = 1u;
 const UNROLL: u32 = 4u;
 const HEAD_COMPONENTS: u32 = 32u;
-const SUMMAND_ROWS: u32 = 2u;
 struct Params {
   heads: u32,
   group_size: u32,
@@ -15,14 +14,13 @@ struct Params {
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(8u, 4u, 44u, 0u, 0.3606737554073334f, 96u, 17u);
+const params = Params(9u, 3u, 134u, 0u, 0.3606737554073334f, 96u, 11u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read> gates: array<f32>;
-@group(0) @binding(5) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(6) var<storage, read_write> summands: array<f32>;
+@group(0) @binding(4) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(5) var<storage, read_write> summands: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -294,6 +292,27 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
+
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
+  let g = four_bits(words, bias);
+  return Group(
+    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
+    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
+    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
+    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
+  );
+}
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
@@ -305,17 +324,15 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
+  numbers: vec4<u32>,
   scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
@@ -323,67 +340,46 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
-    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
-  );
+  return four_bits(raw.numbers, 8.0);
 }
 // What a head adds to the output projection (out = Σ_h head_h · W_O,h): its columns of the matrix times its output. The kernel behind adds
-// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Weights are on their way while the head
-// attends. An invocation takes every WORKGROUP-th row.
+// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
+// share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
+// a row, on its way while the head attends; the groups of a row are neighbours.
 
 const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
-alias Columns = array<RawGroup, SUMMAND_ROWS * HEAD_GROUPS>;
 
 var<workgroup> head_output: array<vec4<f32>, HEAD_COMPONENTS / 4u>;
 
-fn bring_columns(head: u32, invocation: u32) -> Columns {
-  var columns: Columns;
-  let row_0 = min(0u * WORKGROUP + invocation, params.output_rows - 1u);
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    columns[0u * HEAD_GROUPS + g] =
-      load_raw(row_0 * params.output_row_vec4s, head * HEAD_GROUPS + g, params.heads * HEAD_COMPONENTS);
-  }
-  let row_1 = min(1u * WORKGROUP + invocation, params.output_rows - 1u);
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    columns[1u * HEAD_GROUPS + g] =
-      load_raw(row_1 * params.output_row_vec4s, head * HEAD_GROUPS + g, params.heads * HEAD_COMPONENTS);
-  }
-  return columns;
+fn row_of_summand(part: u32, invocation: u32) -> u32 {
+  return (part * WORKGROUP + invocation) / HEAD_GROUPS;
 }
 
-fn output_group(group: u32) -> Group {
-  let at = group * 8u;
-  return Group(
-    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
-    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
-  );
+fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
+  let row = min(row_of_summand(part, invocation), params.output_rows - 1u);
+  let group = head * HEAD_GROUPS + invocation % HEAD_GROUPS;
+  return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, row: u32, value: f32) {
-  if (row < params.output_rows) {
+fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+  let row = row_of_summand(part, invocation);
+  if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
     summands[head * params.output_rows + row] = value;
   }
 }
 
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, columns: Columns, invocation: u32) {
-  var own = columns;
-  var sum_0 = 0.0;
-  var sum_1 = 0.0;
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    let group = output_group(g);
-    sum_0 += dot_raw(own[0u * HEAD_GROUPS + g], group);
-    sum_1 += dot_raw(own[1u * HEAD_GROUPS + g], group);
+fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+  let at = invocation % HEAD_GROUPS * 8u;
+  let output = Group(
+    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
+    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
+  );
+  var sum = dot_raw(columns, output);
+  for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
+    sum += subgroupShuffleXor(sum, step);
   }
-  write_summand(head, 0u * WORKGROUP + invocation, sum_0);
-  write_summand(head, 1u * WORKGROUP + invocation, sum_1);
-}
-
-// Of a head that is off.
-fn leave_no_summand(head: u32, invocation: u32) {
-  write_summand(head, 0u * WORKGROUP + invocation, 0.0);
-  write_summand(head, 1u * WORKGROUP + invocation, 0.0);
+  write_summand(head, part, invocation, sum);
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
@@ -401,7 +397,7 @@ fn leave_no_summand(head: u32, invocation: u32) {
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {
-  return gates[row * params.heads + head];
+  return 1.0;
 }
 
 // What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
@@ -434,11 +430,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let row = row_of(head, workgroup.z);
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
-  if (gate_of(row, head) == 0.0) {
-    leave_no_summand(head, invocation);
-    return;
-  }
-  let columns = bring_columns(head, invocation);
+  let columns = bring_columns(head, workgroup.y, invocation);
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let rows = cached_rows(head / params.group_size);
@@ -450,5 +442,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     head_output[invocation] = output;
   }
   workgroupBarrier();
-  leave_summand(head, columns, invocation);
+  leave_summand(head, workgroup.y, columns, invocation);
 }
