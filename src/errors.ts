@@ -51,7 +51,11 @@ export class VitrailError extends Error {
 /** Wraps anything thrown: a `VitrailError` stays as it is, an abort becomes `aborted`, the rest `internal`. */
 export function toVitrailError(thrown: unknown, where: string): VitrailError {
   if (thrown instanceof VitrailError) return thrown;
-  if (isCopy(thrown)) return new VitrailError(thrown.code, thrown.message, thrown);
+  if (isCopy(thrown)) {
+    return Object.assign(new VitrailError(thrown.code, thrown.message, thrown), {
+      stack: thrown.stack,
+    });
+  }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (thrown instanceof Error && thrown.name === 'AbortError') return abortedError(where, thrown);
   return new VitrailError('internal', message, {

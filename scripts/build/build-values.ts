@@ -20,7 +20,7 @@ export function buildValues(location: ModelLocation, options: { minify: boolean 
 
 /** Parts of the worker that are loaded when they are wanted: their files, and their entries in workers/. */
 const parts = {
-  vision: { file: 'vitrail.vision.js', entry: 'workers/vision.extension.ts' },
+  vision: { file: 'vitrail.vision.js', entry: 'workers/vision.part.ts' },
   splats: { file: 'vitrail.splats.js', entry: 'workers/splats.part.ts' },
   text: { file: 'vitrail.text.js', entry: 'workers/text.part.ts' },
 };

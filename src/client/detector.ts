@@ -2,7 +2,7 @@ import { transfer } from 'comlink';
 import { invalidArgument, toVitrailError } from '../errors.ts';
 import type { WorkerConnection } from '../rpc/connection.ts';
 import type { Detection, DetectOptions, DetectorInfo, LiveOptions } from '../types.ts';
-import type { LoadedDetector } from '../vision/vision-call.ts';
+import type { LoadedDetector, VisionCall } from '../vision/vision-call.ts';
 import type { DetectableFrame, Detector, DetectorView } from './api.ts';
 import { FrameView } from './frame-view.ts';
 import { offscreenOf } from './offscreen-canvas.ts';
@@ -11,13 +11,11 @@ import { offscreenOf } from './offscreen-canvas.ts';
 export class WorkerDetector implements Detector {
   readonly info: DetectorInfo;
   readonly #connection: WorkerConnection;
-  readonly #url: string;
   readonly #id: number;
   readonly #views = new Set<FrameView>();
 
-  constructor(connection: WorkerConnection, url: string, loaded: LoadedDetector) {
+  constructor(connection: WorkerConnection, loaded: LoadedDetector) {
     this.#connection = connection;
-    this.#url = url;
     this.#id = loaded.id;
     this.info = loaded.info;
   }
@@ -27,10 +25,9 @@ export class WorkerDetector implements Detector {
     { signal, ...options }: DetectOptions & { signal?: AbortSignal } = {},
   ): Promise<Detection> {
     const bitmap = await bitmapOf(frame);
-    const call = { method: 'detect', id: this.#id, frame: bitmap, options };
+    const call: VisionCall = { method: 'detect', id: this.#id, frame: bitmap, options };
     return this.#connection.stream(
-      (service, port) =>
-        service.extend(this.#url, transfer(call, [bitmap]), port) as Promise<Detection>,
+      (service, port) => service.callVision(transfer(call, [bitmap]), port) as Promise<Detection>,
       signal,
     );
   }
@@ -43,11 +40,10 @@ export class WorkerDetector implements Detector {
     const view = new FrameView(source, options, () => this.#views.delete(view));
     const offscreen = offscreenOf(canvas, 'detector/attach');
     this.#views.add(view);
-    const call = { method: 'attach', id: this.#id, canvas: offscreen, port: view.workerPort };
+    const port = view.workerPort;
+    const call: VisionCall = { method: 'attach', id: this.#id, canvas: offscreen, port };
     this.#connection
-      .stream((service, port) =>
-        service.extend(this.#url, transfer(call, [offscreen, view.workerPort]), port),
-      )
+      .stream((service, channel) => service.callVision(transfer(call, [offscreen, port]), channel))
       .then(
         () => view.start(),
         (thrown) => view.fail(toVitrailError(thrown, 'detector/attach')),
@@ -59,7 +55,7 @@ export class WorkerDetector implements Detector {
     for (const view of this.#views) view.stop();
     if (!this.#connection.isOpen) return;
     await this.#connection.stream((service, port) =>
-      service.extend(this.#url, { method: 'dispose', id: this.#id }, port),
+      service.callVision({ method: 'dispose', id: this.#id }, port),
     );
   }
 

@@ -1,5 +1,5 @@
 import { embeddedFiles, embeddedUrls, partUrls } from 'virtual:vitrail-embedded';
-import { abortedError, invalidArgument, type VitrailError } from '../errors.ts';
+import { abortedError, invalidArgument } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
 import type { DeviceEvent, LoadedAvatar, LoadedModel } from '../rpc/contract.ts';
 import type {
@@ -11,7 +11,7 @@ import type {
   RuntimeStats,
   Source,
 } from '../types.ts';
-import type { LoadedDetector } from '../vision/vision-call.ts';
+import type { LoadedDetector, VisionCall } from '../vision/vision-call.ts';
 import type {
   Avatar,
   Detector,
@@ -52,14 +52,12 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       ...startOptions,
       textUrl: partUrl(textUrl, 'text'),
       splatsUrl: partUrl(splatsUrl, 'splats'),
+      visionUrl: partUrl(visionUrl, 'vision'),
     },
     ({ name, message }) => devices.fire(name, { message }),
     (cause) => workerStartError(workerUrl, cause),
   );
-  return new WorkerRuntime(connection, info, devices, {
-    modelsUrl,
-    visionUrl: partUrl(visionUrl, 'vision'),
-  });
+  return new WorkerRuntime(connection, info, devices, modelsUrl);
 }
 
 type DeviceListeners = Record<DeviceEvent['name'], DeviceListener>;
@@ -69,24 +67,24 @@ class WorkerRuntime implements Runtime {
   readonly store: ModelStore;
   readonly #connection: WorkerConnection;
   readonly #devices: Listeners<DeviceListeners>;
-  readonly #urls: FileUrls;
+  readonly #modelsUrl: string | URL | undefined;
   #askedToPersist = false;
 
   constructor(
     connection: WorkerConnection,
     info: RuntimeInfo,
     devices: Listeners<DeviceListeners>,
-    urls: FileUrls,
+    modelsUrl: string | URL | undefined,
   ) {
     this.#connection = connection;
     this.#devices = devices;
-    this.#urls = urls;
+    this.#modelsUrl = modelsUrl;
     this.info = info;
     this.store = createModelStore(connection);
   }
 
   async loadModel(
-    source: Source = embeddedSource('model', this.#urls.modelsUrl),
+    source: Source = embeddedSource('model', this.#modelsUrl),
     options: LoadOptions = {},
   ): Promise<LanguageModel> {
     const { signal, onProgress, ...settings } = options;
@@ -121,21 +119,19 @@ class WorkerRuntime implements Runtime {
   }
 
   async loadDetector(
-    source: Source = embeddedSource('detector', this.#urls.modelsUrl),
+    source: Source = embeddedSource('detector', this.#modelsUrl),
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Detector> {
-    const url = this.#urls.visionUrl;
-    if (url === undefined) throw noVisionUrl();
-    const call = { method: 'load', source: wireSource(source, pageUrl()) };
+    const call: VisionCall = { method: 'load', source: wireSource(source, pageUrl()) };
     const loaded = await this.#connection.stream(
-      (service, port) => service.extend(url, call, port) as Promise<LoadedDetector>,
+      (service, port) => service.callVision(call, port) as Promise<LoadedDetector>,
       signal,
     );
-    return new WorkerDetector(this.#connection, url, loaded);
+    return new WorkerDetector(this.#connection, loaded);
   }
 
   async loadAvatar(
-    source: Source = embeddedSource('avatar', this.#urls.modelsUrl),
+    source: Source = embeddedSource('avatar', this.#modelsUrl),
     { signal, onProgress, ...settings }: LoadAvatarOptions = {},
   ): Promise<Avatar> {
     const sent = wireSource(source, pageUrl());
@@ -172,20 +168,6 @@ class WorkerRuntime implements Runtime {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
-}
-
-/** Where files are that are loaded later; undefined: beside this script. */
-interface FileUrls {
-  modelsUrl: string | URL | undefined;
-  visionUrl: string | undefined;
-}
-
-function noVisionUrl(): VitrailError {
-  return invalidArgument(
-    'client/detector',
-    'This page does not say where vitrail.vision.js is.',
-    'Pass visionUrl to createRuntime: the address of vitrail.vision.js of this version.',
-  );
 }
 
 /** Browsers may ask the visitor before they agree to persist: not for a small file. */

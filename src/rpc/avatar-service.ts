@@ -21,7 +21,7 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
     throw parts.disposedError();
   };
   /** Whoever is disposed later leaves it. */
-  const scene = (members: readonly SceneMember[]): ServedScene => {
+  const scene = async (members: readonly SceneMember[]): Promise<ServedScene> => {
     for (const { avatar } of members) opened(avatar);
     return parts.engine().openScene(members, (id) => avatars.get(id));
   };
@@ -39,11 +39,15 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
       }),
     commandAvatar: (id, command) => opened(id).command(command),
     async renderScene(members, options) {
-      const picture = await scene(members).render(options);
+      const picture = await (await scene(members)).render(options);
       return transfer(picture, [picture.data.buffer]);
     },
-    measureScene: (members, options) => scene(members).measure(options),
-    attachScene: (members, canvas, options, port) => scene(members).attach(canvas, options, port),
+    async measureScene(members, options) {
+      return (await scene(members)).measure(options);
+    },
+    async attachScene(members, canvas, options, port) {
+      return (await scene(members)).attach(canvas, options, port);
+    },
     disposeAvatar(id) {
       const avatar = avatars.get(id);
       avatars.delete(id);

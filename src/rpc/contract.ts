@@ -1,4 +1,3 @@
-import type { Gpu } from '../gpu/gpu.ts';
 import type {
   AvatarCommand,
   AvatarPicture,
@@ -8,6 +7,7 @@ import type {
   ServedScene,
   ViewOptions,
 } from '../runtime/avatar-contract.ts';
+import type { ServedModel } from '../runtime/model-contract.ts';
 import type {
   AvatarInfo,
   FrameTiming,
@@ -24,9 +24,9 @@ import type {
   RuntimeStats,
   Source,
   StoredModel,
-  TextEvent,
   Tier,
 } from '../types.ts';
+import type { VisionCall } from '../vision/vision-call.ts';
 
 /** How the runtime in the worker is set up. Structured-cloneable. */
 export interface StartOptions {
@@ -36,9 +36,10 @@ export interface StartOptions {
   maxTier?: Tier;
   /** Time every dispatch on the GPU. */
   profile?: boolean;
-  /** Where vitrail.text.js and vitrail.splats.js are. */
+  /** Where the scripts of the worker's parts are. */
   textUrl?: string | undefined;
   splatsUrl?: string | undefined;
+  visionUrl?: string | undefined;
 }
 
 /** A source as it crosses to the worker: absolute URLs only, since a worker has no page to be relative to. */
@@ -54,12 +55,6 @@ export interface DeviceEvent {
   name: DeviceEventName;
   /** What the browser said; empty for `devicerestored`. */
   message: string;
-}
-
-/** What a page asks of an extension; the rest is between the extension and its client. */
-export interface ExtensionCall {
-  method: string;
-  [argument: string]: unknown;
 }
 
 /** A loaded model as the page sees it. */
@@ -131,8 +126,8 @@ export interface RuntimeService extends AvatarService {
   attended(model: number): Promise<Uint32Array>;
   /** The tokenizer definition of a file, as UTF-8 JSON. */
   loadTokenizer(source: WireSource, channel: MessagePort): Promise<Uint8Array>;
-  /** A call of the extension whose script is at `url`; the script is loaded by the first one. */
-  extend(url: string, call: ExtensionCall, channel: MessagePort): Promise<unknown>;
+  /** A call about detectors; what it gives is between vision and its client. */
+  callVision(call: VisionCall, channel: MessagePort): Promise<unknown>;
   listStored(): Promise<StoredModel[]>;
   deleteStored(id: string): Promise<void>;
   verifyStored(id: string): Promise<boolean>;
@@ -145,31 +140,13 @@ export interface ServedEngine {
   stats(): RuntimeStats;
   profile(): Promise<RuntimeProfile>;
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
-  /** The device, once a lost one is replaced. */
-  gpu(): Promise<Gpu>;
+  callVision(call: VisionCall, signal: AbortSignal): Promise<unknown>;
   loadAvatar(source: WireSource, options: LoadAvatarOptions): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
-  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene;
+  openScene(members: readonly SceneMember[], find: FindAvatar): Promise<ServedScene>;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;
 }
-
-export interface ServedModel {
-  readonly info: LanguageModelInfo;
-  readonly tokenizerDefinition: object;
-  chat(messages: Message[], options: GenerateOptions, emit: Emit): Promise<GenerationResult>;
-  complete(
-    prompt: string | number[],
-    options: GenerateOptions,
-    emit: Emit,
-  ): Promise<GenerationResult>;
-  embed(texts: string[], options: { signal?: AbortSignal }): Promise<Float32Array[]>;
-  logits(tokens: number[], first: number): Promise<Float32Array>;
-  attended(): Promise<Uint32Array>;
-  dispose(): void | Promise<void>;
-}
-
-export type Emit = (event: TextEvent) => void;
 
 /** What the service is made of; the worker's entry wires it. */
 export interface ServiceParts {
@@ -179,7 +156,6 @@ export interface ServiceParts {
     signal: AbortSignal,
     textUrl: string | undefined,
   ): Promise<object>;
-  callExtension(url: string, call: ExtensionCall, gpu: Gpu, signal: AbortSignal): Promise<unknown>;
   store: {
     list(): Promise<StoredModel[]>;
     delete(id: string): Promise<void>;

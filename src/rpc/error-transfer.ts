@@ -52,9 +52,10 @@ function recordOf(thrown: unknown, causesLeft: number): ThrownRecord {
   if (thrown.cause !== undefined && causesLeft > 0) {
     record.cause = recordOf(thrown.cause, causesLeft - 1);
   }
-  if (!(thrown instanceof VitrailError)) return record;
-  const { code, where, fix } = thrown;
-  const detail = cloneable(thrown.detail) as Record<string, unknown>;
+  // By its name: parts of the worker bring a class of their own.
+  if (thrown.name !== 'VitrailError') return record;
+  const { code, where, fix, detail: given } = thrown as VitrailError;
+  const detail = cloneable(given) as Record<string, unknown>;
   return { ...record, kind: 'vitrail', code, where, fix, detail };
 }
 

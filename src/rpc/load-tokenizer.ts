@@ -1,5 +1,6 @@
 import { VitrailError } from '../errors.ts';
-import { loadTextPart, tokenizerOfModel } from '../runtime/text-part.ts';
+import { loadPart } from '../runtime/part.ts';
+import { type TextPart, textPlace } from '../runtime/text-part.ts';
 import { RemoteFile } from '../storage/download.ts';
 import { type Location, locate } from '../storage/source.ts';
 import { openModel } from '../storage/weight-store.ts';
@@ -16,11 +17,11 @@ export async function loadTokenizerDefinition(
   signal: AbortSignal,
   textUrl?: string,
 ): Promise<object> {
-  const text = loadTextPart(textUrl);
+  const text = await loadPart<TextPart>(textPlace, textUrl);
   const json = await readTokenizerJson(await locate(source, signal), signal);
   if (json) return text.tokenizerFromJson(json.tokenizer, json.config).definition;
   const model = await openModel(source, { signal, cache: false });
-  return tokenizerOfModel(text, model).definition;
+  return text.tokenizerOfModel(model).definition;
 }
 
 /** Null where the source is no JSON file. */

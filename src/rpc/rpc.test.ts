@@ -1,9 +1,10 @@
 import type { Endpoint } from 'comlink';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VitrailError } from '../errors.ts';
+import type { Emit, ServedModel } from '../runtime/model-contract.ts';
 import type { GenerationResult, LanguageModelInfo, RuntimeInfo, TextEvent } from '../types.ts';
 import { WorkerConnection, type WorkerLike } from './connection.ts';
-import type { DeviceEvent, Emit, ServedEngine, ServedModel, ServiceParts } from './contract.ts';
+import type { DeviceEvent, ServedEngine, ServiceParts } from './contract.ts';
 import { serveRuntime } from './service.ts';
 
 /** A worker without a thread: both ends of a real MessageChannel, and the events a browser would fire. */
@@ -93,7 +94,7 @@ function partsWith(
         });
         return model;
       },
-      gpu: () => Promise.reject(new TypeError('no GPU here')),
+      callVision: () => Promise.reject(new Error('no vision here')),
       loadAvatar: async () => Promise.reject(new Error('no avatars here')),
       disposeAvatar: () => {},
       openScene: () => {
@@ -104,7 +105,6 @@ function partsWith(
       ...engine,
     }),
     loadTokenizerDefinition: async () => ({ kind: 'bpe' }),
-    callExtension: async (url, call) => ({ url, call }),
     store: { list: async () => [], delete: async () => {}, verify: async () => true },
   };
 }
@@ -275,6 +275,29 @@ describe('errors', () => {
     expect(cause).toBeInstanceOf(VitrailError);
     expect(cause.code).toBe('network');
     expect((cause.cause as Error).message).toBe('cyclic');
+  });
+
+  it('an error of a part, which has a class of its own, arrives as a VitrailError with its stack, and so does its cause', async () => {
+    const ofPart = (code: string, cause?: Error): Error =>
+      Object.assign(new Error(`${code} of a part`, { cause }), {
+        name: 'VitrailError',
+        code,
+        where: 'part/step',
+        fix: 'Try.',
+        detail: { tokens: 5 },
+      });
+    const sent = ofPart('context-full', ofPart('gpu-device-lost'));
+    const { connection } = await connect(partsWith(modelWith(async () => Promise.reject(sent))));
+    const model = await loadTiny(connection);
+    const thrown = await thrownBy(
+      connection.stream((service, port) => service.chat(model, [message], {}, port)),
+    );
+    expect(thrown).toBeInstanceOf(VitrailError);
+    expect(thrown).toMatchObject({ code: 'context-full', where: 'part/step', fix: 'Try.' });
+    expect(thrown.detail).toEqual({ tokens: 5 });
+    expect(thrown.stack).toBe(sent.stack);
+    expect(thrown.cause).toBeInstanceOf(VitrailError);
+    expect((thrown.cause as VitrailError).code).toBe('gpu-device-lost');
   });
 
   it('anything else thrown in the worker arrives as internal, with its cause', async () => {

@@ -1,7 +1,6 @@
 import type { Endpoint } from 'comlink';
 import { Engine } from '../runtime/engine.ts';
 import { weightStore } from '../storage/weight-store.ts';
-import { callExtension } from './extension.ts';
 import { loadTokenizerDefinition } from './load-tokenizer.ts';
 import { serveRuntime } from './service.ts';
 
@@ -11,7 +10,6 @@ export function startRuntimeWorker(): void {
     {
       createEngine: (options) => Engine.create(options),
       loadTokenizerDefinition,
-      callExtension,
       store: weightStore,
     },
     globalThis as unknown as Endpoint,

@@ -1,6 +1,7 @@
 import { type Endpoint, expose, transfer } from 'comlink';
 import { version } from '../../package.json';
 import { toVitrailError, VitrailError } from '../errors.ts';
+import type { ServedModel } from '../runtime/model-contract.ts';
 import type { LoadProgress, TextEvent } from '../types.ts';
 import { createAvatarService } from './avatar-service.ts';
 import { serveCallChannel } from './call-channel.ts';
@@ -10,7 +11,6 @@ import type {
   LoadedModel,
   RuntimeService,
   ServedEngine,
-  ServedModel,
   ServiceParts,
 } from './contract.ts';
 import { installErrorTransfer } from './error-transfer.ts';
@@ -116,10 +116,8 @@ function createService(parts: ServiceParts): RuntimeService {
         const json = encodeJson(await parts.loadTokenizerDefinition(source, signal, textUrl));
         return transfer(json, [json.buffer]);
       }),
-    extend: (url, call, channel) =>
-      serveCallChannel(channel, async ({ signal }) =>
-        parts.callExtension(url, call, await started().gpu(), signal),
-      ),
+    callVision: (call, channel) =>
+      serveCallChannel(channel, async ({ signal }) => started().callVision(call, signal)),
     listStored: () => parts.store.list(),
     deleteStored: (id) => parts.store.delete(id),
     verifyStored: (id) => parts.store.verify(id),

@@ -10,13 +10,10 @@ import type { Architecture, TransformerConfig } from '../models/config.ts';
 import { Decoder } from '../models/decoder.ts';
 import { DecoderWeights } from '../models/decoder-weights.ts';
 import { architectureOf } from '../models/registry.ts';
-import { gpuFormat, type OpenModel, openModel } from '../storage/weight-store.ts';
-import {
-  createDetokenizer,
-  createTokenizer,
-  type Tokenizer,
-  type TokenizerDefinition,
-} from '../tokenizer/tokenizer.ts';
+import type { OpenModel } from '../storage/weight-store.ts';
+import { encodeChat } from '../tokenizer/chat-template.ts';
+import { tokenizerOfModel } from '../tokenizer/model-tokenizer.ts';
+import type { Detokenizer, Tokenizer, TokenizerDefinition } from '../tokenizer/tokenizer.ts';
 import type {
   AttentionOptions,
   GenerateOptions,
@@ -29,8 +26,9 @@ import type {
   Source,
 } from '../types.ts';
 import { generationSettings } from './generate-options.ts';
-import { type Emit, Generator } from './generator.ts';
-import { loadTextPart, type TextPart, tokenizerOfModel } from './text-part.ts';
+import { Generator } from './generator.ts';
+import type { Emit } from './model-contract.ts';
+import type { ModelLoad, RestorableModel, TextCore } from './text-part.ts';
 
 /** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */
 const defaultContextLength = 4096;
@@ -38,17 +36,23 @@ const defaultContextLength = 4096;
 /** Building a tokenizer of 50,000 tokens takes 0.2 s, which a load need not wait for. */
 class LazyTokenizer {
   readonly endIds: ReadonlySet<number>;
+  readonly #core: TextCore;
   readonly #definition: TokenizerDefinition;
   #built: Tokenizer | null = null;
 
-  constructor(definition: TokenizerDefinition) {
+  constructor(core: TextCore, definition: TokenizerDefinition) {
+    this.#core = core;
     this.#definition = definition;
     this.endIds = new Set(definition.endIds);
   }
 
   get(): Tokenizer {
-    this.#built ??= createTokenizer(this.#definition);
+    this.#built ??= this.#core.createTokenizer(this.#definition);
     return this.#built;
+  }
+
+  createDetokenizer(): Detokenizer {
+    return this.#core.createDetokenizer(this.get());
   }
 
   /** Builds it once the load has been answered, so that the first request need not wait either. */
@@ -65,50 +69,38 @@ interface Loaded {
 }
 
 /** A loaded language model. Its requests run one after the other. */
-export class EngineModel {
+export class EngineModel implements RestorableModel {
   readonly info: LanguageModelInfo;
   readonly tokenizerDefinition: TokenizerDefinition;
   readonly #tokenizer: LazyTokenizer;
-  readonly #text: TextPart;
+  readonly #core: TextCore;
   readonly #source: Source;
   readonly #options: LoadOptions;
   readonly #ready: () => Promise<void>;
   readonly #disposeListeners: (() => void)[] = [];
   #loaded: Loaded | null;
 
-  /**
-   * Reads the header, allocates, compiles while the weights stream in. `ready` settles when the device can be used; `textUrl` is
-   * where vitrail.text.js is. Throws what storage, parsers and the GPU throw; nothing stays on the GPU then.
-   */
-  static async load(
-    gpu: Gpu,
-    source: Source,
-    options: LoadOptions,
-    ready: () => Promise<void>,
-    textUrl?: string,
-  ): Promise<EngineModel> {
+  /** Allocates, compiles while the weights stream in. Throws what storage, parsers and the GPU throw; nothing stays on the GPU then. */
+  static async load(load: ModelLoad): Promise<EngineModel> {
+    const { core, gpu, source, options, opening, ready } = load;
     checkAttention(options.attention);
-    const opening = openModel(source, options);
-    opening.catch(() => undefined);
-    // The header is under way while the script loads, which holds this thread up.
-    const text = loadTextPart(textUrl);
     const file = await opening;
-    const { definition, warnings } = tokenizerOfModel(text, file);
+    const { definition, warnings } = tokenizerOfModel(file);
     const { architecture, config } = configure(file, options);
-    const tokenizer = new LazyTokenizer(definition);
+    const tokenizer = new LazyTokenizer(core, definition);
     const loaded = await upload(gpu, file, architecture, config, tokenizer, options);
     tokenizer.buildSoon();
     const info = describeModel(file, config, options, definition.chatTemplate !== null, warnings);
     // The store has the weights from now on: the source itself need not be kept in memory.
     const reloadFrom = file.stored ? `store:${file.id}` : source;
-    return new EngineModel(info, definition, tokenizer, text, reloadFrom, options, ready, loaded);
+    return new EngineModel(info, definition, tokenizer, core, reloadFrom, options, ready, loaded);
   }
 
   private constructor(
     info: LanguageModelInfo,
     definition: TokenizerDefinition,
     tokenizer: LazyTokenizer,
-    text: TextPart,
+    core: TextCore,
     source: Source,
     options: LoadOptions,
     ready: () => Promise<void>,
@@ -117,7 +109,7 @@ export class EngineModel {
     this.info = info;
     this.tokenizerDefinition = definition;
     this.#tokenizer = tokenizer;
-    this.#text = text;
+    this.#core = core;
     this.#source = source;
     this.#ready = ready;
     this.#loaded = loaded;
@@ -126,18 +118,16 @@ export class EngineModel {
     this.#options = kept;
   }
 
-  /** Answers a conversation with the model's own chat template. */
   async chat(
     messages: readonly Message[],
     options: GenerateOptions,
     emit: Emit,
   ): Promise<GenerationResult> {
     checkMessages(messages);
-    const prompt = this.#text.encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
+    const prompt = encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
     return this.#generate(prompt, options, emit);
   }
 
-  /** Continues a text or a list of tokens. */
   async complete(
     prompt: string | readonly number[],
     options: GenerateOptions,
@@ -150,7 +140,6 @@ export class EngineModel {
     return this.#generate(tokens, options, emit);
   }
 
-  /** The mean of the final hidden states of each text, scaled to length 1; hiddenSize numbers a text. */
   async embed(
     texts: readonly string[],
     options: { signal?: AbortSignal } = {},
@@ -167,7 +156,6 @@ export class EngineModel {
     return embeddings;
   }
 
-  /** Logits of every position from `first` on, [tokens × vocabSize]. */
   async logits(tokens: readonly number[], first = 0): Promise<Float32Array> {
     const { generator, decoder } = await this.#use();
     checkLength(tokens, decoder.contextLength);
@@ -181,15 +169,13 @@ export class EngineModel {
     return generator.overwriting((d) => d.logits(tokens, first));
   }
 
-  /** How many layers attend to each token of the context when the next one is computed; may be asked while a generation runs. */
   async attended(): Promise<Uint32Array<ArrayBuffer>> {
     return (await this.#use()).decoder.attended();
   }
 
-  /** Loads the weights again onto a new device. */
   async restore(gpu: Gpu): Promise<void> {
     if (!this.#loaded) return;
-    const file = await openModel(this.#source, this.#options);
+    const file = await this.#core.openModel(this.#source, this.#options);
     const { architecture, config } = configure(file, this.#options);
     this.#loaded = await upload(gpu, file, architecture, config, this.#tokenizer, this.#options);
   }
@@ -198,7 +184,6 @@ export class EngineModel {
     this.#disposeListeners.push(listener);
   }
 
-  /** Waits for the requests that run, then frees the GPU's memory. */
   async dispose(): Promise<void> {
     const loaded = this.#loaded;
     this.#loaded = null;
@@ -300,7 +285,7 @@ async function upload(
   options: LoadOptions,
 ): Promise<Loaded> {
   const names = architecture.weights(file.header, config);
-  const formatOf = (tensor: TensorInfo) => gpuFormat(tensor, options);
+  const formatOf = (tensor: TensorInfo) => file.formatOf(tensor);
   let weights: DecoderWeights | undefined;
   const allocation = gpu.withMemoryCheck(() => {
     weights = new DecoderWeights(gpu, config, names, file.header.tensors, formatOf);
@@ -320,10 +305,7 @@ async function upload(
     const decoder = await compiling;
     decoder.writeRopeTables(weights.vectors);
     throwIfAborted(options.signal, 'model/load');
-    const generator = new Generator(gpu, decoder, {
-      endIds: tokenizer.endIds,
-      createDetokenizer: () => createDetokenizer(tokenizer.get()),
-    });
+    const generator = new Generator(gpu, decoder, tokenizer);
     return { weights, decoder, generator };
   } catch (thrown) {
     await compiling.then((decoder) => decoder.dispose()).catch(() => undefined);
@@ -388,7 +370,7 @@ function describeModel(
   return {
     name: config.name || file.name,
     architecture: config.architecture,
-    quantization: mainFormat(tensors, options).toUpperCase(),
+    quantization: mainFormat(file).toUpperCase(),
     parameters: tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     weightBytes: file.gpuBytes,
     contextLength: contextLengthOf(config, options),
@@ -409,10 +391,10 @@ function describeModel(
 }
 
 /** The storage format that holds most of the weights. */
-function mainFormat(tensors: readonly TensorInfo[], options: LoadOptions): string {
+function mainFormat(file: OpenModel): string {
   const elements = new Map<string, number>();
-  for (const tensor of tensors) {
-    const { name } = gpuFormat(tensor, options);
+  for (const tensor of file.header.tensors.values()) {
+    const { name } = file.formatOf(tensor);
     const count = tensor.shape.reduce((a, b) => a * b, 1);
     elements.set(name, (elements.get(name) ?? 0) + count);
   }

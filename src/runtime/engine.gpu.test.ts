@@ -5,7 +5,7 @@ import type { VitrailError } from '../errors.ts';
 import { fetchFile } from '../testing/data.ts';
 import type { GenerateOptions, LoadProgress, Message, TextEvent } from '../types.ts';
 import { Engine } from './engine.ts';
-import type { EngineModel } from './engine-model.ts';
+import type { RestorableModel } from './text-part.ts';
 
 const greedy: GenerateOptions = { temperature: 0, ignoreEos: true, maxTokens: 12 };
 const hello: Message[] = [{ role: 'user', content: 'Hello there' }];
@@ -26,7 +26,7 @@ const ignore = (): void => undefined;
 
 describe('a model of the engine', () => {
   let engine: Engine;
-  let model: EngineModel;
+  let model: RestorableModel;
   beforeAll(async () => {
     engine = await Engine.create();
     model = await engine.loadModel(await fixture('qwen3'), load);
@@ -177,7 +177,7 @@ describe('the engine', () => {
     const engine = await Engine.create();
     const url = new URL('/e2e/fixtures/models/qwen3/model.safetensors', location.href);
     const prompt = [72, 101, 108, 108, 111];
-    const answer = async (model: EngineModel) => {
+    const answer = async (model: RestorableModel) => {
       const { tokens } = await model.complete(prompt, greedy, ignore);
       await model.dispose();
       return tokens;

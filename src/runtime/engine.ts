@@ -1,5 +1,7 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
+import { openModel } from '../storage/weight-store.ts';
+import { createDetokenizer, createTokenizer } from '../tokenizer/tokenizer.ts';
 import type {
   LoadAvatarOptions,
   LoadOptions,
@@ -8,19 +10,24 @@ import type {
   RuntimeStats,
   Source,
 } from '../types.ts';
+import type { VisionCall } from '../vision/vision-call.ts';
 import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
-import { EngineModel } from './engine-model.ts';
 import { loadPart } from './part.ts';
 import { type RestorableAvatar, type SplatsPart, splatsPlace } from './splats-part.ts';
+import { type RestorableModel, type TextCore, type TextPart, textPlace } from './text-part.ts';
+import { type VisionPart, visionPlace } from './vision-part.ts';
 
 export type EngineEvent = 'devicelost' | 'devicerestored';
 type Listener = (message: string) => void;
 
 export interface EngineOptions extends GpuOptions {
-  /** Where vitrail.text.js and vitrail.splats.js are, unless their parts are there already. */
+  /** Where the scripts of the parts are, unless the parts are there already. */
   textUrl?: string | undefined;
   splatsUrl?: string | undefined;
+  visionUrl?: string | undefined;
 }
+
+const textCore: TextCore = { openModel, createTokenizer, createDetokenizer };
 
 /**
  * The one owner of the GPUDevice. When the device is lost it opens another one and reloads every model from this browser's
@@ -28,7 +35,7 @@ export interface EngineOptions extends GpuOptions {
  */
 export class Engine {
   readonly #options: EngineOptions;
-  readonly #models = new Set<EngineModel>();
+  readonly #models = new Set<RestorableModel>();
   readonly #avatars = new Set<RestorableAvatar>();
   readonly #listeners: Record<EngineEvent, Set<Listener>> = {
     devicelost: new Set(),
@@ -74,17 +81,22 @@ export class Engine {
   }
 
   /** Loads a language model. An abort or a failure leaves nothing on the GPU. */
-  async loadModel(source: Source, options: LoadOptions = {}): Promise<EngineModel> {
+  async loadModel(source: Source, options: LoadOptions = {}): Promise<RestorableModel> {
     throwIfAborted(options.signal, 'engine/load');
     await this.#restoring;
     this.#checkOpen();
-    const model = await EngineModel.load(
-      this.#gpu,
+    const opening = openModel(source, options);
+    opening.catch(() => undefined);
+    // The header comes while the script does.
+    const text = await loadPart<TextPart>(textPlace, this.#options.textUrl);
+    const model = await text.loadModel({
+      core: textCore,
+      gpu: this.#gpu,
       source,
       options,
-      () => this.#ready(),
-      this.#options.textUrl,
-    );
+      opening,
+      ready: () => this.#ready(),
+    });
     if (this.#disposed) {
       await model.dispose();
       throw abortedError('engine/load');
@@ -94,17 +106,19 @@ export class Engine {
     return model;
   }
 
-  /** The device, once a lost one is replaced: for extensions, which watch for another one by themselves. */
-  async gpu(): Promise<Gpu> {
+  /** Answers a page's call about detectors. */
+  async callVision(call: VisionCall, signal: AbortSignal): Promise<unknown> {
     await this.#ready();
-    return this.#gpu;
+    const vision = await loadPart<VisionPart>(visionPlace, this.#options.visionUrl);
+    return vision.call(this.#gpu, call, signal);
   }
 
   /** Loads splats or an avatar. An abort or a failure leaves nothing on the GPU. */
   async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const avatar = await this.#splats.openAvatar(this.#gpu, source, options);
+    const splats = await this.#splats();
+    const avatar = await splats.openAvatar(this.#gpu, source, options);
     if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');
@@ -114,11 +128,11 @@ export class Engine {
   }
 
   /** Avatars in one picture. */
-  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene {
-    return this.#splats.openScene(members, find);
+  async openScene(members: readonly SceneMember[], find: FindAvatar): Promise<ServedScene> {
+    return (await this.#splats()).openScene(members, find);
   }
 
-  get #splats(): SplatsPart {
+  #splats(): Promise<SplatsPart> {
     return loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
   }
 

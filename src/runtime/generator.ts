@@ -2,9 +2,10 @@ import { toVitrailError, VitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { sampledTokens } from '../kernels/sample.ts';
 import { type Decoder, samplingBytes } from '../models/decoder.ts';
-import type { FinishReason, GenerationResult, TextEvent } from '../types.ts';
+import type { FinishReason, GenerationResult } from '../types.ts';
 import { BurstSize } from './burst-size.ts';
 import type { GenerationSettings } from './generate-options.ts';
+import type { Emit } from './model-contract.ts';
 import { PassSize } from './pass-size.ts';
 import { StopRules } from './stop-rules.ts';
 
@@ -13,8 +14,6 @@ export interface GeneratorTokenizer {
   endIds: ReadonlySet<number>;
   createDetokenizer(): { push(id: number): string; flush(): string };
 }
-
-export type Emit = (event: TextEvent) => void;
 
 /**
  * Bursts of decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,

@@ -20,15 +20,12 @@ export interface PartPlace {
 type PartScope = { importScripts?: (url: string) => void } & Record<string, unknown>;
 
 /** A part, loaded once. Throws `network` where `url` has none, or one of another version; `invalid-argument` where nobody says where it is. */
-export function loadPart<P extends Part>(place: PartPlace, url: string | undefined): P {
+export async function loadPart<P extends Part>(
+  place: PartPlace,
+  url: string | undefined,
+): Promise<P> {
   const scope = globalThis as unknown as PartScope;
-  let cause: unknown;
-  try {
-    if (!scope[place.name]) scope.importScripts?.(given(place, url));
-  } catch (thrown) {
-    if (thrown instanceof VitrailError) throw thrown;
-    cause = thrown;
-  }
+  const cause = scope[place.name] ? undefined : await run(given(place, url), scope);
   const part = scope[place.name] as P | undefined;
   if (part?.version === version) return part;
   throw new VitrailError('network', `${url} is not the ${place.file} of Vitrail ${version}.`, {
@@ -36,6 +33,19 @@ export function loadPart<P extends Part>(place: PartPlace, url: string | undefin
     fix: `Serve the ${place.file} of this version there, or say where it is by ${place.option}; a Content-Security-Policy has to allow it in script-src.`,
     cause,
   });
+}
+
+/**
+ * Runs a script. `import` does not hold the worker up meanwhile; `importScripts` asks again where an `import` failed before, and
+ * another origin for no more than a script tag does. Gives what the last one threw.
+ */
+async function run(url: string, scope: PartScope): Promise<unknown> {
+  try {
+    await import(/* @vite-ignore */ url).catch(() => scope.importScripts?.(url));
+    return undefined;
+  } catch (thrown) {
+    return thrown;
+  }
 }
 
 function given({ file, option }: PartPlace, url: string | undefined): string {

@@ -1,21 +1,42 @@
-import type { Metadata } from '../formats/header.ts';
-import type { OpenModel } from '../storage/weight-store.ts';
-import type { RenderOptions } from '../tokenizer/chat-template.ts';
+import type { Gpu } from '../gpu/gpu.ts';
+import type { OpenModel, OpenOptions } from '../storage/weight-store.ts';
 import type { TokenizerParts } from '../tokenizer/gguf-tokenizer.ts';
-import type { Tokenizer, TokenizerDefinition } from '../tokenizer/tokenizer.ts';
-import type { Message } from '../types.ts';
-import { loadPart, type Part, type PartPlace } from './part.ts';
+import type { Detokenizer, Tokenizer, TokenizerDefinition } from '../tokenizer/tokenizer.ts';
+import type { LoadOptions, Source } from '../types.ts';
+import type { ServedModel } from './model-contract.ts';
+import type { Part, PartPlace } from './part.ts';
 
-/** What reads the tokenizer and the chat template of a file, which is worth loading for language models alone (ADR 13). */
+/** Everything that language models alone need (ADR 13). It shares the device with the rest. */
 export interface TextPart extends Part {
-  tokenizerFromGguf(metadata: Metadata): TokenizerParts;
+  /** Uploads a model and compiles what runs it. An abort or a failure leaves nothing on the GPU. */
+  loadModel(load: ModelLoad): Promise<RestorableModel>;
+  tokenizerOfModel(file: OpenModel): TokenizerParts;
   tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig?: unknown): TokenizerParts;
-  encodeChat(
-    tokenizer: Tokenizer,
-    definition: TokenizerDefinition,
-    messages: readonly Message[],
-    options?: RenderOptions,
-  ): number[];
+}
+
+export interface ModelLoad {
+  core: TextCore;
+  gpu: Gpu;
+  source: Source;
+  options: LoadOptions;
+  /** Of `source`: its header came while the part did. */
+  opening: Promise<OpenModel>;
+  /** Settles when the device can be used. */
+  ready(): Promise<void>;
+}
+
+/** What the core lends to the part, because it is large and other pages need it too. */
+export interface TextCore {
+  openModel(source: Source, options: OpenOptions): Promise<OpenModel>;
+  createTokenizer(definition: TokenizerDefinition): Tokenizer;
+  createDetokenizer(tokenizer: Tokenizer): Detokenizer;
+}
+
+/** A model that survives the loss of the device. */
+export interface RestorableModel extends ServedModel {
+  /** Loads the weights again onto a new device. */
+  restore(gpu: Gpu): Promise<void>;
+  onDispose(listener: () => void): void;
 }
 
 export const textPlace: PartPlace = {
@@ -23,15 +44,3 @@ export const textPlace: PartPlace = {
   file: 'vitrail.text.js',
   option: 'textUrl',
 };
-
-/** Throws as `loadPart` does. */
-export function loadTextPart(url: string | undefined): TextPart {
-  return loadPart(textPlace, url);
-}
-
-/** The tokenizer of a model's file: of the `tokenizer.json` that belongs to it, else of its header. */
-export function tokenizerOfModel(text: TextPart, { extra, header }: OpenModel): TokenizerParts {
-  const { tokenizerJson, tokenizerConfig } = extra;
-  if (tokenizerJson !== undefined) return text.tokenizerFromJson(tokenizerJson, tokenizerConfig);
-  return text.tokenizerFromGguf(header.metadata);
-}

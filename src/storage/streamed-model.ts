@@ -4,6 +4,7 @@ import type { QuantFormat } from '../quant/format.ts';
 import { abortableSteps } from './abort.ts';
 import type { ByteSource } from './byte-source.ts';
 import { FileChanged } from './download.ts';
+import { gpuFormat } from './gpu-format.ts';
 import { takeLock } from './lock.ts';
 import type { ModelDescription, ModelExtra } from './model-files.ts';
 import {
@@ -43,6 +44,8 @@ export interface OpenModel {
   /** All of it is there now: true, if it is kept at all, once `chunks()` has come to its end. */
   readonly stored: boolean;
   extra: ModelExtra;
+  /** The format that a tensor has on the GPU. */
+  formatOf(tensor: TensorInfo): QuantFormat;
   /**
    * All rows of all tensors once, in file order. A chunk is fetched only when it is asked for. When the file changes on the
    * server while it is being read, and its header does not, the rows come once more from the beginning.
@@ -93,6 +96,10 @@ export class StreamedModel implements OpenModel {
 
   get stored(): boolean {
     return this.#stored;
+  }
+
+  formatOf(tensor: TensorInfo): QuantFormat {
+    return gpuFormat(tensor, this.#opening);
   }
 
   async *chunks(): AsyncGenerator<WeightChunk> {

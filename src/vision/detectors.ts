@@ -15,7 +15,7 @@ interface OpenDetector {
 }
 
 /** The detectors of one worker. */
-export class VisionExtension {
+export class Detectors {
   readonly #open = new Map<number, OpenDetector>();
   #lastId = 0;
 
