@@ -1,5 +1,11 @@
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
-import { chooseVariant, type Kernel, kernelLabel, prepareDispatch } from '../../src/gpu/kernel.ts';
+import {
+  chooseVariant,
+  disposeDispatch,
+  type Kernel,
+  kernelLabel,
+  prepareDispatch,
+} from '../../src/gpu/kernel.ts';
 
 import { fill } from './random-buffer.ts';
 
@@ -61,6 +67,7 @@ export async function timeKernel<Use>(
       sets.map((buffers) => prepareDispatch(gpu, kernel, use, buffers, variant)),
     );
     const microseconds = await medianMicroseconds(gpu, dispatches, timed.rows);
+    for (const dispatch of dispatches) disposeDispatch(gpu, dispatch);
     const streamed = timed.streamed ? timed.bytes[timed.streamed] : undefined;
     times.push({
       title: timed.title,

@@ -1,6 +1,6 @@
 import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
-import { prepareDispatch } from '../../src/gpu/kernel.ts';
+import { disposeDispatch, prepareDispatch } from '../../src/gpu/kernel.ts';
 import { type ConvolutionUse, convolution } from '../../src/kernels/convolution.ts';
 import { fragmentCount, fragmentShape } from '../../src/kernels/convolution-fragments.ts';
 import { convolutionMatrix, convolvesByMatrices } from '../../src/kernels/convolution-matrix.ts';
@@ -115,6 +115,7 @@ export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime>
   });
   const dispatches = await Promise.all(prepared);
   const microseconds = dispatches.length * (await medianMicroseconds(gpu, dispatches, 1));
+  for (const dispatch of dispatches) disposeDispatch(gpu, dispatch);
   for (const buffer of owned) gpu.destroyBuffer(buffer);
   const adapter = gpu.capabilities.software ? 'software' : 'hardware';
   return { network, adapter, storage, dispatches: dispatches.length, microseconds };

@@ -14,14 +14,18 @@ var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
 //#endif
 
-// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map. Past the output's edge it may be
-// any pixel: `finish` throws the sum away.
-fn source(row: u32, column: u32, tap: u32) -> u32 {
-  // Wraps below zero at the upper and left border, and so fails the comparison too.
-  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
-  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+// A pixel of the input: the arena's element of its channel group 0, or 0 outside the map.
+fn input_pixel(y: u32, x: u32) -> u32 {
   let inside = y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
+}
+
+// What a tap of an output pixel reads. Past the output's edge it may be any pixel: `finish` throws the sum away.
+fn source(row: u32, column: u32, tap: u32) -> u32 {
+  // Wraps below zero at the upper and left border, and so is outside too.
+  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+  return input_pixel(y, x);
 }
 
 //#if tiled
@@ -85,18 +89,26 @@ fn main(
 }
 //#else
 //#if quads
-// A matrix of weights that the four invocations of a quad share: each loads a quarter of it, a row. Times a vector from the left.
-fn shared_weights(at: u32, row: u32) -> mat4x4<f32> {
-  let own = vec4<f32>(
-    f32(weights[at][0][row]), f32(weights[at][1][row]), f32(weights[at][2][row]), f32(weights[at][3][row]),
-  );
-  return mat4x4<f32>(
-    quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u),
-  );
+// Does the invocation stand in the second or fourth place of its quad; in the third or fourth?
+var<private> is_odd: bool;
+var<private> is_high: bool;
+
+// A matrix of weights that the four invocations of a quad share: each loads a column and gets the others by swaps, which is cheaper than
+// a broadcast. Invocation q finds the column of channel q ^ i at i, and so takes its pixels' channels in that order.
+fn swapped_weights(at: u32, quarter: u32) -> mat4x4<f32> {
+  let own = vec4<f32>(weights[at][quarter]);
+  return mat4x4<f32>(own, quadSwapX(own), quadSwapY(own), quadSwapDiagonal(own));
 }
 
-// Four pixels of a row by eight channels an invocation, without barriers. All of a workgroup have the same channels and share the loads of
-// weights, which are what a software adapter spends its time on. by_rows: the pixels under a row of taps are loaded once.
+fn swapped_pixel(at: u32) -> vec4<f32> {
+  let x = vec4<f32>(arena[at]);
+  let y = select(x, x.yxwz, is_odd);
+  return select(y, y.zwxy, is_high);
+}
+
+// PIXELS of a row by GROUPS groups of channels an invocation, without barriers. All of a workgroup have the same channels and share the
+// loads of weights. The pixels under a row of ROW_TAPS taps are loaded once. A software adapter spends its time on loads, and on what it
+// does to every sum once a turn of a loop: hence many sums, and many taps a turn.
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -105,75 +117,62 @@ fn main(
   @builtin(subgroup_invocation_id) subgroup_lane: u32,
 ) {
   let index = linear_workgroup(workgroup, workgroups);
-  let quads = (params.out_width + 3u) / 4u;
-  let workgroups_a_group = (quads * params.out_height + WORKGROUP - 1u) / WORKGROUP;
-  let group = index / workgroups_a_group * 2u;
+  let runs = (params.out_width + PIXELS - 1u) / PIXELS;
+  let workgroups_a_group = (runs * params.out_height + WORKGROUP - 1u) / WORKGROUP;
+  let group = index / workgroups_a_group * GROUPS;
   if (group >= params.weight_groups) {
     return;
   }
   let place = index % workgroups_a_group * WORKGROUP + lane;
-  let row = place / quads;
-  let column = place % quads * 4u;
+  let row = place / runs;
+  let column = place % runs * PIXELS;
   let quarter = subgroup_lane % 4u;
+  is_odd = (quarter & 1u) == 1u;
+  is_high = (quarter & 2u) == 2u;
+//#repeat G GROUPS
+  // Past the last group it is done again, and not stored.
+  let group_G = min(G, params.weight_groups - 1u - group);
 //#repeat P PIXELS
-  var a_P: vec4<f32>;
-  var b_P: vec4<f32>;
+  var sum_P_G: vec4<f32>;
 //#endrepeat
+//#endrepeat
+  var x: array<vec4<f32>, COLUMNS>;
   var weight = group * TAPS * params.in_groups;
-  // Where the groups are odd in number the last one is done twice, and stored once.
-  let other = select(0u, TAPS * params.in_groups, group + 1u < params.weight_groups);
   for (var tap = 0u; tap < TAPS; tap += ROW_TAPS) {
-//#repeat P COLUMNS
-    var at_P = source(row, column + P, tap);
+    let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+    let left = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+//#repeat C COLUMNS
+    var at_C = input_pixel(y, left + C * COLUMN_STEP);
     // A pixel outside stays at the arena's zero.
-    let step_P = min(at_P, 1u);
+    let step_C = min(at_C, 1u);
 //#endrepeat
     for (var c = 0u; c < params.in_groups; c += 1u) {
-//#repeat P COLUMNS
-      let x_P = vec4<f32>(arena[at_P]);
-      at_P += step_P;
+//#repeat C COLUMNS
+      x[C] = swapped_pixel(at_C);
+      at_C += step_C;
 //#endrepeat
-      let w = shared_weights(weight, quarter);
-      let v = shared_weights(weight + other, quarter);
+//#repeat T ROW_TAPS
+//#repeat G GROUPS
+      let w_T_G = swapped_weights(weight + (group_G * TAPS + T) * params.in_groups, quarter);
 //#repeat P PIXELS
-      a_P += x_P * w;
-      b_P += x_P * v;
+      sum_P_G += w_T_G * x[P * (STRIDE / COLUMN_STEP) + T];
 //#endrepeat
-//#if by_rows
-      let w1 = shared_weights(weight + params.in_groups, quarter);
-      let v1 = shared_weights(weight + params.in_groups + other, quarter);
-      a_0 += x_1 * w1;
-      a_1 += x_2 * w1;
-      a_2 += x_3 * w1;
-      a_3 += x_4 * w1;
-      b_0 += x_1 * v1;
-      b_1 += x_2 * v1;
-      b_2 += x_3 * v1;
-      b_3 += x_4 * v1;
-      let w2 = shared_weights(weight + 2u * params.in_groups, quarter);
-      let v2 = shared_weights(weight + 2u * params.in_groups + other, quarter);
-      a_0 += x_2 * w2;
-      a_1 += x_3 * w2;
-      a_2 += x_4 * w2;
-      a_3 += x_5 * w2;
-      b_0 += x_2 * v2;
-      b_1 += x_3 * v2;
-      b_2 += x_4 * v2;
-      b_3 += x_5 * v2;
-//#endif
+//#endrepeat
+//#endrepeat
       weight += 1u;
     }
     weight += (ROW_TAPS - 1u) * params.in_groups;
   }
+  // One text of `finish` for all sums: written out, it would take longer to compile than all the rest.
+  var sums: array<vec4<f32>, PIXELS * GROUPS>;
+//#repeat G GROUPS
 //#repeat P PIXELS
-  finish(a_P, row, column + P, group);
+  sums[G * PIXELS + P] = sum_P_G;
 //#endrepeat
-  if (other == 0u) {
-    return;
+//#endrepeat
+  for (var i = 0u; i < PIXELS * min(GROUPS, params.weight_groups - group); i += 1u) {
+    finish(sums[i], row, column + i % PIXELS, group + i / PIXELS);
   }
-//#repeat P PIXELS
-  finish(b_P, row, column + P, group + 1u);
-//#endrepeat
 }
 //#else
 // Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.

@@ -91,50 +91,53 @@ function tiled(
   };
 }
 
-/** Invocations of a workgroup, and the pixels and groups of four channels that each has. */
+/** Invocations of a workgroup of `serial`, and the pixels and groups of four channels that each has. */
 const serialWorkgroup = 16;
 const [serialPixels, serialGroups] = [4, 2];
 
-/** Runs of pixels, and of channels, that cover the output. */
-function serialCounts(use: ConvolutionUse): { places: number; passes: number } {
+/** How `quads` shares an output among invocations: each has pixels of a row, and groups of four channels. */
+function quadTile(use: ConvolutionUse) {
+  const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
   const { height, width } = gridOf(use);
+  const allGroups = weightGroups(use);
+  const groups = [4, 2].find((count) => count <= allGroups) ?? 1;
+  const pixels = runLength(width);
+  const places = Math.ceil(width / pixels) * height;
+  const workgroup = places < 128 ? 4 : 16;
+  // The pixels below a row of taps are loaded together where they are neighbours.
+  const rowTaps = DILATION === 1 ? KERNEL : 1;
+  const columnStep = rowTaps > 1 ? 1 : STRIDE;
   return {
-    places: Math.ceil(width / serialPixels) * height,
-    passes: Math.ceil(weightGroups(use) / serialGroups),
+    workgroups: Math.ceil(places / workgroup) * Math.ceil(allGroups / groups),
+    constants: {
+      WORKGROUP: workgroup,
+      PIXELS: pixels,
+      GROUPS: groups,
+      ROW_TAPS: rowTaps,
+      COLUMN_STEP: columnStep,
+      COLUMNS: (pixels - 1) * (STRIDE / columnStep) + rowTaps,
+    },
   };
 }
 
-/** Taps whose pixels `quads` loads together: those of a row where neighbouring sums share pixels, else one. */
-function rowTaps(use: ConvolutionUse): number {
-  const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
-  return KERNEL === 3 && STRIDE === 1 && DILATION === 1 ? 3 : 1;
+/** Pixels of a run: many, for each loads weights anew, as costly as three more pixels; and such that few stand past a row's end. */
+function runLength(width: number): number {
+  const cost = (pixels: number): number => Math.ceil(width / pixels) * (pixels + 3);
+  return [8, 7, 6, 5, 4].reduce((best, pixels) => (cost(pixels) < cost(best) ? pixels : best));
 }
 
 /** For software adapters, where loads cost more than products: the invocations of a quad load weights for each other. */
 const quads: KernelVariant<ConvolutionUse> = {
   name: 'quads',
+  sharedPipeline: true,
   unsupported: (use, { f16, subgroups, minSubgroupSize }) =>
     subgroups && minSubgroupSize >= 4 ? needsF16(use, f16) : 'needs subgroups of at least 4',
   options: (use) => ({
     choices: { storage: use.storage },
-    flags: [
-      'subgroups',
-      'quads',
-      ...(rowTaps(use) > 1 ? ['by_rows'] : []),
-      ...convolutionFlags(use),
-    ],
-    constants: {
-      WORKGROUP: serialWorkgroup,
-      PIXELS: serialPixels,
-      ROW_TAPS: rowTaps(use),
-      COLUMNS: serialPixels + rowTaps(use) - 1,
-      ...convolutionShape(use),
-    },
+    flags: ['subgroups', 'quads', ...convolutionFlags(use)],
+    constants: { ...quadTile(use).constants, ...convolutionShape(use) },
   }),
-  workgroups: (use) => {
-    const { places, passes } = serialCounts(use);
-    return spread(Math.ceil(places / serialWorkgroup) * passes);
-  },
+  workgroups: (use) => spread(quadTile(use).workgroups),
 };
 
 /** Convolution with bias, activation and residual in one dispatch, from channels to channels of the same arena. */
@@ -184,6 +187,7 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
   variants: [
     {
       name: 'serial',
+      sharedPipeline: true,
       unsupported: (use, { f16 }) => needsF16(use, f16),
       options: (use) => ({
         choices: { storage: use.storage },
@@ -191,7 +195,9 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
         constants: { WORKGROUP: serialWorkgroup, ...convolutionShape(use) },
       }),
       workgroups: (use) => {
-        const { places, passes } = serialCounts(use);
+        const { height, width } = gridOf(use);
+        const places = Math.ceil(width / serialPixels) * height;
+        const passes = Math.ceil(weightGroups(use) / serialGroups);
         return spread(Math.ceil((places * passes) / serialWorkgroup));
       },
     },

@@ -1,5 +1,10 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import { type Kernel, type KernelVariant, prepareDispatch } from '../gpu/kernel.ts';
+import {
+  disposeDispatch,
+  type Kernel,
+  type KernelVariant,
+  prepareDispatch,
+} from '../gpu/kernel.ts';
 import { halfToNumber } from '../quant/half.ts';
 
 export type CaseData =
@@ -74,6 +79,7 @@ export async function runCase<Use>(
     if (invalid) problems.push(`${prepared.label}: ${invalid.message}`);
     return problems;
   } finally {
+    disposeDispatch(gpu, prepared);
     for (const buffer of guarded.values()) gpu.destroyBuffer(buffer);
   }
 }

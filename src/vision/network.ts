@@ -1,5 +1,5 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
-import { prepareDispatch } from '../gpu/kernel.ts';
+import { disposeDispatch, prepareDispatch } from '../gpu/kernel.ts';
 import { channelAffine } from '../kernels/channel-affine.ts';
 import { channelAttention } from '../kernels/channel-attention.ts';
 import { type ConvolutionUse, convolution } from '../kernels/convolution.ts';
@@ -42,14 +42,16 @@ export class Network {
     const buffers = await gpu.withMemoryCheck(() =>
       createBuffers(gpu, weights, arenaPlan.elements, storage),
     );
+    const prepared = graph.nodes.map((node) =>
+      prepare(gpu, node, arenaPlan, storage, weights.ranges, buffers),
+    );
     try {
-      const prepared = graph.nodes.map((node) =>
-        prepare(gpu, node, arenaPlan, storage, weights.ranges, buffers),
-      );
       const dispatches = await Promise.all(prepared);
       return new Network(gpu, graph, arenaPlan, buffers, dispatches, storage);
     } catch (thrown) {
       buffers.dispose();
+      for (const result of await Promise.allSettled(prepared))
+        if (result.status === 'fulfilled') disposeDispatch(gpu, result.value);
       throw thrown;
     }
   }
@@ -87,6 +89,7 @@ export class Network {
   }
 
   dispose(): void {
+    for (const dispatch of this.dispatches) disposeDispatch(this.#gpu, dispatch);
     for (const buffer of this.#buffers) this.#gpu.destroyBuffer(buffer);
   }
 }
