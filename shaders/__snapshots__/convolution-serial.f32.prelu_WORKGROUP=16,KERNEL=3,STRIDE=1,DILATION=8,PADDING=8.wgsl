@@ -18,7 +18,7 @@ struct Params {
   residual_offset: u32,
   residual_stride: u32,
 }
-const params = Params(5u, 4u, 19u, 7u, 3u, 539u, 5u, 19u, 7u, 3u, 3u, 0u, 0u);
+@group(0) @binding(3) var<uniform> params: Params;
 @group(0) @binding(0) var<storage, read_write> arena: array<MapVec4>;
 @group(0) @binding(1) var<storage, read> weights: array<WeightMat>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
@@ -48,14 +48,18 @@ fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
 
 const TAPS = KERNEL * KERNEL;
 
-// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map. Past the output's edge it may be
-// any pixel: `finish` throws the sum away.
-fn source(row: u32, column: u32, tap: u32) -> u32 {
-  // Wraps below zero at the upper and left border, and so fails the comparison too.
-  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
-  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+// A pixel of the input: the arena's element of its channel group 0, or 0 outside the map.
+fn input_pixel(y: u32, x: u32) -> u32 {
   let inside = y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
+}
+
+// What a tap of an output pixel reads. Past the output's edge it may be any pixel: `finish` throws the sum away.
+fn source(row: u32, column: u32, tap: u32) -> u32 {
+  // Wraps below zero at the upper and left border, and so is outside too.
+  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+  return input_pixel(y, x);
 }
 
 // Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.

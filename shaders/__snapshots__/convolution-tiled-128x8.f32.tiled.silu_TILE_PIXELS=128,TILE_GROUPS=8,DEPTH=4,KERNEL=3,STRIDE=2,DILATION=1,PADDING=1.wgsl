@@ -53,14 +53,18 @@ const THREADS = TILE_PIXELS / 4 * TILE_GROUPS;
 var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
 
-// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map. Past the output's edge it may be
-// any pixel: `finish` throws the sum away.
-fn source(row: u32, column: u32, tap: u32) -> u32 {
-  // Wraps below zero at the upper and left border, and so fails the comparison too.
-  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
-  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+// A pixel of the input: the arena's element of its channel group 0, or 0 outside the map.
+fn input_pixel(y: u32, x: u32) -> u32 {
   let inside = y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
+}
+
+// What a tap of an output pixel reads. Past the output's edge it may be any pixel: `finish` throws the sum away.
+fn source(row: u32, column: u32, tap: u32) -> u32 {
+  // Wraps below zero at the upper and left border, and so is outside too.
+  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+  return input_pixel(y, x);
 }
 
 @compute @workgroup_size(THREADS)
