@@ -9,8 +9,12 @@
 
 const TAPS = KERNEL * KERNEL;
 //#if tiled
-const THREADS = TILE_PIXELS / 4 * TILE_GROUPS;
-var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
+const PIXEL_LANES = TILE_PIXELS / PIXELS;
+const GROUP_LANES = TILE_GROUPS / GROUPS;
+const THREADS = PIXEL_LANES * GROUP_LANES;
+// A vector more than a pixel needs: lanes that read other pixels read other banks.
+const ROW = DEPTH + 1u;
+var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * ROW>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
 //#endif
 
@@ -29,6 +33,7 @@ fn source(row: u32, column: u32, tap: u32) -> u32 {
 }
 
 //#if tiled
+// PIXELS pixels by GROUPS groups an invocation, from tiles in workgroup memory: a vector that is read from there serves many sums.
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -37,19 +42,21 @@ fn main(
   let first_pixel = workgroup.x * TILE_PIXELS;
   let first_group = workgroup.y * TILE_GROUPS;
   let depth = TAPS * params.in_groups;
-  let own_group = lane % TILE_GROUPS;
-  let own_pixel = lane / TILE_GROUPS * 4u;
-  var a0: vec4<f32>;
-  var a1: vec4<f32>;
-  var a2: vec4<f32>;
-  var a3: vec4<f32>;
+  // Neighbouring lanes have neighbouring groups, and so write side by side.
+  let own_group = lane % GROUP_LANES;
+  let own_pixel = lane / GROUP_LANES;
+//#repeat P PIXELS
+//#repeat G GROUPS
+  var sum_P_G: vec4<f32>;
+//#endrepeat
+//#endrepeat
   for (var start = 0u; start < depth; start += DEPTH) {
     for (var i = lane; i < TILE_PIXELS * DEPTH; i += THREADS) {
       let pixel = first_pixel + i / DEPTH;
       let k = start + i % DEPTH;
       let at = source(pixel / params.out_width, pixel % params.out_width, k / params.in_groups);
       let inside = at > 0u && k < depth;
-      tile_x[i] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
+      tile_x[i / DEPTH * ROW + i % DEPTH] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
     }
     for (var i = lane; i < TILE_GROUPS * DEPTH; i += THREADS) {
       let group = first_group + i / DEPTH;
@@ -64,28 +71,32 @@ fn main(
     }
     workgroupBarrier();
     for (var d = 0u; d < DEPTH; d += 1u) {
-      let w = mat4x4<f32>(
-        tile_w[d * 4u * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 1u) * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 2u) * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 3u) * TILE_GROUPS + own_group],
+//#repeat G GROUPS
+      let at_G = d * 4u * TILE_GROUPS + G * GROUP_LANES + own_group;
+      let w_G = mat4x4<f32>(
+        tile_w[at_G], tile_w[at_G + TILE_GROUPS], tile_w[at_G + 2u * TILE_GROUPS], tile_w[at_G + 3u * TILE_GROUPS],
       );
-      a0 += w * tile_x[own_pixel * DEPTH + d];
-      a1 += w * tile_x[(own_pixel + 1u) * DEPTH + d];
-      a2 += w * tile_x[(own_pixel + 2u) * DEPTH + d];
-      a3 += w * tile_x[(own_pixel + 3u) * DEPTH + d];
+//#endrepeat
+//#repeat P PIXELS
+      let x_P = tile_x[(P * PIXEL_LANES + own_pixel) * ROW + d];
+//#repeat G GROUPS
+      sum_P_G += w_G * x_P;
+//#endrepeat
+//#endrepeat
     }
     workgroupBarrier();
   }
-  let group = first_group + own_group;
-  if (group >= params.weight_groups) {
-    return;
+//#repeat P PIXELS
+  let pixel_P = first_pixel + P * PIXEL_LANES + own_pixel;
+//#endrepeat
+//#repeat G GROUPS
+  let group_G = first_group + G * GROUP_LANES + own_group;
+  if (group_G < params.weight_groups) {
+//#repeat P PIXELS
+    finish(sum_P_G, pixel_P / params.out_width, pixel_P % params.out_width, group_G);
+//#endrepeat
   }
-  let pixel = first_pixel + own_pixel;
-  finish(a0, pixel / params.out_width, pixel % params.out_width, group);
-  finish(a1, (pixel + 1u) / params.out_width, (pixel + 1u) % params.out_width, group);
-  finish(a2, (pixel + 2u) / params.out_width, (pixel + 2u) % params.out_width, group);
-  finish(a3, (pixel + 3u) / params.out_width, (pixel + 3u) % params.out_width, group);
+//#endrepeat
 }
 //#else
 //#if quads

@@ -59,35 +59,61 @@ function needsF16(use: ConvolutionUse, f16: boolean): string | null {
   return use.storage === 'f16' && !f16 ? 'needs shader-f16' : null;
 }
 
-function tiled(
-  name: string,
-  tilePixels: number,
-  tileGroups: number,
-): KernelVariant<ConvolutionUse> {
+/** Pixels and groups of four channels that a workgroup of `tiled` makes, and those that each of its 64 invocations has of them. */
+interface Tile {
+  tile: readonly [pixels: number, groups: number];
+  own: readonly [pixels: number, groups: number];
+}
+
+/** Large ones first: they read the least from workgroup memory for a product. */
+const tiles: readonly Tile[] = [
+  { tile: [64, 16], own: [8, 2] },
+  { tile: [64, 8], own: [4, 2] },
+  { tile: [32, 8], own: [4, 1] },
+  { tile: [64, 4], own: [4, 1] },
+  { tile: [64, 2], own: [2, 1] },
+];
+/** Workgroups that keep a GPU busy. */
+const enoughWorkgroups = 96;
+
+function tileName({ tile: [pixels, groups] }: Tile): string {
+  return `tiled-${pixels}x${groups}`;
+}
+
+function tileCounts(use: ConvolutionUse, { tile: [pixels, groups] }: Tile): [number, number] {
+  const { height, width } = gridOf(use);
+  return [Math.ceil((height * width) / pixels), Math.ceil(weightGroups(use) / groups)];
+}
+
+/** The largest tile that wastes no groups and gives workgroups enough; small maps have small tiles. */
+function preferredTile(use: ConvolutionUse): Tile | undefined {
+  const fitting = tiles.filter(({ tile }) => tile[1] <= Math.max(2, weightGroups(use)));
+  const enough = fitting.find((tile) => {
+    const [across, down] = tileCounts(use, tile);
+    return across * down >= enoughWorkgroups;
+  });
+  return enough ?? fitting.find(({ tile }) => tile[0] === 32) ?? fitting[0];
+}
+
+function tiled(tile: Tile): KernelVariant<ConvolutionUse> {
+  const [tilePixels, tileGroups] = tile.tile;
+  const [pixels, groups] = tile.own;
   return {
-    name,
-    unsupported: (use, { f16, workgroupInvocations }) =>
-      workgroupInvocations < (tilePixels / 4) * tileGroups
-        ? 'needs larger workgroups'
-        : needsF16(use, f16),
+    name: tileName(tile),
+    unsupported: (use, { f16 }) => needsF16(use, f16),
     options: (use) => ({
       choices: { storage: use.storage },
       flags: ['tiled', ...convolutionFlags(use)],
       constants: {
         TILE_PIXELS: tilePixels,
         TILE_GROUPS: tileGroups,
+        PIXELS: pixels,
+        GROUPS: groups,
         DEPTH: 4,
         ...convolutionShape(use),
       },
     }),
-    workgroups: (use) => {
-      const { height, width } = gridOf(use);
-      return [
-        Math.ceil((height * width) / tilePixels),
-        Math.ceil(weightGroups(use) / tileGroups),
-        1,
-      ];
-    },
+    workgroups: (use) => [...tileCounts(use, tile), 1],
   };
 }
 
@@ -202,14 +228,11 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
       },
     },
     quads,
-    tiled('tiled-64x16', 64, 16),
-    tiled('tiled-128x8', 128, 8),
-    tiled('tiled-128x4', 128, 4),
+    ...tiles.map(tiled),
   ],
   preferred: (use, { software }) => {
     if (software) return ['quads', 'serial'];
-    const groups = weightGroups(use);
-    const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-128x4';
-    return [best, 'serial'];
+    const best = preferredTile(use);
+    return [...(best ? [tileName(best)] : []), 'serial'];
   },
 });

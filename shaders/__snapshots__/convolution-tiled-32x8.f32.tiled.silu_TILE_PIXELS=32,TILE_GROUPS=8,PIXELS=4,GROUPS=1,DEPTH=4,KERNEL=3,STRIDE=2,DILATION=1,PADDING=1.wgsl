@@ -1,10 +1,12 @@
-const TILE_PIXELS: u32 = 128u;
+const TILE_PIXELS: u32 = 32u;
 const TILE_GROUPS: u32 = 8u;
+const PIXELS: u32 = 4u;
+const GROUPS: u32 = 1u;
 const DEPTH: u32 = 4u;
 const KERNEL: u32 = 3u;
-const STRIDE: u32 = 1u;
-const DILATION: u32 = 8u;
-const PADDING: u32 = 8u;
+const STRIDE: u32 = 2u;
+const DILATION: u32 = 1u;
+const PADDING: u32 = 1u;
 struct Params {
   in_offset: u32,
   in_stride: u32,
@@ -20,7 +22,7 @@ struct Params {
   residual_offset: u32,
   residual_stride: u32,
 }
-const params = Params(5u, 4u, 19u, 7u, 3u, 539u, 5u, 19u, 7u, 3u, 3u, 0u, 0u);
+const params = Params(5u, 2u, 11u, 13u, 1u, 293u, 6u, 6u, 7u, 4u, 4u, 0u, 0u);
 @group(0) @binding(0) var<storage, read_write> arena: array<MapVec4>;
 @group(0) @binding(1) var<storage, read> weights: array<WeightMat>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
@@ -35,7 +37,7 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   let channel_group = group;
   let pixel = row * params.out_width + column;
   var value = sum + bias[channel_group];
-  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
+  value = value / (1.0 + exp(-value));
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 // Workgroup counts past the limit of one dimension spill into the second.
@@ -49,8 +51,12 @@ fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
 // of the four pixels that grow from a pixel. prelu: slopes follow the biases.
 
 const TAPS = KERNEL * KERNEL;
-const THREADS = TILE_PIXELS / 4 * TILE_GROUPS;
-var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
+const PIXEL_LANES = TILE_PIXELS / PIXELS;
+const GROUP_LANES = TILE_GROUPS / GROUPS;
+const THREADS = PIXEL_LANES * GROUP_LANES;
+// A vector more than a pixel needs: lanes that read other pixels read other banks.
+const ROW = DEPTH + 1u;
+var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * ROW>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
 
 // A pixel of the input: the arena's element of its channel group 0, or 0 outside the map.
@@ -67,6 +73,7 @@ fn source(row: u32, column: u32, tap: u32) -> u32 {
   return input_pixel(y, x);
 }
 
+// PIXELS pixels by GROUPS groups an invocation, from tiles in workgroup memory: a vector that is read from there serves many sums.
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -75,19 +82,20 @@ fn main(
   let first_pixel = workgroup.x * TILE_PIXELS;
   let first_group = workgroup.y * TILE_GROUPS;
   let depth = TAPS * params.in_groups;
-  let own_group = lane % TILE_GROUPS;
-  let own_pixel = lane / TILE_GROUPS * 4u;
-  var a0: vec4<f32>;
-  var a1: vec4<f32>;
-  var a2: vec4<f32>;
-  var a3: vec4<f32>;
+  // Neighbouring lanes have neighbouring groups, and so write side by side.
+  let own_group = lane % GROUP_LANES;
+  let own_pixel = lane / GROUP_LANES;
+  var sum_0_0: vec4<f32>;
+  var sum_1_0: vec4<f32>;
+  var sum_2_0: vec4<f32>;
+  var sum_3_0: vec4<f32>;
   for (var start = 0u; start < depth; start += DEPTH) {
     for (var i = lane; i < TILE_PIXELS * DEPTH; i += THREADS) {
       let pixel = first_pixel + i / DEPTH;
       let k = start + i % DEPTH;
       let at = source(pixel / params.out_width, pixel % params.out_width, k / params.in_groups);
       let inside = at > 0u && k < depth;
-      tile_x[i] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
+      tile_x[i / DEPTH * ROW + i % DEPTH] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
     }
     for (var i = lane; i < TILE_GROUPS * DEPTH; i += THREADS) {
       let group = first_group + i / DEPTH;
@@ -102,26 +110,30 @@ fn main(
     }
     workgroupBarrier();
     for (var d = 0u; d < DEPTH; d += 1u) {
-      let w = mat4x4<f32>(
-        tile_w[d * 4u * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 1u) * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 2u) * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 3u) * TILE_GROUPS + own_group],
+      let at_0 = d * 4u * TILE_GROUPS + 0u * GROUP_LANES + own_group;
+      let w_0 = mat4x4<f32>(
+        tile_w[at_0], tile_w[at_0 + TILE_GROUPS], tile_w[at_0 + 2u * TILE_GROUPS], tile_w[at_0 + 3u * TILE_GROUPS],
       );
-      a0 += w * tile_x[own_pixel * DEPTH + d];
-      a1 += w * tile_x[(own_pixel + 1u) * DEPTH + d];
-      a2 += w * tile_x[(own_pixel + 2u) * DEPTH + d];
-      a3 += w * tile_x[(own_pixel + 3u) * DEPTH + d];
+      let x_0 = tile_x[(0u * PIXEL_LANES + own_pixel) * ROW + d];
+      sum_0_0 += w_0 * x_0;
+      let x_1 = tile_x[(1u * PIXEL_LANES + own_pixel) * ROW + d];
+      sum_1_0 += w_0 * x_1;
+      let x_2 = tile_x[(2u * PIXEL_LANES + own_pixel) * ROW + d];
+      sum_2_0 += w_0 * x_2;
+      let x_3 = tile_x[(3u * PIXEL_LANES + own_pixel) * ROW + d];
+      sum_3_0 += w_0 * x_3;
     }
     workgroupBarrier();
   }
-  let group = first_group + own_group;
-  if (group >= params.weight_groups) {
-    return;
+  let pixel_0 = first_pixel + 0u * PIXEL_LANES + own_pixel;
+  let pixel_1 = first_pixel + 1u * PIXEL_LANES + own_pixel;
+  let pixel_2 = first_pixel + 2u * PIXEL_LANES + own_pixel;
+  let pixel_3 = first_pixel + 3u * PIXEL_LANES + own_pixel;
+  let group_0 = first_group + 0u * GROUP_LANES + own_group;
+  if (group_0 < params.weight_groups) {
+    finish(sum_0_0, pixel_0 / params.out_width, pixel_0 % params.out_width, group_0);
+    finish(sum_1_0, pixel_1 / params.out_width, pixel_1 % params.out_width, group_0);
+    finish(sum_2_0, pixel_2 / params.out_width, pixel_2 % params.out_width, group_0);
+    finish(sum_3_0, pixel_3 / params.out_width, pixel_3 % params.out_width, group_0);
   }
-  let pixel = first_pixel + own_pixel;
-  finish(a0, pixel / params.out_width, pixel % params.out_width, group);
-  finish(a1, (pixel + 1u) / params.out_width, (pixel + 1u) % params.out_width, group);
-  finish(a2, (pixel + 2u) / params.out_width, (pixel + 2u) % params.out_width, group);
-  finish(a3, (pixel + 3u) / params.out_width, (pixel + 3u) % params.out_width, group);
 }
