@@ -68,21 +68,20 @@ fn source(row: u32, column: u32, tap: u32) -> u32 {
   return input_pixel(y, x);
 }
 
-// Does the invocation stand in the second or fourth place of its quad; in the third or fourth?
-var<private> is_odd: bool;
-var<private> is_high: bool;
+// The invocation's place in its quad.
+var<private> quarter: u32;
 
 // A matrix of weights that the four invocations of a quad share: each loads a column and gets the others by swaps, which is cheaper than
 // a broadcast. Invocation q finds the column of channel q ^ i at i, and so takes its pixels' channels in that order.
-fn swapped_weights(at: u32, quarter: u32) -> mat4x4<f32> {
+fn load_weights(at: u32) -> mat4x4<f32> {
   let own = vec4<f32>(weights[at][quarter]);
   return mat4x4<f32>(own, quadSwapX(own), quadSwapY(own), quadSwapDiagonal(own));
 }
 
-fn swapped_pixel(at: u32) -> vec4<f32> {
+fn load_pixel(at: u32) -> vec4<f32> {
   let x = vec4<f32>(arena[at]);
-  let y = select(x, x.yxwz, is_odd);
-  return select(y, y.zwxy, is_high);
+  let y = select(x, x.yxwz, (quarter & 1u) == 1u);
+  return select(y, y.zwxy, (quarter & 2u) == 2u);
 }
 
 // PIXELS of a row by GROUPS groups of channels an invocation, without barriers. All of a workgroup have the same channels and share the
@@ -95,6 +94,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
   @builtin(subgroup_invocation_id) subgroup_lane: u32,
 ) {
+  quarter = subgroup_lane % 4u;
   let index = linear_workgroup(workgroup, workgroups);
   let runs = (params.out_width + PIXELS - 1u) / PIXELS;
   let workgroups_a_group = (runs * params.out_height + WORKGROUP - 1u) / WORKGROUP;
@@ -105,9 +105,6 @@ fn main(
   let place = index % workgroups_a_group * WORKGROUP + lane;
   let row = place / runs;
   let column = place % runs * PIXELS;
-  let quarter = subgroup_lane % 4u;
-  is_odd = (quarter & 1u) == 1u;
-  is_high = (quarter & 2u) == 2u;
   // Past the last group it is done again, and not stored.
   let group_0 = min(0u, params.weight_groups - 1u - group);
   var sum_0_0: vec4<f32>;
@@ -195,37 +192,37 @@ fn main(
     // A pixel outside stays at the arena's zero.
     let step_14 = min(at_14, 1u);
     for (var c = 0u; c < params.in_groups; c += 1u) {
-      x[0u] = swapped_pixel(at_0);
+      x[0u] = load_pixel(at_0);
       at_0 += step_0;
-      x[1u] = swapped_pixel(at_1);
+      x[1u] = load_pixel(at_1);
       at_1 += step_1;
-      x[2u] = swapped_pixel(at_2);
+      x[2u] = load_pixel(at_2);
       at_2 += step_2;
-      x[3u] = swapped_pixel(at_3);
+      x[3u] = load_pixel(at_3);
       at_3 += step_3;
-      x[4u] = swapped_pixel(at_4);
+      x[4u] = load_pixel(at_4);
       at_4 += step_4;
-      x[5u] = swapped_pixel(at_5);
+      x[5u] = load_pixel(at_5);
       at_5 += step_5;
-      x[6u] = swapped_pixel(at_6);
+      x[6u] = load_pixel(at_6);
       at_6 += step_6;
-      x[7u] = swapped_pixel(at_7);
+      x[7u] = load_pixel(at_7);
       at_7 += step_7;
-      x[8u] = swapped_pixel(at_8);
+      x[8u] = load_pixel(at_8);
       at_8 += step_8;
-      x[9u] = swapped_pixel(at_9);
+      x[9u] = load_pixel(at_9);
       at_9 += step_9;
-      x[10u] = swapped_pixel(at_10);
+      x[10u] = load_pixel(at_10);
       at_10 += step_10;
-      x[11u] = swapped_pixel(at_11);
+      x[11u] = load_pixel(at_11);
       at_11 += step_11;
-      x[12u] = swapped_pixel(at_12);
+      x[12u] = load_pixel(at_12);
       at_12 += step_12;
-      x[13u] = swapped_pixel(at_13);
+      x[13u] = load_pixel(at_13);
       at_13 += step_13;
-      x[14u] = swapped_pixel(at_14);
+      x[14u] = load_pixel(at_14);
       at_14 += step_14;
-      let w_0_0 = swapped_weights(weight + (group_0 * TAPS + 0u) * params.in_groups, quarter);
+      let w_0_0 = load_weights(weight + (group_0 * TAPS + 0u) * params.in_groups);
       sum_0_0 += w_0_0 * x[0u * (STRIDE / COLUMN_STEP) + 0u];
       sum_1_0 += w_0_0 * x[1u * (STRIDE / COLUMN_STEP) + 0u];
       sum_2_0 += w_0_0 * x[2u * (STRIDE / COLUMN_STEP) + 0u];
@@ -233,7 +230,7 @@ fn main(
       sum_4_0 += w_0_0 * x[4u * (STRIDE / COLUMN_STEP) + 0u];
       sum_5_0 += w_0_0 * x[5u * (STRIDE / COLUMN_STEP) + 0u];
       sum_6_0 += w_0_0 * x[6u * (STRIDE / COLUMN_STEP) + 0u];
-      let w_0_1 = swapped_weights(weight + (group_1 * TAPS + 0u) * params.in_groups, quarter);
+      let w_0_1 = load_weights(weight + (group_1 * TAPS + 0u) * params.in_groups);
       sum_0_1 += w_0_1 * x[0u * (STRIDE / COLUMN_STEP) + 0u];
       sum_1_1 += w_0_1 * x[1u * (STRIDE / COLUMN_STEP) + 0u];
       sum_2_1 += w_0_1 * x[2u * (STRIDE / COLUMN_STEP) + 0u];
@@ -241,7 +238,7 @@ fn main(
       sum_4_1 += w_0_1 * x[4u * (STRIDE / COLUMN_STEP) + 0u];
       sum_5_1 += w_0_1 * x[5u * (STRIDE / COLUMN_STEP) + 0u];
       sum_6_1 += w_0_1 * x[6u * (STRIDE / COLUMN_STEP) + 0u];
-      let w_0_2 = swapped_weights(weight + (group_2 * TAPS + 0u) * params.in_groups, quarter);
+      let w_0_2 = load_weights(weight + (group_2 * TAPS + 0u) * params.in_groups);
       sum_0_2 += w_0_2 * x[0u * (STRIDE / COLUMN_STEP) + 0u];
       sum_1_2 += w_0_2 * x[1u * (STRIDE / COLUMN_STEP) + 0u];
       sum_2_2 += w_0_2 * x[2u * (STRIDE / COLUMN_STEP) + 0u];
@@ -249,7 +246,7 @@ fn main(
       sum_4_2 += w_0_2 * x[4u * (STRIDE / COLUMN_STEP) + 0u];
       sum_5_2 += w_0_2 * x[5u * (STRIDE / COLUMN_STEP) + 0u];
       sum_6_2 += w_0_2 * x[6u * (STRIDE / COLUMN_STEP) + 0u];
-      let w_0_3 = swapped_weights(weight + (group_3 * TAPS + 0u) * params.in_groups, quarter);
+      let w_0_3 = load_weights(weight + (group_3 * TAPS + 0u) * params.in_groups);
       sum_0_3 += w_0_3 * x[0u * (STRIDE / COLUMN_STEP) + 0u];
       sum_1_3 += w_0_3 * x[1u * (STRIDE / COLUMN_STEP) + 0u];
       sum_2_3 += w_0_3 * x[2u * (STRIDE / COLUMN_STEP) + 0u];
@@ -257,7 +254,7 @@ fn main(
       sum_4_3 += w_0_3 * x[4u * (STRIDE / COLUMN_STEP) + 0u];
       sum_5_3 += w_0_3 * x[5u * (STRIDE / COLUMN_STEP) + 0u];
       sum_6_3 += w_0_3 * x[6u * (STRIDE / COLUMN_STEP) + 0u];
-      let w_1_0 = swapped_weights(weight + (group_0 * TAPS + 1u) * params.in_groups, quarter);
+      let w_1_0 = load_weights(weight + (group_0 * TAPS + 1u) * params.in_groups);
       sum_0_0 += w_1_0 * x[0u * (STRIDE / COLUMN_STEP) + 1u];
       sum_1_0 += w_1_0 * x[1u * (STRIDE / COLUMN_STEP) + 1u];
       sum_2_0 += w_1_0 * x[2u * (STRIDE / COLUMN_STEP) + 1u];
@@ -265,7 +262,7 @@ fn main(
       sum_4_0 += w_1_0 * x[4u * (STRIDE / COLUMN_STEP) + 1u];
       sum_5_0 += w_1_0 * x[5u * (STRIDE / COLUMN_STEP) + 1u];
       sum_6_0 += w_1_0 * x[6u * (STRIDE / COLUMN_STEP) + 1u];
-      let w_1_1 = swapped_weights(weight + (group_1 * TAPS + 1u) * params.in_groups, quarter);
+      let w_1_1 = load_weights(weight + (group_1 * TAPS + 1u) * params.in_groups);
       sum_0_1 += w_1_1 * x[0u * (STRIDE / COLUMN_STEP) + 1u];
       sum_1_1 += w_1_1 * x[1u * (STRIDE / COLUMN_STEP) + 1u];
       sum_2_1 += w_1_1 * x[2u * (STRIDE / COLUMN_STEP) + 1u];
@@ -273,7 +270,7 @@ fn main(
       sum_4_1 += w_1_1 * x[4u * (STRIDE / COLUMN_STEP) + 1u];
       sum_5_1 += w_1_1 * x[5u * (STRIDE / COLUMN_STEP) + 1u];
       sum_6_1 += w_1_1 * x[6u * (STRIDE / COLUMN_STEP) + 1u];
-      let w_1_2 = swapped_weights(weight + (group_2 * TAPS + 1u) * params.in_groups, quarter);
+      let w_1_2 = load_weights(weight + (group_2 * TAPS + 1u) * params.in_groups);
       sum_0_2 += w_1_2 * x[0u * (STRIDE / COLUMN_STEP) + 1u];
       sum_1_2 += w_1_2 * x[1u * (STRIDE / COLUMN_STEP) + 1u];
       sum_2_2 += w_1_2 * x[2u * (STRIDE / COLUMN_STEP) + 1u];
@@ -281,7 +278,7 @@ fn main(
       sum_4_2 += w_1_2 * x[4u * (STRIDE / COLUMN_STEP) + 1u];
       sum_5_2 += w_1_2 * x[5u * (STRIDE / COLUMN_STEP) + 1u];
       sum_6_2 += w_1_2 * x[6u * (STRIDE / COLUMN_STEP) + 1u];
-      let w_1_3 = swapped_weights(weight + (group_3 * TAPS + 1u) * params.in_groups, quarter);
+      let w_1_3 = load_weights(weight + (group_3 * TAPS + 1u) * params.in_groups);
       sum_0_3 += w_1_3 * x[0u * (STRIDE / COLUMN_STEP) + 1u];
       sum_1_3 += w_1_3 * x[1u * (STRIDE / COLUMN_STEP) + 1u];
       sum_2_3 += w_1_3 * x[2u * (STRIDE / COLUMN_STEP) + 1u];
@@ -289,7 +286,7 @@ fn main(
       sum_4_3 += w_1_3 * x[4u * (STRIDE / COLUMN_STEP) + 1u];
       sum_5_3 += w_1_3 * x[5u * (STRIDE / COLUMN_STEP) + 1u];
       sum_6_3 += w_1_3 * x[6u * (STRIDE / COLUMN_STEP) + 1u];
-      let w_2_0 = swapped_weights(weight + (group_0 * TAPS + 2u) * params.in_groups, quarter);
+      let w_2_0 = load_weights(weight + (group_0 * TAPS + 2u) * params.in_groups);
       sum_0_0 += w_2_0 * x[0u * (STRIDE / COLUMN_STEP) + 2u];
       sum_1_0 += w_2_0 * x[1u * (STRIDE / COLUMN_STEP) + 2u];
       sum_2_0 += w_2_0 * x[2u * (STRIDE / COLUMN_STEP) + 2u];
@@ -297,7 +294,7 @@ fn main(
       sum_4_0 += w_2_0 * x[4u * (STRIDE / COLUMN_STEP) + 2u];
       sum_5_0 += w_2_0 * x[5u * (STRIDE / COLUMN_STEP) + 2u];
       sum_6_0 += w_2_0 * x[6u * (STRIDE / COLUMN_STEP) + 2u];
-      let w_2_1 = swapped_weights(weight + (group_1 * TAPS + 2u) * params.in_groups, quarter);
+      let w_2_1 = load_weights(weight + (group_1 * TAPS + 2u) * params.in_groups);
       sum_0_1 += w_2_1 * x[0u * (STRIDE / COLUMN_STEP) + 2u];
       sum_1_1 += w_2_1 * x[1u * (STRIDE / COLUMN_STEP) + 2u];
       sum_2_1 += w_2_1 * x[2u * (STRIDE / COLUMN_STEP) + 2u];
@@ -305,7 +302,7 @@ fn main(
       sum_4_1 += w_2_1 * x[4u * (STRIDE / COLUMN_STEP) + 2u];
       sum_5_1 += w_2_1 * x[5u * (STRIDE / COLUMN_STEP) + 2u];
       sum_6_1 += w_2_1 * x[6u * (STRIDE / COLUMN_STEP) + 2u];
-      let w_2_2 = swapped_weights(weight + (group_2 * TAPS + 2u) * params.in_groups, quarter);
+      let w_2_2 = load_weights(weight + (group_2 * TAPS + 2u) * params.in_groups);
       sum_0_2 += w_2_2 * x[0u * (STRIDE / COLUMN_STEP) + 2u];
       sum_1_2 += w_2_2 * x[1u * (STRIDE / COLUMN_STEP) + 2u];
       sum_2_2 += w_2_2 * x[2u * (STRIDE / COLUMN_STEP) + 2u];
@@ -313,7 +310,7 @@ fn main(
       sum_4_2 += w_2_2 * x[4u * (STRIDE / COLUMN_STEP) + 2u];
       sum_5_2 += w_2_2 * x[5u * (STRIDE / COLUMN_STEP) + 2u];
       sum_6_2 += w_2_2 * x[6u * (STRIDE / COLUMN_STEP) + 2u];
-      let w_2_3 = swapped_weights(weight + (group_3 * TAPS + 2u) * params.in_groups, quarter);
+      let w_2_3 = load_weights(weight + (group_3 * TAPS + 2u) * params.in_groups);
       sum_0_3 += w_2_3 * x[0u * (STRIDE / COLUMN_STEP) + 2u];
       sum_1_3 += w_2_3 * x[1u * (STRIDE / COLUMN_STEP) + 2u];
       sum_2_3 += w_2_3 * x[2u * (STRIDE / COLUMN_STEP) + 2u];

@@ -100,22 +100,30 @@ fn main(
 }
 //#else
 //#if quads
-// Does the invocation stand in the second or fourth place of its quad; in the third or fourth?
-var<private> is_odd: bool;
-var<private> is_high: bool;
+// The invocation's place in its quad.
+var<private> quarter: u32;
 
 // A matrix of weights that the four invocations of a quad share: each loads a column and gets the others by swaps, which is cheaper than
 // a broadcast. Invocation q finds the column of channel q ^ i at i, and so takes its pixels' channels in that order.
-fn swapped_weights(at: u32, quarter: u32) -> mat4x4<f32> {
+fn load_weights(at: u32) -> mat4x4<f32> {
   let own = vec4<f32>(weights[at][quarter]);
   return mat4x4<f32>(own, quadSwapX(own), quadSwapY(own), quadSwapDiagonal(own));
 }
 
-fn swapped_pixel(at: u32) -> vec4<f32> {
+fn load_pixel(at: u32) -> vec4<f32> {
   let x = vec4<f32>(arena[at]);
-  let y = select(x, x.yxwz, is_odd);
-  return select(y, y.zwxy, is_high);
+  let y = select(x, x.yxwz, (quarter & 1u) == 1u);
+  return select(y, y.zwxy, (quarter & 2u) == 2u);
 }
+//#else
+fn load_weights(at: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(weights[at]);
+}
+
+fn load_pixel(at: u32) -> vec4<f32> {
+  return vec4<f32>(arena[at]);
+}
+//#endif
 
 // PIXELS of a row by GROUPS groups of channels an invocation, without barriers. All of a workgroup have the same channels and share the
 // loads of weights. The pixels under a row of ROW_TAPS taps are loaded once. A software adapter spends its time on loads, and on what it
@@ -125,8 +133,13 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
+//#if quads
   @builtin(subgroup_invocation_id) subgroup_lane: u32,
+//#endif
 ) {
+//#if quads
+  quarter = subgroup_lane % 4u;
+//#endif
   let index = linear_workgroup(workgroup, workgroups);
   let runs = (params.out_width + PIXELS - 1u) / PIXELS;
   let workgroups_a_group = (runs * params.out_height + WORKGROUP - 1u) / WORKGROUP;
@@ -137,9 +150,6 @@ fn main(
   let place = index % workgroups_a_group * WORKGROUP + lane;
   let row = place / runs;
   let column = place % runs * PIXELS;
-  let quarter = subgroup_lane % 4u;
-  is_odd = (quarter & 1u) == 1u;
-  is_high = (quarter & 2u) == 2u;
 //#repeat G GROUPS
   // Past the last group it is done again, and not stored.
   let group_G = min(G, params.weight_groups - 1u - group);
@@ -159,12 +169,12 @@ fn main(
 //#endrepeat
     for (var c = 0u; c < params.in_groups; c += 1u) {
 //#repeat C COLUMNS
-      x[C] = swapped_pixel(at_C);
+      x[C] = load_pixel(at_C);
       at_C += step_C;
 //#endrepeat
 //#repeat T ROW_TAPS
 //#repeat G GROUPS
-      let w_T_G = swapped_weights(weight + (group_G * TAPS + T) * params.in_groups, quarter);
+      let w_T_G = load_weights(weight + (group_G * TAPS + T) * params.in_groups);
 //#repeat P PIXELS
       sum_P_G += w_T_G * x[P * (STRIDE / COLUMN_STEP) + T];
 //#endrepeat
@@ -185,76 +195,4 @@ fn main(
     finish(sums[i], row, column + i % PIXELS, group + i / PIXELS);
   }
 }
-//#else
-// Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = linear_workgroup(workgroup, workgroups) * WORKGROUP + lane;
-  let quads = (params.out_width + 3u) / 4u;
-  let group = index / (quads * params.out_height) * 2u;
-  if (group >= params.weight_groups) {
-    return;
-  }
-  let row = index / quads % params.out_height;
-  let column = index % quads * 4u;
-  var a0: vec4<f32>;
-  var a1: vec4<f32>;
-  var a2: vec4<f32>;
-  var a3: vec4<f32>;
-  var b0: vec4<f32>;
-  var b1: vec4<f32>;
-  var b2: vec4<f32>;
-  var b3: vec4<f32>;
-  var weight = group * TAPS * params.in_groups;
-  // Where the groups are odd in number the last one is done twice, and stored once.
-  let other = select(0u, TAPS * params.in_groups, group + 1u < params.weight_groups);
-  for (var tap = 0u; tap < TAPS; tap += 1u) {
-    var p0 = source(row, column, tap);
-    var p1 = source(row, column + 1u, tap);
-    var p2 = source(row, column + 2u, tap);
-    var p3 = source(row, column + 3u, tap);
-    // A pixel outside stays at the arena's zero.
-    let s0 = min(p0, 1u);
-    let s1 = min(p1, 1u);
-    let s2 = min(p2, 1u);
-    let s3 = min(p3, 1u);
-    for (var c = 0u; c < params.in_groups; c += 1u) {
-      let x0 = vec4<f32>(arena[p0]);
-      let x1 = vec4<f32>(arena[p1]);
-      let x2 = vec4<f32>(arena[p2]);
-      let x3 = vec4<f32>(arena[p3]);
-      let w = mat4x4<f32>(weights[weight]);
-      a0 += w * x0;
-      a1 += w * x1;
-      a2 += w * x2;
-      a3 += w * x3;
-      let v = mat4x4<f32>(weights[weight + other]);
-      b0 += v * x0;
-      b1 += v * x1;
-      b2 += v * x2;
-      b3 += v * x3;
-      weight += 1u;
-      p0 += s0;
-      p1 += s1;
-      p2 += s2;
-      p3 += s3;
-    }
-  }
-  finish(a0, row, column, group);
-  finish(a1, row, column + 1u, group);
-  finish(a2, row, column + 2u, group);
-  finish(a3, row, column + 3u, group);
-  if (other == 0u) {
-    return;
-  }
-  finish(b0, row, column, group + 1u);
-  finish(b1, row, column + 1u, group + 1u);
-  finish(b2, row, column + 2u, group + 1u);
-  finish(b3, row, column + 3u, group + 1u);
-}
-//#endif
 //#endif

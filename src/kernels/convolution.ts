@@ -117,12 +117,8 @@ function tiled(tile: Tile): KernelVariant<ConvolutionUse> {
   };
 }
 
-/** Invocations of a workgroup of `serial`, and the pixels and groups of four channels that each has. */
-const serialWorkgroup = 16;
-const [serialPixels, serialGroups] = [4, 2];
-
-/** How `quads` shares an output among invocations: each has pixels of a row, and groups of four channels. */
-function quadTile(use: ConvolutionUse) {
+/** How an output is shared among invocations without barriers: each has pixels of a row, and groups of four channels. */
+function rowTile(use: ConvolutionUse) {
   const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
   const { height, width } = gridOf(use);
   const allGroups = weightGroups(use);
@@ -152,19 +148,24 @@ function runLength(width: number): number {
   return [8, 7, 6, 5, 4].reduce((best, pixels) => (cost(pixels) < cost(best) ? pixels : best));
 }
 
-/** For software adapters, where loads cost more than products: the invocations of a quad load weights for each other. */
-const quads: KernelVariant<ConvolutionUse> = {
-  name: 'quads',
-  sharedPipeline: true,
-  unsupported: (use, { f16, subgroups, minSubgroupSize }) =>
-    subgroups && minSubgroupSize >= 4 ? needsF16(use, f16) : 'needs subgroups of at least 4',
-  options: (use) => ({
-    choices: { storage: use.storage },
-    flags: ['subgroups', 'quads', ...convolutionFlags(use)],
-    constants: { ...quadTile(use).constants, ...convolutionShape(use) },
-  }),
-  workgroups: (use) => spread(quadTile(use).workgroups),
-};
+/** For software adapters, and where nothing else runs. `flags`: how weights are loaded, which is what a software adapter spends its time on. */
+function barrierFree(
+  name: string,
+  flags: readonly string[],
+  unsupported: KernelVariant<ConvolutionUse>['unsupported'],
+): KernelVariant<ConvolutionUse> {
+  return {
+    name,
+    sharedPipeline: true,
+    unsupported,
+    options: (use) => ({
+      choices: { storage: use.storage },
+      flags: [...flags, ...convolutionFlags(use)],
+      constants: { ...rowTile(use).constants, ...convolutionShape(use) },
+    }),
+    workgroups: (use) => spread(rowTile(use).workgroups),
+  };
+}
 
 /** Convolution with bias, activation and residual in one dispatch, from channels to channels of the same arena. */
 export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>({
@@ -211,23 +212,11 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
     { name: 'bias', type: 'array<vec4<f32>>', access: 'read' },
   ],
   variants: [
-    {
-      name: 'serial',
-      sharedPipeline: true,
-      unsupported: (use, { f16 }) => needsF16(use, f16),
-      options: (use) => ({
-        choices: { storage: use.storage },
-        flags: convolutionFlags(use),
-        constants: { WORKGROUP: serialWorkgroup, ...convolutionShape(use) },
-      }),
-      workgroups: (use) => {
-        const { height, width } = gridOf(use);
-        const places = Math.ceil(width / serialPixels) * height;
-        const passes = Math.ceil(weightGroups(use) / serialGroups);
-        return spread(Math.ceil((places * passes) / serialWorkgroup));
-      },
-    },
-    quads,
+    barrierFree('serial', [], (use, { f16 }) => needsF16(use, f16)),
+    // The invocations of a quad load weights for each other.
+    barrierFree('quads', ['subgroups', 'quads'], (use, { f16, subgroups, minSubgroupSize }) =>
+      subgroups && minSubgroupSize >= 4 ? needsF16(use, f16) : 'needs subgroups of at least 4',
+    ),
     ...tiles.map(tiled),
   ],
   preferred: (use, { software }) => {
