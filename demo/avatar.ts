@@ -17,6 +17,8 @@ const openRuntime = (): Promise<Runtime> => {
 const talk = new AvatarTalk(openRuntime, showNotice);
 let shown: { avatar: Avatar; view: AvatarView; name: string } | undefined;
 let loading: AbortController | undefined;
+/** Draws the background that was chosen. */
+let background: ((context: OffscreenCanvasRenderingContext2D) => void | Promise<void>) | undefined;
 
 /** Opens splats in place of what is shown; no source means the avatar that comes along. A newer call wins over an older one. */
 async function open(source: Blob | string | undefined, name: string): Promise<void> {
@@ -76,7 +78,7 @@ function showNote(text: string, share?: number): void {
   else bar.value = share;
 }
 
-/** A picture of what the stage shows, at twice the size of a large screen. */
+/** A picture of what the stage shows, at twice the size of a large screen; transparent where no background was chosen. */
 async function savePicture(): Promise<void> {
   if (!shown) return;
   const { clientWidth, clientHeight } = stage;
@@ -88,7 +90,11 @@ async function savePicture(): Promise<void> {
     ...(view.camera ? { camera: view.camera } : {}),
   });
   const canvas = new OffscreenCanvas(picture.width, picture.height);
-  canvas.getContext('2d')?.putImageData(picture, 0, 0);
+  const context = canvas.getContext('2d');
+  if (!context) throw new Error('This browser draws no pictures.');
+  context.putImageData(picture, 0, 0);
+  context.globalCompositeOperation = 'destination-over';
+  await background?.(context);
   const link = document.createElement('a');
   link.href = URL.createObjectURL(await canvas.convertToBlob());
   link.download = `${name.replace(/\.\w+$/, '')}.png`;
@@ -110,16 +116,33 @@ function setUpBackground(): void {
   color.addEventListener('input', () => {
     stage.style.setProperty('--stage', color.value);
     stage.style.setProperty('--stage-image', 'none');
+    background = (context) => {
+      context.fillStyle = color.value;
+      context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+    };
   });
   const image = byId<HTMLInputElement>('image');
   image.addEventListener('change', () => {
     const file = image.files?.[0];
-    if (file) stage.style.setProperty('--stage-image', `url("${URL.createObjectURL(file)}")`);
+    if (!file) return;
+    stage.style.setProperty('--stage-image', `url("${URL.createObjectURL(file)}")`);
+    background = (context) => cover(context, file);
   });
   byId('plain').addEventListener('click', () => {
     stage.style.removeProperty('--stage');
     stage.style.removeProperty('--stage-image');
+    background = undefined;
   });
+}
+
+/** Fills the picture, as `background-size: cover` does. */
+async function cover(context: OffscreenCanvasRenderingContext2D, file: Blob): Promise<void> {
+  const image = await createImageBitmap(file);
+  const { width, height } = context.canvas;
+  const scale = Math.max(width / image.width, height / image.height);
+  const [across, down] = [image.width * scale, image.height * scale];
+  context.drawImage(image, (width - across) / 2, (height - down) / 2, across, down);
+  image.close();
 }
 
 setUpFiles();

@@ -46,10 +46,12 @@ export interface Runtime extends AsyncDisposable {
         signal?: AbortSignal;
     }): Promise<Detector>;
     /**
-     * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
-     * code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
+     * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene, an avatar of
+     * LAM or a head of GaussianAvatars with its mesh. The code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
      */
     loadAvatar(source?: Source, options?: LoadAvatarOptions): Promise<Avatar>;
+    /** Several avatars in one picture. */
+    createScene(avatars?: readonly PlacedAvatar[]): Scene;
     stats(): Promise<RuntimeStats>;
     /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
     profile(): Promise<RuntimeProfile>;
@@ -182,6 +184,24 @@ export interface Avatar extends AsyncDisposable {
     measure(options: MeasureOptions): Promise<FrameTiming>;
     dispose(): Promise<void>;
 }
+/** An avatar in a scene. */
+export interface PlacedAvatar extends Placement {
+    avatar: Avatar;
+}
+/**
+ * Avatars, or splats, in one picture: each with its own pose and place, sorted together, so that the nearer hides the farther. One that is
+ * disposed leaves it.
+ */
+export interface Scene extends AsyncDisposable {
+    /** Who is there from now on, and where. Cheap for those who only move. */
+    set(avatars: readonly PlacedAvatar[]): void;
+    attach(canvas: HTMLCanvasElement, options?: AttachOptions): AvatarView;
+    /** A still. Rejects with `invalid-argument` where nobody is there. */
+    render(options: PictureOptions): Promise<ImageData>;
+    measure(options: MeasureOptions): Promise<FrameTiming>;
+    /** Ends its views; the avatars stay. */
+    dispose(): Promise<void>;
+}
 export interface AttachOptions {
     /** Default: `info.camera`, fitted to the canvas. */
     camera?: Camera;
@@ -191,6 +211,8 @@ export interface AttachOptions {
     pixelRatio?: number;
     /** Orbit by pointer, touch and keyboard. Default true. */
     controls?: boolean;
+    /** Default: the faster one on this GPU. */
+    method?: RasterMethod;
 }
 /** An avatar on a canvas. */
 export interface AvatarView {
@@ -622,6 +644,15 @@ export interface AvatarInfo {
     /** The camera that frames the whole: what is used where none is given. */
     camera: Camera;
 }
+/** Where an avatar stands in a scene. */
+export interface Placement {
+    /** Metres. Default: the origin. */
+    position?: readonly [number, number, number];
+    /** A unit quaternion. Default: no turn. */
+    rotation?: readonly [x: number, y: number, z: number, w: number];
+    /** Default 1. */
+    scale?: number;
+}
 /** What an avatar does while nothing else is asked of it: how it holds its head, where it looks, its brows. */
 export type AvatarState = 'idle' | 'listening' | 'thinking' | 'speaking';
 /** Expression weights over time, as face trackers record them. */
@@ -654,8 +685,10 @@ export interface PictureOptions {
 export interface ViewStats {
     framesPerSecond: number;
     splats: number;
-    /** The one that was faster on this GPU when the view was opened. */
+    /** The one that was faster on this GPU when the view was opened; quads, where tiles had no room for a picture. */
     method: RasterMethod;
+    /** Pairs of splat and tile that the last picture had no room for: it lacks what is farthest, until there is. 0: it is complete. */
+    dropped: number;
 }
 export interface MeasureOptions extends PictureOptions {
     /** Frames that the medians are of. Default 30. */
@@ -670,4 +703,6 @@ export interface FrameTiming {
     method: RasterMethod;
     splats: number;
     ms: Record<string, number>;
+    /** Pairs of splat and tile that this GPU has no room for. 0: pictures were complete. */
+    dropped: number;
 }

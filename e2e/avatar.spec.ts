@@ -1,6 +1,15 @@
 import { resolve } from 'node:path';
 import { createServer } from 'vite';
+import { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
 import { expect, lacksData, lacksDataReason, root, test } from './site.ts';
+
+// Without these the software adapter loses the device when it draws on a canvas.
+test.use({
+  launchOptions: {
+    executablePath: ensureChromium(),
+    args: [...softwareAdapterFlags, ...softwareCanvasFlags],
+  },
+});
 
 /** A `.splat` of one large, opaque, red splat at the origin. */
 function redSplat(): number[] {
@@ -120,6 +129,32 @@ test('a view follows the size of its canvas, and stops', async ({ blank }) => {
   expect(seen.during).toBe(seen.before);
   expect(seen.after).toBeLessThan(seen.during);
   expect(seen.again).toBe('invalid-argument');
+});
+
+test('on a narrow canvas controls start from the camera that frames the whole', async ({
+  blank,
+}) => {
+  await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
+  const seen = await blank.evaluate(async (bytes) => {
+    const runtime = await vitrail.createRuntime();
+    const avatar = await runtime.loadAvatar(new Blob([new Uint8Array(bytes)]));
+    const canvas = document.createElement('canvas');
+    canvas.style.cssText = 'display:block;width:60px;height:180px';
+    document.body.append(canvas);
+    const view = avatar.attach(canvas);
+    await new Promise((resolve) => view.on('stats', resolve));
+    const before = view.camera;
+    canvas.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));
+    const distance = (camera: typeof avatar.info.camera | null): number =>
+      Math.hypot(...(camera?.position ?? []).map((at, i) => at - (camera?.target[i] ?? 0)));
+    const ratio = distance(view.camera) / distance(avatar.info.camera);
+    await runtime.dispose();
+    return { before, ratio };
+  }, redSplat());
+  expect(seen.before).toBeNull();
+  // A third as wide as high: the angle across is atan(tan 15° / 3).
+  const half = Math.tan(Math.PI / 12);
+  expect(seen.ratio).toBeCloseTo(Math.sin(Math.atan(half)) / Math.sin(Math.atan(half / 3)), 3);
 });
 
 test('a missing part says where it has to be', async ({ blank }) => {

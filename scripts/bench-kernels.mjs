@@ -1,7 +1,7 @@
 /**
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--all] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights, --frame n,s the
+ * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
  * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
  * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads, norms: half of them, as Mixture-of-Head has it with
  * either router; narrow: half of every key and value, as MatryoshkaKV has it; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--bundle FILE` takes a page script made before (`--build
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     filter: { type: 'string', default: '' },
     time: { type: 'string' },
     decoder: { type: 'string' },
+    profile: { type: 'boolean', default: false },
     frame: { type: 'string' },
     attention: { type: 'string' },
     positions: { type: 'string', default: '4096,131072' },
@@ -80,11 +81,28 @@ async function printCheck(tab) {
 
 async function printDecoders(tab) {
   for (const shape of options.decoder.split(',')) {
+    if (options.profile) {
+      await printProfile(tab, shape);
+      continue;
+    }
     const times = await tab.evaluate(
       ([name, tier]) => window.vitrail.timeDecoder(name, tier),
       [shape, options.tier],
     );
     console.log(JSON.stringify(times));
+  }
+}
+
+async function printProfile(tab, shape) {
+  const profile = await tab.evaluate(
+    ([name, tier]) => window.vitrail.profileDecoder(name, tier),
+    [shape, options.tier],
+  );
+  for (const [part, kernels] of Object.entries(profile)) {
+    console.log(`${shape} ${part}`);
+    for (const { kernel, dispatches, totalMs } of kernels) {
+      console.log(`  ${(1e3 * totalMs).toFixed(0)} µs in ${dispatches}: ${kernel}`);
+    }
   }
 }
 

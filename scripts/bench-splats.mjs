@@ -38,7 +38,10 @@ const scenes = [
   ...found.map(([url, path]) => ({ name: path.split('/').at(-1), url: `${server.url}${url}` })),
   ...found
     .filter(([url]) => url === '/avatar')
-    .map(([url]) => ({ name: '20 avatars', url: `${server.url}${url}`, copies: 20 })),
+    .flatMap(([url]) => [
+      { name: '20 avatars', url: `${server.url}${url}`, copies: 20 },
+      { name: '20 avatars, own poses', url: `${server.url}${url}`, avatars: 20 },
+    ]),
   ...options.synthetic
     .split(',')
     .filter(Boolean)
@@ -66,19 +69,31 @@ async function measure({ scene, size, frames }) {
   const runtime = await window.vitrail.createRuntime();
   const { adapter, tier } = runtime.info;
   const began = performance.now();
-  const avatar = await runtime.loadAvatar(
-    scene.url ?? new Blob([window.syntheticSplats(scene.count)]),
-  );
+  const avatars = [];
+  for (let i = 0; i < (scene.avatars ?? 1); i += 1) {
+    avatars.push(
+      await runtime.loadAvatar(scene.url ?? new Blob([window.syntheticSplats(scene.count)])),
+    );
+  }
   const loadMs = Math.round(performance.now() - began);
   // An avatar moves in each frame, as it does on a page.
-  if (avatar.info.expressions.length > 0) {
+  for (const [i, avatar] of avatars.entries()) {
+    const { expressions, clips } = avatar.info;
+    if (expressions.length === 0) continue;
     await avatar.setIdle(true);
-    if (avatar.info.clips[0]) await avatar.play(avatar.info.clips[0], { loop: true });
+    if (clips.length > 0) await avatar.play(clips[i % clips.length], { loop: true });
   }
+  // In rows of five, half a metre apart.
+  const drawn = runtime.createScene(
+    avatars.map((avatar, i) => ({
+      avatar,
+      position: [((i % 5) - (Math.min(5, avatars.length) - 1) / 2) / 2, 0, -Math.floor(i / 5) / 2],
+    })),
+  );
   const lines = [];
   for (const method of ['quads', 'tiles']) {
     try {
-      const timing = await avatar.measure({
+      const timing = await drawn.measure({
         width: size,
         height: size,
         frames,
@@ -92,7 +107,8 @@ async function measure({ scene, size, frames }) {
       lines.push({
         scene: scene.name,
         splats: timing.splats,
-        method,
+        method: timing.method,
+        dropped: timing.dropped,
         ms,
         perSecond,
         adapter,

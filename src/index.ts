@@ -10,8 +10,10 @@ export type {
   LanguageModel,
   LoadAvatarOptions,
   ModelStore,
+  PlacedAvatar,
   Runtime,
   RuntimeOptions,
+  Scene,
   Tokenizer,
 } from './client/api.ts';
 export {

@@ -283,6 +283,16 @@ export interface AvatarInfo {
   camera: Camera;
 }
 
+/** Where an avatar stands in a scene. */
+export interface Placement {
+  /** Metres. Default: the origin. */
+  position?: readonly [number, number, number];
+  /** A unit quaternion. Default: no turn. */
+  rotation?: readonly [x: number, y: number, z: number, w: number];
+  /** Default 1. */
+  scale?: number;
+}
+
 /** What an avatar does while nothing else is asked of it: how it holds its head, where it looks, its brows. */
 export type AvatarState = 'idle' | 'listening' | 'thinking' | 'speaking';
 
@@ -317,8 +327,10 @@ export interface PictureOptions {
 export interface ViewStats {
   framesPerSecond: number;
   splats: number;
-  /** The one that was faster on this GPU when the view was opened. */
+  /** The one that was faster on this GPU when the view was opened; quads, where tiles had no room for a picture. */
   method: RasterMethod;
+  /** Pairs of splat and tile that the last picture had no room for: it lacks what is farthest, until there is. 0: it is complete. */
+  dropped: number;
 }
 
 export interface MeasureOptions extends PictureOptions {
@@ -335,4 +347,6 @@ export interface FrameTiming {
   method: RasterMethod;
   splats: number;
   ms: Record<string, number>;
+  /** Pairs of splat and tile that this GPU has no room for. 0: pictures were complete. */
+  dropped: number;
 }

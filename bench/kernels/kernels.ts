@@ -7,7 +7,7 @@ import type { Tier } from '../../src/types.ts';
 import { type KernelTime, timeKernel } from './time-kernel.ts';
 
 export { timeAttention } from './time-attention.ts';
-export { timeDecoder } from './time-decoder.ts';
+export { profileDecoder, timeDecoder } from './time-decoder.ts';
 
 import { timedKernels } from './timed-kernels.ts';
 import { type FrameTime, timedConvolutions, timeNetwork } from './timed-network.ts';

@@ -7,7 +7,7 @@ import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
 import type { DecoderWeights } from '../../src/models/decoder-weights.ts';
 import { rowLayout } from '../../src/quant/format.ts';
 import { quantFormat } from '../../src/quant/registry.ts';
-import type { Tier } from '../../src/types.ts';
+import type { KernelProfile, Tier } from '../../src/types.ts';
 import { fill } from './random-buffer.ts';
 import { type Shape, shapes } from './shapes.ts';
 
@@ -40,22 +40,8 @@ export const greedy = {
  * queued one behind the other, as a generation does. `llama1b:50`: with a cache of MatryoshkaKV at 50 %; `llama1b:q8_0`: of that format.
  */
 export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderTime> {
-  const [shapeName, cache] = name.split(':');
-  const kvCache = kvFormats.find((format) => format === cache);
-  const percent = kvCache ? undefined : cache;
-  const shape = shapes.find((candidate) => candidate.name === shapeName);
-  if (!shape) throw new Error(`no shape '${name}'`);
   const gpu = await Gpu.create({ maxTier });
-  const matryoshka = percent === undefined ? null : matryoshkaOf(shape, Number(percent) / 100);
-  const config = { ...configOf(shape), matryoshka };
-  const decoder = await Decoder.create(gpu, config, randomWeights(gpu, shape), {
-    contextLength,
-    kvCache: kvCache ?? 'f16',
-  });
-  decoder.writeRopeTables(new Map());
-  decoder.beginSampling(greedy, []);
-  const { MAP_READ, COPY_DST } = GPUBufferUsage;
-  const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
+  const { decoder, staging } = await decoderOf(gpu, name);
   const elapsed = async (work: () => void) => {
     const began = performance.now();
     work();
@@ -73,12 +59,7 @@ export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderT
   }
   const prefill: Record<number, number> = {};
   for (const length of [128, 512, 2048]) {
-    const run = () => {
-      for (let first = 0; first < length; first += decoder.passRows) {
-        const rows = Math.min(decoder.passRows, length - first);
-        decoder.pass(new Array<number>(rows).fill(1), first);
-      }
-    };
+    const run = () => prompt(decoder, length);
     await elapsed(run);
     prefill[length] = Math.round((1000 * length) / (await best(() => elapsed(run))));
   }
@@ -86,6 +67,54 @@ export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderT
   const { kvCacheBytes } = decoder;
   gpu.dispose();
   return { shape: name, tier: gpu.capabilities.tier, gpuBytes, kvCacheBytes, decode, prefill };
+}
+
+/** GPU time by kernel, ms: of a prompt of 2,048 tokens, and of a burst of steps behind it. Each dispatch is a pass of its own. */
+export async function profileDecoder(
+  name: string,
+  maxTier: Tier,
+): Promise<Record<'prefill' | 'decode', KernelProfile[]>> {
+  const gpu = await Gpu.create({ maxTier, profile: true });
+  const { decoder, staging } = await decoderOf(gpu, name);
+  const profiled = async (work: () => void) => {
+    work();
+    await gpu.profile();
+    work();
+    return (await gpu.profile()).kernels;
+  };
+  const prefill = await profiled(() => prompt(decoder, 2048));
+  const decode = await profiled(() => decoder.steps(burst, 2048, true, staging));
+  gpu.dispose();
+  return { prefill, decode };
+}
+
+async function decoderOf(
+  gpu: Gpu,
+  name: string,
+): Promise<{ decoder: Decoder; staging: GPUBuffer }> {
+  const [shapeName, cache] = name.split(':');
+  const kvCache = kvFormats.find((format) => format === cache);
+  const percent = kvCache ? undefined : cache;
+  const shape = shapes.find((candidate) => candidate.name === shapeName);
+  if (!shape) throw new Error(`no shape '${name}'`);
+  const matryoshka = percent === undefined ? null : matryoshkaOf(shape, Number(percent) / 100);
+  const config = { ...configOf(shape), matryoshka };
+  const decoder = await Decoder.create(gpu, config, randomWeights(gpu, shape), {
+    contextLength,
+    kvCache: kvCache ?? 'f16',
+  });
+  decoder.writeRopeTables(new Map());
+  decoder.beginSampling(greedy, []);
+  const { MAP_READ, COPY_DST } = GPUBufferUsage;
+  const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
+  return { decoder, staging };
+}
+
+function prompt(decoder: Decoder, length: number): void {
+  for (let first = 0; first < length; first += decoder.passRows) {
+    const rows = Math.min(decoder.passRows, length - first);
+    decoder.pass(new Array<number>(rows).fill(1), first);
+  }
 }
 
 async function best(measure: () => Promise<number>): Promise<number> {

@@ -25,6 +25,7 @@ export function timedKernels(): Timed[] {
     ...timedShapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape)]),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
+    ...[64, 128].flatMap((headDim) => headProducts(headDim)),
   ];
 }
 
@@ -128,6 +129,7 @@ function attentionUse({ heads, kvHeads, headDim }: Shape): object {
 function timedAttention(shape: Shape, position: number): Timed[] {
   const { name, heads, headDim } = shape;
   const use = attentionUse(shape);
+  const parts = heads * attentionSplits(shape.kvHeads);
   const shared = {
     use,
     rows: 1,
@@ -137,8 +139,8 @@ function timedAttention(shape: Shape, position: number): Timed[] {
       k_cache: cacheBytes(shape),
       v_cache: cacheBytes(shape),
       out: heads * headDim * 4,
-      split_outputs: heads * attentionSplits * headDim * 4,
-      split_scales: heads * attentionSplits * 8,
+      split_outputs: parts * headDim * 4,
+      split_scales: parts * 8,
     },
     state: [position, 1, 0, 0],
   };
@@ -223,6 +225,32 @@ function prefillKernels(shape: Shape): Timed[] {
       },
       state: [0, tokens, 0, 0],
     },
+  ];
+}
+
+/** Causal attention of 4,096 tokens, and a product whose sums are as long as its scores' are. */
+function headProducts(headDim: number): Timed[] {
+  const tokens = 4096;
+  const heads = 16;
+  const use = { heads, kvHeads: heads, headDim, contextLength: tokens };
+  const cache = tokens * heads * headDim * 2;
+  return [
+    {
+      title: `heads of ${headDim}, attention of ${tokens}`,
+      kernel: attention,
+      use: { ...use, scale: headDim ** -0.5, window: 0, kv: 'f16', many: true, output: 'f16' },
+      rows: tokens,
+      bytes: {
+        state: 16 + tokens * 4,
+        queries: 2 * cache,
+        k_cache: cache,
+        v_cache: cache,
+        out: cache,
+      },
+      state: [0, tokens, 0, 0],
+      flops: 2 * tokens * tokens * heads * headDim,
+    },
+    timedMatmul(`heads of ${headDim}, product of ${tokens}`, 'f16', tokens, tokens, headDim, {}),
   ];
 }
 

@@ -8,8 +8,10 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  output_rows: u32,
+  output_row_vec4s: u32,
 }
-const params = Params(4u, 2u, 32u, 7u, 0.3606737554073334f);
+const params = Params(4u, 2u, 32u, 7u, 0.3606737554073334f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -130,6 +132,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {

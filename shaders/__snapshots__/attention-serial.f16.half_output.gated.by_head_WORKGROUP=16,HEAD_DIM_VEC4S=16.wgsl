@@ -6,8 +6,10 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
+  output_rows: u32,
+  output_row_vec4s: u32,
 }
-const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f);
+const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -86,6 +88,7 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {

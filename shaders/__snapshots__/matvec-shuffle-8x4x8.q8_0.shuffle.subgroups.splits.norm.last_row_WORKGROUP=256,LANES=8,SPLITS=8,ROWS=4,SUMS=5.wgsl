@@ -191,6 +191,8 @@ fn split_total(row_set: u32, i: u32) -> f32 {
 // gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
@@ -223,7 +225,8 @@ fn main(
   @builtin(subgroup_size) subgroup_size: u32,
 ) {
   let place = lane_of(invocation);
-  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
   x_base = (state.rows - 1u) * params.groups * 8u;
 

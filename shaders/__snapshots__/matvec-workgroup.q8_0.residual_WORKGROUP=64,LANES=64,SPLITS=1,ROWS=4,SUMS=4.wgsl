@@ -164,6 +164,8 @@ fn lane_of(invocation: u32) -> Lane {
 // gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
@@ -186,7 +188,8 @@ fn main(
 ) {
   let subgroup_size = 1u;
   let place = lane_of(invocation);
-  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
   // On their way while the sums are made.
   var before_0 = 0.0;

@@ -179,7 +179,7 @@ fn lane_of(invocation: u32) -> Lane {
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
-// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
+// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
 
 alias Sums = array<f32, SUMS>;
 

@@ -9,6 +9,11 @@ const params = Params(1u);
 // (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
 
 
+// Sums that would not fit stay at 2^32 - 1: whoever asks sees that there are too many.
+fn saturating_sum(a: u32, b: u32) -> u32 {
+  return a + min(b, ~a);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) invocation: u32) {
   let start = 0u;
@@ -17,7 +22,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   for (var at = start; at < end; at += 1u) {
     let count = counts[at];
     counts[at] = before;
-    before += count;
+    before = saturating_sum(before, count);
   }
   if (invocation == WORKGROUP - 1u) {
     sum[0] = before;

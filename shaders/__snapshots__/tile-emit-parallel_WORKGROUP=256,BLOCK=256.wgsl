@@ -108,7 +108,6 @@ fn emit(box: vec4<u32>, slot: u32, start: u32) -> u32 {
   return next;
 }
 
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -127,7 +126,7 @@ fn main(
   }
   let own = tile_count(box);
   let up_to = inclusive_sum(own, invocation);
-  if (own > 0u) {
+  if (own > 0u && offsets[block] < params.capacity) {
     emit(box, order[at], offsets[block] + up_to - own);
   }
 }

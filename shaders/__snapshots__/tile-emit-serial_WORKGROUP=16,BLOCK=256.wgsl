@@ -108,7 +108,6 @@ fn emit(box: vec4<u32>, slot: u32, start: u32) -> u32 {
   return next;
 }
 
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -122,7 +121,7 @@ fn main(
   }
   var next = offsets[block];
   let end = min((block + 1u) * BLOCK, visible);
-  for (var at = block * BLOCK; at < end; at += 1u) {
+  for (var at = block * BLOCK; at < end && next < params.capacity; at += 1u) {
     next = emit(box_of(at), order[at], next);
   }
 }

@@ -141,7 +141,7 @@ fn main(
   var sums: Sums;
   var output: array<vec4<f32>, SUMS>;
   for (var g = 0u; g < SUMS; g++) {
-    running_max[g] = -3.0e38;
+    running_max[g] = -1.0e30;
   }
   for (var block = first; block < end; block += WORKGROUP) {
     let key = block + lane;

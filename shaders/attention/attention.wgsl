@@ -10,6 +10,7 @@
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 //#import lib/state
 //#import lib/stored-{kv}
@@ -68,6 +69,9 @@ alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
 //#if stream
 //#import lib/stream-attention
+//#if summands
+//#import lib/head-summand
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
@@ -77,11 +81,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let base = (row * params.heads + head) * HEAD_VEC4S;
 //#if gated
   if (gate_of(row, head) == 0.0) {
+//#if summands
+    leave_no_summand(head, invocation);
+//#else
     if (invocation < HEAD_VEC4S) {
       out[base + invocation] = pack_output(vec4<f32>());
     }
+//#endif
     return;
   }
+//#endif
+//#if summands
+  let columns = bring_columns(head, invocation);
 //#endif
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
@@ -90,8 +101,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    out[base + invocation] = pack_output(merged.output * (output_gate(row, head) / merged.total));
+    let output = merged.output * (output_gate(row, head) / merged.total);
+//#if summands
+    head_output[invocation] = output;
+//#else
+    out[base + invocation] = pack_output(output);
+//#endif
   }
+//#if summands
+  workgroupBarrier();
+  leave_summand(head, columns, invocation);
+//#endif
 }
 //#else
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;

@@ -1,6 +1,9 @@
 // A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
 // sum of x, which is the same for all rows.
 //#import lib/dot-group
+//#if fixed
+//#import lib/fixed-point
+//#endif
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
@@ -21,3 +24,10 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   let factors = factors_of(raw);
   return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
+
+//#if fixed
+fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
+  let factors = factors_of(raw) * x.scale;
+  return factors.x * dot_fixed_bytes(bytes_of(raw), x) + factors.y * x.sum;
+}
+//#endif

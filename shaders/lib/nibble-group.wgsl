@@ -21,3 +21,16 @@ fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
     g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
   );
 }
+
+//#if fixed
+// Numbers as bytes, in the order of `byte_order`: elements 0, 4, 1, 5 and 2, 6, 3, 7 of eight.
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+//#endif

@@ -1,5 +1,8 @@
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 //#import lib/dot-group
+//#if fixed
+//#import lib/fixed-point
+//#endif
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
@@ -10,3 +13,10 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
+
+//#if fixed
+// Bytes are the numbers and NUMBER_BIAS.
+fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * x.scale * (dot_fixed_bytes(bytes_of(raw), x) - NUMBER_BIAS * x.sum);
+}
+//#endif

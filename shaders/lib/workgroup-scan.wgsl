@@ -10,7 +10,12 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
       before = sums[invocation - step];
     }
     workgroupBarrier();
+//#if saturating
+    // What does not fit stays at 2^32 - 1.
+    sums[invocation] += min(before, ~sums[invocation]);
+//#else
     sums[invocation] += before;
+//#endif
     workgroupBarrier();
   }
   return sums[invocation];

@@ -6,6 +6,8 @@
 // gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
 //#import lib/dot-group
@@ -56,7 +58,8 @@ fn main(
   let subgroup_size = 1u;
 //#endif
   let place = lane_of(invocation);
-  let first_row = (linear_workgroup(workgroup, workgroups) * SETS + place.row_set) * ROWS;
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
 //#if last_row
   x_base = (state.rows - 1u) * params.groups * 8u;
@@ -79,6 +82,45 @@ fn main(
   var up_sum_R = 0.0;
 //#endif
 //#endrepeat
+//#if fixed
+  // Weights of a turn are on their way while x is staged, and then while those of the turn before are multiplied.
+  let first_group = place.split * LANES + place.lane;
+//#repeat R ROWS
+  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+//#if gated
+  var raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+//#endif
+//#endrepeat
+  stage_x(x_base, index, invocation, subgroup_size);
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + first_group;
+//#repeat R ROWS
+    let now_R = raw_R;
+//#if gated
+    let now_up_R = raw_up_R;
+//#endif
+//#endrepeat
+    if (turn + 1u < TURNS) {
+      let next = min(group + TURN_GROUPS, params.groups - 1u);
+//#repeat R ROWS
+      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
+//#if gated
+      raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
+//#endif
+//#endrepeat
+    }
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let x_group = fixed_group(group);
+//#repeat R ROWS
+    sum_R += dot_fixed(now_R, x_group);
+//#if gated
+    up_sum_R += dot_fixed(now_up_R, x_group);
+//#endif
+//#endrepeat
+  }
+//#else
 //#if norm
   var squares = 0.0;
 //#endif
@@ -111,6 +153,7 @@ fn main(
 //#endif
 //#endrepeat
   }
+//#endif
   var sums: Sums;
 //#repeat R ROWS
   sums[R] = sum_R;
@@ -119,7 +162,9 @@ fn main(
 //#endif
 //#endrepeat
 //#if norm
+//#if !fixed
   sums[SUMS - 1u] = squares;
+//#endif
 //#endif
   sums = reduce_add(sums, place.lane, subgroup_size);
 //#if splits
@@ -133,10 +178,14 @@ fn main(
     var value = sums[R];
 //#endif
 //#if norm
+//#if fixed
+    let squares = staged_squares(subgroup_size);
+//#else
 //#if splits
     let squares = split_total(place.row_set, SUMS - 1u);
 //#else
     let squares = sums[SUMS - 1u];
+//#endif
 //#endif
     let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
     value *= rms;

@@ -2,7 +2,7 @@
 // KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
-// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit.
+// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
 //#import lib/state
 //#import lib/grid
 //#import lib/dot-group
@@ -73,6 +73,32 @@ fn main(
   let row_R = select(first_rows.x + of_unit_R, first_rows.y + of_unit_R - 4u, of_unit_R >= 4u);
   var sum_R = 0.0;
 //#endrepeat
+//#if fixed
+  let first_group = place.split * LANES + place.lane;
+//#repeat R ROWS
+  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+//#endrepeat
+  stage_x(0u, workgroup.x, invocation, subgroup_size);
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + first_group;
+//#repeat R ROWS
+    let now_R = raw_R;
+//#endrepeat
+    if (turn + 1u < TURNS) {
+      let next = min(group + TURN_GROUPS, params.groups - 1u);
+//#repeat R ROWS
+      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
+//#endrepeat
+    }
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let x_group = fixed_group(group);
+//#repeat R ROWS
+    sum_R += dot_fixed(now_R, x_group);
+//#endrepeat
+  }
+//#else
   var square_sum = 0.0;
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
@@ -89,19 +115,25 @@ fn main(
     sum_R += dot_raw(raw_R, x_group);
 //#endrepeat
   }
+//#endif
   var sums: Sums;
 //#repeat R ROWS
   sums[R] = sum_R;
 //#endrepeat
+//#if !fixed
   sums[ROWS] = square_sum;
+//#endif
   sums = reduce_add(sums, place.lane, subgroup_size);
 //#if splits
   leave_split(sums, place);
   if (invocation < SETS * ROWS) {
     made[invocation] = split_total(invocation / ROWS, invocation % ROWS);
-  } else if (invocation == SETS * ROWS) {
+  }
+//#if !fixed
+  if (invocation == SETS * ROWS) {
     made[invocation] = split_total(0u, ROWS);
   }
+//#endif
   workgroupBarrier();
 //#endif
   if (!finishes) {
@@ -109,14 +141,21 @@ fn main(
   }
 //#if splits
   let at_made = place.row_set * ROWS;
+//#if !fixed
   let squares = made[SETS * ROWS];
+//#endif
   var values = Quads(
     vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
     vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
   );
 //#else
+//#if !fixed
   let squares = sums[ROWS];
+//#endif
   var values = Quads(vec4<f32>(sums[0], sums[1], sums[2], sums[3]), vec4<f32>(sums[4], sums[5], sums[6], sums[7]));
+//#endif
+//#if fixed
+  let squares = staged_squares(subgroup_size);
 //#endif
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;

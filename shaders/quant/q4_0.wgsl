@@ -18,3 +18,11 @@ fn scale_of(raw: RawGroup) -> f32 {
 fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 8.0);
 }
+
+//#if fixed
+const NUMBER_BIAS: f32 = 8.0;
+
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return nibble_bytes(raw.numbers);
+}
+//#endif

@@ -19,3 +19,9 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 0.0);
 }
+
+//#if fixed
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return nibble_bytes(raw.numbers);
+}
+//#endif

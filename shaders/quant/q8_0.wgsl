@@ -23,3 +23,15 @@ fn numbers_of(raw: RawGroup) -> Group {
     signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
+
+//#if fixed
+const NUMBER_BIAS: f32 = 0.0;
+
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(raw.a, raw.b);
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(a, b);
+}
+//#endif

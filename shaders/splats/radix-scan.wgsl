@@ -5,6 +5,11 @@
 //#import lib/workgroup-scan
 //#endif
 
+// Sums that would not fit stay at 2^32 - 1: whoever asks sees that there are too many.
+fn saturating_sum(a: u32, b: u32) -> u32 {
+  return a + min(b, ~a);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) invocation: u32) {
 //#if parallel
@@ -13,9 +18,13 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   let end = min(start + run, params.length);
   var own = 0u;
   for (var at = start; at < end; at += 1u) {
-    own += counts[at];
+    own = saturating_sum(own, counts[at]);
   }
-  var before = inclusive_sum(own, invocation) - own;
+  inclusive_sum(own, invocation);
+  var before = 0u;
+  if (invocation > 0u) {
+    before = sums[invocation - 1u];
+  }
 //#else
   let start = 0u;
   let end = params.length;
@@ -24,7 +33,7 @@ fn main(@builtin(local_invocation_index) invocation: u32) {
   for (var at = start; at < end; at += 1u) {
     let count = counts[at];
     counts[at] = before;
-    before += count;
+    before = saturating_sum(before, count);
   }
   if (invocation == WORKGROUP - 1u) {
     sum[0] = before;

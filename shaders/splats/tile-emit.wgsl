@@ -24,9 +24,6 @@ fn emit(box: vec4<u32>, slot: u32, start: u32) -> u32 {
   return next;
 }
 
-//#if parallel
-//#endif
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -46,7 +43,7 @@ fn main(
   }
   let own = tile_count(box);
   let up_to = inclusive_sum(own, invocation);
-  if (own > 0u) {
+  if (own > 0u && offsets[block] < params.capacity) {
     emit(box, order[at], offsets[block] + up_to - own);
   }
 //#else
@@ -56,7 +53,7 @@ fn main(
   }
   var next = offsets[block];
   let end = min((block + 1u) * BLOCK, visible);
-  for (var at = block * BLOCK; at < end; at += 1u) {
+  for (var at = block * BLOCK; at < end && next < params.capacity; at += 1u) {
     next = emit(box_of(at), order[at], next);
   }
 //#endif

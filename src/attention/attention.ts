@@ -1,6 +1,6 @@
 import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
-import { prepareDispatch } from '../gpu/kernel.ts';
+import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
@@ -19,6 +19,7 @@ import type { GpuMatrix } from '../kernels/linear.ts';
 import { queryNormGates } from '../kernels/query-norm-gates.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
 import { capacityOf, isLong } from '../kernels/selection-use.ts';
+import type { QuantFormat } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import { type MohConfig, routedShape } from './moh.ts';
@@ -149,6 +150,7 @@ export class Attention {
     this.#state = state;
     this.#splitFrom = settings.splitFrom ?? splitFrom(gpu.capabilities);
     const { numAttentionHeads: heads, headDim } = config;
+    const parts = heads * attentionSplits(config.numKeyValueHeads);
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
     this.#ragged = config.matryoshka
       ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
@@ -161,8 +163,8 @@ export class Attention {
     this.#queries = this.#ragged?.staged ?? floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
-    this.#splitOutputs = floats('parts of attention', heads * attentionSplits * headDim);
-    this.#splitScales = floats('scales of parts', heads * attentionSplits * 2);
+    this.#splitOutputs = floats('parts of attention', parts * headDim);
+    this.#splitScales = floats('scales of parts', parts * 2);
     const { full, sliding } = config.rope;
     const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => layer);
     this.#tokenSelect = config.tokenSelect
@@ -284,6 +286,31 @@ export class Attention {
    * Attention of one token into `out` [heads, headDim]; `bases` of the layer, where its keys and values are cached at reduced width.
    */
   one(layer: number, how: OneToken, out: GPUBuffer, bases: LayerBases | null): Dispatches {
+    return this.#one(layer, how, out, bases, null);
+  }
+
+  /** The same into `summands` [heads, hiddenSize]: what each head adds to the output projection by `matrix`. */
+  oneProjected(layer: number, how: OneToken, matrix: GpuMatrix, summands: GPUBuffer): Dispatches {
+    return this.#one(layer, how, summands, null, matrix);
+  }
+
+  /** Can the heads of one token be projected where they attend, by a matrix of this format? */
+  canProject(format: QuantFormat): boolean {
+    if (this.#ragged) return false;
+    const summand = { format, rows: this.#config.hiddenSize };
+    const use = { ...this.#use('full'), summand };
+    const { capabilities } = this.#gpu;
+    const kernels = [attention, ...(canSplitAttention(use) ? [attentionCombine] : [])] as const;
+    return kernels.every((kernel) => findVariant(kernel, use, capabilities) !== null);
+  }
+
+  #one(
+    layer: number,
+    how: OneToken,
+    out: GPUBuffer,
+    bases: LayerBases | null,
+    matrix: GpuMatrix | null,
+  ): Dispatches {
     const cut = how.far && canSplitAttention(this.#shape());
     const { use, buffers, before, after } = this.#plan(layer, {
       tokens: how.own ? 'own' : 'one',
@@ -295,12 +322,16 @@ export class Attention {
     const all = {
       ...buffers,
       ...(bases ? { basis: bases.vectors, mean: bases.mean } : {}),
+      ...(matrix ? { weights: matrix.buffer, summands: out } : {}),
       gates: this.gates,
       split_outputs: this.#splitOutputs,
       split_scales: this.#splitScales,
     };
+    const summand = matrix ? { summand: { format: matrix.format, rows: matrix.rows } } : {};
     const kernels = cut ? ([attentionSplit, attentionCombine] as const) : ([attention] as const);
-    const attended = kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, all));
+    const attended = kernels.map((kernel) =>
+      prepareDispatch(this.#gpu, kernel, { ...use, ...summand }, all),
+    );
     return [...before, ...attended, ...after];
   }
 

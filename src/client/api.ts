@@ -18,6 +18,8 @@ import type {
   MeasureOptions,
   Message,
   PictureOptions,
+  Placement,
+  RasterMethod,
   RuntimeInfo,
   RuntimeProfile,
   RuntimeStats,
@@ -68,10 +70,12 @@ export interface Runtime extends AsyncDisposable {
   /** Loads a detector from the safetensors file at the source: A-YOLOM (left out: the embedded one), YOLOv8 or TwinLiteNet. */
   loadDetector(source?: Source, options?: { signal?: AbortSignal }): Promise<Detector>;
   /**
-   * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene or an avatar of LAM. The
-   * code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
+   * Loads splats, static or rigged: PLY, compressed PLY, `.splat`, `.ksplat`, `.spz`, a ZIP with a SOG scene, an avatar of
+   * LAM or a head of GaussianAvatars with its mesh. The code for it, vitrail.splats.js, is loaded for the first one. A source that is left out means the embedded avatar. Rejects with `model-corrupt`, `model-unsupported`, `network`.
    */
   loadAvatar(source?: Source, options?: LoadAvatarOptions): Promise<Avatar>;
+  /** Several avatars in one picture. */
+  createScene(avatars?: readonly PlacedAvatar[]): Scene;
   stats(): Promise<RuntimeStats>;
   /** GPU time by kernel since the last call. Empty without the option `profile`, or where the GPU has no timestamps. */
   profile(): Promise<RuntimeProfile>;
@@ -216,6 +220,26 @@ export interface Avatar extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
+/** An avatar in a scene. */
+export interface PlacedAvatar extends Placement {
+  avatar: Avatar;
+}
+
+/**
+ * Avatars, or splats, in one picture: each with its own pose and place, sorted together, so that the nearer hides the farther. One that is
+ * disposed leaves it.
+ */
+export interface Scene extends AsyncDisposable {
+  /** Who is there from now on, and where. Cheap for those who only move. */
+  set(avatars: readonly PlacedAvatar[]): void;
+  attach(canvas: HTMLCanvasElement, options?: AttachOptions): AvatarView;
+  /** A still. Rejects with `invalid-argument` where nobody is there. */
+  render(options: PictureOptions): Promise<ImageData>;
+  measure(options: MeasureOptions): Promise<FrameTiming>;
+  /** Ends its views; the avatars stay. */
+  dispose(): Promise<void>;
+}
+
 export interface AttachOptions {
   /** Default: `info.camera`, fitted to the canvas. */
   camera?: Camera;
@@ -225,6 +249,8 @@ export interface AttachOptions {
   pixelRatio?: number;
   /** Orbit by pointer, touch and keyboard. Default true. */
   controls?: boolean;
+  /** Default: the faster one on this GPU. */
+  method?: RasterMethod;
 }
 
 /** An avatar on a canvas. */

@@ -2,12 +2,13 @@ import { invalidArgument, toVitrailError, VitrailError, type VitrailErrorCode } 
 import type { LiveDetection, LiveOptions } from '../types.ts';
 import { framesUnderWay, type LiveCommand, type LiveEvent } from '../vision/vision-call.ts';
 import type { DetectorView } from './api.ts';
+import { Listeners } from './listeners.ts';
 
-interface Listeners {
+type FrameListeners = {
   result: (detection: LiveDetection) => void;
   end: () => void;
   error: (error: VitrailError) => void;
-}
+};
 
 /** Sends a video's frames, or an image, to the worker, no faster than they are answered. */
 export class FrameView implements DetectorView {
@@ -17,11 +18,7 @@ export class FrameView implements DetectorView {
   readonly #source: HTMLVideoElement | HTMLImageElement;
   readonly #onStop: () => void;
   readonly #ending = new AbortController();
-  readonly #listeners = {
-    result: new Set<Listeners['result']>(),
-    end: new Set<Listeners['end']>(),
-    error: new Set<Listeners['error']>(),
-  };
+  readonly #listeners = new Listeners<FrameListeners>();
   #options: LiveOptions;
   #unanswered = 0;
   /** A still to be sent when there is room: an image, or a paused video whose options changed. */
@@ -48,7 +45,7 @@ export class FrameView implements DetectorView {
     this.#sendStill();
     this.#source.addEventListener('load', () => this.#sendStill(), { signal });
     for (const part of partsThatEnd(this.#source))
-      part.addEventListener('ended', () => this.#emitEnd(), { signal });
+      part.addEventListener('ended', () => this.#listeners.fire('end', undefined), { signal });
     // A paused video shows another frame after a jump.
     this.#source.addEventListener('seeked', () => this.#sendStill(), { signal });
     if (this.#source instanceof HTMLVideoElement) this.#follow(this.#source);
@@ -59,18 +56,13 @@ export class FrameView implements DetectorView {
     this.#sendStill();
   }
 
-  on(event: 'result', listener: Listeners['result']): () => void;
-  on(event: 'end', listener: Listeners['end']): () => void;
-  on(event: 'error', listener: Listeners['error']): () => void;
-  on(event: keyof Listeners, listener: Listeners[keyof Listeners]): () => void {
-    const listeners = this.#listeners[event] as Set<typeof listener>;
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+  on<Name extends keyof FrameListeners>(event: Name, listener: FrameListeners[Name]): () => void {
+    return this.#listeners.add(event, listener);
   }
 
   fail(error: VitrailError): void {
     if (this.#ending.signal.aborted) return;
-    for (const listener of this.#listeners.error) listener(error);
+    this.#listeners.fire('error', error);
     this.stop();
   }
 
@@ -125,11 +117,7 @@ export class FrameView implements DetectorView {
     }
     this.#unanswered -= 1;
     if (this.#stillWaits) this.#sendStill();
-    for (const listener of this.#listeners.result) listener(event.detection);
-  }
-
-  #emitEnd(): void {
-    for (const listener of this.#listeners.end) listener();
+    this.#listeners.fire('result', event.detection);
   }
 }
 

@@ -19,8 +19,8 @@ export class OrbitControls {
   readonly #onMove: (camera: Camera) => void;
   readonly #ending = new AbortController();
   readonly #pointers = new Map<number, { x: number; y: number }>();
-  #home: Camera;
-  #target: Vector;
+  #home!: Camera;
+  #target!: Vector;
   /** About the up axis, and above the horizon. */
   #yaw = 0;
   #pitch = 0;
@@ -29,9 +29,7 @@ export class OrbitControls {
   constructor(canvas: HTMLCanvasElement, camera: Camera, onMove: (camera: Camera) => void) {
     this.#canvas = canvas;
     this.#onMove = onMove;
-    this.#home = camera;
-    this.#target = [...camera.target];
-    this.#goTo(camera);
+    this.reset(camera);
     if (canvas.tabIndex < 0) canvas.tabIndex = 0;
     canvas.style.touchAction = 'none';
     this.#listen('pointerdown', (event) => this.#onDown(event));
@@ -42,12 +40,6 @@ export class OrbitControls {
     this.#listen('contextmenu', (event) => event.preventDefault());
     this.#listen('wheel', (event) => this.#onWheel(event));
     this.#listen('keydown', (event) => this.#onKey(event));
-  }
-
-  /** Takes another camera as the start; null: the one from before. Tells nobody. */
-  reset(camera: Camera | null): void {
-    if (camera) this.#home = camera;
-    this.#goTo(this.#home);
   }
 
   dispose(): void {
@@ -61,7 +53,10 @@ export class OrbitControls {
     this.#canvas.addEventListener(type, listener, { signal: this.#ending.signal, passive: false });
   }
 
-  #goTo({ position, target, up }: Camera): void {
+  /** Takes another camera as the start. Tells nobody. */
+  reset(camera: Camera): void {
+    this.#home = camera;
+    const { position, target, up } = camera;
     const sign = this.#sign(up);
     const [x, y, z] = [0, 1, 2].map(
       (i) => (position[i] as number) - (target[i] as number),
@@ -112,7 +107,7 @@ export class OrbitControls {
     const height = this.#canvas.clientHeight || 1;
     const perPixel = (2 * this.#distance * Math.tan((this.#home.fovY * Math.PI) / 360)) / height;
     const yaw = this.#yaw * sign;
-    this.#target[0] -= Math.cos(yaw) * dx * perPixel * sign * sign;
+    this.#target[0] -= Math.cos(yaw) * dx * perPixel;
     this.#target[2] += Math.sin(yaw) * dx * perPixel * sign;
     this.#target[1] += dy * perPixel * sign;
     this.#onMove(this.#camera());
@@ -152,7 +147,7 @@ export class OrbitControls {
       '=': () => this.#zoom(zoomPerKey),
       '-': () => this.#zoom(1 / zoomPerKey),
       Home: () => {
-        this.reset(null);
+        this.reset(this.#home);
         this.#onMove(this.#camera());
       },
     };

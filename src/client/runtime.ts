@@ -18,14 +18,18 @@ import type {
   LanguageModel,
   LoadAvatarOptions,
   ModelStore,
+  PlacedAvatar,
   Runtime,
   RuntimeOptions,
+  Scene,
   Tokenizer,
 } from './api.ts';
 import { WorkerAvatar } from './avatar.ts';
 import { WorkerDetector } from './detector.ts';
 import { tokenizerOfJson, WorkerLanguageModel } from './language-model.ts';
+import { Listeners } from './listeners.ts';
 import { createModelStore } from './model-store.ts';
+import { WorkerScene } from './scene.ts';
 import { wireSource } from './source.ts';
 import { createWorker, workerStartError } from './worker.ts';
 
@@ -36,7 +40,7 @@ import { createWorker, workerStartError } from './worker.ts';
 export async function createRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const { workerUrl, modelsUrl, visionUrl, splatsUrl, textUrl, ...startOptions } = options;
   const connection = new WorkerConnection(createWorker(workerUrl));
-  const devices = new DeviceEvents();
+  const devices = new Listeners<DeviceListeners>();
   /** Where the page says, else beside the worker where the page says where that is, else beside this script. */
   const partUrl = (given: string | URL | undefined, part: keyof typeof partUrls) => {
     const beside = workerUrl && new URL(`vitrail.${part}.js`, new URL(workerUrl, pageUrl()));
@@ -49,7 +53,7 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
       textUrl: partUrl(textUrl, 'text'),
       splatsUrl: partUrl(splatsUrl, 'splats'),
     },
-    (event) => devices.fire(event),
+    ({ name, message }) => devices.fire(name, { message }),
     (cause) => workerStartError(workerUrl, cause),
   );
   return new WorkerRuntime(connection, info, devices, {
@@ -58,32 +62,20 @@ export async function createRuntime(options: RuntimeOptions = {}): Promise<Runti
   });
 }
 
-class DeviceEvents {
-  readonly #listeners = new Set<{ name: DeviceEvent['name']; listener: DeviceListener }>();
-
-  add(name: DeviceEvent['name'], listener: DeviceListener): () => void {
-    const entry = { name, listener };
-    this.#listeners.add(entry);
-    return () => this.#listeners.delete(entry);
-  }
-
-  fire({ name, message }: DeviceEvent): void {
-    for (const entry of this.#listeners) if (entry.name === name) entry.listener({ message });
-  }
-}
+type DeviceListeners = Record<DeviceEvent['name'], DeviceListener>;
 
 class WorkerRuntime implements Runtime {
   readonly info: RuntimeInfo;
   readonly store: ModelStore;
   readonly #connection: WorkerConnection;
-  readonly #devices: DeviceEvents;
+  readonly #devices: Listeners<DeviceListeners>;
   readonly #urls: FileUrls;
   #askedToPersist = false;
 
   constructor(
     connection: WorkerConnection,
     info: RuntimeInfo,
-    devices: DeviceEvents,
+    devices: Listeners<DeviceListeners>,
     urls: FileUrls,
   ) {
     this.#connection = connection;
@@ -153,6 +145,10 @@ class WorkerRuntime implements Runtime {
       options.onProgress,
     );
     return new WorkerAvatar(this.#connection, loaded);
+  }
+
+  createScene(avatars: readonly PlacedAvatar[] = []): Scene {
+    return new WorkerScene(this.#connection, avatars);
   }
 
   stats(): Promise<RuntimeStats> {

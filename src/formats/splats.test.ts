@@ -105,6 +105,9 @@ describe('one scene in several formats', () => {
     };
     expectAlike(await read(spzOf(scene)), scene, limits);
     expectAlike(await read(new Uint8Array(gzipSync(spzOf(scene)))), scene, limits);
+    // Version 1 has halves for positions: ten bits behind the first.
+    const old = new Uint8Array(gzipSync(spzOf(scene, 1)));
+    expectAlike(await read(old), scene, { ...limits, positions: 2 ** -12 + 1e-6 });
   });
 });
 

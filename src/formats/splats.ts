@@ -1,4 +1,5 @@
 import { type AvatarBody, readAvatarBody } from './avatar-body.ts';
+import { readGaussianAvatar } from './gaussian-avatars.ts';
 import { parseKsplat } from './ksplat.ts';
 import { isLamArchive, readLamArchive } from './lam.ts';
 import { parsePlySplats } from './ply-splats.ts';
@@ -18,8 +19,8 @@ export interface SplatFile {
 }
 
 /**
- * Reads a file of splats in whichever format its first bytes tell: PLY, compressed PLY, `.spz`, a ZIP with an avatar of LAM or
- * a SOG scene, `.ksplat`, else `.splat`, which has no mark of its own. Throws `model-corrupt` and `model-unsupported`.
+ * Reads a file of splats in whichever format its first bytes tell: PLY, compressed PLY, `.spz`, a ZIP with an avatar of LAM, a
+ * head of GaussianAvatars and its mesh, or a SOG scene, `.ksplat`, else `.splat`, which has no mark of its own. Throws `model-corrupt` and `model-unsupported`.
  */
 export async function readSplatFile(file: Uint8Array, decode: ImageDecoder): Promise<SplatFile> {
   if (isZip(file)) return readArchive(file, decode);
@@ -38,7 +39,7 @@ function parsePly(file: Uint8Array): SplatCloud {
   throw unsupportedSplats(
     'splats',
     'A PLY file of GaussianAvatars by itself',
-    'Its splats are bound to triangles of a FLAME mesh: place them on that mesh and save the result as a plain PLY file.',
+    'Its splats are bound to the triangles of a mesh: pack it in a ZIP archive with a .npz file that has vertices and triangles.',
   );
 }
 
@@ -63,12 +64,16 @@ async function readArchive(file: Uint8Array, decode: ImageDecoder): Promise<Spla
     }
     return { ...head, body };
   }
+  const [ply, npz] = ['.ply', '.npz'].map((end) => entries.find(({ path }) => path.endsWith(end)));
+  if (ply && npz) {
+    return { ...(await readGaussianAvatar(await ply.bytes(), await npz.bytes())), body: null };
+  }
   const meta = findEntry(entries, 'meta.json');
   if (!meta) {
     throw unsupportedSplats(
       'splats',
       'A ZIP archive of something else',
-      'Use an avatar (offset.ply and skin.glb) or a SOG scene (meta.json and its images).',
+      'Use an avatar (offset.ply and skin.glb, or a bound .ply and the .npz of its mesh) or a SOG scene (meta.json and its images).',
     );
   }
   const read = async (name: string): Promise<Uint8Array | null> =>

@@ -7,6 +7,8 @@ export interface Capabilities {
   subgroups: boolean;
   subgroupMatrix: boolean;
   timestamps: boolean;
+  /** Inner products of packed bytes are one instruction: every browser has the function, but Apple's GPUs take it apart. */
+  packedDot: boolean;
   /** A software adapter: barriers are slow there, so barrier-free kernels win. */
   software: boolean;
   /** Smallest and largest number of invocations in a subgroup; 0 where there are none. */
@@ -61,6 +63,7 @@ export function capabilitiesOf(
   features: ReadonlySet<string>,
   limits: GPUSupportedLimits,
   info: GPUAdapterInfo,
+  language: ReadonlySet<string>,
 ): Capabilities {
   const subgroups = features.has('subgroups');
   return {
@@ -69,6 +72,7 @@ export function capabilitiesOf(
     subgroups,
     subgroupMatrix: features.has(subgroupMatrixFeature),
     timestamps: features.has('timestamp-query'),
+    packedDot: language.has('packed_4x8_integer_dot_product') && info.vendor !== 'apple',
     software: isSoftware(info),
     minSubgroupSize: subgroups ? info.subgroupMinSize : 0,
     maxSubgroupSize: subgroups ? info.subgroupMaxSize : 0,

@@ -53,7 +53,12 @@ export class Gpu {
 
   private constructor(device: GPUDevice, adapter: GPUAdapter, options: GpuOptions) {
     this.device = device;
-    const capabilities = capabilitiesOf(device.features, device.limits, adapter.info);
+    const capabilities = capabilitiesOf(
+      device.features,
+      device.limits,
+      adapter.info,
+      navigator.gpu.wgslLanguageFeatures ?? new Set(),
+    );
     const maxBufferBytes = Math.min(
       capabilities.maxBufferBytes,
       options.maxBufferBytes ?? Number.POSITIVE_INFINITY,

@@ -55,12 +55,23 @@ export function chooseVariant<Use>(
   use: Use,
   capabilities: Capabilities,
 ): KernelVariant<Use> {
-  const names = kernel.preferred(use, capabilities);
-  for (const name of names) {
+  const variant = findVariant(kernel, use, capabilities);
+  if (variant) return variant;
+  const names = kernel.preferred(use, capabilities).join(', ');
+  throw new Error(`${kernel.name}: no variant of ${names} runs on this adapter`);
+}
+
+/** The same, or null where none runs. */
+export function findVariant<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  capabilities: Capabilities,
+): KernelVariant<Use> | null {
+  for (const name of kernel.preferred(use, capabilities)) {
     const variant = kernel.variants.find((candidate) => candidate.name === name);
     if (variant && variant.unsupported(use, capabilities) === null) return variant;
   }
-  throw new Error(`${kernel.name}: no variant of ${names.join(', ')} runs on this adapter`);
+  return null;
 }
 
 /** The WGSL that the GPU gets. */

@@ -1,6 +1,8 @@
+import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { asHalves } from '../testing/weights.ts';
+import { asHalves, randomMatrix } from '../testing/weights.ts';
+import { summandsReference } from './attention.ref.ts';
 import type { AttentionCombineUse } from './attention-combine.ts';
 import { attentionSplits } from './attention-split.ts';
 import { randomGates } from './head-rows.ref.ts';
@@ -9,17 +11,15 @@ import { packHeadWidths } from './kv-project.ts';
 
 /** out [heads, headDim] in double precision from parts [heads, splits, headDim] and their (maximum, sum). */
 export function attentionCombineReference(
-  { heads, headDim }: Pick<AttentionCombineUse, 'heads' | 'headDim'>,
+  { heads, kvHeads, headDim }: Pick<AttentionCombineUse, 'heads' | 'kvHeads' | 'headDim'>,
   outputs: Float32Array,
   scales: Float32Array,
   gates?: Float32Array,
 ): Float64Array {
   const out = new Float64Array(heads * headDim);
+  const splits = attentionSplits(kvHeads);
   for (let head = 0; head < heads; head += 1) {
-    const parts = Array.from(
-      { length: attentionSplits },
-      (_, split) => head * attentionSplits + split,
-    );
+    const parts = Array.from({ length: splits }, (_, split) => head * splits + split);
     const maximum = Math.max(...parts.map((part) => scales[part * 2] ?? 0));
     const weights = parts.map((part) => 2 ** ((scales[part * 2] ?? 0) - maximum));
     const total = parts.reduce(
@@ -43,15 +43,35 @@ function toCase(
   emptyParts: number,
 ): KernelCase<AttentionCombineUse> {
   const random = new Random(800 + use.headDim);
-  const parts = use.heads * attentionSplits;
+  const splits = attentionSplits(use.kvHeads);
+  const parts = use.heads * splits;
   const outputs = random.activations(parts * use.headDim);
   const scales = new Float32Array(parts * 2);
   for (let part = 0; part < parts; part += 1) {
-    const isEmpty = part % attentionSplits >= attentionSplits - emptyParts;
-    scales.set(isEmpty ? [-3.0e38, 0] : [random.normal(4), random.uniform(1, 50)], part * 2);
+    const isEmpty = part % splits >= splits - emptyParts;
+    scales.set(isEmpty ? [-1.0e30, 0] : [random.normal(4), random.uniform(1, 50)], part * 2);
     if (isEmpty) outputs.fill(0, part * use.headDim, (part + 1) * use.headDim);
   }
   const gates = use.gated ? randomGates(use.heads) : undefined;
+  const reference = () => attentionCombineReference(use, outputs, scales, gates);
+  if (use.summand) {
+    const { format, rows } = use.summand;
+    const matrix = randomMatrix(format, rows, use.heads * use.headDim, 840);
+    return {
+      name,
+      use,
+      rows: 1,
+      inputs: () => ({
+        split_outputs: outputs,
+        split_scales: scales,
+        weights: matrix.gpu,
+        ...(gates ? { gates } : {}),
+      }),
+      outputs: () => ({
+        summands: { values: summandsReference(use, matrix.values, reference()) },
+      }),
+    };
+  }
   if (use.ragged) return raggedCase(name, use, outputs, scales, gates);
   return {
     name,
@@ -62,7 +82,7 @@ function toCase(
       split_scales: scales,
       ...(gates ? { gates } : {}),
     }),
-    outputs: () => ({ out: { values: attentionCombineReference(use, outputs, scales, gates) } }),
+    outputs: () => ({ out: { values: reference() } }),
   };
 }
 
@@ -80,7 +100,7 @@ function raggedCase(
   const mean = new Random(811).activations(kvHeads * headDim);
   const kvHeadOf = (head: number) => Math.floor(head / (heads / kvHeads));
   const narrow = outputs.map((value, i) => {
-    const head = Math.floor(i / (attentionSplits * headDim));
+    const head = Math.floor(i / (attentionSplits(kvHeads) * headDim));
     return i % headDim < (widths[kvHeadOf(head)]?.values ?? 0) ? value : 0;
   });
   return {
@@ -121,5 +141,21 @@ export const attentionCombineCases: readonly KernelCase<AttentionCombineUse>[] =
   toCase('gated heads', { heads: 8, kvHeads: 2, headDim: 64, gated: true }, 3),
   toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 5),
   toCase('ragged, gated', { heads: 8, kvHeads: 2, headDim: 32, gated: true, ragged: true }, 0),
+  toCase(
+    'summands',
+    { heads: 9, kvHeads: 3, headDim: 64, summand: { format: quantFormat('q4_0'), rows: 576 } },
+    2,
+  ),
+  toCase(
+    'summands, gated heads',
+    {
+      heads: 8,
+      kvHeads: 2,
+      headDim: 32,
+      gated: true,
+      summand: { format: quantFormat('q4_1'), rows: 67 },
+    },
+    0,
+  ),
   toCase('one head', { heads: 1, kvHeads: 1, headDim: 256 }, 7),
 ];

@@ -8,33 +8,30 @@ import { packedRows, project, randomBases, randomWidths } from './kv-project.ref
 import { type KeptWidths, stagedBytes } from './kv-project.ts';
 
 /** Scores below this stand for "no key": an empty part has it as its maximum. */
-const noScore = -3.0e38;
+const noScore = -1.0e30;
 
 /** The parts of one token's attention in double precision, exponents to base 2 as in the kernel. */
 export function attentionSplitReference(
   use: AttentionUse,
   inputs: AttentionInputs,
 ): { outputs: Float64Array; scales: Float64Array } {
-  const { heads, headDim } = use;
-  const outputs = new Float64Array(heads * attentionSplits * headDim);
-  const scales = new Float64Array(heads * attentionSplits * 2);
+  const { heads, kvHeads, headDim } = use;
+  const splits = attentionSplits(kvHeads);
+  const outputs = new Float64Array(heads * splits * headDim);
+  const scales = new Float64Array(heads * splits * 2);
   const { position } = inputs;
   const start = use.window > 0 ? Math.max(0, position + 1 - use.window) : 0;
-  const span = Math.ceil((position + 1 - start) / attentionSplits);
+  const span = Math.ceil((position + 1 - start) / splits);
   for (let head = 0; head < heads; head += 1) {
     if (isGroupOff(use, inputs, head)) {
-      outputs.fill(
-        Number.NaN,
-        head * attentionSplits * headDim,
-        (head + 1) * attentionSplits * headDim,
-      );
-      scales.fill(Number.NaN, head * attentionSplits * 2, (head + 1) * attentionSplits * 2);
+      outputs.fill(Number.NaN, head * splits * headDim, (head + 1) * splits * headDim);
+      scales.fill(Number.NaN, head * splits * 2, (head + 1) * splits * 2);
       continue;
     }
-    for (let split = 0; split < attentionSplits; split += 1) {
+    for (let split = 0; split < splits; split += 1) {
       const first = start + split * span;
       const keys = range(first, Math.min(first + span, position + 1));
-      const at = head * attentionSplits + split;
+      const at = head * splits + split;
       const part = attendPart(use, inputs, head, keys);
       outputs.set(part.output, at * headDim);
       scales.set([part.maximum, part.sum], at * 2);

@@ -20,8 +20,15 @@ export interface AttentionSplitUse extends AttentionUse {
   stagedRows?: number;
 }
 
-/** Parts that the cached positions are cut into: enough workgroups to fill a large GPU with a few KV heads. */
-export const attentionSplits = 32;
+/** Workgroups that run side by side on a large GPU, two to a multiprocessor: one more would wait for the first to end. */
+const workgroupsAtOnce = 256;
+/** Keys that an invocation has under way at once: with four, half as many workgroups fit. */
+const splitKeys = 2;
+
+/** Parts that the cached positions are cut into, so that all KV heads together fill a large GPU once. */
+export function attentionSplits(kvHeads: number): number {
+  return Math.max(8, Math.min(64, Math.floor(workgroupsAtOnce / kvHeads)));
+}
 
 /** Query heads of a group whose sums an invocation holds in registers. */
 const maxGroup = 16;
@@ -46,13 +53,13 @@ function variant(
       flags: [...(reduce === 'subgroup' ? ['subgroups'] : []), ...splitFlags(use)],
       constants: {
         WORKGROUP: workgroup,
-        SPLITS: attentionSplits,
+        SPLITS: attentionSplits(use.kvHeads),
         SUMS: groupOf(use),
         HEAD_DIM_VEC4S: use.headDim / 4,
         ...raggedConstants(use),
       },
     }),
-    workgroups: (use) => [use.kvHeads, attentionSplits, 1],
+    workgroups: (use) => [use.kvHeads, attentionSplits(use.kvHeads), 1],
   };
 }
 
@@ -66,11 +73,12 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
       flags: ['stream', 'subgroups', ...splitFlags(use)],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup),
-        SPLITS: attentionSplits,
+        UNROLL: splitKeys,
+        SPLITS: attentionSplits(use.kvHeads),
         ...(projects(use) ? { HEAD_DIM_VEC4S: use.headDim / 4 } : {}),
       },
     }),
-    workgroups: (use) => [use.kvHeads, attentionSplits, 1],
+    workgroups: (use) => [use.kvHeads, attentionSplits(use.kvHeads), 1],
   };
 }
 

@@ -1,6 +1,7 @@
+import { quantFormat } from '../quant/registry.ts';
 import type { CaseData, KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { asHalves, roundedToHalf } from '../testing/weights.ts';
+import { asHalves, randomMatrix, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
 import { headRowsReference, randomGates } from './head-rows.ref.ts';
 import { isPacked } from './kv-format.ts';
@@ -127,6 +128,51 @@ export function attentionCase(
   };
 }
 
+/** Of the output projection, in a case. */
+const summandRows = 96;
+
+/** A head's share of the output projection of so many heads, [heads, rows], of outputs [heads, headDim]. */
+export function summandsReference(
+  { heads, headDim }: Pick<AttentionUse, 'heads' | 'headDim'>,
+  weights: Float64Array,
+  outputs: Float64Array,
+): Float64Array {
+  const columns = heads * headDim;
+  const rows = weights.length / columns;
+  return Float64Array.from({ length: heads * rows }, (_, i) => {
+    const [head, row] = [Math.floor(i / rows), i % rows];
+    let sum = 0;
+    for (let d = 0; d < headDim; d += 1) {
+      const column = head * headDim + d;
+      sum += (weights[row * columns + column] ?? 0) * (outputs[column] ?? 0);
+    }
+    return sum;
+  });
+}
+
+/** One token whose heads leave summands of an output projection of this format. */
+function summandCase(
+  name: string,
+  formatName: string,
+  change: Partial<AttentionUse>,
+  position: number,
+): KernelCase<AttentionUse> {
+  const format = quantFormat(formatName);
+  const summand = { format, rows: summandRows };
+  const { use, inputs, buffers } = attentionCase({ ...change, summand }, position, 1);
+  const matrix = randomMatrix(format, summandRows, use.heads * use.headDim, 740 + position);
+  return {
+    name,
+    use,
+    rows: 1,
+    inputs: () => ({ ...buffers, weights: matrix.gpu }),
+    outputs: () => {
+      const outputs = attentionReference(use, inputs);
+      return { summands: { values: summandsReference(use, matrix.values, outputs) } };
+    },
+  };
+}
+
 function toCase(
   name: string,
   change: Partial<AttentionUse>,
@@ -199,5 +245,7 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   ),
   toCase('half bytes', { headDim: 128, scale: 0.088, kv: 'q4_0' }, 130, 3),
   toCase('half bytes, head of 96', { headDim: 96, scale: 0.1, kv: 'q4_0' }, 70, 2),
+  summandCase('summands', 'q4_0', { heads: 9, kvHeads: 3, headDim: 32 }, 130),
+  summandCase('summands of gated heads', 'q8_0', { heads: 8, headDim: 32, gated: true }, 40),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

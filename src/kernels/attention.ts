@@ -1,6 +1,15 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
+import {
+  addsUp,
+  type SummandUse,
+  summandBindings,
+  summandOptions,
+  summandParams,
+  summandParamValues,
+  summandUnsupported,
+} from './head-summand.ts';
 import { kvScalesBinding, packedFlags } from './kv-format.ts';
 import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
@@ -29,13 +38,19 @@ export interface AttentionUse {
    * are only asked which heads are on (see kv-project, kv-unproject).
    */
   ragged?: boolean;
+  /** For one token: heads leave what they add to the output projection in `summands` instead of their outputs in `out`. */
+  summand?: SummandUse;
 }
 
 const serialWorkgroup = 16;
 
+function wantsSummands(use: AttentionUse): string | null {
+  return addsUp(use) ? 'leaves outputs alone' : null;
+}
+
 const serial: KernelVariant<AttentionUse> = {
   name: 'serial',
-  unsupported: () => null,
+  unsupported: wantsSummands,
   options: (use) => ({
     choices: { kv: use.kv },
     flags: useFlags(use),
@@ -57,6 +72,7 @@ function cooperative(
     unsupported: (use, { subgroups, workgroupInvocations }) => {
       if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
+      if (addsUp(use)) return wantsSummands(use);
       return use.headDim > 4 * workgroup ? `head dimension above ${4 * workgroup}` : null;
     },
     options: (use) => ({
@@ -114,12 +130,15 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
-      streamUnsupported(use, 1, workgroup, subgroup, capabilities),
-    options: (use) => ({
-      choices: { kv: use.kv },
-      flags: ['stream', 'subgroups', ...useFlags(use)],
-      constants: streamConstants(use, 1, workgroup, subgroup),
-    }),
+      summandUnsupported(use) ?? streamUnsupported(use, 1, workgroup, subgroup, capabilities),
+    options: (use) => {
+      const { choices, flags, constants } = summandOptions(use, workgroup);
+      return {
+        choices: { kv: use.kv, ...choices },
+        flags: ['stream', 'subgroups', ...useFlags(use), ...flags],
+        constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
+      };
+    },
     workgroups: (use, tokens) => [use.heads, 1, tokens],
   };
 }
@@ -141,6 +160,7 @@ const matrix: KernelVariant<AttentionUse> = {
   name: 'matrix',
   unsupported: (use, capabilities) => {
     if (use.kv !== 'f16') return 'reads halves';
+    if (addsUp(use)) return wantsSummands(use);
     if (use.headDim % fragment !== 0 || use.headDim > 128)
       return `head dimensions that are multiples of ${fragment} up to 128 only`;
     if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
@@ -194,8 +214,10 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     context_length: 'u32',
     window: 'u32',
     scale_log2e: 'f32',
+    ...summandParams,
   },
   paramValues: (use) => ({
+    ...summandParamValues(use),
     heads: use.heads,
     group_size: use.heads / use.kvHeads,
     context_length: use.contextLength,
@@ -208,10 +230,11 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'k_cache', type: 'array<Cached>', access: 'read' },
     { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     kvScalesBinding,
-    { name: 'out', type: 'array<Output>', access: 'read_write' },
+    { name: 'out', type: 'array<Output>', access: 'read_write', when: (use) => !addsUp(use) },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'head_rows', type: 'array<u32>', access: 'read', when: isByHead },
     { ...headWidthsBinding, when: (use) => use.ragged === true },
+    ...summandBindings,
   ],
   variants: [
     serial,

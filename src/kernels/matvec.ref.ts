@@ -72,6 +72,13 @@ const shapes: readonly Shape[] = [
   },
   { name: 'GeGLU', format: 'f32', rows: 20, columns: 64, change: { gated: 'gelu_tanh' } },
   {
+    name: 'summands, norm, SwiGLU',
+    format: 'q4_0',
+    rows: 53,
+    columns: 192,
+    change: { normEpsilon: 1e-5, gated: 'silu', summands: 3 },
+  },
+  {
     name: 'last row of a pass, norm',
     format: 'q8_0',
     rows: 70,
@@ -92,9 +99,15 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
   const norm = random.activations(columns);
   const bias = random.activations(rows);
   const y = random.activations(rows + (use.yOffset ?? 0));
+  const summands = random.activations(columns * (use.summands ?? 0));
   const gates = use.headColumns ? randomGates(columns / use.headColumns) : undefined;
+  const sum = x.map((value, k) => {
+    let total = value;
+    for (let at = k; at < summands.length; at += columns) total += summands[at] ?? 0;
+    return total;
+  });
   // Columns that are passed over are not zero here, so that reading them shows.
-  const last = x
+  const last = sum
     .slice(columns * (passRows - 1))
     .map((value, k) => (gates?.[Math.floor(k / (use.headColumns ?? 1))] === 0 ? 0 : value));
   return {
@@ -108,6 +121,7 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
       ...(use.bias ? { bias } : {}),
       ...(use.residual ? { y } : {}),
       ...(gates ? { gates } : {}),
+      ...(use.summands ? { summands } : {}),
       ...(use.lastRow ? { state: Uint32Array.of(0, passRows, 0, 0, 0) } : {}),
     }),
     outputs: () => {
@@ -118,7 +132,10 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
       };
       const result = matvecReference(use, matrix.values, last, given);
       const before = new Float64Array(use.yOffset ?? 0).fill(Number.NaN);
-      return { y: { values: Float64Array.of(...before, ...result) } };
+      return {
+        y: { values: Float64Array.of(...before, ...result) },
+        ...(use.summands ? { x_sum: { values: Float64Array.from(sum) } } : {}),
+      };
     },
   };
 }

@@ -24,6 +24,8 @@ export interface MatvecUse {
   headColumns?: number;
   /** x is the last row of the pass, by `state`. */
   lastRow?: boolean;
+  /** So many rows of `summands` are added to x on the way, and the sum is kept in `x_sum`: what the heads of `attention` left. */
+  summands?: number;
 }
 
 /** How a workgroup shares the rows of a matrix; see shaders/lib/lanes.wgsl. */
@@ -36,6 +38,13 @@ export interface LaneShape {
   /** Runs of sets that the columns are cut over. */
   splits: number;
   reduce: 'none' | 'workgroup' | 'shuffle';
+  /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
+  fixed?: boolean;
+}
+
+export interface MatrixShape {
+  format: QuantFormat;
+  columns: number;
 }
 
 /** Sets of lanes within a subgroup, 32 invocations a split. */
@@ -43,21 +52,60 @@ export function shuffleShape(lanes: number, rows: number, splits: number): LaneS
   return { workgroup: 32 * splits, lanes, rows, splits, reduce: 'shuffle' };
 }
 
-export function shapeName({ reduce, lanes, rows, splits }: LaneShape): string {
-  if (reduce === 'none') return 'serial';
-  return reduce === 'workgroup' ? 'workgroup' : `shuffle-${lanes}x${rows}x${splits}`;
+/** The same with x in fixed point. */
+export function fixedShape(
+  lanes: number,
+  rows: number,
+  splits: number,
+  workgroup: number = 32 * splits,
+): LaneShape {
+  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true };
 }
 
-export function shapeUnsupported(shape: LaneShape, capabilities: Capabilities): string | null {
+export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
+  if (reduce === 'none') return 'serial';
+  if (reduce === 'workgroup') return 'workgroup';
+  return fixed
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
+    : `shuffle-${lanes}x${rows}x${splits}`;
+}
+
+export function shapeUnsupported(
+  shape: LaneShape,
+  matrix: MatrixShape,
+  capabilities: Capabilities,
+): string | null {
   const { minSubgroupSize, workgroupInvocations } = capabilities;
   if (workgroupInvocations < shape.workgroup) return `needs workgroups of ${shape.workgroup}`;
-  return shape.reduce === 'shuffle' && minSubgroupSize < shape.lanes
-    ? `needs subgroups of at least ${shape.lanes}`
-    : null;
+  if (shape.reduce === 'shuffle' && minSubgroupSize < shape.lanes) {
+    return `needs subgroups of at least ${shape.lanes}`;
+  }
+  return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-export function shapeFlags({ reduce, splits }: LaneShape): string[] {
-  return [...(reduce === 'shuffle' ? ['subgroups'] : []), ...(splits > 1 ? ['splits'] : [])];
+/** Two bytes an element of x, two factors a group; sums of splits, of two rows where they are gated, and of squares. */
+function fixedUnsupported(
+  { workgroup, lanes, rows }: LaneShape,
+  { format, columns }: MatrixShape,
+  { packedDot, workgroupStorageBytes }: Capabilities,
+): string | null {
+  if (!packedDot || !format.bytes) return 'needs products of packed bytes';
+  const groups = Math.ceil(columns / groupElements);
+  const bytes = groups * (2 * groupElements + 8) + (workgroup / lanes) * (2 * rows + 2) * 4;
+  return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
+}
+
+/** How often an invocation takes half a group of x. */
+export function stagesOf(columns: number, { workgroup }: LaneShape): number {
+  return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
+}
+
+export function shapeFlags({ reduce, splits, fixed }: LaneShape): string[] {
+  return [
+    ...(reduce === 'shuffle' ? ['subgroups'] : []),
+    ...(splits > 1 ? ['splits'] : []),
+    ...(fixed ? ['fixed'] : []),
+  ];
 }
 
 /** Rows of a workgroup. */
@@ -68,7 +116,11 @@ export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): numb
 function variant(shape: LaneShape): KernelVariant<MatvecUse> {
   return {
     name: shapeName(shape),
-    unsupported: (_, capabilities) => shapeUnsupported(shape, capabilities),
+    unsupported: (use, capabilities) => {
+      if (shape.fixed && use.headColumns) return 'reads what is off';
+      if (!shape.fixed && use.summands) return 'adds nothing to x';
+      return shapeUnsupported(shape, use, capabilities);
+    },
     options: (use) => matvecOptions(use, shape),
     workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shape))),
   };
@@ -87,6 +139,16 @@ const shapes = {
   largeGated: shuffleShape(4, 4, 8),
   hugeGated: shuffleShape(4, 2, 4),
 } as const;
+/** The same for x in fixed point, among some fifty: several subgroups share what is staged once, and long rows need more of them. */
+const fixedShapes = {
+  small: fixedShape(4, 2, 8),
+  long: fixedShape(8, 2, 16),
+  large: fixedShape(8, 4, 8, 512),
+  tall: fixedShape(4, 4, 2, 256),
+  smallGated: fixedShape(4, 1, 4),
+  largeGated: fixedShape(4, 2, 4),
+  hugeGated: fixedShape(4, 2, 2, 128),
+} as const;
 const tallRows = 2 ** 15;
 
 function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
@@ -100,6 +162,17 @@ function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
   return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
 
+function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
+  if (gated) {
+    const weights = 2 * rows * columns;
+    if (weights < 2 ** 24) return fixedShapes.smallGated;
+    return weights < 2 ** 26 ? fixedShapes.largeGated : fixedShapes.hugeGated;
+  }
+  if (rows >= tallRows) return fixedShapes.tall;
+  if (rows >= 4096) return fixedShapes.large;
+  return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
+}
+
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   const flags = shapeFlags(shape);
   if (use.normEpsilon !== undefined) flags.push('norm');
@@ -108,7 +181,9 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.residual) flags.push('residual');
   if (use.lastRow) flags.push('last_row');
   if (use.headColumns) flags.push('gated_heads');
-  const sums = shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined ? 0 : 1);
+  if (use.summands) flags.push('summands');
+  const sums =
+    shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined || shape.fixed ? 0 : 1);
   return {
     choices: {
       quant: use.format.name,
@@ -122,8 +197,14 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
       SPLITS: shape.splits,
       ROWS: shape.rows,
       SUMS: sums,
+      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
+      ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };
+}
+
+function addsSummands({ summands }: MatvecUse): boolean {
+  return summands !== undefined;
 }
 
 /** Matrix · vector for decoding, with what surrounds it in a transformer block fused in. */
@@ -162,14 +243,22 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
     { name: 'state', type: 'State', access: 'read', when: (use) => use.lastRow === true },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => !!use.headColumns },
+    { name: 'summands', type: 'array<vec4<f32>>', access: 'read', when: addsSummands },
+    { name: 'x_sum', type: 'array<vec4<f32>>', access: 'read_write', when: addsSummands },
   ],
   variants: [
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
+    ...Object.values(fixedShapes).map(variant),
   ],
   preferred: (use, { software }) =>
     software
       ? ['serial']
-      : [shapeName(preferredShape(use)), shapeName(shapes.smallGated), 'workgroup'],
+      : [
+          shapeName(preferredFixedShape(use)),
+          shapeName(preferredShape(use)),
+          shapeName(shapes.smallGated),
+          'workgroup',
+        ],
 });

@@ -3,12 +3,14 @@ import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
+  fixedShape,
   type LaneShape,
   rowsOfShape,
   shapeFlags,
   shapeName,
   shapeUnsupported,
   shuffleShape,
+  stagesOf,
 } from './matvec.ts';
 import { turnsWholeUnits } from './turn-quads.ts';
 
@@ -39,11 +41,12 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
   const { workgroup, lanes, rows, splits, reduce } = shape;
   return {
     name: shapeName(shape),
-    unsupported: (_, capabilities) => shapeUnsupported(shape, capabilities),
+    unsupported: (use, capabilities) => shapeUnsupported(shape, use, capabilities),
     options: (use) => ({
       choices: { quant: use.format.name, kv: use.kv, reduce },
       flags: [
         ...shapeFlags(shape),
+        ...(shape.fixed ? ['norm'] : []),
         ...(use.interleaved ? ['interleaved'] : []),
         ...(use.staged ? ['staged'] : []),
         ...(use.bias ? ['bias'] : []),
@@ -53,8 +56,9 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
         LANES: lanes,
         SPLITS: splits,
         ROWS: rows,
-        SUMS: rows + 1,
+        SUMS: shape.fixed ? rows : rows + 1,
         HEAD_DIM_VEC4S: use.headDim / 4,
+        ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
         ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
       },
     }),
@@ -69,12 +73,22 @@ const shapes = {
   large: shuffleShape(4, 4, 8),
 } as const;
 
+const fixedShapes = { small: fixedShape(8, 4, 4), large: fixedShape(8, 4, 4, 256) } as const;
+
 function rowsOf({ heads, kvHeads, headDim }: QkvUse): number {
   return (heads + 2 * kvHeads) * headDim;
 }
 
+function weightsOf(use: QkvUse): number {
+  return rowsOf(use) * use.columns;
+}
+
+function preferredFixedShape(use: QkvUse): LaneShape {
+  return weightsOf(use) < 2 ** 22 ? fixedShapes.small : fixedShapes.large;
+}
+
 function preferredShape(use: QkvUse): LaneShape {
-  const weights = rowsOf(use) * use.columns;
+  const weights = weightsOf(use);
   if (weights < 2 ** 21) return shapes.small;
   return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
@@ -129,9 +143,11 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
+    ...Object.values(fixedShapes).map(variant),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
-    return [shapeName(preferredShape(use)), shapeName(shapes.small), 'workgroup'];
+    const shapesByRank = [preferredFixedShape(use), preferredShape(use), shapes.small];
+    return [...shapesByRank.map(shapeName), 'workgroup'];
   },
 });

@@ -6,7 +6,7 @@ export interface RadixScanUse {
   length: number;
 }
 
-/** Exclusive prefix sums in place, and the sum of all. */
+/** Exclusive prefix sums in place, and the sum of all; those that would not fit are 2³² − 1. */
 export const radixScan: Kernel<RadixScanUse> = defineKernel<RadixScanUse>({
   name: 'radix-scan',
   library: splatShaders,
@@ -21,7 +21,7 @@ export const radixScan: Kernel<RadixScanUse> = defineKernel<RadixScanUse>({
     {
       name: 'parallel',
       unsupported: () => null,
-      options: () => ({ flags: ['parallel'], constants: { WORKGROUP: 256 } }),
+      options: () => ({ flags: ['parallel', 'saturating'], constants: { WORKGROUP: 256 } }),
       workgroups: () => [1, 1, 1],
     },
     {

@@ -1,12 +1,12 @@
 import { Attention, type OneToken } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
-import { prepareDispatch } from '../gpu/kernel.ts';
+import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
-import { matvec } from '../kernels/matvec.ts';
+import { type MatvecUse, matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
 import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
@@ -37,6 +37,10 @@ const passRows = { hardware: 1024, software: 32 } as const;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
 const fragmentRows = 16;
+/** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is. */
+const maxSummandBytes = 32 * 2 ** 10;
+/** Dispatches of a long pass that are submitted at a time. */
+const partDispatches = 48;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
@@ -57,6 +61,8 @@ type Body = 'one' | 'oneFar' | 'own' | 'many';
 type Buffers = Record<
   | 'state'
   | 'x'
+  | 'xTurn'
+  | 'summands'
   | 'qkv'
   | 'attended'
   | 'gateUp'
@@ -87,6 +93,8 @@ export class Decoder {
   readonly #attention: Attention;
   /** How inputs of matrix products are stored: in halves where the subgroup-matrix kernels read them. */
   readonly #inputs: 'f32' | 'f16';
+  /** Heads are projected where they attend. */
+  #projectsHeads = false;
   readonly #owned: BufferSet;
   readonly #buffers: Buffers;
   #bodies!: Record<Body, Dispatches>;
@@ -163,7 +171,8 @@ export class Decoder {
   /** Computes tokens at `position` and puts them into the KV cache. At most `passRows` of them. */
   pass(tokens: readonly number[], position: number): void {
     this.#writeState(tokens, position);
-    this.#gpu.submit(this.#bodies[this.#bodyOfPass(tokens.length, position)], tokens.length);
+    const body = this.#bodies[this.#bodyOfPass(tokens.length, position)];
+    this.#gpu.submit(this.#submitAhead(body, tokens.length), tokens.length);
   }
 
   /**
@@ -253,7 +262,8 @@ export class Decoder {
 
   #submitSampled(bodies: readonly Body[], rows: number, greedy: boolean, staging: GPUBuffer): void {
     const sampler = greedy ? 'greedy' : 'random';
-    const lists = bodies.map((body) => this.#sampled[body][sampler]);
+    const whole = bodies.map((body) => this.#sampled[body][sampler]);
+    const lists = rows > 1 ? whole.map((list) => this.#submitAhead(list, rows)) : whole;
     this.#gpu.submitAll(lists, rows, (encoder) =>
       encoder.copyBufferToBuffer(
         this.#buffers.state,
@@ -263,6 +273,15 @@ export class Decoder {
         samplingBytes,
       ),
     );
+  }
+
+  /** Submits a long pass but for its last part, which comes back: the GPU begins while the host still records. */
+  #submitAhead(dispatches: Dispatches, rows: number): Dispatches {
+    let at = 0;
+    for (; at + partDispatches < dispatches.length; at += partDispatches) {
+      this.#gpu.submit(dispatches.slice(at, at + partDispatches), rows);
+    }
+    return dispatches.slice(at);
   }
 
   /** What `tail` makes of tokens from `position` on, in passes of `rows`. */
@@ -322,6 +341,8 @@ export class Decoder {
     return {
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
       x: floats('residual', rows * pad(config.hiddenSize)),
+      xTurn: floats('residual of one token', pad(config.hiddenSize)),
+      summands: floats('summands of heads', heads * config.hiddenSize),
       qkv: products,
       gateUp: products,
       projected: products,
@@ -337,12 +358,16 @@ export class Decoder {
   }
 
   async #compile(): Promise<void> {
+    this.#projectsHeads = this.#canProjectHeads();
     const { layers } = this.#weights;
     const each = (build: (layer: LayerWeights, index: number) => Promise<Dispatch>[]) =>
       layers.flatMap((layer, index) => build(layer, index));
     const vocabulary = this.config.vocabSize;
     const forOne = (how: OneToken) =>
-      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForOne(layer, i, how))]);
+      Promise.all([
+        ...this.#embed(this.#xOfLayer(0)),
+        ...each((layer, i) => this.#layerForOne(layer, i, how)),
+      ]);
     const { tokenSelect } = this.config;
     // Its working set is full.
     const ownHow = { far: this.#attention.isFar(this.contextLength), own: true };
@@ -370,9 +395,9 @@ export class Decoder {
   }
 
   /** One lookup for each part of the matrix: a part writes the rows of its own tokens. */
-  #embed(): Promise<Dispatch>[] {
+  #embed(x = this.#buffers.x): Promise<Dispatch>[] {
     const { parts, rows, columns } = this.#weights.embedding;
-    const { state, x } = this.#buffers;
+    const { state } = this.#buffers;
     return parts.map(({ matrix, yOffset }) =>
       prepareDispatch(
         this.#gpu,
@@ -390,43 +415,102 @@ export class Decoder {
   }
 
   #layerForOne(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] {
-    const { x, qkv, attended, activated } = this.#buffers;
-    const fused = this.#fusedQkv(layer, index);
+    const { qkv, attended, activated } = this.#buffers;
+    const x = this.#xOfLayer(index);
+    const fused = this.#fusedQkv(layer, index, x);
+    const projected = this.#projectedHeads(layer, index, how);
+    const next = this.#xOfLayer(index + 1);
     return [
       ...(fused ?? [
         ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
         this.#rotate(layer, index, 'one'),
       ]),
       ...this.#attention.route(index, 'one', { ...layer, x }),
-      ...this.#attention.one(index, how, attended, layer.bases),
-      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
-        isOfHeads: true,
+      ...(projected ?? [
+        ...this.#attention.one(index, how, attended, layer.bases),
+        ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
+          isOfHeads: true,
+        }),
+        ...this.#gateUpForOne(layer),
+      ]),
+      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector', {
+        x: next,
       }),
-      ...this.#gateUpForOne(layer),
-      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector'),
     ];
   }
 
-  #gateUpForOne(layer: LayerWeights): Promise<Dispatch>[] {
-    const { x, gateUp, activated } = this.#buffers;
-    const [both, second] = layer.gateUp.parts;
-    const norm = layer.feedForwardNorm;
-    if (!both || second) {
-      // Gate and up in different formats: two products, then the activation.
-      const products = linearVector(this.#gpu, layer.gateUp, x, gateUp, {
-        norm: this.#normOf(norm),
-      });
-      return [...products, this.#activate(activated, 'f32')];
-    }
-    const use = {
+  /** The residual stream of one token before a layer: two buffers take turns where a kernel adds to it while others read it. */
+  #xOfLayer(index: number): GPUBuffer {
+    const { x, xTurn } = this.#buffers;
+    return this.#projectsHeads && (this.#weights.layers.length - index) % 2 === 1 ? xTurn : x;
+  }
+
+  /** Heads leave summands of the output projection, which the gates and ups behind them add up: a dispatch less. */
+  #projectedHeads(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] | null {
+    const [output] = layer.output.parts;
+    if (!this.#projectsHeads || !output) return null;
+    const { summands } = this.#buffers;
+    return [
+      ...this.#attention.oneProjected(index, how, output.matrix, summands),
+      ...this.#gateUpForOne(layer, {
+        x: this.#xOfLayer(index),
+        x_sum: this.#xOfLayer(index + 1),
+        summands,
+      }),
+    ];
+  }
+
+  /** Few and narrow heads: all workgroups of the next kernel read all summands. */
+  #canProjectHeads(): boolean {
+    const { numAttentionHeads, hiddenSize } = this.config;
+    return (
+      numAttentionHeads * hiddenSize * 4 <= maxSummandBytes &&
+      hiddenSize % groupElements === 0 &&
+      this.#weights.layers.every((layer) => {
+        const [output, more] = layer.output.parts;
+        if (!output || more || output.bias || layer.postAttentionNorm) return false;
+        const use = this.#gateUpUse(layer);
+        return (
+          this.#attention.canProject(output.matrix.format) &&
+          use !== null &&
+          findVariant(matvec, { ...use, summands: numAttentionHeads }, this.#gpu.capabilities) !==
+            null
+        );
+      })
+    );
+  }
+
+  /** Null where gate and up have different formats. */
+  #gateUpUse({ gateUp }: LayerWeights): MatvecUse | null {
+    const [both, second] = gateUp.parts;
+    if (!both || second) return null;
+    return {
       format: both.matrix.format,
       rows: both.matrix.rows / 2,
       columns: both.matrix.columns,
       normEpsilon: this.config.rmsNormEps,
       gated: this.config.hiddenAct,
     };
-    const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm };
-    return [prepareDispatch(this.#gpu, matvec, use, buffers)];
+  }
+
+  #gateUpForOne(
+    layer: LayerWeights,
+    summing?: Record<'x' | 'x_sum' | 'summands', GPUBuffer>,
+  ): Promise<Dispatch>[] {
+    const { x, gateUp, activated } = this.#buffers;
+    const norm = layer.feedForwardNorm;
+    const use = this.#gateUpUse(layer);
+    const [both] = layer.gateUp.parts;
+    if (!use || !both) {
+      // Two products, then the activation.
+      const products = linearVector(this.#gpu, layer.gateUp, x, gateUp, {
+        norm: this.#normOf(norm),
+      });
+      return [...products, this.#activate(activated, 'f32')];
+    }
+    const summands = summing ? { summands: this.config.numAttentionHeads } : {};
+    const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
+    return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }
 
   #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
@@ -451,9 +535,8 @@ export class Decoder {
   }
 
   /** Norm, projection, rotation and the write into the cache at once, where the model and the adapter allow it. */
-  #fusedQkv(layer: LayerWeights, index: number): Promise<Dispatch>[] | null {
+  #fusedQkv(layer: LayerWeights, index: number, x: GPUBuffer): Promise<Dispatch>[] | null {
     const { shape, buffers } = this.#attention.target(index, 'one');
-    const { x } = this.#buffers;
     const [part, second] = layer.qkv.parts;
     if (!part || second || layer.qNorm) return null;
     const use = {
@@ -501,9 +584,9 @@ export class Decoder {
     input: GPUBuffer,
     postNorm: GPUBuffer | null,
     form: 'vector' | 'matrix',
-    { isOfHeads = false } = {},
+    { isOfHeads = false, x = this.#buffers.x } = {},
   ): Promise<Dispatch>[] {
-    const { x, projected } = this.#buffers;
+    const { projected } = this.#buffers;
     const heads = isOfHeads ? this.#skippableHeads() : {};
     const multiply = (y: GPUBuffer, residual: boolean) =>
       form === 'vector'

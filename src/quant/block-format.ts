@@ -9,6 +9,7 @@ export interface BlockFormat {
   blockElements: number;
   blockBytes: number;
   half?: boolean;
+  bytes?: boolean;
   /** The planes that hold the numbers q, lowest bits first. */
   numberPlanes: readonly Packing[];
   /** The planes behind them. */
@@ -85,6 +86,7 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
     blockElements,
     blockBytes,
     ...(spec.half ? { half: true } : {}),
+    ...(spec.bytes ? { bytes: true } : {}),
     planeBytes,
     repackRow(fileRow, gpuRow) {
       const file = viewOf(fileRow);

@@ -13,6 +13,7 @@ export interface NibbleFormat {
   minimum: boolean;
   value(q: number): number;
   half?: boolean;
+  bytes?: boolean;
   quantize?: NonNullable<QuantFormat['quantize']>;
 }
 

@@ -12,6 +12,7 @@ export const q4_0: QuantFormat = nibbleFormat({
   fifthBit: false,
   minimum: false,
   half: true,
+  bytes: true,
   value: (q) => q - 8,
   quantize,
 });

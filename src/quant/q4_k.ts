@@ -16,6 +16,7 @@ export const q4_k: QuantFormat = blockFormat({
   ggmlType: 12,
   blockElements: superBlockElements,
   blockBytes: 144,
+  bytes: true,
   numberPlanes: [nibblePacking],
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

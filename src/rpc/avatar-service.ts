@@ -1,5 +1,5 @@
 import { transfer } from 'comlink';
-import type { ServedAvatar } from '../runtime/avatar-contract.ts';
+import type { SceneMember, ServedAvatar, ServedScene } from '../runtime/avatar-contract.ts';
 import type { LoadProgress } from '../types.ts';
 import { serveCallChannel } from './call-channel.ts';
 import type { AvatarService, LoadedAvatar, ServedEngine } from './contract.ts';
@@ -20,6 +20,11 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
     if (avatar) return avatar;
     throw parts.disposedError();
   };
+  /** Whoever is disposed later leaves it. */
+  const scene = (members: readonly SceneMember[]): ServedScene => {
+    for (const { avatar } of members) opened(avatar);
+    return parts.engine().openScene(members, (id) => avatars.get(id));
+  };
   return {
     loadAvatar: (source, channel) =>
       serveCallChannel<LoadProgress, LoadedAvatar>(channel, async ({ signal, emit }) => {
@@ -32,12 +37,12 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
         return { id: lastId, info: avatar.info };
       }),
     commandAvatar: (id, command) => opened(id).command(command),
-    async renderAvatar(id, options) {
-      const picture = await opened(id).render(options);
+    async renderScene(members, options) {
+      const picture = await scene(members).render(options);
       return transfer(picture, [picture.data.buffer]);
     },
-    measureAvatar: (id, options) => opened(id).measure(options),
-    attachAvatar: (id, canvas, options, port) => opened(id).attach(canvas, options, port),
+    measureScene: (members, options) => scene(members).measure(options),
+    attachScene: (members, canvas, options, port) => scene(members).attach(canvas, options, port),
     disposeAvatar(id) {
       const avatar = avatars.get(id);
       avatars.delete(id);

@@ -2,7 +2,10 @@ import type { Gpu } from '../gpu/gpu.ts';
 import type {
   AvatarCommand,
   AvatarPicture,
+  FindAvatar,
+  SceneMember,
   ServedAvatar,
+  ServedScene,
   ViewOptions,
 } from '../runtime/avatar-contract.ts';
 import type {
@@ -79,15 +82,15 @@ export interface AvatarService {
   /** Streams `LoadProgress`. */
   loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
-  renderAvatar(avatar: number, options: PictureOptions): Promise<AvatarPicture>;
-  measureAvatar(avatar: number, options: MeasureOptions): Promise<FrameTiming>;
+  renderScene(members: SceneMember[], options: PictureOptions): Promise<AvatarPicture>;
+  measureScene(members: SceneMember[], options: MeasureOptions): Promise<FrameTiming>;
   /** The port carries `ViewCommand`s one way and `ViewEvent`s the other. */
-  attachAvatar(
-    avatar: number,
+  attachScene(
+    members: SceneMember[],
     canvas: OffscreenCanvas,
     options: ViewOptions,
     port: MessagePort,
-  ): Promise<void>;
+  ): void;
   disposeAvatar(avatar: number): void;
 }
 
@@ -144,6 +147,7 @@ export interface ServedEngine {
     options: Pick<LoadOptions, 'signal' | 'onProgress'>,
   ): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
+  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene;
   on(event: DeviceEventName, listener: (message: string) => void): void;
   dispose(): void | Promise<void>;
 }

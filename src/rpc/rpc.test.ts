@@ -96,6 +96,9 @@ function partsWith(
       gpu: () => Promise.reject(new TypeError('no GPU here')),
       loadAvatar: async () => Promise.reject(new Error('no avatars here')),
       disposeAvatar: () => {},
+      openScene: () => {
+        throw new Error('no avatars here');
+      },
       on: (name, listener) => listeners.set(name, listener),
       dispose: () => {},
       ...engine,

@@ -8,6 +8,8 @@ import type {
   FrameTiming,
   MeasureOptions,
   PictureOptions,
+  Placement,
+  RasterMethod,
   ViewStats,
 } from '../types.ts';
 
@@ -26,15 +28,20 @@ export interface ViewOptions {
   height: number;
   camera: Camera | null;
   background: Color | null;
+  method: RasterMethod | undefined;
 }
 
+/** An avatar, by its id, and where it stands. */
+export type SceneMember = Placement & { avatar: number };
+
 /** What the page tells a view; each member replaces what was. `stop` ends it. */
-export type ViewCommand = Partial<ViewOptions> & { stop?: true };
+export type ViewCommand = Partial<ViewOptions> & { members?: SceneMember[]; stop?: true };
 
 /** An error as a message can carry it: causes may be objects of the GPU, which cannot be cloned. */
 export type ErrorRecord = Pick<VitrailError, 'code' | 'message' | 'where' | 'fix'>;
 
-export type ViewEvent = { stats: ViewStats } | { error: ErrorRecord };
+/** `framing` is the camera where none is set. */
+export type ViewEvent = { stats: ViewStats } | { error: ErrorRecord } | { framing: Camera };
 
 export interface AvatarPicture {
   width: number;
@@ -46,9 +53,16 @@ export interface AvatarPicture {
 export interface ServedAvatar {
   readonly info: AvatarInfo;
   command(command: AvatarCommand): void;
+  dispose(): void;
+}
+
+/** Avatars in one picture. Those that are disposed leave it. */
+export interface ServedScene {
   render(options: PictureOptions): Promise<AvatarPicture>;
   measure(options: MeasureOptions): Promise<FrameTiming>;
   /** Draws to the canvas until the port says stop. */
-  attach(canvas: OffscreenCanvas, options: ViewOptions, port: MessagePort): Promise<void>;
-  dispose(): void;
+  attach(canvas: OffscreenCanvas, options: ViewOptions, port: MessagePort): void;
 }
+
+/** Undefined: it is disposed. */
+export type FindAvatar<Found = ServedAvatar> = (id: number) => Found | undefined;

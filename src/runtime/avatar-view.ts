@@ -1,119 +1,149 @@
 import { toVitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { viewTransform } from '../splats/camera.ts';
-import { type SceneObject, SplatRenderer } from '../splats/renderer.ts';
-import type { Camera, RasterMethod } from '../types.ts';
-import type { ViewCommand, ViewEvent, ViewOptions } from './avatar-contract.ts';
-
-/** What a view shows; asked at each frame. */
-export interface ViewScene {
-  objects(): SceneObject[];
-  /** The camera where none is set, for an aspect (width / height). */
-  camera(aspect: number): Camera;
-  /** Does it change by itself? */
-  moves(): boolean;
-  /** Brings the pose to a time in seconds. */
-  update(seconds: number): void;
-}
+import { SplatRenderer } from '../splats/renderer.ts';
+import type { RasterMethod } from '../types.ts';
+import type { SceneMember, ViewCommand, ViewEvent, ViewOptions } from './avatar-contract.ts';
+import type { AvatarStage } from './avatar-stage.ts';
 
 export interface ViewParts {
   canvas: OffscreenCanvas;
   port: MessagePort;
   options: ViewOptions;
-  method: RasterMethod;
-  scene: ViewScene;
-  onStop(): void;
+  /** What these members make now; left out: those of the beginning. */
+  stage(members?: readonly SceneMember[]): AvatarStage;
+}
+
+/** What a renderer is made for. Another object for each change. */
+interface Wanted {
+  stage: AvatarStage;
+  width: number;
+  height: number;
+  /** Undefined: the faster one. */
+  method: RasterMethod | undefined;
+  /** Room for pairs of splat and tile, where a picture needed more than there was. */
+  pairs: number | undefined;
+}
+
+interface Shown {
+  gpu: Gpu;
+  wanted: Wanted;
+  renderer: SplatRenderer;
 }
 
 const statsIntervalMs = 500;
 
-/** Draws a scene to a canvas of the page from the worker, at each frame of the display while something changes. */
+/**
+ * Draws a scene to a canvas of the page from the worker, at each frame of the display while something changes. What is wanted is
+ * compared with what there is: avatars come and go, and their device may be replaced.
+ */
 export class AvatarView {
   readonly #parts: ViewParts;
   #options: ViewOptions;
-  #gpu: Gpu | null = null;
+  #members: readonly SceneMember[] | undefined;
+  #wanted: Wanted;
+  #shown: Shown | null = null;
   #context: GPUCanvasContext | null = null;
-  #renderer: SplatRenderer | null = null;
   #rebuilding = false;
   #changed = true;
+  #version = -1;
   #stopped = false;
   #frames = 0;
   #countedSince: number = performance.now();
 
+  /** Throws `invalid-argument`. */
   constructor(parts: ViewParts) {
     this.#parts = parts;
     this.#options = parts.options;
+    const { width, height, method } = parts.options;
+    this.#wanted = { stage: parts.stage(), width, height, method, pairs: undefined };
     parts.port.onmessage = ({ data }: MessageEvent<ViewCommand>) => this.#apply(data);
   }
 
-  /** Begins, or begins anew on another device. */
-  async start(gpu: Gpu): Promise<void> {
-    const first = this.#gpu === null;
-    this.#gpu = gpu;
-    this.#renderer = null;
-    await this.#rebuild();
-    if (first) this.#schedule();
+  start(): void {
+    void this.#rebuild();
+    this.#schedule();
   }
 
-  /** The next frame differs from the last. */
-  invalidate(): void {
-    this.#changed = true;
-  }
-
-  stop(): void {
+  #stop(): void {
     this.#stopped = true;
     this.#parts.port.close();
     this.#context?.unconfigure();
-    if (this.#gpu && !this.#gpu.isLost) this.#renderer?.dispose();
-    this.#renderer = null;
-    this.#parts.onStop();
+    this.#show(null);
   }
 
-  #apply({ stop, ...changes }: ViewCommand): void {
+  #apply({ stop, members, ...changes }: ViewCommand): void {
+    if (this.#stopped) return;
     if (stop) {
-      if (!this.#stopped) this.stop();
+      this.#stop();
       return;
     }
-    const { width, height } = this.#options;
     this.#options = { ...this.#options, ...changes };
     this.#changed = true;
-    if (this.#options.width !== width || this.#options.height !== height) void this.#rebuild();
+    const { width, height } = this.#options;
+    if (this.#wanted.width !== width || this.#wanted.height !== height) {
+      this.#want({ width, height });
+    }
+    if (!members) return;
+    this.#members = members;
+    try {
+      this.#restage();
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
   }
 
-  /** Makes a renderer of the size that is wanted now; sizes that come meanwhile are seen to after. */
+  /** Others are drawn by another renderer; those that only moved, by the same. */
+  #restage(): void {
+    const stage = this.#parts.stage(this.#members);
+    if (this.#wanted.stage.follow(stage)) this.#tellFraming();
+    else this.#want({ stage });
+  }
+
+  #want(changes: Partial<Wanted>): void {
+    this.#wanted = { ...this.#wanted, ...changes };
+    void this.#rebuild();
+  }
+
+  /** Makes renderers until one is what is wanted. */
   async #rebuild(): Promise<void> {
     if (this.#rebuilding) return;
     this.#rebuilding = true;
     try {
-      for (;;) {
-        const gpu = this.#gpu as Gpu;
-        const { width, height } = this.#options;
-        const { canvas, method, scene } = this.#parts;
-        const renderer = await SplatRenderer.create(gpu, scene.objects(), {
+      while (!this.#stopped && this.#shown?.wanted !== this.#wanted) {
+        const wanted = this.#wanted;
+        const { stage, width, height, pairs } = wanted;
+        const gpu = stage.isEmpty ? this.#shown?.gpu : stage.gpu;
+        // A frame later it may be there.
+        if (!gpu || gpu.isLost) return;
+        const method = wanted.method ?? (await stage.fasterMethod());
+        const renderer = await SplatRenderer.create(gpu, stage.objects, {
           width,
           height,
           method,
           format: canvasFormat,
+          pairs,
         });
-        const current = this.#options.width === width && this.#options.height === height;
-        if (!current || gpu !== this.#gpu || this.#stopped) {
-          if (!gpu.isLost) renderer.dispose();
-          if (this.#stopped) return;
-          continue;
-        }
-        if (!gpu.isLost) this.#renderer?.dispose();
-        canvas.width = width;
-        canvas.height = height;
-        this.#configure(gpu);
-        this.#renderer = renderer;
-        this.#changed = true;
-        return;
+        if (wanted === this.#wanted && !this.#stopped) this.#show({ gpu, wanted, renderer });
+        else if (!gpu.isLost) renderer.dispose();
       }
     } catch (thrown) {
       this.#fail(thrown);
     } finally {
       this.#rebuilding = false;
     }
+  }
+
+  #show(next: Shown | null): void {
+    if (this.#shown && !this.#shown.gpu.isLost) this.#shown.renderer.dispose();
+    this.#shown = next;
+    if (!next) return;
+    const { canvas } = this.#parts;
+    canvas.width = next.wanted.width;
+    canvas.height = next.wanted.height;
+    this.#configure(next.gpu);
+    this.#changed = true;
+    this.#tellFraming();
   }
 
   #configure(gpu: Gpu): void {
@@ -136,47 +166,63 @@ export class AvatarView {
   }
 
   #frame(): void {
-    const { scene } = this.#parts;
-    const renderer = this.#renderer;
-    if (!renderer || !this.#context || this.#gpu?.isLost) return;
-    if (!this.#changed && !scene.moves()) {
-      this.#count(0);
-      return;
-    }
-    this.#changed = false;
     try {
-      scene.update(performance.now() / 1000);
-      const { camera, background } = this.#options;
-      const { width, height } = renderer.options;
-      const view = viewTransform(camera ?? scene.camera(width / height), width, height);
-      const behind = background ? ([...background, 1] as const) : transparent;
-      renderer.drawTo(this.#context.getCurrentTexture(), view, behind);
-      this.#count(1);
+      if (!this.#wanted.stage.isCurrent) this.#restage();
+      else if (!this.#shown || this.#shown.gpu.isLost) void this.#rebuild();
+      this.#count(this.#draw() ? 1 : 0);
     } catch (thrown) {
       this.#fail(thrown);
     }
+  }
+
+  /** False: nothing changed, or nothing can be drawn yet. */
+  #draw(): boolean {
+    const shown = this.#shown;
+    const { stage } = this.#wanted;
+    if (!shown || !this.#context || shown.gpu.isLost || shown.wanted.stage !== stage) return false;
+    const { renderer } = shown;
+    const { remedy } = renderer;
+    if (remedy && shown.wanted === this.#wanted) this.#want(remedy);
+    const { version } = stage;
+    if (!this.#changed && version === this.#version && !stage.moves) return false;
+    this.#changed = false;
+    this.#changed = false;
+    this.#version = version;
+    stage.update(performance.now() / 1000);
+    const { camera, background } = this.#options;
+    const { width, height } = renderer.options;
+    const view = viewTransform(camera ?? stage.camera(width / height), width, height);
+    const behind = background ? ([...background, 1] as const) : transparent;
+    renderer.drawTo(this.#context.getCurrentTexture(), view, behind);
+    return true;
   }
 
   #count(frames: number): void {
     this.#frames += frames;
     const now = performance.now();
     const elapsedMs = now - this.#countedSince;
-    if (elapsedMs < statsIntervalMs) return;
-    const splats = this.#parts.scene
-      .objects()
-      .reduce((sum, { geometry }) => sum + geometry.count, 0);
+    if (elapsedMs < statsIntervalMs || !this.#shown) return;
+    const { renderer, wanted } = this.#shown;
     const framesPerSecond = (this.#frames / elapsedMs) * 1000;
-    this.#tell({ stats: { framesPerSecond, splats, method: this.#parts.method } });
+    const { splats } = wanted.stage;
+    const { method } = renderer.options;
+    this.#tell({ stats: { framesPerSecond, splats, method, dropped: renderer.dropped } });
     this.#frames = 0;
     this.#countedSince = now;
   }
 
   #fail(thrown: unknown): void {
-    // A lost device is replaced, and `start` comes again.
-    if (this.#gpu?.isLost) return;
+    // A lost device is replaced, and frames come again.
+    if (this.#stopped || this.#shown?.gpu.isLost) return;
     const { code, message, where, fix } = toVitrailError(thrown, 'avatar/view');
+    if (code === 'gpu-device-lost') return;
     this.#tell({ error: { code, message, where, fix } });
-    this.stop();
+    this.#stop();
+  }
+
+  #tellFraming(): void {
+    const { stage, width, height } = this.#wanted;
+    this.#tell({ framing: stage.camera(width / height) });
   }
 
   #tell(event: ViewEvent): void {

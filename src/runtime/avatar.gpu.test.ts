@@ -3,6 +3,7 @@ import { Gpu } from '../gpu/gpu.ts';
 import { plyOf, randomCloud } from '../testing/splats.ts';
 import type { Camera } from '../types.ts';
 import { EngineAvatar } from './avatar.ts';
+import { EngineScene } from './avatar-scene.ts';
 
 const camera: Camera = { position: [0, 0, 4], target: [0, 0, 0], fovY: 40 };
 const file = plyOf(randomCloud(200, 1, 77), 'binary_little_endian').slice().buffer as ArrayBuffer;
@@ -14,17 +15,22 @@ describe('an avatar in the engine', () => {
   });
   afterEach(() => gpu.dispose());
 
+  const alone = (avatar: EngineAvatar): EngineScene =>
+    new EngineScene([{ avatar: 1 }], () => avatar);
+
   it('is the same on a new device after the loss of the first', async () => {
     const avatar = await EngineAvatar.open(gpu, file, {});
     const options = { width: 48, height: 40, camera, method: 'tiles' } as const;
-    const before = await avatar.render(options);
+    const before = await alone(avatar).render(options);
     gpu.device.destroy();
     await gpu.lost;
-    const lost = await avatar.render(options).catch((error) => error);
+    const lost = await alone(avatar)
+      .render(options)
+      .catch((error) => error);
     expect(lost).toMatchObject({ code: 'gpu-device-lost' });
     const next = await Gpu.create();
     await avatar.restore(next);
-    const after = await avatar.render(options);
+    const after = await alone(avatar).render(options);
     expect(after.data).toEqual(before.data);
     expect(Math.max(...after.data)).toBeGreaterThan(100);
     avatar.dispose();
@@ -34,10 +40,10 @@ describe('an avatar in the engine', () => {
 
   it('frames itself, and refuses sizes that no picture has', async () => {
     const avatar = await EngineAvatar.open(gpu, file, {});
-    const picture = await avatar.render({ width: 32, height: 32, background: [1, 0, 0] });
+    const picture = await alone(avatar).render({ width: 32, height: 32, background: [1, 0, 0] });
     expect([...picture.data.subarray(0, 4)]).toEqual([255, 0, 0, 255]);
     for (const width of [0, -1, 1.5, 1e6, Number.NaN]) {
-      await expect(avatar.render({ width, height: 10 })).rejects.toMatchObject({
+      await expect(alone(avatar).render({ width, height: 10 })).rejects.toMatchObject({
         code: 'invalid-argument',
       });
     }

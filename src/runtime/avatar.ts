@@ -3,32 +3,15 @@ import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Animator } from '../splats/animator.ts';
 import { BodyTexture } from '../splats/body-texture.ts';
-import {
-  framingCamera,
-  turnedCamera,
-  type ViewTransform,
-  viewTransform,
-} from '../splats/camera.ts';
+import { framingCamera, viewTransform } from '../splats/camera.ts';
 import { SplatGeometry } from '../splats/geometry.ts';
 import { decodeImage } from '../splats/image-decoder.ts';
-import { fasterMethod, measureFrame } from '../splats/measure.ts';
-import { type Picture, renderPicture } from '../splats/picture.ts';
+import { fasterMethod } from '../splats/measure.ts';
 import type { SceneObject } from '../splats/renderer.ts';
-import type {
-  AvatarInfo,
-  Camera,
-  FrameTiming,
-  LoadOptions,
-  MeasureOptions,
-  PictureOptions,
-  RasterMethod,
-  Source,
-} from '../types.ts';
-import type { AvatarCommand, ServedAvatar, ViewOptions } from './avatar-contract.ts';
-import { AvatarView } from './avatar-view.ts';
+import type { AvatarInfo, Camera, LoadOptions, RasterMethod, Source } from '../types.ts';
+import type { AvatarCommand, ServedAvatar } from './avatar-contract.ts';
 import { readSource } from './read-source.ts';
 
-const maxSide = 8192;
 /** Pixels of the pictures that decide which way of drawing is faster. */
 const probeSide = 512;
 const softwareProbeSide = 96;
@@ -36,9 +19,10 @@ const softwareProbeSide = 96;
 /** Splats that live on the GPU, animated where the file has a rig. */
 export class EngineAvatar implements ServedAvatar {
   readonly info: AvatarInfo;
+  /** How many commands there were. */
+  version = 0;
   readonly #file: SplatFile;
   readonly #animator: Animator | null;
-  readonly #views = new Set<AvatarView>();
   #gpu: Gpu;
   #geometry: SplatGeometry;
   #body: BodyTexture | null;
@@ -103,116 +87,66 @@ export class EngineAvatar implements ServedAvatar {
     else if (command.type === 'state') animator.setState(command.state, command.still);
     else if ('text' in command) animator.speech[command.step](command.text);
     else animator.speech[command.step]();
-    for (const view of this.#views) view.invalidate();
+    this.version += 1;
   }
 
-  async render(options: PictureOptions): Promise<Picture> {
-    const { width, height, camera = this.#camera(width / height), background = null } = options;
-    checkSize(width, height);
-    this.#animator?.update(performance.now() / 1000);
-    const view = viewTransform(camera, width, height);
-    const behind = background && ([...background, 1] as const);
-    const method = options.method ?? (await this.#fasterMethod());
-    return renderPicture(this.#gpu, [this.#object()], view, behind, method);
+  /** Does the pose change by itself? */
+  get moves(): boolean {
+    return this.#animator?.moves ?? false;
   }
 
-  async measure(options: MeasureOptions): Promise<FrameTiming> {
-    const {
-      width,
-      height,
-      camera = this.#camera(width / height),
-      frames = 30,
-      copies = 1,
-      turn = 0,
-    } = options;
-    checkSize(width, height);
-    const method = options.method ?? (await this.#fasterMethod());
-    const viewAt = (frame: number): ViewTransform =>
-      viewTransform(turn ? turnedCamera(camera, frame * turn) : camera, width, height);
-    const objects = sideBySide(this.#object(), copies);
-    const ms = await measureFrame(this.#gpu, objects, viewAt, method, frames, () =>
-      this.#animator?.update(performance.now() / 1000),
-    );
-    return { method, splats: this.info.splats * objects.length, ms };
-  }
-
-  async attach(canvas: OffscreenCanvas, options: ViewOptions, port: MessagePort): Promise<void> {
-    const view = new AvatarView({
-      canvas,
-      port,
-      options,
-      method: await this.#fasterMethod(),
-      scene: {
-        objects: () => [this.#object()],
-        camera: (aspect) => this.#camera(aspect),
-        moves: () => this.#animator?.moves ?? false,
-        update: (seconds) => this.#animator?.update(seconds),
-      },
-      onStop: () => this.#views.delete(view),
-    });
-    this.#views.add(view);
-    await view.start(this.#gpu);
+  /** Brings the pose to a time in seconds. */
+  update(seconds: number): void {
+    this.#animator?.update(seconds);
   }
 
   /** Moves to a new device: what was on the lost one is gone. */
   async restore(gpu: Gpu): Promise<void> {
+    const { cloud, rig, body } = this.#file;
+    const geometry = await SplatGeometry.upload(gpu, cloud, rig);
+    this.#body = body && (await BodyTexture.upload(gpu, body));
+    this.#geometry = geometry;
     this.#gpu = gpu;
     this.#method = null;
-    this.#geometry = await SplatGeometry.upload(gpu, this.#file.cloud, this.#file.rig);
-    this.#body = this.#file.body && (await BodyTexture.upload(gpu, this.#file.body));
-    await Promise.all([...this.#views].map((view) => view.start(gpu)));
   }
 
   dispose(): void {
-    for (const view of this.#views) view.stop();
-    this.#views.clear();
     if (this.#gpu.isLost) return;
     this.#geometry.dispose();
     this.#body?.dispose();
   }
 
-  #object(): SceneObject {
-    return {
-      geometry: this.#geometry,
-      pose: this.#animator?.pose ?? null,
-      body: this.#body,
-    };
+  get gpu(): Gpu {
+    return this.#gpu;
   }
 
-  #camera(aspect: number): Camera {
-    return framingCamera(this.#geometry.framed, this.#file.rig === null, aspect);
+  get geometry(): SplatGeometry {
+    return this.#geometry;
   }
 
-  #fasterMethod(): Promise<RasterMethod> {
+  /** What a renderer draws. */
+  object(): SceneObject {
+    const { pose = null } = this.#animator ?? {};
+    return { geometry: this.#geometry, pose, body: this.#body };
+  }
+
+  /** Scans of 3DGS have y down, avatars have it up. */
+  get isScan(): boolean {
+    return this.#file.rig === null;
+  }
+
+  /** The way of drawing that is faster here: measured once a device. */
+  fasterMethod(): Promise<RasterMethod> {
     const side = this.#gpu.capabilities.software ? softwareProbeSide : probeSide;
     const view = viewTransform(this.#camera(1), side, side);
-    this.#method ??= fasterMethod(this.#gpu, [this.#object()], view).catch((thrown) => {
+    this.#method ??= fasterMethod(this.#gpu, [this.object()], view).catch((thrown) => {
       this.#method = null;
       throw toVitrailError(thrown, 'avatar/measure');
     });
     return this.#method;
   }
-}
 
-/** Copies of an object in rows, as close as their bounds allow. */
-function sideBySide(object: SceneObject, copies: number): SceneObject[] {
-  const columns = Math.ceil(Math.sqrt(copies));
-  const step = object.geometry.framed.radius * 1.2;
-  return Array.from({ length: copies }, (_, i) => {
-    const right = ((i % columns) - (columns - 1) / 2) * step;
-    const back = Math.floor(i / columns) * step;
-    return { ...object, transform: Float64Array.of(1, 0, 0, right, 0, 1, 0, 0, 0, 0, 1, -back) };
-  });
-}
-
-function checkSize(width: number, height: number): void {
-  const valid = [width, height].every(
-    (side) => Number.isInteger(side) && side > 0 && side <= maxSide,
-  );
-  if (valid) return;
-  throw invalidArgument(
-    'avatar/size',
-    `A picture cannot be ${width} × ${height} pixels.`,
-    `Pass whole numbers from 1 to ${maxSide}.`,
-  );
+  #camera(aspect: number): Camera {
+    return framingCamera(this.#geometry.framed, this.isScan, aspect);
+  }
 }

@@ -1,7 +1,7 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
 import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
-import type { ServedAvatar } from './avatar-contract.ts';
+import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
 import { loadPart } from './part.ts';
 import { type RestorableAvatar, type SplatsPart, splatsPlace } from './splats-part.ts';
@@ -100,14 +100,22 @@ export class Engine {
   ): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const splats = loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
-    const avatar = await splats.openAvatar(this.#gpu, source, options);
+    const avatar = await this.#splats.openAvatar(this.#gpu, source, options);
     if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');
     }
     this.#avatars.add(avatar);
     return avatar;
+  }
+
+  /** Avatars in one picture. */
+  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene {
+    return this.#splats.openScene(members, find);
+  }
+
+  get #splats(): SplatsPart {
+    return loadPart<SplatsPart>(splatsPlace, this.#options.splatsUrl);
   }
 
   disposeAvatar(avatar: ServedAvatar): void {

@@ -1,6 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import type { LoadOptions, Source } from '../types.ts';
-import type { ServedAvatar } from './avatar-contract.ts';
+import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import type { Part, PartPlace } from './part.ts';
 
 /** Everything about splats. It shares the device with the rest. */
@@ -11,6 +11,7 @@ export interface SplatsPart extends Part {
     source: Source,
     options: Pick<LoadOptions, 'signal' | 'onProgress'>,
   ): Promise<RestorableAvatar>;
+  openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene;
 }
 
 /** An avatar that survives the loss of the device. */

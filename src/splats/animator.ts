@@ -136,12 +136,10 @@ export class Animator {
     headTurn = multiplyQuaternions(headTurn, bearing);
     this.speech.apply(pose.weights, nowSeconds);
     for (const [at, weight] of this.#set) pose.weights[at] = weight;
-    this.#rig.joints.forEach((_, joint) => {
-      const own = this.#turns.get(joint);
-      if (joint === this.#head) {
-        pose.setTurn(joint, own ? multiplyQuaternions(headTurn, own) : headTurn);
-      } else if (own) pose.setTurn(joint, own);
-    });
+    if (this.#head >= 0) pose.setTurn(this.#head, headTurn);
+    for (const [joint, own] of this.#turns) {
+      pose.setTurn(joint, joint === this.#head ? multiplyQuaternions(headTurn, own) : own);
+    }
     pose.update();
   }
 

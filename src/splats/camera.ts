@@ -66,6 +66,16 @@ export interface Bounds {
   radius: number;
 }
 
+/** A sphere around all. */
+export function enclosingBounds(all: readonly Bounds[]): Bounds {
+  const end = (axis: 0 | 1 | 2, side: 1 | -1): number =>
+    side * Math.max(...all.map(({ center, radius }) => side * center[axis] + radius));
+  const middle = (axis: 0 | 1 | 2): number => (end(axis, 1) + end(axis, -1)) / 2;
+  const center: Vec3 = all.length > 0 ? [middle(0), middle(1), middle(2)] : [0, 0, 0];
+  const reach = all.map((one) => Math.hypot(...subtract(one.center, center)) + one.radius);
+  return { center, radius: Math.max(1e-3, ...reach) };
+}
+
 /** A camera in front that frames a sphere in a picture of this aspect (width / height). `down`: y grows downwards. */
 export function framingCamera({ center, radius }: Bounds, down: boolean, aspect: number): Camera {
   const fovY = 30;

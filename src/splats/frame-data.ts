@@ -3,7 +3,7 @@ import { hiddenKey, projectFrameBytes } from '../kernels/splat-project.ts';
 import { nearPlane, type ViewTransform } from './camera.ts';
 import { poseFloats } from './pack.ts';
 import type { SceneObject } from './renderer.ts';
-import { type Affine, multiplyAffine } from './vector.ts';
+import { type Affine, multiplyAffine, transformPoint } from './vector.ts';
 
 /** Where an object's data begin, in floats. */
 interface FrameSlot {
@@ -85,6 +85,13 @@ export class FrameData {
 
 const identity: Affine = Float64Array.of(1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0);
 
+/** A view as it is from an object's own space. */
+export function viewOfModel(view: ViewTransform, transform: Affine): ViewTransform {
+  const modelView = new Float64Array(12);
+  multiplyAffine(modelView, view.view, transform);
+  return { ...view, view: [...modelView], position: cameraInModel(modelView) };
+}
+
 /** Where the camera stands in an object's space: −Mᵀt / s² of a turn with one scale s. */
 function cameraInModel(modelView: Affine): [number, number, number] {
   const squared = columnSquared(modelView);
@@ -111,11 +118,7 @@ function depthRange(
   for (const { geometry, transform } of objects) {
     multiplyAffine(matrix, view, transform ?? identity);
     const { center, radius } = geometry.bounds;
-    const depth =
-      (matrix[8] as number) * center[0] +
-      (matrix[9] as number) * center[1] +
-      (matrix[10] as number) * center[2] +
-      (matrix[11] as number);
+    const [, , depth] = transformPoint(matrix, center);
     const reach = radius * Math.sqrt(columnSquared(matrix));
     least = Math.min(least, depth - reach);
     most = Math.max(most, depth + reach);

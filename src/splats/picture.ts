@@ -2,7 +2,13 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { halfToNumber } from '../quant/half.ts';
 import type { RasterMethod } from '../types.ts';
 import type { ViewTransform } from './camera.ts';
-import { type Background, type SceneObject, SplatRenderer } from './renderer.ts';
+import {
+  type Background,
+  type Remedy,
+  type RendererOptions,
+  type SceneObject,
+  SplatRenderer,
+} from './renderer.ts';
 
 export interface Picture {
   width: number;
@@ -11,18 +17,20 @@ export interface Picture {
   data: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** A still of a scene. `background` null leaves what no splat covers transparent. */
+/** A still of a scene. `background` null leaves what no splat covers transparent. Where tiles lack room they get it, or quads draw. */
 export async function renderPicture(
   gpu: Gpu,
   objects: readonly SceneObject[],
   view: ViewTransform,
   background: Background | null,
   method: RasterMethod,
+  pairs?: number,
 ): Promise<Picture> {
   const { width, height } = view;
   // Halves keep what many layers of blending would lose in bytes.
   const format = method === 'tiles' ? 'rgba8unorm' : 'rgba16float';
-  const renderer = await SplatRenderer.create(gpu, objects, { width, height, method, format });
+  const options: RendererOptions = { width, height, method, format, pairs };
+  const renderer = await SplatRenderer.create(gpu, objects, options);
   const texture = gpu.device.createTexture({
     label: 'splats picture',
     size: [width, height],
@@ -36,6 +44,7 @@ export async function renderPicture(
     rowBytes * height,
     GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
   );
+  let remedy: Remedy | null;
   try {
     renderer.drawTo(texture, view, background ?? [0, 0, 0, 0], (encoder) => {
       encoder.copyTextureToBuffer({ texture }, { buffer: staging, bytesPerRow: rowBytes }, [
@@ -44,13 +53,18 @@ export async function renderPicture(
       ]);
     });
     const contents = await gpu.readStaging(staging, rowBytes * height);
-    const channels = channelsOf(contents, method);
-    return { width, height, data: straight(channels, width, height, rowBytes / pixelBytes) };
+    await renderer.counted();
+    remedy = renderer.remedy;
+    if (!remedy) {
+      const channels = channelsOf(contents, method);
+      return { width, height, data: straight(channels, width, height, rowBytes / pixelBytes) };
+    }
   } finally {
     gpu.destroyBuffer(staging);
     texture.destroy();
     renderer.dispose();
   }
+  return renderPicture(gpu, objects, view, background, remedy.method ?? method, remedy.pairs);
 }
 
 /** A channel of the image as a number 0..1. */

@@ -1,4 +1,4 @@
-import type { Clip, ClipChannel, Rig } from '../formats/rig.ts';
+import type { Clip, ClipChannel, Joint, Rig } from '../formats/rig.ts';
 import {
   type Affine,
   composeAffine,
@@ -26,7 +26,9 @@ export class Pose {
   readonly #turns: Quaternion[];
   readonly #world: readonly Affine[];
   readonly #binds: readonly Affine[];
-  readonly #needed: readonly boolean[];
+  /** The live joints and all that stand above them, parents first: a rig may have hundreds of others. */
+  readonly #needed: readonly number[];
+  readonly #isNeeded: readonly boolean[];
 
   constructor(rig: Rig) {
     this.rig = rig;
@@ -40,17 +42,21 @@ export class Pose {
     this.#turns = joints.map(() => noTurn);
     this.#world = joints.map(() => new Float64Array(12));
     this.#binds = joints.map(({ inverseBind }) => affineOfColumns(inverseBind));
-    this.#needed = neededJoints(rig, this.liveJoints);
-    this.rest();
+    this.#isNeeded = neededJoints(rig, this.liveJoints);
+    this.#needed = joints.flatMap((_, joint) => (this.#isNeeded[joint] ? [joint] : []));
+    for (const joint of joints.keys()) this.#restJoint(joint);
   }
 
   /** Back to the pose of the file; expressions and the page's turns stay. */
   rest(): void {
-    this.rig.joints.forEach(({ translation, rotation, scale }, joint) => {
-      this.#translations.set(translation, joint * 3);
-      this.#rotations[joint] = rotation as unknown as Quaternion;
-      this.#scales.set(scale, joint * 3);
-    });
+    for (const joint of this.#needed) this.#restJoint(joint);
+  }
+
+  #restJoint(joint: number): void {
+    const { translation, rotation, scale } = this.rig.joints[joint] as Joint;
+    this.#translations.set(translation, joint * 3);
+    this.#rotations[joint] = rotation as unknown as Quaternion;
+    this.#scales.set(scale, joint * 3);
   }
 
   /** Turns a joint from its rest or clip pose, in its own frame. */
@@ -61,14 +67,14 @@ export class Pose {
   /** Poses the joints as a clip has them at a time in seconds. */
   applyClip(clip: Clip, seconds: number): void {
     for (const channel of clip.channels) {
-      if (this.#needed[channel.joint]) this.#applyChannel(channel, seconds);
+      if (this.#isNeeded[channel.joint]) this.#applyChannel(channel, seconds);
     }
   }
 
   #applyChannel({ joint, path, times, values, step }: ClipChannel, seconds: number): void {
-    const after = times.findIndex((time) => time > seconds);
-    const next = after < 0 ? times.length - 1 : after;
-    const last = after < 0 ? next : Math.max(0, after - 1);
+    const after = firstAfter(times, seconds);
+    const next = Math.min(after, times.length - 1);
+    const last = after === times.length ? next : Math.max(0, after - 1);
     const span = (times[next] as number) - (times[last] as number);
     const share = step || span <= 0 ? 0 : Math.max(0, (seconds - (times[last] as number)) / span);
     if (path === 'rotation') {
@@ -99,15 +105,15 @@ export class Pose {
   /** Works out `skinMatrices`. Allocates nothing that grows. */
   update(): void {
     const { joints } = this.rig;
-    joints.forEach(({ parent }, joint) => {
-      if (!this.#needed[joint]) return;
+    for (const joint of this.#needed) {
+      const { parent } = joints[joint] as Joint;
       const turned = this.localTurn(joint);
       const world = this.#world[joint] as Affine;
       const local = parent < 0 ? world : scratch;
       const translation = this.#translations.subarray(joint * 3, joint * 3 + 3);
       composeAffine(local, translation, turned, this.#scales.subarray(joint * 3, joint * 3 + 3));
       if (parent >= 0) multiplyAffine(world, this.#world[parent] as Affine, local);
-    });
+    }
     this.liveJoints.forEach((joint, i) => {
       multiplyAffine(scratch, this.#world[joint] as Affine, this.#binds[joint] as Affine);
       this.skinMatrices.set(scratch, i * 12);
@@ -117,6 +123,18 @@ export class Pose {
 
 const noTurn: Quaternion = [0, 0, 0, 1];
 const scratch: Affine = new Float64Array(12);
+
+/** The first keyframe behind a time; as many as there are, where none is. */
+function firstAfter(times: Float32Array, seconds: number): number {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) > seconds) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
 
 function quaternionAt(values: Float32Array, key: number): Quaternion {
   return values.subarray(key * 4, key * 4 + 4) as unknown as Quaternion;

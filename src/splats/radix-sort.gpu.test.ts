@@ -70,8 +70,7 @@ describe('radix sort', () => {
     await expectSorted(new Uint32Array(5000).fill(0xffff), 16);
   });
 
-  it('a million keys, on hardware alone', async ({ skip }) => {
-    if (gpu.capabilities.software) skip('a software adapter takes too long');
+  it('a million keys', async () => {
     await expectSorted(randomKeys(1_000_000, 32), 32);
   }, 60_000);
 });

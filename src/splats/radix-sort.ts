@@ -9,6 +9,7 @@ import {
 } from '../kernels/radix-count.ts';
 import { radixScan } from '../kernels/radix-scan.ts';
 import { radixScatter } from '../kernels/radix-scatter.ts';
+import { StorageSet } from './storage-set.ts';
 
 export interface RadixSortOptions {
   label: string;
@@ -33,26 +34,24 @@ export class RadixSort {
   /** [capacity] sorted. */
   readonly keys: GPUBuffer;
   readonly values: GPUBuffer;
-  readonly #gpu: Gpu;
-  readonly #buffers: readonly GPUBuffer[];
+  readonly #storage: { dispose(): void };
 
+  /** Throws `gpu-limit-exceeded` and `gpu-out-of-memory`. */
   static async prepare(gpu: Gpu, options: RadixSortOptions): Promise<RadixSort> {
     const { label, capacity } = options;
     const blockKeys = gpu.capabilities.software ? radixBlocks.serial : radixBlocks.parallel;
     const pass: RadixPassUse = { capacity, blockKeys, shift: 0 };
     const length = radixDigits * radixBlockCount(pass);
-    const storage = (name: string, words: number): GPUBuffer =>
-      gpu.createBuffer(
-        `${label} ${name}`,
-        words * 4,
-        GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
-      );
-    const counts = storage('counts', length);
-    const sum = storage('sum', 1);
-    const spare = { keys: storage('keys', capacity), values: storage('values', capacity) };
-    const ownValues = options.values ? null : storage('values', capacity);
-    let from = { keys: options.keys, values: options.values ?? (ownValues as GPUBuffer) };
-    let to = spare;
+    const storage = await StorageSet.make(gpu, label, {
+      counts: length,
+      sum: 1,
+      spareKeys: capacity,
+      spareValues: capacity,
+      ownValues: options.values ? 0 : capacity,
+    });
+    const { counts, sum, spareKeys, spareValues, ownValues } = storage.buffers;
+    let from = { keys: options.keys, values: options.values ?? ownValues };
+    let to = { keys: spareKeys, values: spareValues };
     const dispatches: Dispatch[] = [];
     for (let shift = 0; shift < options.bits; shift += 4) {
       const use = { ...pass, shift, first: shift === 0 && !options.values };
@@ -74,24 +73,21 @@ export class RadixSort {
       );
       [from, to] = [to, from];
     }
-    const owned = [counts, sum, spare.keys, spare.values, ...(ownValues ? [ownValues] : [])];
-    return new RadixSort(gpu, dispatches, from, owned);
+    return new RadixSort(dispatches, from, storage);
   }
 
   private constructor(
-    gpu: Gpu,
     dispatches: readonly Dispatch[],
     sorted: { keys: GPUBuffer; values: GPUBuffer },
-    buffers: readonly GPUBuffer[],
+    storage: { dispose(): void },
   ) {
-    this.#gpu = gpu;
     this.dispatches = dispatches;
     this.keys = sorted.keys;
     this.values = sorted.values;
-    this.#buffers = buffers;
+    this.#storage = storage;
   }
 
   dispose(): void {
-    for (const buffer of this.#buffers) this.#gpu.destroyBuffer(buffer);
+    this.#storage.dispose();
   }
 }

@@ -2,7 +2,7 @@ import type { SplatCloud } from '../formats/splat-cloud.ts';
 import { nearPlane, type ViewTransform } from './camera.ts';
 import type { Pose } from './pose.ts';
 import { colorAlong } from './spherical-harmonics.ref.ts';
-import { normalize, rotationMatrix, type Vec3 } from './vector.ts';
+import { type Affine, multiplyAffine, normalize, rotationMatrix, type Vec3 } from './vector.ts';
 
 /** Added to the diagonal of the 2D covariance, px². */
 const dilation = 0.3;
@@ -23,10 +23,11 @@ export interface ProjectedSplat {
   opacity: number;
 }
 
-/** A cloud and its pose; null for clouds without a rig. */
+/** A cloud, its pose (null for clouds without a rig), and its place: a turn with one scale. */
 export interface ReferenceObject {
   cloud: SplatCloud;
   pose: Pose | null;
+  transform?: Affine;
 }
 
 /**
@@ -56,18 +57,26 @@ export function overBackground(image: Float64Array, background: Vec3): Uint8Clam
 
 /** The splats that a picture shows, in the order of the cloud. */
 export function projectAll(
-  { cloud, pose }: ReferenceObject,
+  { cloud, pose, transform }: ReferenceObject,
   view: ViewTransform,
 ): ProjectedSplat[] {
   const centers = morphed(cloud, pose);
   const skin = pose ? skinOf(pose) : null;
   const projected: ProjectedSplat[] = [];
   for (let i = 0; i < cloud.count; i += 1) {
-    const matrix = skin?.(i) ?? null;
+    const matrix = inWorld(transform, skin?.(i));
     const splat = projectOne(cloud, i, centers, matrix, view);
     if (splat) projected.push(splat);
   }
   return projected;
+}
+
+/** What poses a splat, and then places it; null: nothing does. */
+function inWorld(transform: Affine | undefined, skin: Affine | undefined): Affine | null {
+  if (!transform || !skin) return transform ?? skin ?? null;
+  const placed = new Float64Array(12);
+  multiplyAffine(placed, transform, skin);
+  return placed;
 }
 
 function morphed(cloud: SplatCloud, pose: Pose | null): Float64Array {

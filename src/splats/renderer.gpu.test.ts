@@ -9,7 +9,7 @@ import { SplatGeometry } from './geometry.ts';
 import { renderPicture } from './picture.ts';
 import { Pose } from './pose.ts';
 import { overBackground, psnr, type ReferenceObject, renderReference } from './render.ref.ts';
-import type { SceneObject } from './renderer.ts';
+import { type SceneObject, SplatRenderer } from './renderer.ts';
 import { quaternionOfRotationVector, type Vec3 } from './vector.ts';
 
 const methods: RasterMethod[] = ['quads', 'tiles'];
@@ -84,6 +84,41 @@ describe.each(methods)('%s', (method) => {
     geometry.dispose();
     const expected = renderReference([{ cloud: sound, pose: null }], view);
     expect(psnr(data, overBackground(expected, [0.5, 0.5, 0.5]))).toBeGreaterThan(45);
+  });
+
+  it('allocates nothing for a frame of two objects that move', async () => {
+    const size = [96, 64];
+    const [width, height] = size as [number, number];
+    const format = 'rgba8unorm';
+    const geometries = [
+      await SplatGeometry.upload(gpu, randomCloud(200, 1, 916), null),
+      await SplatGeometry.upload(gpu, randomCloud(90, 0, 917), null),
+    ];
+    const transform = Float64Array.of(1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0);
+    const objects = geometries.map((geometry) => ({ geometry, pose: null, transform }));
+    const renderer = await SplatRenderer.create(gpu, objects, { width, height, method, format });
+    const usage = GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_DST;
+    const texture = gpu.device.createTexture({ size, format, usage });
+    const view = viewTransform({ position: [0, 0, 5], target: [0, 0, 0], fovY: 30 }, width, height);
+    const draw = async (): Promise<void> => {
+      transform[3] = (transform[3] as number) + 0.1;
+      renderer.drawTo(texture, view, [0, 0, 0, 1]);
+      await renderer.counted();
+    };
+    await draw();
+    const { calls: before, gpuBytes } = gpu.stats();
+    for (let i = 0; i < 10; i += 1) await draw();
+    const { calls: after, gpuBytes: bytesAfter } = gpu.stats();
+    expect(after.submits - before.submits).toBe(10);
+    expect(after.writeBuffers - before.writeBuffers).toBe(10);
+    expect([after.buffers, after.bindGroups, bytesAfter]).toEqual([
+      before.buffers,
+      before.bindGroups,
+      gpuBytes,
+    ]);
+    texture.destroy();
+    renderer.dispose();
+    for (const geometry of geometries) geometry.dispose();
   });
 
   it('leaves what no splat covers transparent', async () => {

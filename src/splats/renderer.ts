@@ -1,3 +1,4 @@
+import { VitrailError } from '../errors.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { splatProject } from '../kernels/splat-project.ts';
@@ -6,7 +7,7 @@ import type { RasterMethod } from '../types.ts';
 import { BodyLayer } from './body-layer.ts';
 import type { BodyTexture } from './body-texture.ts';
 import type { ViewTransform } from './camera.ts';
-import { FrameData } from './frame-data.ts';
+import { FrameData, viewOfModel } from './frame-data.ts';
 import type { SplatGeometry } from './geometry.ts';
 import type { Pose } from './pose.ts';
 import { RadixSort } from './radix-sort.ts';
@@ -32,7 +33,12 @@ export interface RendererOptions {
   method: RasterMethod;
   /** Of the textures that are drawn to; tiles need `rgba8unorm`. */
   format: GPUTextureFormat;
+  /** Room of tiles for pairs of splat and tile; left out: for what most pictures need. */
+  pairs?: number | undefined;
 }
+
+/** Options that draw a picture whole which lacked what is farthest. */
+export type Remedy = Partial<Pick<RendererOptions, 'method' | 'pairs'>>;
 
 /** The body of the only object: `stages` leave its splats out. */
 interface BodyParts {
@@ -77,7 +83,9 @@ export class SplatRenderer {
       return await SplatRenderer.#create(gpu, objects, options, resources);
     } catch (thrown) {
       for (const resource of resources) resource.dispose();
-      throw thrown;
+      const { pairs, ...rest } = options;
+      if (pairs === undefined || !isOutOfMemory(thrown)) throw thrown;
+      return SplatRenderer.create(gpu, objects, { ...rest, method: 'quads' });
     }
   }
 
@@ -218,11 +226,29 @@ export class SplatRenderer {
       const dispatches = this.#stages.reduce((sum, stage) => sum + stage.dispatches.length, 0);
       return { dispatches, passes: passes + (this.#quads ? 1 : 0) + (body ? 1 : 0) };
     });
+    this.#tiles?.readCount();
+  }
+
+  /** Pairs of splat and tile that the last picture had no room for, known some frames later. 0: it was whole. */
+  get dropped(): number {
+    return this.#tiles?.dropped ?? 0;
+  }
+
+  /** What another renderer should have, where `dropped` is not 0. */
+  get remedy(): Remedy | null {
+    return this.#tiles?.remedy ?? null;
+  }
+
+  /** Resolves when `dropped` is known. */
+  async counted(): Promise<void> {
+    await this.#tiles?.counted();
   }
 
   /** Chooses for this frame: the body as a texture, or its splats. */
   #updateBody(view: ViewTransform, background: Background): BodyParts | null {
-    const body = this.#body?.layer.update(this.#body.pose, view, background) ? this.#body : null;
+    const [object] = this.#objects;
+    const seen = object?.transform ? viewOfModel(view, object.transform) : view;
+    const body = this.#body?.layer.update(this.#body.pose, seen, background) ? this.#body : null;
     const shows = body !== null;
     if (shows !== this.#showsBody) {
       this.#showsBody = shows;
@@ -282,6 +308,10 @@ export class SplatRenderer {
   dispose(): void {
     for (const resource of this.#owned) resource.dispose();
   }
+}
+
+function isOutOfMemory(thrown: unknown): boolean {
+  return thrown instanceof VitrailError && thrown.code === 'gpu-out-of-memory';
 }
 
 const transparent: Background = [0, 0, 0, 0];

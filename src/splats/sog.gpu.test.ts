@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseSog } from '../formats/sog.ts';
+import { readSplatFile } from '../formats/splats.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import { fetchData, hasData } from '../testing/data.ts';
+import { zipOf } from '../testing/splats.ts';
 import { framingCamera, viewTransform } from './camera.ts';
 import { SplatGeometry } from './geometry.ts';
 import { decodeImage } from './image-decoder.ts';
@@ -32,8 +33,11 @@ describe('SOG images', () => {
   });
 
   it.skipIf(!hasData())('the robot has its splats, rotations and harmonics', async () => {
-    const read = (name: string): Promise<Uint8Array> => fetchData(`splats/playbot/${name}`);
-    const cloud = await parseSog(await read('meta.json'), read, (file) => decodeImage(gpu, file));
+    const planes = ['means_l', 'means_u', 'quats', 'scales', 'sh0', 'shN_centroids', 'shN_labels'];
+    const names = ['meta.json', ...planes.map((name) => `${name}.webp`)];
+    const files: Record<string, Uint8Array> = {};
+    for (const name of names) files[name] = await fetchData(`splats/playbot/${name}`);
+    const { cloud } = await readSplatFile(zipOf(files), (file) => decodeImage(gpu, file));
     expect([cloud.count, cloud.shDegree]).toEqual([31_000, 2]);
     // Alpha names the largest component, and opacities are in the alpha of the colours: multiplied colours would show here.
     for (let i = 0; i < cloud.count; i += 97) {

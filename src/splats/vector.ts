@@ -101,3 +101,9 @@ export function composeAffine(
     out[row * 4 + 3] = translation[row] ?? 0;
   }
 }
+
+export function transformPoint(m: ArrayLike<number>, [x, y, z]: Vec3): Vec3 {
+  const along = (row: number): number =>
+    (m[row] ?? 0) * x + (m[row + 1] ?? 0) * y + (m[row + 2] ?? 0) * z + (m[row + 3] ?? 0);
+  return [along(0), along(4), along(8)];
+}

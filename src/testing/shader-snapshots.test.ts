@@ -14,6 +14,7 @@ const everything: Capabilities = {
   subgroups: true,
   subgroupMatrix: true,
   timestamps: true,
+  packedDot: true,
   software: false,
   minSubgroupSize: 32,
   maxSubgroupSize: 32,

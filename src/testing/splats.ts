@@ -6,6 +6,7 @@ import {
   setRotation,
   shBand0,
 } from '../formats/splat-cloud.ts';
+import { numberToHalf } from '../quant/half.ts';
 import { Random } from './random.ts';
 
 /** A seeded cloud whose values every format can hold roughly. For tests. */
@@ -98,14 +99,19 @@ export function splatFileOf(cloud: SplatCloud): Uint8Array {
 }
 
 /** Unpacked `.spz` of version 2, which has y up. For tests. */
-export function spzOf(cloud: SplatCloud): Uint8Array {
-  const bytes: number[] = [0x4e, 0x47, 0x53, 0x50, 2, 0, 0, 0];
+export function spzOf(cloud: SplatCloud, version: 1 | 2 = 2): Uint8Array {
+  const bytes: number[] = [0x4e, 0x47, 0x53, 0x50, version, 0, 0, 0];
   bytes.push(...new Uint8Array(Uint32Array.of(cloud.count).buffer), cloud.shDegree, 12, 0, 0);
   const push = (value: number): void => {
     bytes.push(Math.max(0, Math.min(255, Math.round(value))));
   };
   const turn = [1, -1, -1];
   cloud.positions.forEach((value, i) => {
+    if (version === 1) {
+      const half = numberToHalf(value * (turn[i % 3] as number));
+      bytes.push(half & 255, half >> 8);
+      return;
+    }
     const fixed = Math.round(value * (turn[i % 3] as number) * 4096);
     bytes.push(fixed & 255, (fixed >> 8) & 255, (fixed >> 16) & 255);
   });
@@ -216,4 +222,107 @@ function writeSmallestThree(target: Uint8Array, splat: number, rotation: Float32
       target[splat * 4 + k] = Math.round(((part * sign) / Math.SQRT2 + 0.5) * 255);
     });
   target[splat * 4 + 3] = 252 + largest;
+}
+
+/** A ZIP archive whose files are stored as they are. For tests. */
+export function zipOf(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const directory: Uint8Array[] = [];
+  let at = 0;
+  for (const [path, bytes] of Object.entries(files)) {
+    const name = new TextEncoder().encode(path);
+    const sizes = [bytes.length, bytes.length];
+    const local = record([
+      [0x0403_4b50, 4],
+      [20, 2],
+      [0, 8],
+      [0, 4],
+      ...words(sizes),
+      [name.length, 2],
+      [0, 2],
+    ]);
+    directory.push(
+      record([
+        [0x0201_4b50, 4],
+        [20, 2],
+        [20, 2],
+        [0, 8],
+        [0, 4],
+        ...words(sizes),
+        [name.length, 2],
+        [0, 12],
+        [at, 4],
+      ]),
+      name,
+    );
+    parts.push(local, name, bytes);
+    at += local.length + name.length + bytes.length;
+  }
+  const directoryBytes = directory.reduce((sum, { length }) => sum + length, 0);
+  const count = Object.keys(files).length;
+  const end = record([
+    [0x0605_4b50, 4],
+    [0, 4],
+    [count, 2],
+    [count, 2],
+    ...words([directoryBytes, at]),
+    [0, 2],
+  ]);
+  return joined([...parts, ...directory, end]);
+}
+
+/** An array of float32, int32 or texts as NumPy writes it. For tests. */
+export function npyOf(
+  values: Float32Array | Int32Array | string[],
+  shape: readonly number[],
+): Uint8Array {
+  const longest = Array.isArray(values) ? Math.max(1, ...values.map(({ length }) => length)) : 0;
+  const data = Array.isArray(values)
+    ? new Uint8Array(
+        Uint32Array.from(
+          values.flatMap((text) => [...text.padEnd(longest, '\0')]),
+          (character) => character.charCodeAt(0),
+        ).buffer,
+      )
+    : new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const type = Array.isArray(values)
+    ? `<U${longest}`
+    : values instanceof Int32Array
+      ? '<i4'
+      : '<f4';
+  const header = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape.join(', ')},), }\n`;
+  const start = Uint8Array.of(
+    0x93,
+    0x4e,
+    0x55,
+    0x4d,
+    0x50,
+    0x59,
+    1,
+    0,
+    header.length & 255,
+    header.length >> 8,
+  );
+  return joined([start, new TextEncoder().encode(header), data]);
+}
+
+const words = (values: readonly number[]): [number, number][] => values.map((value) => [value, 4]);
+
+/** Numbers and their bytes, little-endian. */
+function record(fields: readonly [value: number, bytes: number][]): Uint8Array {
+  return Uint8Array.from(
+    fields.flatMap(([value, bytes]) =>
+      Array.from({ length: bytes }, (_, i) => (i < 4 ? (value >>> (8 * i)) & 255 : 0)),
+    ),
+  );
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const file = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
 }

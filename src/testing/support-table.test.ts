@@ -70,6 +70,7 @@ function capabilities(tier: Tier, software: boolean): Capabilities {
     f16: features.has('shader-f16'),
     subgroupMatrix: tier === 'A',
     timestamps: true,
+    packedDot: true,
     minSubgroupSize: subgroups ? size : 0,
     maxSubgroupSize: subgroups ? size : 0,
     workgroupStorageBytes: 32_768,

@@ -1,0 +1,57 @@
+const WORKGROUP: u32 = 256u;
+struct Params {
+  length: u32,
+}
+const params = Params(1u);
+@group(0) @binding(0) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(1) var<storage, read_write> sum: array<u32>;
+// Inclusive prefix sums over a workgroup (Hillis & Steele 1986). Called once: the results stay in workgroup memory.
+var<workgroup> sums: array<u32, WORKGROUP>;
+
+fn inclusive_sum(own: u32, invocation: u32) -> u32 {
+  sums[invocation] = own;
+  workgroupBarrier();
+  for (var step = 1u; step < WORKGROUP; step *= 2u) {
+    var before = 0u;
+    if (invocation >= step) {
+      before = sums[invocation - step];
+    }
+    workgroupBarrier();
+    // What does not fit stays at 2^32 - 1.
+    sums[invocation] += min(before, ~sums[invocation]);
+    workgroupBarrier();
+  }
+  return sums[invocation];
+}
+// Exclusive prefix sums of counts [length], in place, by one workgroup: each invocation sums a run, the runs' sums are scanned
+// (Hillis & Steele 1986), and each run is written anew. sum [1] gets the sum of all.
+
+
+// Sums that would not fit stay at 2^32 - 1: whoever asks sees that there are too many.
+fn saturating_sum(a: u32, b: u32) -> u32 {
+  return a + min(b, ~a);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) invocation: u32) {
+  let run = (params.length + WORKGROUP - 1u) / WORKGROUP;
+  let start = invocation * run;
+  let end = min(start + run, params.length);
+  var own = 0u;
+  for (var at = start; at < end; at += 1u) {
+    own = saturating_sum(own, counts[at]);
+  }
+  inclusive_sum(own, invocation);
+  var before = 0u;
+  if (invocation > 0u) {
+    before = sums[invocation - 1u];
+  }
+  for (var at = start; at < end; at += 1u) {
+    let count = counts[at];
+    counts[at] = before;
+    before = saturating_sum(before, count);
+  }
+  if (invocation == WORKGROUP - 1u) {
+    sum[0] = before;
+  }
+}

@@ -1,0 +1,180 @@
+// x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
+// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
+// as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
+//
+// The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
+//#import lib/dot-group
+
+// Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
+const FIXED_VEC4S: u32 = 4u;
+const LARGEST_FIXED: f32 = 32512.0;
+// Added to a number, it leaves the nearest whole one in the low bits.
+const ROUNDER: f32 = 12582912.0;
+
+var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
+// Scale and sum of the whole numbers of a group.
+var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
+
+struct FixedGroup {
+  high: array<vec4<u32>, 2>,
+  low: array<vec4<u32>, 2>,
+  scale: f32,
+  sum: f32,
+}
+
+struct Sixteen {
+  a: vec4<f32>,
+  b: vec4<f32>,
+  c: vec4<f32>,
+  d: vec4<f32>,
+}
+
+//#if summands
+// x and all that is to be added to it, which the first workgroup keeps.
+fn load_sixteen_x(at: u32) -> Sixteen {
+  var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+  for (var s = 0u; s < SUMMANDS; s++) {
+    let from_summand = s * params.groups * 8u + at;
+    sum.a += summands[from_summand];
+    sum.b += summands[from_summand + 1u];
+    sum.c += summands[from_summand + 2u];
+    sum.d += summands[from_summand + 3u];
+  }
+  return sum;
+}
+
+fn keep_sixteen_x(at: u32, sum: Sixteen) {
+  x_sum[at] = sum.a;
+  x_sum[at + 1u] = sum.b;
+  x_sum[at + 2u] = sum.c;
+  x_sum[at + 3u] = sum.d;
+}
+//#else
+fn load_sixteen_x(at: u32) -> Sixteen {
+  return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+}
+//#endif
+
+//#if norm
+fn load_sixteen_norm(at: u32) -> Sixteen {
+  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
+}
+//#endif
+
+fn fixed_group(group: u32) -> FixedGroup {
+  let factors = fixed_factors[group];
+  return FixedGroup(
+    array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
+    array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
+    factors.x, factors.y,
+  );
+}
+
+fn largest(v: vec4<f32>) -> f32 {
+  let a = abs(v);
+  return max(max(a.x, a.y), max(a.z, a.w));
+}
+
+fn rounded(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
+}
+
+fn low_bytes(v: vec4<i32>) -> u32 {
+  let bytes = bitcast<vec4<u32>>(v) & vec4<u32>(255u);
+  return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+}
+
+// What is left of the whole numbers when their low bytes count as signed.
+fn high_bytes(v: vec4<i32>) -> u32 {
+  return low_bytes((v + 128) >> vec4<u32>(8u));
+}
+
+// Half a group of x, `half` of `group`: to be called by all invocations, with neighbours in `half` 0 and 1 of the same group.
+fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
+  let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
+  let both = max(own, subgroupShuffleXor(own, 1u));
+  let factor = select(LARGEST_FIXED / both, 0.0, both == 0.0);
+  let a = rounded(x.a * factor);
+  let b = rounded(x.b * factor);
+  let c = rounded(x.c * factor);
+  let d = rounded(x.d * factor);
+  let parts = a + b + c + d;
+  let own_sum = parts.x + parts.y + parts.z + parts.w;
+  let sum = own_sum + subgroupShuffleXor(own_sum, 1u);
+  if (!writes) {
+    return;
+  }
+  let first = byte_order(a, b);
+  let second = byte_order(c, d);
+  let at = half * params.groups + group;
+  fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
+  fixed_x[2u * params.groups + at] =
+    vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
+  if (half == 0u) {
+    fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
+  }
+}
+
+//#if norm
+// Of x, of each subgroup.
+var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+
+fn staged_squares(subgroup_size: u32) -> f32 {
+  var squares = 0.0;
+  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+    squares += part_squares[i];
+  }
+  return squares;
+}
+//#endif
+
+// To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
+fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
+//#if norm
+  var squares = 0.0;
+//#endif
+  // All that an invocation takes is on its way before any of it is used.
+//#repeat S STAGES
+  let at_S = S * WORKGROUP + invocation;
+  let group_S = min(at_S / 2u, params.groups - 1u);
+  let half_S = at_S % 2u;
+  let x_S = load_sixteen_x(x_base + group_S * 8u + half_S * 4u);
+//#if norm
+  let norm_S = load_sixteen_norm(group_S * 8u + half_S * 4u);
+//#endif
+//#endrepeat
+//#repeat S STAGES
+  let is_group_S = at_S / 2u < params.groups;
+//#if summands
+  if (workgroup == 0u && is_group_S) {
+    keep_sixteen_x(group_S * 8u + half_S * 4u, x_S);
+  }
+//#endif
+//#if norm
+  squares += select(0.0, dot(x_S.a, x_S.a) + dot(x_S.b, x_S.b) + dot(x_S.c, x_S.c) + dot(x_S.d, x_S.d), is_group_S);
+  let scaled_S = Sixteen(x_S.a * norm_S.a, x_S.b * norm_S.b, x_S.c * norm_S.c, x_S.d * norm_S.d);
+  stage_half(scaled_S, group_S, half_S, is_group_S);
+//#else
+  stage_half(x_S, group_S, half_S, is_group_S);
+//#endif
+//#endrepeat
+//#if norm
+  let total = subgroupAdd(squares);
+  if (invocation % subgroup_size == 0u) {
+    part_squares[invocation / subgroup_size] = total;
+  }
+//#endif
+  workgroupBarrier();
+}
+
+fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
+  return dot4I8Packed(bytes[0].x, x[0].x) + dot4I8Packed(bytes[0].y, x[0].y)
+    + dot4I8Packed(bytes[0].z, x[0].z) + dot4I8Packed(bytes[0].w, x[0].w)
+    + dot4I8Packed(bytes[1].x, x[1].x) + dot4I8Packed(bytes[1].y, x[1].y)
+    + dot4I8Packed(bytes[1].z, x[1].z) + dot4I8Packed(bytes[1].w, x[1].w);
+}
+
+// Σ number · whole number, of a group of weights whose numbers are `bytes`.
+fn dot_fixed_bytes(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
+  return f32(256 * dot_bytes(bytes, x.high) + dot_bytes(bytes, x.low));
+}

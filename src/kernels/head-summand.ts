@@ -1,0 +1,52 @@
+import type { KernelBinding } from '../gpu/kernel.ts';
+import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+
+/** The output projection [rows, heads · headDim] that heads add their summands to: shaders/lib/head-summand.wgsl. */
+export interface SummandUse {
+  format: QuantFormat;
+  rows: number;
+}
+
+interface Summing {
+  heads: number;
+  headDim: number;
+  /** `summands` [heads, rows] takes the place of `out`. */
+  summand?: SummandUse;
+}
+
+export function addsUp({ summand }: Summing): boolean {
+  return summand !== undefined;
+}
+
+export function summandUnsupported({ headDim, summand }: Summing): string | null {
+  return summand && headDim % groupElements !== 0 ? 'heads share groups of columns' : null;
+}
+
+export const summandParams = { output_rows: 'u32', output_row_vec4s: 'u32' } as const;
+
+export function summandParamValues({ heads, headDim, summand }: Summing): {
+  output_rows: number;
+  output_row_vec4s: number;
+} {
+  if (!summand) return { output_rows: 0, output_row_vec4s: 0 };
+  const { rowBytes } = rowLayout(summand.format, heads * headDim);
+  return { output_rows: summand.rows, output_row_vec4s: rowBytes / 16 };
+}
+
+export function summandOptions(
+  { headDim, summand }: Summing,
+  workgroup: number,
+): { choices: Record<string, string>; flags: string[]; constants: Record<string, number> } {
+  if (!summand) return { choices: {}, flags: [], constants: {} };
+  const rows = Math.ceil(summand.rows / workgroup);
+  return {
+    choices: { quant: summand.format.name },
+    flags: ['summands'],
+    constants: { HEAD_COMPONENTS: headDim, SUMMAND_ROWS: rows },
+  };
+}
+
+export const summandBindings: readonly KernelBinding<Summing>[] = [
+  { name: 'weights', type: 'array<vec4<u32>>', access: 'read', when: addsUp },
+  { name: 'summands', type: 'array<f32>', access: 'read_write', when: addsUp },
+];
