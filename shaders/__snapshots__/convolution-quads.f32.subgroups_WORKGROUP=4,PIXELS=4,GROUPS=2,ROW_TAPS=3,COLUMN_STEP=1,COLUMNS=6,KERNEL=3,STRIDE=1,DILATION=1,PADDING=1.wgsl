@@ -24,10 +24,10 @@ struct Params {
   residual_offset: u32,
   residual_stride: u32,
 }
-@group(0) @binding(3) var<uniform> params: Params;
 @group(0) @binding(0) var<storage, read_write> arena: array<MapVec4>;
 @group(0) @binding(1) var<storage, read> weights: array<WeightMat>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<uniform> params: Params;
 // Feature maps stand in one arena as pixels of channel groups: four channels a vector. Element 0 is a zero that padding reads.
 alias MapVec4 = vec4<f32>;
 alias WeightMat = mat4x4<f32>;

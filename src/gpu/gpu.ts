@@ -347,8 +347,6 @@ export interface Dispatch {
   bindGroup: GPUBindGroup;
   /** Workgroup counts for this many rows (tokens). */
   workgroups(rows: number): readonly [number, number, number];
-  /** Its own sizes, where its pipeline is shared: see `disposeDispatch`. */
-  params?: GPUBuffer;
 }
 
 export function deviceLostError(cause?: unknown): VitrailError {

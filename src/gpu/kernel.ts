@@ -21,7 +21,7 @@ export interface KernelVariant<Use> {
   workgroups(use: Use, rows: number): readonly [number, number, number];
   /**
    * `params` is a uniform instead of a constant, so that uses that differ in sizes alone share a pipeline: where compiling them costs
-   * more than reading it.
+   * more than reading it. See `shared-params.ts`.
    */
   sharedPipeline?: boolean;
 }
@@ -84,7 +84,7 @@ export function kernelCode<Use>(
     kernel.library,
     kernel.shader,
     variant.options(use),
-    [paramsOf(kernel, use, variant), ...bindingDeclarations(kernel, use)].join('\n'),
+    [paramsOf(kernel, use, variant), ...bindingDeclarations(kernel, use, variant)].join('\n'),
   );
 }
 
@@ -101,64 +101,52 @@ export function kernelLabel<Use>(
 }
 
 /** Bindings are numbered in the order of the kernel, those not in use left out. */
-function bindingDeclarations<Use>(kernel: Kernel<Use>, use: Use): string[] {
-  const inUse = bindingsInUse(kernel, use);
+function bindingDeclarations<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  variant: KernelVariant<Use>,
+): string[] {
+  const inUse = bindingsInUse(kernel, use, variant);
   return inUse.map(({ name, type, access }, index) => {
     const space = access === 'uniform' ? 'uniform' : `storage, ${access}`;
     return `@group(0) @binding(${index}) var<${space}> ${name}: ${type};`;
   });
 }
 
-function bindingsInUse<Use>(kernel: Kernel<Use>, use: Use): KernelBinding<Use>[] {
-  return kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
+function bindingsInUse<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  { sharedPipeline }: KernelVariant<Use>,
+): KernelBinding<Use>[] {
+  const inUse = kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
+  return sharedPipeline ? [...inUse, { name: 'params', type: 'Params', access: 'uniform' }] : inUse;
 }
 
 /**
  * `params`, a constant: sizes are known when a kernel is compiled, so loops have constant trip counts, indices fold, and no
- * invocation waits for a uniform. Of a shared pipeline it is one, behind the other bindings.
+ * invocation waits for a uniform. Of a shared pipeline it is one.
  */
-function paramsOf<Use>(kernel: Kernel<Use>, use: Use, variant: KernelVariant<Use>): string {
+function paramsOf<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  { sharedPipeline }: KernelVariant<Use>,
+): string {
   const fields = Object.entries(kernel.params);
   if (fields.length === 0) return '';
-  const declared = fields.map(([name, type]) => `  ${name}: ${type},`).join('\n');
-  const struct = `struct Params {\n${declared}\n}`;
-  if (variant.sharedPipeline) {
-    const binding = bindingsInUse(kernel, use).length;
-    return `${struct}\n@group(0) @binding(${binding}) var<uniform> params: Params;`;
-  }
-  const literals = paramNumbers(kernel, use).map((value, i) =>
-    fields[i]?.[1] === 'u32' ? `${value}u` : `${Math.fround(value)}f`,
-  );
-  return `${struct}\nconst params = Params(${literals.join(', ')});`;
-}
-
-/** The values of `params` in the order of its fields. */
-function paramNumbers<Use>(kernel: Kernel<Use>, use: Use): number[] {
   const values = kernel.paramValues(use);
-  return Object.keys(kernel.params).map((name) => {
+  const literals = fields.map(([name, type]) => {
     const value = values[name];
     if (value === undefined) throw new Error(`${kernel.name}: parameter '${name}' has no value`);
-    return value;
+    return type === 'u32' ? `${value}u` : `${Math.fround(value)}f`;
   });
-}
-
-/** The uniform of a dispatch whose pipeline is shared. */
-function createParams<Use>(gpu: Gpu, label: string, kernel: Kernel<Use>, use: Use): GPUBuffer {
-  const types = Object.values(kernel.params);
-  const words = new DataView(new ArrayBuffer(types.length * 4));
-  for (const [i, value] of paramNumbers(kernel, use).entries()) {
-    if (types[i] === 'u32') words.setUint32(i * 4, value, true);
-    else words.setFloat32(i * 4, value, true);
-  }
-  const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-  const buffer = gpu.createBuffer(label, words.byteLength, usage);
-  gpu.write(buffer, 0, words);
-  return buffer;
+  const declared = fields.map(([name, type]) => `  ${name}: ${type},`).join('\n');
+  const struct = `struct Params {\n${declared}\n}`;
+  return sharedPipeline ? struct : `${struct}\nconst params = Params(${literals.join(', ')});`;
 }
 
 /**
  * Compiles the chosen variant for a use and binds its buffers, which are named as the kernel's bindings; those that the use has no
- * need of may be null. Recording it creates nothing. `disposeDispatch` undoes it.
+ * need of may be null. Recording it creates nothing.
  */
 export async function prepareDispatch<Use>(
   gpu: Gpu,
@@ -168,29 +156,19 @@ export async function prepareDispatch<Use>(
   variant: KernelVariant<Use> = chooseVariant(kernel, use, gpu.capabilities),
 ): Promise<Dispatch> {
   const label = kernelLabel(kernel, use, variant);
-  const entries = bindingsInUse(kernel, use).map(({ name }, binding) => {
+  const entries = bindingsInUse(kernel, use, variant).map(({ name }, binding) => {
     const given = buffers[name];
     if (!given) throw new Error(`${label}: no buffer for binding '${name}'`);
     return { binding, resource: 'buffer' in given ? given : { buffer: given } };
   });
   const pipeline = await gpu.pipeline(label, kernelCode(kernel, use, variant));
-  const params = variant.sharedPipeline ? createParams(gpu, label, kernel, use) : null;
-  const all = params
-    ? [...entries, { binding: entries.length, resource: { buffer: params } }]
-    : entries;
   return {
     label,
     boundBytes: entries.reduce((sum, { resource }) => sum + rangeBytes(resource), 0),
     pipeline,
-    bindGroup: gpu.createBindGroup(label, pipeline, all),
+    bindGroup: gpu.createBindGroup(label, pipeline, entries),
     workgroups: (rows) => variant.workgroups(use, rows),
-    ...(params ? { params } : {}),
   };
-}
-
-/** Frees what belongs to a dispatch alone. */
-export function disposeDispatch(gpu: Gpu, { params }: Dispatch): void {
-  if (params) gpu.destroyBuffer(params);
 }
 
 function rangeBytes({ buffer, offset = 0, size }: BufferRange): number {
