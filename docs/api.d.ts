@@ -148,7 +148,6 @@ export interface LanguageModel extends AsyncDisposable {
 export interface Generation extends AsyncIterable<TextEvent> {
     readonly result: Promise<GenerationResult>;
 }
-export type LoadAvatarOptions = Pick<LoadOptions, 'signal' | 'onProgress'>;
 /** Splats on the GPU, which a rig animates where the file has one. */
 export interface Avatar extends AsyncDisposable {
     readonly info: AvatarInfo;
@@ -395,7 +394,7 @@ export type KvCacheFormat = 'f32' | 'f16' | 'q8_0' | 'q4_0';
 export interface AttentionOptions {
     /**
      * Storage of keys and values. `f16` unless told; `f32` doubles the bytes and is exact; `q8_0` and `q4_0` take 34 and 18 bytes of its 64, for
-     * heads of a multiple of 32 components, without TokenSelect and MatryoshkaKV.
+     * heads of a multiple of 32 components, or of 64 with MatryoshkaKV.
      */
     kvCache?: KvCacheFormat;
     /**
@@ -633,6 +632,12 @@ export interface Camera {
     /** Vertical field of view in degrees. */
     fovY: number;
 }
+/** How the body of an avatar is drawn, where its file has one: as a baked texture, or through its networks. */
+export type BodyMethod = 'texture' | 'networks';
+export interface LoadAvatarOptions extends Pick<LoadOptions, 'signal' | 'onProgress'> {
+    /** Default `texture`. Networks cost a hundred thousand multiplications a pixel, and bend the body more finely. */
+    body?: BodyMethod;
+}
 export interface AvatarInfo {
     splats: number;
     shDegree: number;
@@ -643,6 +648,8 @@ export interface AvatarInfo {
     clips: string[];
     /** The camera that frames the whole: what is used where none is given. */
     camera: Camera;
+    /** How its body is drawn where it is seen from the front; null: by splats alone. */
+    body: BodyMethod | null;
 }
 /** Where an avatar stands in a scene. */
 export interface Placement {

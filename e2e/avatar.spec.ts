@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createServer } from 'vite';
 import { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
@@ -88,6 +89,34 @@ test('loadAvatar renders stills, straight alpha and over a colour', async ({ bla
   expect(seen.failure).toBe('invalid-argument');
   expect(seen.gpuBytes).toBe(0);
   expect(seen.stages).toEqual(expect.arrayContaining(['project', 'sort', 'frame']));
+});
+
+test('a body goes through its networks where that is asked for, in stills and live', async ({
+  blank,
+}) => {
+  await blank.addScriptTag({ url: '/dist/vitrail.iife.js' });
+  const archive = [...readFileSync(resolve(root, 'e2e/fixtures/avatars/made-up.zip'))];
+  const seen = await blank.evaluate(async (bytes) => {
+    const runtime = await vitrail.createRuntime();
+    const canvas = document.createElement('canvas');
+    canvas.style.cssText = 'display:block;width:64px;height:48px';
+    document.body.append(canvas);
+    const file = new Blob([new Uint8Array(bytes)]);
+    const avatar = await runtime.loadAvatar(file, { body: 'networks' });
+    const camera = { position: [0, 0.1, 1.62], target: [0, 0.1, 0], fovY: 20 } as const;
+    const { data } = await avatar.render({ width: 48, height: 48, method: 'tiles', camera });
+    const view = avatar.attach(canvas, { pixelRatio: 1 });
+    const live = await new Promise<string>((resolve) => {
+      view.on('stats', () => resolve('frames'));
+      view.on('error', ({ message }) => resolve(message));
+    });
+    view.stop();
+    const { body } = avatar.info;
+    await runtime.dispose();
+    // A pixel of the body.
+    return { body, live, alpha: data[(42 * 48 + 24) * 4 + 3] };
+  }, archive);
+  expect(seen).toEqual({ body: 'networks', live: 'frames', alpha: 255 });
 });
 
 test('a view follows the size of its canvas, and stops', async ({ blank }) => {

@@ -1,5 +1,5 @@
 /**
- * GPU time of splat frames, through the public API: `npm run bench:splats -- [--gpu] [--avatar ZIP] [--scene SPZ] [--size 1024]
+ * GPU time of splat frames, through the public API: `npm run bench:splats -- [--gpu] [--avatar ZIP] [--scene SPZ] [--size 1024] [--body networks]
  * [--frames 60] [--synthetic 1000000,5000000]`. Each pass apart by timestamp queries, medians; both ways of drawing. The sort of a
  * million keys is the `sort` pass of the synthetic scene of that size. Prints a JSON line a scene and method. The names of passes: project,
  * sort, then quads, or bin and raster; `frame` from the first to the last; `encode` is CPU time a frame, `queued` the wall-clock time
@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
     scene: { type: 'string', default: resolve(data, 'splats/biker.spz') },
     size: { type: 'string', default: '1024' },
     frames: { type: 'string', default: '60' },
+    body: { type: 'string', default: 'texture' },
     synthetic: { type: 'string', default: '1000000,5000000' },
   },
 });
@@ -54,7 +55,12 @@ try {
   await page.goto(`${server.url}/page.html`);
   await page.addScriptTag({ content: `window.syntheticSplats = ${syntheticSplats}` });
   for (const scene of scenes) {
-    const settings = { scene, size: Number(options.size), frames: Number(options.frames) };
+    const settings = {
+      scene,
+      body: options.body,
+      size: Number(options.size),
+      frames: Number(options.frames),
+    };
     for (const line of await page.evaluate(measure, settings)) {
       console.log(JSON.stringify({ browser: browser.version(), size: options.size, ...line }));
     }
@@ -65,14 +71,16 @@ try {
 }
 
 /** Runs in the page. */
-async function measure({ scene, size, frames }) {
+async function measure({ scene, body, size, frames }) {
   const runtime = await window.vitrail.createRuntime();
   const { adapter, tier } = runtime.info;
   const began = performance.now();
   const avatars = [];
   for (let i = 0; i < (scene.avatars ?? 1); i += 1) {
     avatars.push(
-      await runtime.loadAvatar(scene.url ?? new Blob([window.syntheticSplats(scene.count)])),
+      await runtime.loadAvatar(scene.url ?? new Blob([window.syntheticSplats(scene.count)]), {
+        body,
+      }),
     );
   }
   const loadMs = Math.round(performance.now() - began);
@@ -107,6 +115,7 @@ async function measure({ scene, size, frames }) {
       lines.push({
         scene: scene.name,
         splats: timing.splats,
+        body: avatars[0].info.body,
         method: timing.method,
         dropped: timing.dropped,
         ms,

@@ -1,9 +1,11 @@
 /**
  * Compiles every linked shader of `shaders/__snapshots__` with Dawn's Null backend, which has all features and no GPU: the variants
- * of tiers A and B are type-checked on machines that cannot run them. A compile check, never a test. See ADR 0004.
+ * of tiers A and B are type-checked on machines that cannot run them, as they are and with the short names of the bundle. A compile
+ * check, never a test. See ADR 0004.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { runnerImport } from 'vite';
 import { create, globals } from 'webgpu';
 
 const folder = resolve(import.meta.dirname, '../shaders/__snapshots__');
@@ -15,7 +17,12 @@ const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
 const device = await openNullDevice();
 const names = readdirSync(folder).filter((name) => name.endsWith('.wgsl'));
 const problems = [];
-for (const name of names) problems.push(...(await problemsOf(name)));
+const { module: build } = await runnerImport(resolve(import.meta.dirname, 'build/minify-wgsl.ts'));
+for (const name of names) {
+  const code = readFileSync(resolve(folder, name), 'utf8');
+  problems.push(...(await problemsOf(name, code)));
+  problems.push(...(await problemsOf(`minified ${name}`, build.minifyWgsl(code))));
+}
 for (const problem of problems) console.error(problem);
 console.log(`shaders: ${names.length} compiled, ${problems.length} problems`);
 // Dawn keeps the process alive as long as there is a device.
@@ -37,9 +44,9 @@ async function openNullDevice() {
 }
 
 /** What the compiler says of a file, as `name:line:column message`. A pipeline is made too: some rules hold only there. */
-async function problemsOf(name) {
+async function problemsOf(name, code) {
   device.pushErrorScope('validation');
-  const module = device.createShaderModule({ code: readFileSync(resolve(folder, name), 'utf8') });
+  const module = device.createShaderModule({ code });
   device.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
   const [invalid, { messages }] = await Promise.all([
     device.popErrorScope(),

@@ -8,7 +8,6 @@ export type {
   DeviceListener,
   Generation,
   LanguageModel,
-  LoadAvatarOptions,
   ModelStore,
   PlacedAvatar,
   Runtime,

@@ -208,7 +208,7 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
       output: linear('output', hidden, heads * headDim),
       router: routes ? matrix('router', 2 + heads, hidden) : null,
       bases: {
-        vectors: buffer('bases', 2 * kvHeads * headDim * headDim * 2),
+        keys: buffer('bases', kvHeads * headDim * headDim * 2),
         mean: buffer('mean', kvHeads * headDim * 4, GPUBufferUsage.UNIFORM),
       },
       postAttentionNorm: null,

@@ -3,19 +3,16 @@ const SPLITS: u32 = 64u;
 const HEAD_DIM_VEC4S: u32 = 16u;
 struct Params {
   heads: u32,
-  kv_heads: u32,
-  group_size: u32,
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(9u, 3u, 3u, 0u, 0u);
+const params = Params(9u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
-// summands: a head leaves what it adds to the output projection instead (lib/head-summand); a workgroup makes a head.
-// ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
 // Four components of what the parts of a head come to.
 fn combined(head: u32, quad: u32) -> vec4<f32> {

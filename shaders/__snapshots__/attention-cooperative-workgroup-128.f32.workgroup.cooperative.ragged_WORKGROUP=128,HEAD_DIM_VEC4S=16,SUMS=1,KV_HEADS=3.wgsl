@@ -17,7 +17,8 @@ const params = Params(9u, 3u, 154u, 0u, 0.3606737554073334f, 0u, 0u);
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> out: array<Output>;
-@group(0) @binding(5) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
+@group(0) @binding(5) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+@group(0) @binding(6) var<uniform> mean: array<array<vec4<f32>, HEAD_DIM_VEC4S>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -46,9 +47,27 @@ alias Output = vec4<f32>;
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+}
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  padding: vec2<u32>,
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+
 
 struct CachedRows {
   first_key: u32,
@@ -58,9 +77,11 @@ struct CachedRows {
 }
 
 fn cached_rows(kv_head: u32) -> CachedRows {
-  // In components: keys of the heads before and of this one, then values likewise.
-  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
-  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
+  let widths = head_widths[kv_head];
+  return CachedRows(
+    widths.first_key / CACHED_COMPONENTS * params.context_length, widths.key / CACHED_COMPONENTS,
+    widths.first_value / CACHED_COMPONENTS * params.context_length, widths.value / CACHED_COMPONENTS,
+  );
 }
 
 fn key_width(rows: CachedRows) -> u32 {
@@ -71,18 +92,24 @@ fn value_width(rows: CachedRows) -> u32 {
   return rows.value_width;
 }
 
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_key + position * rows.key_width + min(i, rows.key_width - 1u);
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_value + position * rows.value_width + min(i, rows.value_width - 1u);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return 0u;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.key_width) {
-    return Cached();
-  }
-  return k_cache[rows.first_key + position * rows.key_width + i];
+  return k_cache[key_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.value_width) {
-    return Cached();
-  }
-  return v_cache[rows.first_value + position * rows.value_width + i];
+  return v_cache[value_at(rows, position, i)];
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -129,7 +156,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
@@ -139,10 +166,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-  return f32(gate_of(row, head) != 0.0);
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -225,6 +251,6 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (output_gate(row, head) / total));
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output_of(row, head, quad, output / total));
   }
 }

@@ -48,9 +48,15 @@ alias Output = vec2<u32>;
 fn pack_output(value: vec4<f32>) -> Output {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -68,16 +74,24 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+  return k_cache[key_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+  return v_cache[value_at(rows, position, i)];
 }
 // The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
 // head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
@@ -473,38 +487,41 @@ fn main(
 
   total += subgroupShuffleXor(total, 1u);
   let row = row_of(head, min(place, state.rows - 1u));
-  let scale = output_gate(row, head) / total;
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_0, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 0u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
+    let quad = 0u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_1, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 1u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
+    let quad = 1u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_2, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 2u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
+    let quad = 2u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_3, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + 3u * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
+    let quad = 3u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
@@ -516,7 +533,7 @@ fn main(
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
@@ -526,10 +543,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-  return gate_of(row, head);
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.

@@ -43,9 +43,15 @@ alias Output = vec4<f32>;
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -63,16 +69,24 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+  return k_cache[key_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+  return v_cache[value_at(rows, position, i)];
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
@@ -83,7 +97,7 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
@@ -93,10 +107,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-  return gate_of(row, head);
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -155,6 +168,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] * (output_gate(row, head) / sum));
+    out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
   }
 }

@@ -48,17 +48,7 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
-// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/stored-q8_0.
+// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/numbers-q8_0.
 alias Cached = u32;
 
 // The first or the second four.
@@ -76,15 +66,32 @@ fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
   let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
   return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
 }
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q4_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
 // How four components of a head's output are stored.
 alias Output = vec4<f32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -102,21 +109,29 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
 }
 
 // Of the block that four components of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
@@ -127,7 +142,7 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
@@ -137,10 +152,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return 1.0;
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-  return gate_of(row, head);
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -198,6 +212,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] * (output_gate(row, head) / sum));
+    out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
   }
 }

@@ -42,9 +42,15 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -62,16 +68,24 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
 
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+  return k_cache[key_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+  return v_cache[value_at(rows, position, i)];
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -242,8 +256,8 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
-// lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
+// caches first: lib/project-token.
 
 alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
@@ -282,7 +296,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let quad = i % HEAD_VEC4S;
     let merged = merge_partials(head, quad);
     let at = (kv_head * HEADS + head) * SPLITS + split;
-    split_outputs[at * HEAD_VEC4S + quad] = merged.output;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, kv_head, quad);
     if (quad == 0u) {
       split_scales[at] = vec2<f32>(merged.largest, merged.total);
     }

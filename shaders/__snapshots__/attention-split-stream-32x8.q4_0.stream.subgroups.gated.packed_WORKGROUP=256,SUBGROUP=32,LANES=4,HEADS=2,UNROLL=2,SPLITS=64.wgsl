@@ -54,17 +54,7 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
-// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/stored-q8_0.
+// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/numbers-q8_0.
 alias Cached = u32;
 
 // The first or the second four.
@@ -82,9 +72,26 @@ fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
   let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
   return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q4_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -102,21 +109,29 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
 }
 
 // Of the block that four components of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -153,16 +168,18 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
     let at_0 = min(key_0, end - 1u);
-    let cached_0 = cached_at(rows, at_0, quad) / 2u;
+    let cached_key_0 = k_cache[key_at(rows, at_0, quad) / 2u];
+    let cached_value_0 = v_cache[value_at(rows, at_0, quad) / 2u];
     let scales_0 = cached_scales(rows, at_0, quad);
-    let keys_0 = Eight(numbers_of(k_cache[cached_0], 0u), numbers_of(k_cache[cached_0], 1u));
-    let values_0 = Eight(numbers_of(v_cache[cached_0], 0u), numbers_of(v_cache[cached_0], 1u));
+    let keys_0 = Eight(numbers_of(cached_key_0, 0u), numbers_of(cached_key_0, 1u));
+    let values_0 = Eight(numbers_of(cached_value_0, 0u), numbers_of(cached_value_0, 1u));
     let key_1 = block + 1u * SETS + own_set;
     let at_1 = min(key_1, end - 1u);
-    let cached_1 = cached_at(rows, at_1, quad) / 2u;
+    let cached_key_1 = k_cache[key_at(rows, at_1, quad) / 2u];
+    let cached_value_1 = v_cache[value_at(rows, at_1, quad) / 2u];
     let scales_1 = cached_scales(rows, at_1, quad);
-    let keys_1 = Eight(numbers_of(k_cache[cached_1], 0u), numbers_of(k_cache[cached_1], 1u));
-    let values_1 = Eight(numbers_of(v_cache[cached_1], 0u), numbers_of(v_cache[cached_1], 1u));
+    let keys_1 = Eight(numbers_of(cached_key_1, 0u), numbers_of(cached_key_1, 1u));
+    let values_1 = Eight(numbers_of(cached_value_1, 0u), numbers_of(cached_value_1, 1u));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       score_0 *= scales_0.x;
@@ -295,8 +312,8 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
-// lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
+// caches first: lib/project-token.
 
 const CACHED_COMPONENTS: u32 = 4u;
 
@@ -345,7 +362,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let quad = i % HEAD_VEC4S;
     let merged = merge_partials(head, quad);
     let at = (kv_head * HEADS + head) * SPLITS + split;
-    split_outputs[at * HEAD_VEC4S + quad] = merged.output;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, kv_head, quad);
     if (quad == 0u) {
       split_scales[at] = vec2<f32>(merged.largest, merged.total);
     }

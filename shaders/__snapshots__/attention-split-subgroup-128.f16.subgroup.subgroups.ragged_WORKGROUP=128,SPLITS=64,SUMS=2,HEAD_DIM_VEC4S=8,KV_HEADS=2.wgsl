@@ -19,7 +19,8 @@ const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
-@group(0) @binding(6) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
+@group(0) @binding(6) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+@group(0) @binding(7) var<uniform> mean: array<array<vec4<f32>, HEAD_DIM_VEC4S>, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -42,9 +43,27 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+}
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  padding: vec2<u32>,
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+
 
 struct CachedRows {
   first_key: u32,
@@ -54,9 +73,11 @@ struct CachedRows {
 }
 
 fn cached_rows(kv_head: u32) -> CachedRows {
-  // In components: keys of the heads before and of this one, then values likewise.
-  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
-  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
+  let widths = head_widths[kv_head];
+  return CachedRows(
+    widths.first_key / CACHED_COMPONENTS * params.context_length, widths.key / CACHED_COMPONENTS,
+    widths.first_value / CACHED_COMPONENTS * params.context_length, widths.value / CACHED_COMPONENTS,
+  );
 }
 
 fn key_width(rows: CachedRows) -> u32 {
@@ -67,18 +88,24 @@ fn value_width(rows: CachedRows) -> u32 {
   return rows.value_width;
 }
 
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_key + position * rows.key_width + min(i, rows.key_width - 1u);
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_value + position * rows.value_width + min(i, rows.value_width - 1u);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return 0u;
+}
+
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.key_width) {
-    return Cached();
-  }
-  return k_cache[rows.first_key + position * rows.key_width + i];
+  return k_cache[key_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.value_width) {
-    return Cached();
-  }
-  return v_cache[rows.first_value + position * rows.value_width + i];
+  return v_cache[value_at(rows, position, i)];
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP / 4u>;
@@ -131,8 +158,8 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
-// lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
+// caches first: lib/project-token.
 
 alias Cached = Stored;
 const CACHED_COMPONENTS: u32 = 4u;
@@ -242,7 +269,7 @@ fn main(
       for (var p = 1u; p < PARTS; p++) {
         sum += partial[p * HEAD_DIM_VEC4S + quad];
       }
-      split_outputs[at * HEAD_DIM_VEC4S + quad] = sum;
+      split_outputs[at * HEAD_DIM_VEC4S + quad] = with_left_out(sum, totals[g], kv_head, quad);
     }
     if (lane == 0u) {
       split_scales[at] = vec2<f32>(running_max[g], totals[g]);

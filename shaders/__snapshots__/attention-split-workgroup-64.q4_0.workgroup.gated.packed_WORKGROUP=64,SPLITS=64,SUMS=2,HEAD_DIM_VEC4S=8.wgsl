@@ -51,17 +51,7 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
-// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/stored-q8_0.
+// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/numbers-q8_0.
 alias Cached = u32;
 
 // The first or the second four.
@@ -79,9 +69,26 @@ fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
   let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
   return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q4_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -99,21 +106,29 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
 }
 
 // Of the block that four components of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -158,8 +173,8 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
-// lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
+// caches first: lib/project-token.
 
 const CACHED_COMPONENTS: u32 = 4u;
 
@@ -279,7 +294,7 @@ fn main(
       for (var p = 1u; p < PARTS; p++) {
         sum += partial[p * HEAD_DIM_VEC4S + quad];
       }
-      split_outputs[at * HEAD_DIM_VEC4S + quad] = sum;
+      split_outputs[at * HEAD_DIM_VEC4S + quad] = with_left_out(sum, totals[g], kv_head, quad);
     }
     if (lane == 0u) {
       split_scales[at] = vec2<f32>(running_max[g], totals[g]);

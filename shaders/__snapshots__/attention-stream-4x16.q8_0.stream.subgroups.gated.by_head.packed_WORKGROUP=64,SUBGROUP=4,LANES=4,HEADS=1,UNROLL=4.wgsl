@@ -54,16 +54,6 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
 // Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
 alias Cached = vec2<u32>;
 
@@ -84,15 +74,32 @@ fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
 fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
   return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
 }
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q8_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
 // How four components of a head's output are stored.
 alias Output = vec4<f32>;
 
 fn pack_output(value: vec4<f32>) -> Output {
   return value;
 }
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 struct CachedRows {
   first: u32,
@@ -110,21 +117,29 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
 }
 
 // Of the block that four components of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
 }
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
@@ -160,28 +175,32 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
   for (var block = first; block < end; block += SETS * UNROLL) {
     let key_0 = block + 0u * SETS + own_set;
     let at_0 = min(key_0, end - 1u);
-    let cached_0 = cached_at(rows, at_0, quad) / 2u;
+    let cached_key_0 = k_cache[key_at(rows, at_0, quad) / 2u];
+    let cached_value_0 = v_cache[value_at(rows, at_0, quad) / 2u];
     let scales_0 = cached_scales(rows, at_0, quad);
-    let keys_0 = Eight(numbers_of(k_cache[cached_0], 0u), numbers_of(k_cache[cached_0], 1u));
-    let values_0 = Eight(numbers_of(v_cache[cached_0], 0u), numbers_of(v_cache[cached_0], 1u));
+    let keys_0 = Eight(numbers_of(cached_key_0, 0u), numbers_of(cached_key_0, 1u));
+    let values_0 = Eight(numbers_of(cached_value_0, 0u), numbers_of(cached_value_0, 1u));
     let key_1 = block + 1u * SETS + own_set;
     let at_1 = min(key_1, end - 1u);
-    let cached_1 = cached_at(rows, at_1, quad) / 2u;
+    let cached_key_1 = k_cache[key_at(rows, at_1, quad) / 2u];
+    let cached_value_1 = v_cache[value_at(rows, at_1, quad) / 2u];
     let scales_1 = cached_scales(rows, at_1, quad);
-    let keys_1 = Eight(numbers_of(k_cache[cached_1], 0u), numbers_of(k_cache[cached_1], 1u));
-    let values_1 = Eight(numbers_of(v_cache[cached_1], 0u), numbers_of(v_cache[cached_1], 1u));
+    let keys_1 = Eight(numbers_of(cached_key_1, 0u), numbers_of(cached_key_1, 1u));
+    let values_1 = Eight(numbers_of(cached_value_1, 0u), numbers_of(cached_value_1, 1u));
     let key_2 = block + 2u * SETS + own_set;
     let at_2 = min(key_2, end - 1u);
-    let cached_2 = cached_at(rows, at_2, quad) / 2u;
+    let cached_key_2 = k_cache[key_at(rows, at_2, quad) / 2u];
+    let cached_value_2 = v_cache[value_at(rows, at_2, quad) / 2u];
     let scales_2 = cached_scales(rows, at_2, quad);
-    let keys_2 = Eight(numbers_of(k_cache[cached_2], 0u), numbers_of(k_cache[cached_2], 1u));
-    let values_2 = Eight(numbers_of(v_cache[cached_2], 0u), numbers_of(v_cache[cached_2], 1u));
+    let keys_2 = Eight(numbers_of(cached_key_2, 0u), numbers_of(cached_key_2, 1u));
+    let values_2 = Eight(numbers_of(cached_value_2, 0u), numbers_of(cached_value_2, 1u));
     let key_3 = block + 3u * SETS + own_set;
     let at_3 = min(key_3, end - 1u);
-    let cached_3 = cached_at(rows, at_3, quad) / 2u;
+    let cached_key_3 = k_cache[key_at(rows, at_3, quad) / 2u];
+    let cached_value_3 = v_cache[value_at(rows, at_3, quad) / 2u];
     let scales_3 = cached_scales(rows, at_3, quad);
-    let keys_3 = Eight(numbers_of(k_cache[cached_3], 0u), numbers_of(k_cache[cached_3], 1u));
-    let values_3 = Eight(numbers_of(v_cache[cached_3], 0u), numbers_of(v_cache[cached_3], 1u));
+    let keys_3 = Eight(numbers_of(cached_key_3, 0u), numbers_of(cached_key_3, 1u));
+    let values_3 = Eight(numbers_of(cached_value_3, 0u), numbers_of(cached_value_3, 1u));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       score_0 *= scales_0.x;
@@ -296,7 +315,7 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
@@ -306,10 +325,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
   return gates[row * params.heads + head];
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-  return gate_of(row, head);
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -348,7 +366,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    let output = merged.output * (output_gate(row, head) / merged.total);
+    let output = output_of(row, head, invocation, merged.output / merged.total);
     out[base + invocation] = pack_output(output);
   }
 }

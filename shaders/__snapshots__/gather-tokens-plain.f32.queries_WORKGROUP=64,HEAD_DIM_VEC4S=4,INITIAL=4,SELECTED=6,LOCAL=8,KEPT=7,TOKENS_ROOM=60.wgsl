@@ -17,17 +17,17 @@ struct Params {
   strip_stride: u32,
   vote_stride: u32,
   cache_stride: u32,
+  scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 144u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 288u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Stored>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
 @group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> keys: array<Stored>;
-@group(0) @binding(7) var<storage, read_write> values: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> slots: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -54,7 +54,10 @@ const SCORE_STRIDE: u32 = params.score_stride;
 const STRIP_STRIDE: u32 = params.strip_stride;
 const VOTE_STRIDE: u32 = params.vote_stride;
 const CACHE_STRIDE: u32 = params.cache_stride;
+const SCALES_STRIDE: u32 = params.scales_stride;
 const SET_STRIDE: u32 = params.set_stride;
+// Of a layer's working set, which has keys first.
+const SET_VALUES: u32 = SET_STRIDE / 2u;
 
 // What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
 // dispatch does all of them (workgroup.z) or one (bound alone).
@@ -161,11 +164,17 @@ fn turn(values: Quads, turning: Turning) -> Quads {
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
 }
+// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+fn key_quad(layer: u32, at: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+}
 // Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
 // CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
 // key and value, in a layer.
 // For a pass the whole set is filled.
 // The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
+alias Cached = Stored;
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
@@ -182,10 +191,19 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
 
 fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
   let turned = turn(key, turning);
-  keys[slot_quads.x] = pack_stored(turned.a);
-  keys[slot_quads.y] = pack_stored(turned.b);
-  values[slot_quads.x] = value_a;
-  values[slot_quads.y] = value_b;
+  slots[slot_quads.x] = pack_stored(turned.a);
+  slots[slot_quads.y] = pack_stored(turned.b);
+  slots[SET_VALUES + slot_quads.x] = value_a;
+  slots[SET_VALUES + slot_quads.y] = value_b;
+}
+
+// The key of a slot before rotation.
+fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
+  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
+}
+
+fn value_quad(layer: u32, at: u32) -> Stored {
+  return v_cache[layer * CACHE_STRIDE + at];
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -203,16 +221,15 @@ fn main(
   if (id < SLOT_UNITS) {
     let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
+    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
+    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
     if (slot >= filled) {
       return;
     }
-    let turning = load_turning(u, quads, slot);
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S;
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S;
-    let key = Quads(unpack_stored(k_cache[from_token.x]), unpack_stored(k_cache[from_token.y]));
-    put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
+    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
+    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
+    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
+    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
     return;
   }
   let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;

@@ -14,11 +14,10 @@ const params = Params(4u, 2u, 2u, 16u, 3u, 48u);
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> staged: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> basis: array<vec2<u32>>;
-@group(0) @binding(4) var<storage, read> mean: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> narrow_queries: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> k_cache: array<Stored>;
-@group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
-@group(0) @binding(8) var<uniform> head_widths: array<vec4<u32>, KV_HEADS>;
+@group(0) @binding(4) var<storage, read_write> narrow_queries: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> v_cache: array<Stored>;
+@group(0) @binding(7) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -41,14 +40,29 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
-// Orthogonal bases of MatryoshkaKV (arXiv 2410.14731): for each KV head HEAD_DIM basis vectors, most important first, of keys and then of
-// values, in halves.
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  padding: vec2<u32>,
+}
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): for each KV head HEAD_DIM_VEC4S * 4 basis vectors, most important first, in halves.
 
 // Components 4 quad to 4 quad + 3 of vector j.
 fn basis_quad(kv_head: u32, j: u32, quad: u32) -> vec4<f32> {
   let halves = basis[(kv_head * HEAD_DIM_VEC4S * 4u + j) * HEAD_DIM_VEC4S + quad];
   return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }
+// MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys of a pass become coefficients of their head's basis, as many as the head keeps, and
+// go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
+// changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
+// them are kept. An invocation makes four components of one head.
+// staged: keys and values are put where they stand in the pass, on their way to a packed cache.
 
 // What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
 fn projected(kv_head: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
@@ -60,30 +74,6 @@ fn projected(kv_head: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
   );
 }
 
-// What four coefficients, of vectors 4 j to 4 j + 3, contribute to components 4 quad to 4 quad + 3.
-fn unprojected(kv_head: u32, coefficients: vec4<f32>, j: u32, quad: u32) -> vec4<f32> {
-  return coefficients.x * basis_quad(kv_head, j * 4u, quad) + coefficients.y * basis_quad(kv_head, j * 4u + 1u, quad)
-    + coefficients.z * basis_quad(kv_head, j * 4u + 2u, quad) + coefficients.w * basis_quad(kv_head, j * 4u + 3u, quad);
-}
-// MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys and the values of a pass become coefficients of their head's basis, as many as
-// the head keeps, and go into the cache; queries become coefficients of the basis of their keys, so that products stay what they
-// are. Values lose their mean first; keys need not, since a part that all keys have in common changes no softmax.
-// An invocation makes four coefficients of one head.
-
-// Four components of what is projected: of a query, or of a key or value of the pass.
-fn input_quad(head: u32, row: u32, i: u32) -> vec4<f32> {
-  if (head < params.heads) {
-    return queries[(row * params.heads + head) * HEAD_DIM_VEC4S + i];
-  }
-  let part = head - params.heads;
-  if (part < params.kv_heads) {
-    return staged[(part * params.staged_rows + row) * HEAD_DIM_VEC4S + i];
-  }
-  let kv_head = part - params.kv_heads;
-  let value = staged[params.first_value + (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S + i];
-  return value - mean[kv_head * HEAD_DIM_VEC4S + i];
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let row = id.z;
@@ -92,32 +82,36 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + 2u * params.kv_heads || row >= state.rows) {
     return;
   }
+  let slot = state.position + row;
   let is_query = head < params.heads;
-  let is_value = head >= params.heads + params.kv_heads;
-  // Number of the basis: those of keys come first.
-  let own_basis = select(head - params.heads, head / params.group_size, is_query);
-  let kv_head = own_basis % params.kv_heads;
-  let widths = head_widths[kv_head] / 4u;
-  let before = select(widths.x, widths.z, is_value);
-  let width = select(widths.y, widths.w, is_value);
+  let kv_head = select((head - params.heads) % params.kv_heads, head / params.group_size, is_query);
+  let from_token = (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S;
+  let widths = head_widths[kv_head];
+  if (head >= params.heads + params.kv_heads) {
+    if (quad * 4u < widths.value) {
+      let at = (widths.first_value * params.context_length + slot * widths.value) / 4u;
+      v_cache[at + quad] = pack_stored(staged[params.first_value + from_token + quad]);
+    }
+    return;
+  }
+  let from_query = (row * params.heads + head) * HEAD_DIM_VEC4S;
   var coefficients = vec4<f32>();
-  if (quad < width) {
+  if (quad * 4u < widths.key) {
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      coefficients += projected(own_basis, input_quad(head, row, i), i, quad);
+      var given: vec4<f32>;
+      if (is_query) {
+        given = queries[from_query + i];
+      } else {
+        given = staged[from_token + i];
+      }
+      coefficients += projected(kv_head, given, i, quad);
     }
   }
   if (is_query) {
     // Those that no key has are zero: kernels read whole heads.
-    narrow_queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = coefficients;
-    return;
-  }
-  if (quad >= width) {
-    return;
-  }
-  let at = before * params.context_length + (state.position + row) * width + quad;
-  if (is_value) {
-    v_cache[at] = pack_stored(coefficients);
-  } else {
-    k_cache[at] = pack_stored(coefficients);
+    narrow_queries[from_query + quad] = coefficients;
+  } else if (quad * 4u < widths.key) {
+    let at = (widths.first_key * params.context_length + slot * widths.key) / 4u;
+    k_cache[at + quad] = pack_stored(coefficients);
   }
 }

@@ -44,16 +44,6 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
-
-fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
-}
-
-fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
-}
 // Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
 alias Cached = vec2<u32>;
 
@@ -74,30 +64,51 @@ fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
 fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
   return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
 }
-// Rotated keys and values of a pass go into packed caches, by the rules of GGUF's formats of the same name: a block is 32 components of one
-// head of one token. An invocation takes a block of a key and the same one of its value.
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q8_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
+// A block of a packed cache, by the rules of GGUF's format of the same name: 32 components of one head of one token.
 struct Block {
   scale: f32,
   numbers: array<Cached, 4>,
 }
 
-fn quantized(first: u32) -> Block {
+fn block_of(quads: array<vec4<f32>, 8>) -> Block {
+  var given = quads;
   var largest = 0.0;
   for (var i = 0u; i < 8u; i++) {
-    let quad = staged[first + i];
     for (var c = 0u; c < 4u; c++) {
-      largest = select(largest, quad[c], abs(quad[c]) > abs(largest));
+      largest = select(largest, given[i][c], abs(given[i][c]) > abs(largest));
     }
   }
   var block: Block;
   block.scale = scale_of(largest);
   let inverse = select(1.0 / block.scale, 0.0, largest == 0.0);
   for (var i = 0u; i < 4u; i++) {
-    block.numbers[i] = pack_numbers(staged[first + 2u * i] * inverse, staged[first + 2u * i + 1u] * inverse);
+    block.numbers[i] = pack_numbers(given[2u * i] * inverse, given[2u * i + 1u] * inverse);
   }
   return block;
 }
+// Keys and values of a pass go into packed caches. An invocation takes a block of a key and the same one of its value.
+// ragged: rows of a head are as wide as it keeps them, in `staged` and in the caches, and their last block is as long as is left.
+
+// So many quads of what is staged, then zeros: a block beyond the end of a row has none.
+fn staged_block(first: u32, quads: u32) -> Block {
+  var given: array<vec4<f32>, 8>;
+  for (var i = 0u; i < quads; i++) {
+    given[i] = staged[first + i];
+  }
+  return block_of(given);
+}
+
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -107,13 +118,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (row >= state.rows) {
     return;
   }
-  let given = ((kv_head * params.staged_rows + row) * HEAD_BLOCKS + block) * 8u;
-  let at = (kv_head * params.context_length + state.position + row) * HEAD_BLOCKS + block;
-  let key = quantized(given);
-  let value = quantized(params.first_value + given);
-  for (var i = 0u; i < 4u; i++) {
-    k_cache[at * 4u + i] = key.numbers[i];
-    v_cache[at * 4u + i] = value.numbers[i];
+  let position = state.position + row;
+  let key_quads = 8u;
+  let value_quads = 8u;
+  let given_key = ((kv_head * params.staged_rows + row) * HEAD_BLOCKS + block) * 8u;
+  let given_value = given_key;
+  let scales_at = (kv_head * params.context_length + position) * HEAD_BLOCKS + block;
+  let key_at = scales_at * 4u;
+  let value_at = key_at;
+  let key = staged_block(given_key, key_quads);
+  let value = staged_block(params.first_value + given_value, value_quads);
+  for (var i = 0u; i < key_quads / 2u; i++) {
+    k_cache[key_at + i] = key.numbers[i];
   }
-  kv_scales[at] = pack2x16float(vec2<f32>(key.scale, value.scale));
+  for (var i = 0u; i < value_quads / 2u; i++) {
+    v_cache[value_at + i] = value.numbers[i];
+  }
+  kv_scales[scales_at] = pack2x16float(vec2<f32>(key.scale, value.scale));
 }

@@ -22,13 +22,14 @@ struct Params {
   strip_stride: u32,
   vote_stride: u32,
   cache_stride: u32,
+  scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 144u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 288u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k_cache: array<Stored>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(5) var<storage, read_write> strips: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
@@ -57,7 +58,10 @@ const SCORE_STRIDE: u32 = params.score_stride;
 const STRIP_STRIDE: u32 = params.strip_stride;
 const VOTE_STRIDE: u32 = params.vote_stride;
 const CACHE_STRIDE: u32 = params.cache_stride;
+const SCALES_STRIDE: u32 = params.scales_stride;
 const SET_STRIDE: u32 = params.set_stride;
+// Of a layer's working set, which has keys first.
+const SET_VALUES: u32 = SET_STRIDE / 2u;
 
 // What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
 // dispatch does all of them (workgroup.z) or one (bound alone).
@@ -88,6 +92,11 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
+}
+// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+fn key_quad(layer: u32, at: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP / 4u>;
@@ -137,6 +146,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
+alias Cached = Stored;
 alias Sums = array<f32, SUMS>;
 
 const LANES: u32 = HEAD_DIM_VEC4S / 2u;
@@ -156,7 +166,7 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
+  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   let lane = invocation % LANES;
   let at_0 = own_asked + 0u * HEAD_DIM_VEC4S + 2u * lane;
   let query_a_0 = asked[at_0];
@@ -176,11 +186,11 @@ fn main(
   for (var block = first; block < strip_end; block += SETS * KEYS) {
     let own_first = block + invocation / LANES * KEYS;
     let at_0 = own_keys + min(own_first + 0u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_0 = unpack_stored(k_cache[at_0]);
-    let key_b_0 = unpack_stored(k_cache[at_0 + 1u]);
+    let key_a_0 = key_quad(layer, at_0);
+    let key_b_0 = key_quad(layer, at_0 + 1u);
     let at_1 = own_keys + min(own_first + 1u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_1 = unpack_stored(k_cache[at_1]);
-    let key_b_1 = unpack_stored(k_cache[at_1 + 1u]);
+    let key_a_1 = key_quad(layer, at_1);
+    let key_b_1 = key_quad(layer, at_1 + 1u);
     var score_0 = 0.0;
     {
       var score = dot(query_a_0, key_a_0) + dot(query_b_0, key_b_0);

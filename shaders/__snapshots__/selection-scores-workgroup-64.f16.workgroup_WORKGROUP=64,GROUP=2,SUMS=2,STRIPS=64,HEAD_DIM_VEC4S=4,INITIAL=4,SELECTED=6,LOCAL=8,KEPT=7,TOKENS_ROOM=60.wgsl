@@ -20,13 +20,14 @@ struct Params {
   strip_stride: u32,
   vote_stride: u32,
   cache_stride: u32,
+  scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 160u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 320u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> k_cache: array<Stored>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(5) var<storage, read_write> strips: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
@@ -55,7 +56,10 @@ const SCORE_STRIDE: u32 = params.score_stride;
 const STRIP_STRIDE: u32 = params.strip_stride;
 const VOTE_STRIDE: u32 = params.vote_stride;
 const CACHE_STRIDE: u32 = params.cache_stride;
+const SCALES_STRIDE: u32 = params.scales_stride;
 const SET_STRIDE: u32 = params.set_stride;
+// Of a layer's working set, which has keys first.
+const SET_VALUES: u32 = SET_STRIDE / 2u;
 
 // What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
 // dispatch does all of them (workgroup.z) or one (bound alone).
@@ -86,6 +90,11 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 
 fn pack_stored(value: vec4<f32>) -> Stored {
   return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+fn key_quad(layer: u32, at: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -127,6 +136,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
+alias Cached = Stored;
 alias Sums = array<f32, SUMS>;
 
 // Of the KV head's GROUP query heads.
@@ -146,7 +156,7 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
+  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
     query[i] = asked[own_asked + i];
   }
@@ -166,7 +176,7 @@ fn main(
     var score_0 = 0.0;
     var score_1 = 0.0;
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = unpack_stored(k_cache[at + i]);
+      let key = key_quad(layer, at + i);
       score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
       score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
     }

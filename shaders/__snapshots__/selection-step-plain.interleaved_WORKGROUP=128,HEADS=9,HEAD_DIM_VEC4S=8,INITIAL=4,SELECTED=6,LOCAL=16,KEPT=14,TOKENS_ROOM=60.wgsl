@@ -18,9 +18,10 @@ struct Params {
   strip_stride: u32,
   vote_stride: u32,
   cache_stride: u32,
+  scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 624u);
+const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 64u, 1248u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
@@ -53,7 +54,10 @@ const SCORE_STRIDE: u32 = params.score_stride;
 const STRIP_STRIDE: u32 = params.strip_stride;
 const VOTE_STRIDE: u32 = params.vote_stride;
 const CACHE_STRIDE: u32 = params.cache_stride;
+const SCALES_STRIDE: u32 = params.scales_stride;
 const SET_STRIDE: u32 = params.set_stride;
+// Of a layer's working set, which has keys first.
+const SET_VALUES: u32 = SET_STRIDE / 2u;
 
 // What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
 // dispatch does all of them (workgroup.z) or one (bound alone).

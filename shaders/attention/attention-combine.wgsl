@@ -1,7 +1,6 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. An invocation makes
 // four components of one head. gated: times the head's gate.
-// summands: a head leaves what it adds to the output projection instead (lib/head-summand); a workgroup makes a head.
-// ragged: the parts are of coefficients, which become components of the head as in kv-unproject; a workgroup makes a head.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
 // Four components of what the parts of a head come to.
 fn combined(head: u32, quad: u32) -> vec4<f32> {
@@ -63,10 +62,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let head = workgroup.x;
   let gate = gate_of(head);
   if (gate == 0.0) {
-    leave_no_summand(head, invocation);
+    write_summand(head, workgroup.y, invocation, 0.0);
     return;
   }
-  let columns = bring_columns(head, invocation);
+  let columns = bring_columns(head, workgroup.y, invocation);
   let quad = invocation % HEAD_DIM_VEC4S;
   let part = invocation / HEAD_DIM_VEC4S;
   leave_part(head, part, quad);
@@ -81,47 +80,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     head_output[quad] = output * (gate / total);
   }
   workgroupBarrier();
-  leave_summand(head, columns, invocation);
-}
-//#else
-//#if ragged
-//#import lib/basis
-
-const PARTS: u32 = WORKGROUP / HEAD_DIM_VEC4S;
-
-var<workgroup> coefficients: array<vec4<f32>, HEAD_DIM_VEC4S>;
-var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
-  let head = workgroup.x;
-  let kv_head = head / params.group_size;
-  let quad = invocation % HEAD_DIM_VEC4S;
-  let part = invocation / HEAD_DIM_VEC4S;
-  let gate = gate_of(head);
-  if (gate == 0.0) {
-    // There may be no parts.
-    if (part == 0u) {
-      out[head * HEAD_DIM_VEC4S + quad] = vec4<f32>();
-    }
-    return;
-  }
-  if (part == 0u) {
-    coefficients[quad] = combined(head, quad);
-  }
-  workgroupBarrier();
-  var sum = vec4<f32>();
-  for (var j = part; j < head_widths[kv_head].w / 4u; j += PARTS) {
-    sum += unprojected(params.kv_heads + kv_head, coefficients[j], j, quad);
-  }
-  partial[invocation] = sum;
-  workgroupBarrier();
-  if (part == 0u) {
-    for (var p = 1u; p < PARTS; p++) {
-      sum += partial[p * HEAD_DIM_VEC4S + quad];
-    }
-    out[head * HEAD_DIM_VEC4S + quad] = gate * (sum + mean[kv_head * HEAD_DIM_VEC4S + quad]);
-  }
+  leave_summand(head, workgroup.y, columns, invocation);
 }
 //#else
 @compute @workgroup_size(WORKGROUP)
@@ -139,5 +98,4 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   out[head * HEAD_DIM_VEC4S + quad] = gate * combined(head, quad);
 }
-//#endif
 //#endif

@@ -5,10 +5,11 @@
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows. projects: the newest token is put into the caches first:
-// lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
+// caches first: lib/project-token.
 //#import lib/state
 //#import lib/stored-{kv}
+//#import lib/left-out
 
 //#if !packed
 alias Cached = Stored;
@@ -64,8 +65,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
 //#if projects
-  let at_H = H * HEAD_VEC4S + invocation % LANES * 2u;
-  query[H] = Eight(narrow[at_H] * params.scale_log2e, narrow[at_H + 1u] * params.scale_log2e);
+  let at_H = invocation % LANES * 2u;
+  query[H] = Eight(narrow_quad(H, at_H) * params.scale_log2e, narrow_quad(H, at_H + 1u) * params.scale_log2e);
 //#else
   let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
   query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
@@ -78,7 +79,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let quad = i % HEAD_VEC4S;
     let merged = merge_partials(head, quad);
     let at = (kv_head * HEADS + head) * SPLITS + split;
-    split_outputs[at * HEAD_VEC4S + quad] = merged.output;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, kv_head, quad);
     if (quad == 0u) {
       split_scales[at] = vec2<f32>(merged.largest, merged.total);
     }
@@ -187,7 +188,7 @@ fn main(
       for (var p = 1u; p < PARTS; p++) {
         sum += partial[p * HEAD_DIM_VEC4S + quad];
       }
-      split_outputs[at * HEAD_DIM_VEC4S + quad] = sum;
+      split_outputs[at * HEAD_DIM_VEC4S + quad] = with_left_out(sum, totals[g], kv_head, quad);
     }
     if (lane == 0u) {
       split_scales[at] = vec2<f32>(running_max[g], totals[g]);

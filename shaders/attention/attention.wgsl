@@ -7,7 +7,7 @@
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
-// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows. The output is of the values as they are cached.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
@@ -15,6 +15,7 @@
 //#import lib/state
 //#import lib/stored-{kv}
 //#import lib/head-output
+//#import lib/left-out
 
 fn gate_of(row: u32, head: u32) -> f32 {
 //#if gated
@@ -24,14 +25,9 @@ fn gate_of(row: u32, head: u32) -> f32 {
 //#endif
 }
 
-// What a head's output is multiplied with. Values as they are cached still lack their mean: kv-unproject multiplies those of heads that
-// are on.
-fn output_gate(row: u32, head: u32) -> f32 {
-//#if ragged
-  return f32(gate_of(row, head) != 0.0);
-//#else
-  return gate_of(row, head);
-//#endif
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -82,7 +78,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#if gated
   if (gate_of(row, head) == 0.0) {
 //#if summands
-    leave_no_summand(head, invocation);
+    write_summand(head, workgroup.y, invocation, 0.0);
 //#else
     if (invocation < HEAD_VEC4S) {
       out[base + invocation] = pack_output(vec4<f32>());
@@ -92,7 +88,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 //#endif
 //#if summands
-  let columns = bring_columns(head, invocation);
+  let columns = bring_columns(head, workgroup.y, invocation);
 //#endif
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
@@ -101,7 +97,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    let output = merged.output * (output_gate(row, head) / merged.total);
+    let output = output_of(row, head, invocation, merged.output / merged.total);
 //#if summands
     head_output[invocation] = output;
 //#else
@@ -110,7 +106,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 //#if summands
   workgroupBarrier();
-  leave_summand(head, columns, invocation);
+  leave_summand(head, workgroup.y, columns, invocation);
 //#endif
 }
 //#else
@@ -194,7 +190,7 @@ fn main(
     for (var p = 1u; p < PARTS; p++) {
       output += partial[p * HEAD_DIM_VEC4S + quad];
     }
-    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output * (output_gate(row, head) / total));
+    out[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = pack_output(output_of(row, head, quad, output / total));
   }
 }
 //#else
@@ -244,7 +240,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-    out[at + i] = pack_output(output[i] * (output_gate(row, head) / sum));
+    out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
   }
 }
 //#endif

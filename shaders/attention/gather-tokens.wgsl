@@ -3,7 +3,7 @@
 // key and value, in a layer.
 //#if step
 // Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
-// where a selection was due.
+// where a selection was due. packed: from there on they stand in the set as the caches hold them; an invocation takes a whole head of them.
 //#else
 // For a pass the whole set is filled.
 //#endif
@@ -12,9 +12,16 @@
 //#endif
 //#import lib/state
 //#import lib/selection
-//#import lib/stored-{kv}
+//#import lib/stored-{set}
 //#import lib/turn-quads
 //#import lib/grid
+//#if packed
+//#import lib/numbers-{kv}
+//#import lib/pack-block
+//#else
+alias Cached = Stored;
+//#endif
+//#import lib/selected-rows
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
@@ -31,11 +38,80 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
 
 fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
   let turned = turn(key, turning);
-  keys[slot_quads.x] = pack_stored(turned.a);
-  keys[slot_quads.y] = pack_stored(turned.b);
-  values[slot_quads.x] = value_a;
-  values[slot_quads.y] = value_b;
+  slots[slot_quads.x] = pack_stored(turned.a);
+  slots[slot_quads.y] = pack_stored(turned.b);
+  slots[SET_VALUES + slot_quads.x] = value_a;
+  slots[SET_VALUES + slot_quads.y] = value_b;
 }
+
+// The key of a slot before rotation.
+fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
+  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
+}
+
+//#if packed
+fn value_quad(layer: u32, at: u32) -> Stored {
+  return pack_stored(scales_of_quad(layer, at).y * numbers_of(v_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u));
+}
+
+//#if step
+alias Head = array<vec4<f32>, HEAD_DIM_VEC4S>;
+
+fn block_of_head(head: Head, block: u32) -> Block {
+  var given = head;
+  var quads: array<vec4<f32>, 8>;
+  for (var i = 0u; i < 8u; i++) {
+    quads[i] = given[block * 8u + i];
+  }
+  return block_of(quads);
+}
+
+// The step's own token, which stands in no slot that is filled: into the caches, and as they hold it into the slots that it has.
+fn keep_token(layer: u32, first_cached: u32, own_set: u32, slot: u32, is_due: bool) {
+  let at = own_set + slot * HEAD_DIM_VEC4S;
+  var key: Head;
+  var value: Head;
+  for (var u = 0u; u < UNITS_PER_HEAD; u++) {
+    let quads = quads_of(u);
+    let plain = plain_key(at + quads, load_turning(u, quads, slot));
+    key[quads.x] = plain.a;
+    key[quads.y] = plain.b;
+    value[quads.x] = unpack_stored(slots[SET_VALUES + at + quads.x]);
+    value[quads.y] = unpack_stored(slots[SET_VALUES + at + quads.y]);
+  }
+  let to_cache = layer * CACHE_STRIDE + first_cached;
+  for (var b = 0u; b < HEAD_DIM_VEC4S / 8u; b++) {
+    var own_key = block_of_head(key, b);
+    var own_value = block_of_head(value, b);
+    let scales = pack2x16float(vec2<f32>(own_key.scale, own_value.scale));
+    kv_scales[layer * SCALES_STRIDE + first_cached / 8u + b] = scales;
+    for (var i = 0u; i < 4u; i++) {
+      k_cache[to_cache / 2u + b * 4u + i] = own_key.numbers[i];
+      v_cache[to_cache / 2u + b * 4u + i] = own_value.numbers[i];
+    }
+    for (var i = 0u; i < 8u; i++) {
+      key[b * 8u + i] = unpack2x16float(scales).x * numbers_of(own_key.numbers[i / 2u], i % 2u);
+      value[b * 8u + i] = unpack2x16float(scales).y * numbers_of(own_value.numbers[i / 2u], i % 2u);
+    }
+  }
+  for (var u = 0u; u < UNITS_PER_HEAD; u++) {
+    let quads = quads_of(u);
+    let plain = Quads(key[quads.x], key[quads.y]);
+    let value_a = pack_stored(value[quads.x]);
+    let value_b = pack_stored(value[quads.y]);
+    put(at + quads, plain, load_turning(u, quads, slot), value_a, value_b);
+    if (is_due) {
+      let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S + quads;
+      put(last, plain, load_turning(u, quads, FILLED - 1u), value_a, value_b);
+    }
+  }
+}
+//#endif
+//#else
+fn value_quad(layer: u32, at: u32) -> Stored {
+  return v_cache[layer * CACHE_STRIDE + at];
+}
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -54,8 +130,8 @@ fn main(
   if (id < SLOT_UNITS) {
     let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
     let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S + quads;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S + quads;
+    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
+    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
 //#if step
     let is_own = slot == selections[layer].slot;
     let is_due = selections[layer].is_due != 0u;
@@ -67,28 +143,36 @@ fn main(
       return;
     }
 //#endif
-    let turning = load_turning(u, quads, slot);
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S;
 //#if step
     if (is_own) {
-      // The step's own token, which stands in no slot that is filled.
-      let key = Quads(unpack_stored(keys[to_slot.x]), unpack_stored(keys[to_slot.y]));
-      let plain = turn(key, turned_back(turning));
-      let to_cache = own_cache + state.position * HEAD_DIM_VEC4S;
+      let first_cached = own_cache + state.position * HEAD_DIM_VEC4S;
+//#if packed
+      if (u == 0u) {
+        keep_token(layer, first_cached, own_set, slot, is_due);
+      }
+//#else
+      // It stands in no slot that is filled.
+      let from_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
+      let plain = plain_key(from_slot, load_turning(u, quads, slot));
+      let value_a = slots[SET_VALUES + from_slot.x];
+      let value_b = slots[SET_VALUES + from_slot.y];
+      let to_cache = layer * CACHE_STRIDE + first_cached + quads;
       k_cache[to_cache.x] = pack_stored(plain.a);
       k_cache[to_cache.y] = pack_stored(plain.b);
-      v_cache[to_cache.x] = values[to_slot.x];
-      v_cache[to_cache.y] = values[to_slot.y];
+      v_cache[to_cache.x] = value_a;
+      v_cache[to_cache.y] = value_b;
       if (is_due) {
-        let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S;
-        put(last, plain, load_turning(u, quads, FILLED - 1u), values[to_slot.x], values[to_slot.y]);
+        let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S + quads;
+        put(last, plain, load_turning(u, quads, FILLED - 1u), value_a, value_b);
       }
+//#endif
       return;
     }
 //#endif
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S;
-    let key = Quads(unpack_stored(k_cache[from_token.x]), unpack_stored(k_cache[from_token.y]));
-    put(to_slot, key, turning, v_cache[from_token.x], v_cache[from_token.y]);
+    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
+    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
+    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
+    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
     return;
   }
 //#if queries

@@ -1,23 +1,21 @@
-// MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys and the values of a pass become coefficients of their head's basis, as many as
-// the head keeps, and go into the cache; queries become coefficients of the basis of their keys, so that products stay what they
-// are. Values lose their mean first; keys need not, since a part that all keys have in common changes no softmax.
-// An invocation makes four coefficients of one head.
+// MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys of a pass become coefficients of their head's basis, as many as the head keeps, and
+// go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
+// changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
+// them are kept. An invocation makes four components of one head.
+// staged: keys and values are put where they stand in the pass, on their way to a packed cache.
 //#import lib/state
 //#import lib/stored-{kv}
+//#import lib/head-widths
 //#import lib/basis
 
-// Four components of what is projected: of a query, or of a key or value of the pass.
-fn input_quad(head: u32, row: u32, i: u32) -> vec4<f32> {
-  if (head < params.heads) {
-    return queries[(row * params.heads + head) * HEAD_DIM_VEC4S + i];
-  }
-  let part = head - params.heads;
-  if (part < params.kv_heads) {
-    return staged[(part * params.staged_rows + row) * HEAD_DIM_VEC4S + i];
-  }
-  let kv_head = part - params.kv_heads;
-  let value = staged[params.first_value + (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S + i];
-  return value - mean[kv_head * HEAD_DIM_VEC4S + i];
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(kv_head: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(kv_head, quad * 4u, i)),
+    dot(given, basis_quad(kv_head, quad * 4u + 1u, i)),
+    dot(given, basis_quad(kv_head, quad * 4u + 2u, i)),
+    dot(given, basis_quad(kv_head, quad * 4u + 3u, i)),
+  );
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -28,32 +26,40 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + 2u * params.kv_heads || row >= state.rows) {
     return;
   }
+//#if staged
+  let slot = row;
+//#else
+  let slot = state.position + row;
+//#endif
   let is_query = head < params.heads;
-  let is_value = head >= params.heads + params.kv_heads;
-  // Number of the basis: those of keys come first.
-  let own_basis = select(head - params.heads, head / params.group_size, is_query);
-  let kv_head = own_basis % params.kv_heads;
-  let widths = head_widths[kv_head] / 4u;
-  let before = select(widths.x, widths.z, is_value);
-  let width = select(widths.y, widths.w, is_value);
+  let kv_head = select((head - params.heads) % params.kv_heads, head / params.group_size, is_query);
+  let from_token = (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S;
+  let widths = head_widths[kv_head];
+  if (head >= params.heads + params.kv_heads) {
+    if (quad * 4u < widths.value) {
+      let at = (widths.first_value * params.context_length + slot * widths.value) / 4u;
+      v_cache[at + quad] = pack_stored(staged[params.first_value + from_token + quad]);
+    }
+    return;
+  }
+  let from_query = (row * params.heads + head) * HEAD_DIM_VEC4S;
   var coefficients = vec4<f32>();
-  if (quad < width) {
+  if (quad * 4u < widths.key) {
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      coefficients += projected(own_basis, input_quad(head, row, i), i, quad);
+      var given: vec4<f32>;
+      if (is_query) {
+        given = queries[from_query + i];
+      } else {
+        given = staged[from_token + i];
+      }
+      coefficients += projected(kv_head, given, i, quad);
     }
   }
   if (is_query) {
     // Those that no key has are zero: kernels read whole heads.
-    narrow_queries[(row * params.heads + head) * HEAD_DIM_VEC4S + quad] = coefficients;
-    return;
-  }
-  if (quad >= width) {
-    return;
-  }
-  let at = before * params.context_length + (state.position + row) * width + quad;
-  if (is_value) {
-    v_cache[at] = pack_stored(coefficients);
-  } else {
-    k_cache[at] = pack_stored(coefficients);
+    narrow_queries[from_query + quad] = coefficients;
+  } else if (quad * 4u < widths.key) {
+    let at = (widths.first_key * params.context_length + slot * widths.key) / 4u;
+    k_cache[at + quad] = pack_stored(coefficients);
   }
 }

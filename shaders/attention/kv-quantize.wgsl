@@ -1,29 +1,26 @@
-// Rotated keys and values of a pass go into packed caches, by the rules of GGUF's formats of the same name: a block is 32 components of one
-// head of one token. An invocation takes a block of a key and the same one of its value.
+// Keys and values of a pass go into packed caches. An invocation takes a block of a key and the same one of its value.
+// ragged: rows of a head are as wide as it keeps them, in `staged` and in the caches, and their last block is as long as is left.
 //#import lib/state
 //#import lib/stored-{kv}
+//#import lib/pack-block
 
-struct Block {
-  scale: f32,
-  numbers: array<Cached, 4>,
+// So many quads of what is staged, then zeros: a block beyond the end of a row has none.
+fn staged_block(first: u32, quads: u32) -> Block {
+  var given: array<vec4<f32>, 8>;
+  for (var i = 0u; i < quads; i++) {
+    given[i] = staged[first + i];
+  }
+  return block_of(given);
 }
 
-fn quantized(first: u32) -> Block {
-  var largest = 0.0;
-  for (var i = 0u; i < 8u; i++) {
-    let quad = staged[first + i];
-    for (var c = 0u; c < 4u; c++) {
-      largest = select(largest, quad[c], abs(quad[c]) > abs(largest));
-    }
-  }
-  var block: Block;
-  block.scale = scale_of(largest);
-  let inverse = select(1.0 / block.scale, 0.0, largest == 0.0);
-  for (var i = 0u; i < 4u; i++) {
-    block.numbers[i] = pack_numbers(staged[first + 2u * i] * inverse, staged[first + 2u * i + 1u] * inverse);
-  }
-  return block;
+//#if ragged
+//#import lib/head-widths
+
+// Quads of a block of a row of so many components.
+fn quads_in(width: u32, block: u32) -> u32 {
+  return min(8u, max(width / 4u, block * 8u) - block * 8u);
 }
+//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -33,13 +30,35 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (row >= state.rows) {
     return;
   }
-  let given = ((kv_head * params.staged_rows + row) * HEAD_BLOCKS + block) * 8u;
-  let at = (kv_head * params.context_length + state.position + row) * HEAD_BLOCKS + block;
-  let key = quantized(given);
-  let value = quantized(params.first_value + given);
-  for (var i = 0u; i < 4u; i++) {
-    k_cache[at * 4u + i] = key.numbers[i];
-    v_cache[at * 4u + i] = value.numbers[i];
+  let position = state.position + row;
+//#if ragged
+  let widths = head_widths[kv_head];
+  if (block >= widths.blocks) {
+    return;
   }
-  kv_scales[at] = pack2x16float(vec2<f32>(key.scale, value.scale));
+  let key_quads = quads_in(widths.key, block);
+  let value_quads = quads_in(widths.value, block);
+  let given_key = (widths.first_key * params.staged_rows + row * widths.key) / 4u + block * 8u;
+  let given_value = (widths.first_value * params.staged_rows + row * widths.value) / 4u + block * 8u;
+  let key_at = (widths.first_key * params.context_length + position * widths.key) / 8u + block * 4u;
+  let value_at = (widths.first_value * params.context_length + position * widths.value) / 8u + block * 4u;
+  let scales_at = widths.first_block * params.context_length + position * widths.blocks + block;
+//#else
+  let key_quads = 8u;
+  let value_quads = 8u;
+  let given_key = ((kv_head * params.staged_rows + row) * HEAD_BLOCKS + block) * 8u;
+  let given_value = given_key;
+  let scales_at = (kv_head * params.context_length + position) * HEAD_BLOCKS + block;
+  let key_at = scales_at * 4u;
+  let value_at = key_at;
+//#endif
+  let key = staged_block(given_key, key_quads);
+  let value = staged_block(params.first_value + given_value, value_quads);
+  for (var i = 0u; i < key_quads / 2u; i++) {
+    k_cache[key_at + i] = key.numbers[i];
+  }
+  for (var i = 0u; i < value_quads / 2u; i++) {
+    v_cache[value_at + i] = value.numbers[i];
+  }
+  kv_scales[scales_at] = pack2x16float(vec2<f32>(key.scale, value.scale));
 }

@@ -1,21 +1,37 @@
-// What packed caches hold up to the end of a pass, in halves, for kernels that read nothing else. [KV head][token][component] as in the caches.
+// What packed caches hold up to the end of a pass, in halves, for kernels that read nothing else. [KV head][token][component].
+// ragged: rows are made whole, keys by zeros and values by what they are on average (lib/left-out), so that those kernels know no widths.
 // An invocation makes eight components of a key and of its value, and goes on with others: how many there are is known on the GPU alone.
 //#import lib/state
 //#import lib/stored-{kv}
+//#import lib/left-out
 
-fn halves(cached: Cached, scale: f32) -> vec4<u32> {
-  let a = scale * numbers_of(cached, 0u);
-  let b = scale * numbers_of(cached, 1u);
+const CACHED_COMPONENTS: u32 = 4u;
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+//#import lib/cached-rows
+
+fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
   return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
+}
+
+fn key_quad(rows: CachedRows, position: u32, quad: u32) -> vec4<f32> {
+  return select(vec4<f32>(), cached_key(rows, position, quad), quad < key_width(rows));
+}
+
+fn value_quad(rows: CachedRows, kv_head: u32, position: u32, quad: u32) -> vec4<f32> {
+  return with_left_out(cached_value(rows, position, quad), 1.0, kv_head, quad);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
-  let row = (state.position + state.rows) * HEAD_BLOCKS * 4u;
-  for (var i = id.x; i < params.kv_heads * row; i += workgroups.x * WORKGROUP) {
-    let at = i / row * params.context_length * HEAD_BLOCKS * 4u + i % row;
-    let scales = unpack2x16float(kv_scales[at / 4u]);
-    keys[at] = halves(k_cache[at], scales.x);
-    values[at] = halves(v_cache[at], scales.y);
+  let tokens = state.position + state.rows;
+  let eights = HEAD_DIM_VEC4S / 2u;
+  for (var i = id.x; i < params.kv_heads * tokens * eights; i += workgroups.x * WORKGROUP) {
+    let kv_head = i / eights / tokens;
+    let position = i / eights % tokens;
+    let quad = i % eights * 2u;
+    let rows = cached_rows(kv_head);
+    let at = (kv_head * params.context_length + position) * eights + quad / 2u;
+    keys[at] = halves(key_quad(rows, position, quad), key_quad(rows, position, quad + 1u));
+    values[at] = halves(value_quad(rows, kv_head, position, quad), value_quad(rows, kv_head, position, quad + 1u));
   }
 }

@@ -5,6 +5,10 @@
 //#import lib/state
 //#import lib/selection
 //#import lib/stored-{kv}
+//#if !packed
+alias Cached = Stored;
+//#endif
+//#import lib/selected-rows
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/max-{reduce}
@@ -36,7 +40,7 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = layer * CACHE_STRIDE + kv_head * params.context_length * HEAD_DIM_VEC4S;
+  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
 //#if stream
   let lane = invocation % LANES;
 //#repeat H GROUP
@@ -64,8 +68,8 @@ fn main(
     let own_first = block + invocation / LANES * KEYS;
 //#repeat U KEYS
     let at_U = own_keys + min(own_first + U, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_U = unpack_stored(k_cache[at_U]);
-    let key_b_U = unpack_stored(k_cache[at_U + 1u]);
+    let key_a_U = key_quad(layer, at_U);
+    let key_b_U = key_quad(layer, at_U + 1u);
 //#endrepeat
 //#repeat H GROUP
     var score_H = 0.0;
@@ -90,7 +94,7 @@ fn main(
     var score_H = 0.0;
 //#endrepeat
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = unpack_stored(k_cache[at + i]);
+      let key = key_quad(layer, at + i);
 //#repeat H GROUP
       score_H += dot(query[H * HEAD_DIM_VEC4S + i], key);
 //#endrepeat

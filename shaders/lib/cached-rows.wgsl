@@ -1,19 +1,31 @@
-// Where the rows of a KV head lie in the caches, in units of Cached. ragged: every head has widths of its own (MatryoshkaKV); rows of a
-// head follow each other without gaps, and what is left out of a row reads as zero. Else all rows are CACHED_PER_HEAD wide.
-// packed: in units of Stored, two to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
 
 //#if ragged
+//#import lib/head-widths
+
 struct CachedRows {
   first_key: u32,
   key_width: u32,
   first_value: u32,
   value_width: u32,
+//#if packed
+  first_block: u32,
+  blocks: u32,
+//#endif
 }
 
 fn cached_rows(kv_head: u32) -> CachedRows {
-  // In components: keys of the heads before and of this one, then values likewise.
-  let widths = head_widths[kv_head] / CACHED_COMPONENTS;
-  return CachedRows(widths.x * params.context_length, widths.y, widths.z * params.context_length, widths.w);
+  let widths = head_widths[kv_head];
+  return CachedRows(
+    widths.first_key / CACHED_COMPONENTS * params.context_length, widths.key / CACHED_COMPONENTS,
+    widths.first_value / CACHED_COMPONENTS * params.context_length, widths.value / CACHED_COMPONENTS,
+//#if packed
+    widths.first_block * params.context_length, widths.blocks,
+//#endif
+  );
 }
 
 fn key_width(rows: CachedRows) -> u32 {
@@ -24,18 +36,20 @@ fn value_width(rows: CachedRows) -> u32 {
   return rows.value_width;
 }
 
-fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.key_width) {
-    return Cached();
-  }
-  return k_cache[rows.first_key + position * rows.key_width + i];
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_key + position * rows.key_width + min(i, rows.key_width - 1u);
 }
 
-fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  if (i >= rows.value_width) {
-    return Cached();
-  }
-  return v_cache[rows.first_value + position * rows.value_width + i];
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_value + position * rows.value_width + min(i, rows.value_width - 1u);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+//#if packed
+  return rows.first_block + position * rows.blocks + min(i / 8u, rows.blocks - 1u);
+//#else
+  return 0u;
+//#endif
 }
 //#else
 struct CachedRows {
@@ -54,30 +68,38 @@ fn value_width(rows: CachedRows) -> u32 {
   return CACHED_PER_HEAD;
 }
 
-fn cached_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
   return (rows.first + position) * CACHED_PER_HEAD + i;
 }
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
+}
+//#endif
 
 //#if packed
 // Of the block that four components of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[cached_at(rows, position, i) / 8u]);
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
 
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).x * numbers_of(k_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
-  return cached_scales(rows, position, i).y * numbers_of(v_cache[cached_at(rows, position, i) / 2u], i % 2u);
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
 }
 //#else
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return k_cache[cached_at(rows, position, i)];
+  return k_cache[key_at(rows, position, i)];
 }
 
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
-  return v_cache[cached_at(rows, position, i)];
+  return v_cache[value_at(rows, position, i)];
 }
-//#endif
 //#endif

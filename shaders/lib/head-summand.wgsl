@@ -1,60 +1,41 @@
 // What a head adds to the output projection (out = Σ_h head_h · W_O,h): its columns of the matrix times its output. The kernel behind adds
-// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Weights are on their way while the head
-// attends. An invocation takes every WORKGROUP-th row.
+// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
+// share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
+// a row, on its way while the head attends; the groups of a row are neighbours.
 //#import lib/dot-group
 //#import quant/{quant}
 
 const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
-alias Columns = array<RawGroup, SUMMAND_ROWS * HEAD_GROUPS>;
 
 var<workgroup> head_output: array<vec4<f32>, HEAD_COMPONENTS / 4u>;
 
-fn bring_columns(head: u32, invocation: u32) -> Columns {
-  var columns: Columns;
-//#repeat I SUMMAND_ROWS
-  let row_I = min(I * WORKGROUP + invocation, params.output_rows - 1u);
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    columns[I * HEAD_GROUPS + g] =
-      load_raw(row_I * params.output_row_vec4s, head * HEAD_GROUPS + g, params.heads * HEAD_COMPONENTS);
-  }
-//#endrepeat
-  return columns;
+fn row_of_summand(part: u32, invocation: u32) -> u32 {
+  return (part * WORKGROUP + invocation) / HEAD_GROUPS;
 }
 
-fn output_group(group: u32) -> Group {
-  let at = group * 8u;
-  return Group(
-    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
-    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
-  );
+fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
+  let row = min(row_of_summand(part, invocation), params.output_rows - 1u);
+  let group = head * HEAD_GROUPS + invocation % HEAD_GROUPS;
+  return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, row: u32, value: f32) {
-  if (row < params.output_rows) {
+fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+  let row = row_of_summand(part, invocation);
+  if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
     summands[head * params.output_rows + row] = value;
   }
 }
 
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, columns: Columns, invocation: u32) {
-  var own = columns;
-//#repeat I SUMMAND_ROWS
-  var sum_I = 0.0;
-//#endrepeat
-  for (var g = 0u; g < HEAD_GROUPS; g++) {
-    let group = output_group(g);
-//#repeat I SUMMAND_ROWS
-    sum_I += dot_raw(own[I * HEAD_GROUPS + g], group);
-//#endrepeat
+fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+  let at = invocation % HEAD_GROUPS * 8u;
+  let output = Group(
+    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
+    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
+  );
+  var sum = dot_raw(columns, output);
+  for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
+    sum += subgroupShuffleXor(sum, step);
   }
-//#repeat I SUMMAND_ROWS
-  write_summand(head, I * WORKGROUP + invocation, sum_I);
-//#endrepeat
-}
-
-// Of a head that is off.
-fn leave_no_summand(head: u32, invocation: u32) {
-//#repeat I SUMMAND_ROWS
-  write_summand(head, I * WORKGROUP + invocation, 0.0);
-//#endrepeat
+  write_summand(head, part, invocation, sum);
 }

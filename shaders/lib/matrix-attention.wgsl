@@ -197,15 +197,15 @@ fn main(
 
   total += subgroupShuffleXor(total, 1u);
   let row = row_of(head, min(place, state.rows - 1u));
-  let scale = output_gate(row, head) / total;
 //#repeat D DIM_FRAGMENTS
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + D * EDGE / 4u + turn_of_lane;
-    out[to] = pack_output(scores[lane_scores + turn_of_lane] * scale);
-    out[to + 2u] = pack_output(scores[lane_scores + 2u + turn_of_lane] * scale);
+    let quad = D * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
+    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }
 //#endrepeat
 }

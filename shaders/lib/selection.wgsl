@@ -12,7 +12,10 @@ const SCORE_STRIDE: u32 = params.score_stride;
 const STRIP_STRIDE: u32 = params.strip_stride;
 const VOTE_STRIDE: u32 = params.vote_stride;
 const CACHE_STRIDE: u32 = params.cache_stride;
+const SCALES_STRIDE: u32 = params.scales_stride;
 const SET_STRIDE: u32 = params.set_stride;
+// Of a layer's working set, which has keys first.
+const SET_VALUES: u32 = SET_STRIDE / 2u;
 
 // What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
 // dispatch does all of them (workgroup.z) or one (bound alone).

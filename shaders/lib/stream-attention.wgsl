@@ -37,10 +37,11 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     let key_U = block + U * SETS + own_set;
     let at_U = min(key_U, end - 1u);
 //#if packed
-    let cached_U = cached_at(rows, at_U, quad) / 2u;
+    let cached_key_U = k_cache[key_at(rows, at_U, quad) / 2u];
+    let cached_value_U = v_cache[value_at(rows, at_U, quad) / 2u];
     let scales_U = cached_scales(rows, at_U, quad);
-    let keys_U = Eight(numbers_of(k_cache[cached_U], 0u), numbers_of(k_cache[cached_U], 1u));
-    let values_U = Eight(numbers_of(v_cache[cached_U], 0u), numbers_of(v_cache[cached_U], 1u));
+    let keys_U = Eight(numbers_of(cached_key_U, 0u), numbers_of(cached_key_U, 1u));
+    let values_U = Eight(numbers_of(cached_value_U, 0u), numbers_of(cached_value_U, 1u));
 //#else
     let keys_U = Eight(unpack_stored(cached_key(rows, at_U, quad)), unpack_stored(cached_key(rows, at_U, quad + 1u)));
     let values_U = Eight(unpack_stored(cached_value(rows, at_U, quad)), unpack_stored(cached_value(rows, at_U, quad + 1u)));

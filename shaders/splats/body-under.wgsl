@@ -1,5 +1,7 @@
-// The body of an avatar beneath what was drawn: one triangle over the picture; each pixel goes through the homography of the frame to
-// its place in the baked texture (docs/avatar-format.md). Colours leave multiplied by alpha, over the background.
+// The body of an avatar beneath what was drawn: one triangle over the picture. Colours leave multiplied by alpha, over the background.
+//
+// networks: body [height, width] is what body-networks made.
+// else:     each pixel goes through the homography of the frame to its place in the baked texture (docs/avatar-format.md).
 
 struct Frame {
   // Rows of the homography: picture coordinates → texture coordinates.
@@ -19,6 +21,12 @@ fn corner(@builtin(vertex_index) vertex: u32) -> @builtin(position) vec4<f32> {
   return vec4(place, 0.0, 1.0);
 }
 
+//#if networks
+fn body_at(pixel: vec2<f32>) -> vec4<f32> {
+  let at = vec2<u32>(pixel);
+  return unpack4x8unorm(body[at.y * u32(frame.size.x) + at.x]);
+}
+//#else
 fn body_at(pixel: vec2<f32>) -> vec4<f32> {
   let from_picture = vec3(pixel / frame.size, 1.0);
   let w = dot(frame.rows[2].xyz, from_picture);
@@ -31,6 +39,7 @@ fn body_at(pixel: vec2<f32>) -> vec4<f32> {
   let color = textureSampleLevel(body, smooth_sampler, at, 0.0);
   return select(vec4(0.0), vec4(color.rgb, color.a * fade), inside);
 }
+//#endif
 
 @fragment
 fn pixel(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {

@@ -7,14 +7,12 @@ import {
   type AttentionSplitUse,
   attentionSplit,
   attentionSplits,
-  canProjectToken,
   canSplitAttention,
   splitFrom,
 } from '../kernels/attention-split.ts';
 import { headGates } from '../kernels/head-gates.ts';
 import { headRows } from '../kernels/head-rows.ts';
 import { isPacked, kvBytes, type WholeKv } from '../kernels/kv-format.ts';
-import type { KeptWidths, KvProjectUse } from '../kernels/kv-project.ts';
 import type { GpuMatrix } from '../kernels/linear.ts';
 import { queryNormGates } from '../kernels/query-norm-gates.ts';
 import { type RopeConfig, ropeTable } from '../kernels/rope-table.ts';
@@ -23,8 +21,7 @@ import type { QuantFormat } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import { type MohConfig, routedShape } from './moh.ts';
-import { PackedCache } from './packed-cache.ts';
-import { type LayerBases, RaggedCache } from './ragged-cache.ts';
+import { type LayerBases, type LayerCaches, StagedCache } from './staged-cache.ts';
 import { TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
@@ -98,17 +95,10 @@ interface Wanted {
 /** What the attention kernels of a layer read and write. */
 interface Plan {
   use: AttentionSplitUse;
-  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'out', GPUBuffer | BufferRange> & {
-    kv_scales?: BufferRange;
-    head_widths?: GPUBuffer;
-  };
-  /** What has to run before them, and after. */
+  buffers: Readonly<Record<string, GPUBuffer | BufferRange | null>>;
+  /** What has to run before them. */
   before: Dispatches;
-  after: Dispatches;
 }
-
-/** The caches of a layer; those that are packed have scales. */
-type LayerCaches = Record<'k_cache' | 'v_cache', BufferRange> & { kv_scales?: BufferRange };
 
 type Dispatches = Promise<Dispatch>[];
 
@@ -125,15 +115,15 @@ export class Attention {
   readonly #settings: AttentionSettings;
   readonly #splitFrom: number;
   readonly #state: GPUBuffer;
-  readonly #queries: GPUBuffer;
+  readonly #queries: GPUBuffer | BufferRange;
   /** The order in which heads that are gated take the tokens of a pass. */
   readonly #headRows: GPUBuffer | null;
   readonly #splitOutputs: GPUBuffer;
   readonly #splitScales: GPUBuffer;
   readonly #rope: Record<'full' | 'sliding', GPUBuffer>;
   readonly #tokenSelect: TokenSelect | null;
-  readonly #ragged: RaggedCache | null;
-  readonly #packed: PackedCache | null;
+  /** Where caches are narrow or packed. */
+  readonly #stagedCache: StagedCache | null;
   readonly #caches: readonly LayerCaches[];
 
   /** `state` is what kernels know about a pass (lib/state); `buffers` own what is allocated here. */
@@ -152,15 +142,20 @@ export class Attention {
     const { numAttentionHeads: heads, headDim } = config;
     const parts = heads * attentionSplits(config.numKeyValueHeads);
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
-    this.#ragged = config.matryoshka
-      ? new RaggedCache(gpu, this.#stagedShape(), config.matryoshka.widths, buffers)
-      : null;
     const { kvCache: kv } = settings;
-    this.#packed = isPacked(kv)
-      ? new PackedCache(gpu, { ...this.#stagedShape(), kv }, this.#use('full'), buffers)
-      : null;
-    const scales = this.#packed?.scaleBytes;
-    this.#queries = this.#ragged?.staged ?? floats('queries', settings.passRows * heads * headDim);
+    this.#stagedCache =
+      config.matryoshka || isPacked(kv)
+        ? new StagedCache(
+            gpu,
+            { ...this.#shape(), stagedRows: settings.passRows },
+            config.matryoshka?.widths ?? null,
+            // Layers that select attend to their working sets.
+            config.tokenSelect ? null : this.#use('full'),
+            buffers,
+          )
+        : null;
+    this.#queries =
+      this.#stagedCache?.target.queries ?? floats('queries', settings.passRows * heads * headDim);
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
     this.#splitOutputs = floats('parts of attention', parts * headDim);
@@ -171,19 +166,18 @@ export class Attention {
       ? new TokenSelect(
           gpu,
           config.tokenSelect,
-          this.#rotatedShape('full'),
+          { ...this.#rotatedShape('full'), kv },
           layers.filter((layer) => this.#kindOf(layer) === 'full'),
           buffers,
         )
       : null;
+    const bytes = kvBytes(kv, config.numKeyValueHeads * headDim * settings.contextLength);
     this.#caches = layers.map(
       (layer) =>
-        this.#selectionOf(layer)?.caches(layer) ?? {
-          k_cache: { buffer: buffers.storage(`keys ${layer}`, this.#cacheBytes(layer, 'keys')) },
-          v_cache: {
-            buffer: buffers.storage(`values ${layer}`, this.#cacheBytes(layer, 'values')),
-          },
-          ...(scales ? { kv_scales: { buffer: buffers.storage(`scales ${layer}`, scales) } } : {}),
+        this.#selectionOf(layer)?.caches(layer) ??
+        this.#stagedCache?.allocate(layer, buffers) ?? {
+          k_cache: { buffer: buffers.storage(`keys ${layer}`, bytes) },
+          v_cache: { buffer: buffers.storage(`values ${layer}`, bytes) },
         },
     );
     const table = (rope: RopeConfig) =>
@@ -242,25 +236,24 @@ export class Attention {
     const kind = this.#kindOf(layer);
     const shape = this.#rotatedShape(kind);
     const buffers = { state: this.#state, queries: this.#queries, rope: this.#rope[kind] };
-    const staged = this.#ragged ?? this.#packed;
-    if (staged) {
-      const { passRows: contextLength } = this.#settings;
-      return {
-        shape: { ...shape, contextLength, kv: 'f32', staged: true },
-        buffers: { ...buffers, ...staged.target },
-      };
-    }
     const select = this.#selectionOf(layer);
     if (select && tokens === 'one') {
+      const { contextLength, kv } = select.shape;
       return {
-        shape: { ...shape, contextLength: capacityOf(select.config) },
+        shape: { ...shape, contextLength, kv },
         buffers: { ...buffers, ...select.ofStep(layer) },
       };
     }
-    return {
-      shape: select ? { ...shape, ropeDimensions: 0 } : shape,
-      buffers: { ...buffers, ...this.#cacheOf(layer) },
-    };
+    const { ropeDimensions } = shape;
+    const turned = { ...shape, ropeDimensions: select ? 0 : ropeDimensions };
+    if (this.#stagedCache) {
+      const { passRows: contextLength } = this.#settings;
+      return {
+        shape: { ...turned, contextLength, kv: 'f32', staged: true },
+        buffers: { ...buffers, ...this.#stagedCache.target },
+      };
+    }
+    return { shape: turned, buffers: { ...buffers, ...this.#cacheOf(layer) } };
   }
 
   /**
@@ -290,15 +283,21 @@ export class Attention {
   }
 
   /** The same into `summands` [heads, hiddenSize]: what each head adds to the output projection by `matrix`. */
-  oneProjected(layer: number, how: OneToken, matrix: GpuMatrix, summands: GPUBuffer): Dispatches {
-    return this.#one(layer, how, summands, null, matrix);
+  oneProjected(
+    layer: number,
+    how: OneToken,
+    matrix: GpuMatrix,
+    summands: GPUBuffer,
+    bases: LayerBases | null,
+  ): Dispatches {
+    return this.#one(layer, how, summands, bases, matrix);
   }
 
   /** Can the heads of one token be projected where they attend, by a matrix of this format? */
   canProject(format: QuantFormat): boolean {
-    if (this.#ragged) return false;
     const summand = { format, rows: this.#config.hiddenSize };
-    const use = { ...this.#use('full'), summand };
+    const ragged = this.#config.matryoshka !== null;
+    const use = { ...this.#use('full'), summand, ragged };
     const { capabilities } = this.#gpu;
     const kernels = [attention, ...(canSplitAttention(use) ? [attentionCombine] : [])] as const;
     return kernels.every((kernel) => findVariant(kernel, use, capabilities) !== null);
@@ -312,7 +311,7 @@ export class Attention {
     matrix: GpuMatrix | null,
   ): Dispatches {
     const cut = how.far && canSplitAttention(this.#shape());
-    const { use, buffers, before, after } = this.#plan(layer, {
+    const { use, buffers, before } = this.#plan(layer, {
       tokens: how.own ? 'own' : 'one',
       out,
       output: 'f32',
@@ -321,7 +320,6 @@ export class Attention {
     });
     const all = {
       ...buffers,
-      ...(bases ? { basis: bases.vectors, mean: bases.mean } : {}),
       ...(matrix ? { weights: matrix.buffer, summands: out } : {}),
       gates: this.gates,
       split_outputs: this.#splitOutputs,
@@ -332,12 +330,12 @@ export class Attention {
     const attended = kernels.map((kernel) =>
       prepareDispatch(this.#gpu, kernel, { ...use, ...summand }, all),
     );
-    return [...before, ...attended, ...after];
+    return [...before, ...attended];
   }
 
   /** Attention of the tokens of a pass into `out` [tokens, heads, headDim], stored as `output` says. */
   many(layer: number, out: GPUBuffer, output: 'f32' | 'f16', bases: LayerBases | null): Dispatches {
-    const { use, buffers, before, after } = this.#plan(layer, {
+    const { use, buffers, before } = this.#plan(layer, {
       tokens: 'many',
       out,
       output,
@@ -350,7 +348,6 @@ export class Attention {
       ...before,
       ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
       prepareDispatch(this.#gpu, attention, { ...use, many: true }, all),
-      ...after,
     ];
   }
 
@@ -363,47 +360,30 @@ export class Attention {
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
   #plan(layer: number, { tokens, out, output, bases, cut }: Wanted): Plan {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
-    const inputs = { state: this.#state, queries: this.#queries, ...this.#cacheOf(layer) };
     const select = this.#selectionOf(layer);
     if (select) {
-      const selected = { ...use, contextLength: capacityOf(select.config) };
+      const selected = { ...use, ...select.shape };
       const given = { state: this.#state, rope: this.#rope.full };
       if (tokens === 'one') {
-        return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [], after: [] };
+        return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [] };
       }
       if (tokens === 'own') {
         const buffers = { ...select.ofOwnStep(layer), out };
-        return { use: selected, buffers, before: select.forStep(layer, given), after: [] };
+        return { use: selected, buffers, before: select.forStep(layer, given) };
       }
+      const stored = this.#stagedCache?.store(this.#state, this.#cacheOf(layer)) ?? [];
       return {
         use: selected,
         buffers: { queries: this.#queries, ...select.ofPass(layer), out },
-        before: select.forPass(layer, { ...given, queries: this.#queries }),
-        after: [],
+        before: [...stored, ...select.forPass(layer, { ...given, queries: this.#queries })],
       };
     }
-    const packed = this.#packed?.plan(use, tokens, inputs);
-    if (packed) return { ...packed, buffers: { ...inputs, ...packed.buffers, out }, after: [] };
-    const ragged = this.#ragged;
-    if (!ragged || !bases) return { use, buffers: { ...inputs, out }, before: [], after: [] };
-    const { queries, attended, head_widths } = ragged.narrow(layer);
-    const last = { state: this.#state, gates: this.gates, out };
-    const narrow = { ...use, output: 'f32', ragged: true } as const;
-    if (cut && canProjectToken(use, this.#gpu.capabilities)) {
-      return {
-        use: { ...narrow, stagedRows: this.#settings.passRows },
-        buffers: { ...inputs, out, head_widths },
-        before: [],
-        after: [],
-      };
-    }
-    return {
-      use: narrow,
-      buffers: { ...inputs, queries, out: cut ? out : attended, head_widths },
-      before: [ragged.project(layer, bases, inputs)],
-      // What puts the parts of cut attention together makes heads again itself.
-      after: cut ? [] : [ragged.unproject(layer, bases, use, last)],
-    };
+    const caches = this.#cacheOf(layer);
+    const how = { many: tokens === 'many', cut };
+    const staged = this.#stagedCache?.plan(layer, use, how, this.#state, caches, bases);
+    if (staged) return { ...staged, buffers: { ...staged.buffers, out } };
+    const buffers = { state: this.#state, queries: this.#queries, ...caches, out };
+    return { use, buffers, before: [] };
   }
 
   #use(kind: 'full' | 'sliding'): AttentionUse {
@@ -429,7 +409,10 @@ export class Attention {
 
   #rotatedShape(kind: 'full' | 'sliding'): ProjectionTarget['shape'] {
     const { dimensions, interleaved } = this.#config.rope[kind];
-    return { ...this.#stagedShape(), ropeDimensions: dimensions, interleaved };
+    // What goes into packed caches is staged as it is.
+    const shape = this.#shape();
+    const kv = isPacked(shape.kv) ? 'f32' : shape.kv;
+    return { ...shape, kv, ropeDimensions: dimensions, interleaved };
   }
 
   #kindOf(layer: number): 'full' | 'sliding' {
@@ -442,23 +425,9 @@ export class Attention {
     return this.#kindOf(layer) === 'full' ? this.#tokenSelect : null;
   }
 
-  #cacheOf(layer: number): Record<'k_cache' | 'v_cache', BufferRange> {
+  #cacheOf(layer: number): LayerCaches {
     const cache = this.#caches[layer];
     if (!cache) throw new Error(`layer ${layer} has no cache`);
     return cache;
-  }
-
-  #stagedShape(): KvProjectUse {
-    const { kvCache, passRows } = this.#settings;
-    // What goes into packed caches is staged as it is.
-    return { ...this.#shape(), kv: isPacked(kvCache) ? 'f32' : kvCache, stagedRows: passRows };
-  }
-
-  #cacheBytes(layer: number, part: keyof KeptWidths): number {
-    const { numKeyValueHeads, headDim, matryoshka } = this.#config;
-    const { contextLength, kvCache } = this.#settings;
-    const kept = matryoshka?.widths[layer]?.reduce((sum, widths) => sum + widths[part], 0);
-    const components = kept ?? numKeyValueHeads * headDim;
-    return kvBytes(kvCache, components * contextLength);
   }
 }

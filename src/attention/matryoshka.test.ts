@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MetadataValue } from '../formats/header.ts';
+import type { MetadataValue, TensorInfo } from '../formats/header.ts';
 import { chooseMatryoshka } from './matryoshka.ts';
 
 const shape = { numHiddenLayers: 2, numKeyValueHeads: 2, headDim: 64 };
@@ -9,8 +9,11 @@ const metadata = new Map<string, MetadataValue>([
   ['vitrail.matryoshka.widths.37_5', Uint32Array.of(16, 24, 32, 24, 8, 24, 40, 24)],
 ]);
 
-function choose(option: unknown, change: [string, MetadataValue][] = []) {
-  const header = { metadata: new Map([...metadata, ...change]) };
+function choose(option: unknown, change: [string, MetadataValue][] = [], tensors: string[] = []) {
+  const header = {
+    metadata: new Map([...metadata, ...change]),
+    tensors: new Map(tensors.map((name) => [name, {} as TensorInfo])),
+  };
   return chooseMatryoshka(header, shape, option as { budget: number });
 }
 
@@ -37,9 +40,9 @@ describe('the widths of MatryoshkaKV', () => {
   });
 
   it('are refused where the file has none, or they do not fit', () => {
-    const code = (option: unknown, change?: [string, MetadataValue][]) => {
+    const code = (option: unknown, change?: [string, MetadataValue][], tensors?: string[]) => {
       try {
-        choose(option, change);
+        choose(option, change, tensors);
       } catch (thrown) {
         return (thrown as { code: string }).code;
       }
@@ -54,6 +57,7 @@ describe('the widths of MatryoshkaKV', () => {
     expect(code({ budget: 0.5 }, [['vitrail.matryoshka.widths.50', Uint32Array.of(24)]])).toBe(
       'model-corrupt',
     );
+    expect(code({ budget: 0.5 }, [], ['blk.0.attn_v_basis.weight'])).toBe('model-unsupported');
     const odd = Uint32Array.of(20, 32, 40, 32, 16, 32, 48, 32);
     expect(code({ budget: 0.5 }, [['vitrail.matryoshka.widths.50', odd]])).toBe('model-corrupt');
   });

@@ -1,6 +1,6 @@
 import { VitrailError } from '../errors.ts';
 import type { ModelHeader } from '../formats/header.ts';
-import type { KeptWidths } from '../kernels/kv-project.ts';
+import type { KeptWidths } from '../kernels/head-widths.ts';
 import type { MatryoshkaOption } from '../types.ts';
 
 /**
@@ -14,10 +14,9 @@ export interface MatryoshkaConfig {
   widths: readonly (readonly KeptWidths[])[];
 }
 
-/** Names of a layer's bases, and of the mean of its values. */
+/** Names of the basis of a layer's keys, and of the mean of its values in theirs. */
 export interface BasisNames {
   keys: string;
-  values: string;
   mean: string;
 }
 
@@ -37,7 +36,6 @@ const slack = 1e-6;
 export function basisNames(layer: number): BasisNames {
   return {
     keys: `blk.${layer}.attn_k_basis.weight`,
-    values: `blk.${layer}.attn_v_basis.weight`,
     mean: `blk.${layer}.attn_v_mean.weight`,
   };
 }
@@ -47,7 +45,7 @@ export function basisNames(layer: number): BasisNames {
  * Throws `invalid-argument`, `model-unsupported` and `model-corrupt`.
  */
 export function chooseMatryoshka(
-  header: Pick<ModelHeader, 'metadata'>,
+  header: Pick<ModelHeader, 'metadata' | 'tensors'>,
   shape: CacheShape,
   option: MatryoshkaOption | undefined,
 ): MatryoshkaConfig | null {
@@ -71,6 +69,16 @@ export function chooseMatryoshka(
           `The model has no widths for a budget of ${wanted}.`,
           `Give attention.matryoshka.budget at least ${Math.min(...budgets)}.`,
         );
+  }
+  if (header.tensors.has('blk.0.attn_v_basis.weight')) {
+    throw new VitrailError(
+      'model-unsupported',
+      "The file keeps the bases of its values beside its weights, as Vitrail's first versions did.",
+      {
+        where,
+        fix: 'Export it again with train/matryoshka, which multiplies them into the weights.',
+      },
+    );
   }
   if (shape.headDim % headUnit !== 0) {
     throw new VitrailError(

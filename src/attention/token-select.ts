@@ -3,6 +3,7 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { type GatherUse, gatherTokens } from '../kernels/gather-tokens.ts';
+import { isPacked, type WholeKv } from '../kernels/kv-format.ts';
 import { selectionPass } from '../kernels/selection-pass.ts';
 import { selectionScores } from '../kernels/selection-scores.ts';
 import { selectionStep } from '../kernels/selection-step.ts';
@@ -12,10 +13,12 @@ import {
   layerBytes,
   type SelectionUse,
   selectionHeader,
+  setFormat,
 } from '../kernels/selection-use.ts';
 import { selectionVotes } from '../kernels/selection-votes.ts';
 import { turnsWholeUnits } from '../kernels/turn-quads.ts';
 import type { TokenSelectOption } from '../types.ts';
+import type { LayerCaches } from './staged-cache.ts';
 
 /**
  * TokenSelect (arXiv 2411.02886): a token attends to the first tokens of the context, to those that its queries ask for, and to the last
@@ -149,22 +152,26 @@ export class TokenSelect {
     this.#passWorking = buffers.storage('state of a pass in working sets', this.#bytes.working);
   }
 
+  /** Of working sets, as attention sees them. */
+  get shape(): { contextLength: number; kv: WholeKv } {
+    return { contextLength: capacityOf(this.config), kv: setFormat(this.#use) };
+  }
+
   /** The keys, before rotation, and values of a layer's whole context. */
-  caches(layer: number): Record<'k_cache' | 'v_cache', BufferRange> {
-    const { k_cache, v_cache } = this.#ofLayer(layer);
-    return { k_cache, v_cache };
+  caches(layer: number): LayerCaches {
+    const { k_cache, v_cache, kv_scales } = this.#ofLayer(layer);
+    return { k_cache, v_cache, ...(isPacked(this.#use.kv) ? { kv_scales } : {}) };
   }
 
   /** The working set of a layer for a step, and where the step's queries go. */
   ofStep(layer: number): WorkingSet & { queries: BufferRange } {
-    const { keys, values, working, queries } = this.#ofLayer(layer);
-    return { state: working, k_cache: keys, v_cache: values, queries };
+    const { working, queries } = this.#ofLayer(layer);
+    return { state: working, ...this.#setOf(layer), queries };
   }
 
   /** The working set of a layer for a pass. */
   ofPass(layer: number): WorkingSet {
-    const { keys, values } = this.#ofLayer(layer);
-    return { state: { buffer: this.#passWorking }, k_cache: keys, v_cache: values };
+    return { state: { buffer: this.#passWorking }, ...this.#setOf(layer) };
   }
 
   /** The tokens that the next step attends to in each layer, where it selects from so many. */
@@ -187,7 +194,10 @@ export class TokenSelect {
   }
 
   /** Chooses tokens by the queries of a pass and fills the working set with them; turns the queries to their positions in it. */
-  forPass(layer: number, inputs: SelectionInputs & { queries: GPUBuffer }): Promise<Dispatch>[] {
+  forPass(
+    layer: number,
+    inputs: SelectionInputs & { queries: GPUBuffer | BufferRange },
+  ): Promise<Dispatch>[] {
     const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
     return [
       prepareDispatch(this.#gpu, selectionPass, this.#use, all),
@@ -229,6 +239,15 @@ export class TokenSelect {
   ): Promise<Dispatch>[] {
     const kernels = [selectionScores, selectionVotes, selectionTop, gatherTokens] as const;
     return kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, buffers));
+  }
+
+  #setOf(layer: number): Record<'k_cache' | 'v_cache', BufferRange> {
+    const { buffer, offset = 0, size = 0 } = this.#ofLayer(layer).slots;
+    const half = size / 2;
+    return {
+      k_cache: { buffer, offset, size: half },
+      v_cache: { buffer, offset: offset + half, size: half },
+    };
   }
 
   #ofLayer(layer: number): Record<keyof LayerBytes, BufferRange> {

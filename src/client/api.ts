@@ -14,6 +14,7 @@ import type {
   LanguageModelInfo,
   LiveDetection,
   LiveOptions,
+  LoadAvatarOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -182,8 +183,6 @@ export interface LanguageModel extends AsyncDisposable {
 export interface Generation extends AsyncIterable<TextEvent> {
   readonly result: Promise<GenerationResult>;
 }
-
-export type LoadAvatarOptions = Pick<LoadOptions, 'signal' | 'onProgress'>;
 
 /** Splats on the GPU, which a rig animates where the file has one. */
 export interface Avatar extends AsyncDisposable {

@@ -3,6 +3,7 @@ import { abortedError, invalidArgument, type VitrailError } from '../errors.ts';
 import { WorkerConnection } from '../rpc/connection.ts';
 import type { DeviceEvent, LoadedAvatar, LoadedModel } from '../rpc/contract.ts';
 import type {
+  LoadAvatarOptions,
   LoadOptions,
   LoadProgress,
   RuntimeInfo,
@@ -16,7 +17,6 @@ import type {
   Detector,
   DeviceListener,
   LanguageModel,
-  LoadAvatarOptions,
   ModelStore,
   PlacedAvatar,
   Runtime,
@@ -136,13 +136,13 @@ class WorkerRuntime implements Runtime {
 
   async loadAvatar(
     source: Source = embeddedSource('avatar', this.#urls.modelsUrl),
-    options: LoadAvatarOptions = {},
+    { signal, onProgress, ...settings }: LoadAvatarOptions = {},
   ): Promise<Avatar> {
     const sent = wireSource(source, pageUrl());
     const loaded = await this.#connection.stream<LoadProgress, LoadedAvatar>(
-      (service, port) => service.loadAvatar(sent, port),
-      options.signal,
-      options.onProgress,
+      (service, port) => service.loadAvatar(sent, settings, port),
+      signal,
+      onProgress,
     );
     return new WorkerAvatar(this.#connection, loaded);
   }

@@ -1,13 +1,11 @@
 import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { asHalves, randomMatrix } from '../testing/weights.ts';
+import { randomMatrix } from '../testing/weights.ts';
 import { summandsReference } from './attention.ref.ts';
 import type { AttentionCombineUse } from './attention-combine.ts';
 import { attentionSplits } from './attention-split.ts';
 import { randomGates } from './head-rows.ref.ts';
-import { randomBases, randomWidths, unproject } from './kv-project.ref.ts';
-import { packHeadWidths } from './kv-project.ts';
 
 /** out [heads, headDim] in double precision from parts [heads, splits, headDim] and their (maximum, sum). */
 export function attentionCombineReference(
@@ -72,7 +70,6 @@ function toCase(
       }),
     };
   }
-  if (use.ragged) return raggedCase(name, use, outputs, scales, gates);
   return {
     name,
     use,
@@ -86,61 +83,10 @@ function toCase(
   };
 }
 
-/** Parts of coefficients, which become heads of components again. */
-function raggedCase(
-  name: string,
-  use: AttentionCombineUse,
-  outputs: Float32Array<ArrayBuffer>,
-  scales: Float32Array<ArrayBuffer>,
-  gates: Float32Array<ArrayBuffer> | undefined,
-): KernelCase<AttentionCombineUse> {
-  const { heads, kvHeads, headDim } = use;
-  const widths = randomWidths({ ...use, contextLength: 1 });
-  const bases = randomBases(2 * kvHeads, headDim, 810);
-  const mean = new Random(811).activations(kvHeads * headDim);
-  const kvHeadOf = (head: number) => Math.floor(head / (heads / kvHeads));
-  const narrow = outputs.map((value, i) => {
-    const head = Math.floor(i / (attentionSplits(kvHeads) * headDim));
-    return i % headDim < (widths[kvHeadOf(head)]?.values ?? 0) ? value : 0;
-  });
-  return {
-    name,
-    use,
-    rows: 1,
-    inputs: () => ({
-      split_outputs: narrow,
-      split_scales: scales,
-      basis: asHalves(bases),
-      mean,
-      head_widths: packHeadWidths(widths),
-      ...(gates ? { gates } : {}),
-    }),
-    outputs: () => {
-      const attended = attentionCombineReference(use, narrow, scales);
-      const out = new Float64Array(heads * headDim);
-      for (let head = 0; head < heads; head += 1) {
-        const first = (kvHeads + kvHeadOf(head)) * headDim ** 2;
-        const basis = Float64Array.from(bases.subarray(first, first + headDim ** 2));
-        const at = head * headDim;
-        const whole = unproject(basis, attended.slice(at, at + headDim));
-        const own = mean.subarray(kvHeadOf(head) * headDim);
-        const gate = gates?.[head] ?? 1;
-        out.set(
-          whole.map((value, d) => gate * (value + (own[d] ?? 0))),
-          at,
-        );
-      }
-      return { out: { values: out } };
-    },
-  };
-}
-
 export const attentionCombineCases: readonly KernelCase<AttentionCombineUse>[] = [
   toCase('every part filled', { heads: 9, kvHeads: 3, headDim: 64 }, 0),
   toCase('empty parts at the end', { heads: 3, kvHeads: 1, headDim: 80 }, 29),
   toCase('gated heads', { heads: 8, kvHeads: 2, headDim: 64, gated: true }, 3),
-  toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 5),
-  toCase('ragged, gated', { heads: 8, kvHeads: 2, headDim: 32, gated: true, ragged: true }, 0),
   toCase(
     'summands',
     { heads: 9, kvHeads: 3, headDim: 64, summand: { format: quantFormat('q4_0'), rows: 576 } },

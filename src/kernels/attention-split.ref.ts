@@ -1,11 +1,12 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { asHalves } from '../testing/weights.ts';
-import { type AttentionInputs, attentionCase } from './attention.ref.ts';
+import { type AttentionInputs, attentionCase, valueAt } from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
 import { type AttentionSplitUse, attentionSplits } from './attention-split.ts';
+import type { KeptWidths } from './head-widths.ts';
 import { packedRows, project, randomBases, randomWidths } from './kv-project.ref.ts';
-import { type KeptWidths, stagedBytes } from './kv-project.ts';
+import { stagedBytes } from './kv-project.ts';
 
 /** Scores below this stand for "no key": an empty part has it as its maximum. */
 const noScore = -1.0e30;
@@ -53,11 +54,12 @@ function isGroupOff(
 
 function attendPart(
   use: AttentionUse,
-  { queries, keys, values }: AttentionInputs,
+  inputs: AttentionInputs,
   head: number,
   positions: readonly number[],
 ): { output: Float64Array; maximum: number; sum: number } {
   const { headDim, contextLength, scale } = use;
+  const { queries, keys } = inputs;
   const base = Math.floor(head / (use.heads / use.kvHeads)) * contextLength;
   const scores = positions.map((position) => {
     const products = range(0, headDim).map(
@@ -69,7 +71,7 @@ function attendPart(
   const weights = scores.map((score) => 2 ** (score - maximum));
   const output = Float64Array.from({ length: headDim }, (_, i) =>
     weights.reduce(
-      (sum, weight, j) => sum + weight * (values[(base + (positions[j] ?? 0)) * headDim + i] ?? 0),
+      (sum, weight, j) => sum + weight * valueAt(use, inputs, head, positions[j] ?? 0, i),
       0,
     ),
   );
@@ -109,8 +111,7 @@ function projectingCase(
   const { heads, kvHeads, headDim, contextLength } = use;
   const random = new Random(720 + position);
   const widths = randomWidths(use);
-  const bases = randomBases(2 * kvHeads, headDim, 721);
-  const mean = random.activations(kvHeads * headDim);
+  const bases = randomBases(kvHeads, headDim, 721);
   const bytes = stagedBytes({ ...use, stagedRows: 3 });
   const staged = random.activations((bytes.queries + 2 * bytes.keys) / 4);
   const headAt = (first: number) => Float64Array.from(staged.subarray(first, first + headDim));
@@ -127,27 +128,21 @@ function projectingCase(
   );
   const keys = Float64Array.from(inputs.keys);
   const values = Float64Array.from(inputs.values);
-  const put = (
-    rows: Float64Array,
-    part: keyof KeptWidths,
-    firstByte: number,
-    firstBasis: number,
-  ) => {
+  const put = (rows: Float64Array, part: keyof KeptWidths, firstByte: number) => {
     for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
       const head = headAt(firstByte / 4 + kvHead * 3 * headDim);
-      const given =
-        part === 'keys' ? head : head.map((x, i) => x - (mean[kvHead * headDim + i] ?? 0));
-      const row = coefficients(given, firstBasis + kvHead, widths[kvHead]?.[part] ?? 0);
+      const width = widths[kvHead]?.[part] ?? 0;
+      const row = part === 'keys' ? coefficients(head, kvHead, width) : head;
       rows.set(row, (kvHead * contextLength + position) * headDim);
     }
   };
-  put(keys, 'keys', bytes.queries, 0);
-  put(values, 'values', bytes.queries + bytes.keys, kvHeads);
+  put(keys, 'keys', bytes.queries);
+  put(values, 'values', bytes.queries + bytes.keys);
   return {
     name,
     use,
     rows: 1,
-    inputs: () => ({ ...buffers, queries: staged, basis: asHalves(bases), mean }),
+    inputs: () => ({ ...buffers, queries: staged, basis: asHalves(bases) }),
     outputs: () => {
       const seen = {
         ...inputs,
@@ -179,6 +174,12 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
   toCase('gated heads', { gated: true, heads: 12, kvHeads: 6, headDim: 32 }, 415),
   toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 991),
   toCase('ragged, halves', { headDim: 32, kv: 'f16', ragged: true }, 415),
+  toCase('ragged, bytes', { headDim: 64, kv: 'q8_0', ragged: true }, 415),
+  toCase(
+    'ragged, half bytes',
+    { heads: 9, kvHeads: 3, headDim: 64, kv: 'q4_0', ragged: true },
+    991,
+  ),
   projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
   projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),

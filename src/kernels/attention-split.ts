@@ -1,14 +1,9 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import {
-  type AttentionUse,
-  raggedConstants,
-  raggedFlags,
-  streamConstants,
-  streamUnsupported,
-} from './attention.ts';
-import { kvScalesBinding, packedFlags } from './kv-format.ts';
-import { headWidthsBinding, stagedBytes } from './kv-project.ts';
+import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
+import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
+import { isPacked, kvScalesBinding, packedFlags } from './kv-format.ts';
+import { stagedBytes } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** One use of `attention-split`. */
@@ -75,7 +70,6 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
         ...streamConstants(use, groupOf(use), workgroup, subgroup),
         UNROLL: splitKeys,
         SPLITS: attentionSplits(use.kvHeads),
-        ...(projects(use) ? { HEAD_DIM_VEC4S: use.headDim / 4 } : {}),
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits(use.kvHeads), 1],
@@ -151,14 +145,8 @@ export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionS
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: projects },
-    { ...headWidthsBinding, when: (use) => use.ragged === true },
-    // A uniform: eight storage buffers are all that every device must have.
-    {
-      name: 'mean',
-      type: 'array<vec4<f32>, KV_HEADS * HEAD_DIM_VEC4S>',
-      access: 'uniform',
-      when: projects,
-    },
+    headWidthsBinding,
+    meanBinding,
   ],
   variants: [
     variant('workgroup', 64),
@@ -180,6 +168,7 @@ export function canSplitAttention(
 /** Can it put the token into a ragged cache itself on this adapter? */
 export function canProjectToken(use: AttentionUse, capabilities: Capabilities): boolean {
   const { workgroup, subgroup } = hardwareStream;
+  if (isPacked(use.kv)) return false;
   return splitStreamUnsupported(use, workgroup, subgroup, capabilities) === null;
 }
 

@@ -4,10 +4,10 @@ import { Random } from '../testing/random.ts';
 import { asHalves, randomMatrix, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
 import { headRowsReference, randomGates } from './head-rows.ref.ts';
+import { type KeptWidths, packHeadWidths } from './head-widths.ts';
 import { isPacked } from './kv-format.ts';
 import { packedRows, raggedRows, randomWidths } from './kv-project.ref.ts';
-import { packHeadWidths } from './kv-project.ts';
-import { interleaveScales, packKv } from './kv-quantize.ref.ts';
+import { packCaches } from './kv-quantize.ref.ts';
 
 export interface AttentionInputs {
   queries: Float32Array;
@@ -17,6 +17,8 @@ export interface AttentionInputs {
   tokens: number;
   /** [tokens, heads], where the use is gated. */
   gates?: Float32Array;
+  /** Where the use is ragged: values have the mean [kvHeads, headDim] beyond their widths. */
+  ragged?: { widths: readonly KeptWidths[]; mean: Float32Array };
 }
 
 /** out [tokens, heads, headDim] by a three-pass softmax in double precision. */
@@ -25,9 +27,7 @@ export function attentionReference(use: AttentionUse, inputs: AttentionInputs): 
   const out = new Float64Array(inputs.tokens * heads * headDim);
   for (let token = 0; token < inputs.tokens; token += 1) {
     for (let head = 0; head < heads; head += 1) {
-      const given = inputs.gates?.[token * heads + head] ?? 1;
-      // Heads that are off are not computed; the others get their gates later.
-      const gate = use.ragged && given !== 0 ? 1 : given;
+      const gate = inputs.gates?.[token * heads + head] ?? 1;
       const attended = attendHead(use, inputs, token, head).map((value) => value * gate);
       out.set(attended, (token * heads + head) * headDim);
     }
@@ -61,11 +61,25 @@ function attendHead(
   const out = new Float64Array(headDim);
   weights.forEach((weight, index) => {
     for (let i = 0; i < headDim; i += 1) {
-      const stored = inputs.values[(kvBase + first + index) * headDim + i] ?? 0;
+      const stored = valueAt(use, inputs, head, first + index, i);
       out[i] = (out[i] ?? 0) + (weight / total) * stored;
     }
   });
   return out;
+}
+
+/** Component i of what a query head sees of the value at a position. */
+export function valueAt(
+  { heads, kvHeads, headDim, contextLength }: AttentionUse,
+  { values, ragged }: AttentionInputs,
+  head: number,
+  position: number,
+  i: number,
+): number {
+  const kvHead = Math.floor(head / (heads / kvHeads));
+  const width = ragged?.widths[kvHead]?.values ?? headDim;
+  if (i >= width) return ragged?.mean[kvHead * headDim + i] ?? 0;
+  return values[(kvHead * contextLength + position) * headDim + i] ?? 0;
 }
 
 /** A use with random queries and a filled cache, as the kernel and as the reference see them. */
@@ -94,36 +108,41 @@ export function attentionCase(
   const keys = cut(scaled(cache), 'keys');
   const values = cut(random.activations(cache, 3), 'values');
   const f16 = use.kv === 'f16';
-  const packed = isPacked(use.kv)
-    ? { keys: packKv(use.kv, keys), values: packKv(use.kv, values) }
-    : undefined;
+  const { kv } = use;
+  const packed = isPacked(kv) ? packCaches({ ...use, kv }, widths, { keys, values }) : undefined;
+  const mean = random.activations(use.kvHeads * use.headDim);
+  const widthOf = (i: number) => {
+    const head = Math.floor(i / use.headDim) % use.heads;
+    return widths?.[Math.floor((head * use.kvHeads) / use.heads)]?.keys ?? use.headDim;
+  };
   const inputs: AttentionInputs = {
-    queries: scaled(tokens * use.heads * use.headDim),
+    queries: scaled(tokens * use.heads * use.headDim).map((value, i) =>
+      i % use.headDim < widthOf(i) ? value : 0,
+    ),
     // The reference sees what the cache holds.
-    keys: packed?.keys.values ?? (f16 ? roundedToHalf(keys) : keys),
-    values: packed?.values.values ?? (f16 ? roundedToHalf(values) : values),
+    keys: packed?.keys ?? (f16 ? roundedToHalf(keys) : keys),
+    values: packed?.values ?? (f16 ? roundedToHalf(values) : values),
     position,
     tokens,
     ...(use.gated ? { gates: randomGates(tokens * use.heads) } : {}),
+    ...(widths ? { ragged: { widths, mean } } : {}),
   };
   const stored = (rows: Float32Array<ArrayBuffer>, part: 'keys' | 'values') => {
-    const packed = widths ? packedRows(use, widths, rows, part) : rows;
-    return f16 ? asHalves(packed) : packed;
+    const kept = widths ? packedRows(use, widths, rows, part) : rows;
+    return f16 ? asHalves(kept) : kept;
   };
   return {
     use,
     inputs,
     buffers: {
-      ...(widths ? { head_widths: packHeadWidths(widths) } : {}),
+      ...(widths ? { head_widths: packHeadWidths(widths), mean } : {}),
       ...(inputs.gates ? { gates: Float32Array.from(inputs.gates) } : {}),
       ...(inputs.gates && use.many
         ? { head_rows: headRowsReference(inputs.gates, use.heads) }
         : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       queries: Float32Array.from(inputs.queries),
-      k_cache: packed?.keys.numbers ?? stored(keys, 'keys'),
-      v_cache: packed?.values.numbers ?? stored(values, 'values'),
-      ...(packed ? { kv_scales: interleaveScales(packed.keys, packed.values) } : {}),
+      ...(packed?.buffers ?? { k_cache: stored(keys, 'keys'), v_cache: stored(values, 'values') }),
     },
   };
 }
@@ -240,6 +259,13 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase(
     'bytes, gated, many in a window',
     { headDim: 32, kv: 'q8_0', window: 30, ...gatedMany },
+    40,
+    9,
+  ),
+  toCase('ragged, bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0', ragged: true }, 150, 1),
+  toCase(
+    'ragged, half bytes, gated',
+    { headDim: 128, kv: 'q4_0', ragged: true, ...gatedMany },
     40,
     9,
   ),

@@ -8,10 +8,11 @@ import {
   summandOptions,
   summandParams,
   summandParamValues,
+  summandParts,
   summandUnsupported,
 } from './head-summand.ts';
+import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import { kvScalesBinding, packedFlags } from './kv-format.ts';
-import { headWidthsBinding } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matrix-support.ts';
 
@@ -33,10 +34,7 @@ export interface AttentionUse {
   gated?: boolean;
   /** How the output is stored; single precision by default. */
   output?: 'f32' | 'f16';
-  /**
-   * `head_widths` says how wide keys and values of each KV head are: queries and outputs are coefficients, zero beyond them, and gates
-   * are only asked which heads are on (see kv-project, kv-unproject).
-   */
+  /** `head_widths` says how wide keys and values of each KV head are: queries are coefficients (see kv-project), outputs have `mean` behind them. */
   ragged?: boolean;
   /** For one token: heads leave what they add to the output projection in `summands` instead of their outputs in `out`. */
   summand?: SummandUse;
@@ -130,16 +128,17 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
-      summandUnsupported(use) ?? streamUnsupported(use, 1, workgroup, subgroup, capabilities),
+      summandUnsupported(use, capabilities) ??
+      streamUnsupported(use, 1, workgroup, subgroup, capabilities),
     options: (use) => {
-      const { choices, flags, constants } = summandOptions(use, workgroup);
+      const { choices, flags, constants } = summandOptions(use);
       return {
         choices: { kv: use.kv, ...choices },
         flags: ['stream', 'subgroups', ...useFlags(use), ...flags],
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
-    workgroups: (use, tokens) => [use.heads, 1, tokens],
+    workgroups: (use, tokens) => [use.heads, summandParts(use, workgroup), tokens],
   };
 }
 
@@ -195,14 +194,6 @@ function isByHead({ gated = false, many = false }: AttentionUse): boolean {
   return gated && many;
 }
 
-export function raggedFlags({ ragged }: AttentionUse): string[] {
-  return ragged ? ['ragged'] : [];
-}
-
-export function raggedConstants({ ragged, kvHeads }: AttentionUse): Record<string, number> {
-  return ragged ? { KV_HEADS: kvHeads } : {};
-}
-
 /** Causal attention of the tokens of a pass over the cache. */
 export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention',
@@ -233,7 +224,8 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     { name: 'out', type: 'array<Output>', access: 'read_write', when: (use) => !addsUp(use) },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'head_rows', type: 'array<u32>', access: 'read', when: isByHead },
-    { ...headWidthsBinding, when: (use) => use.ragged === true },
+    headWidthsBinding,
+    meanBinding,
     ...summandBindings,
   ],
   variants: [

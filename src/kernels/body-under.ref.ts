@@ -6,7 +6,8 @@ export interface ReferenceBody {
   coarse: { size: number; values: Float32Array };
 }
 
-type Rgba = [number, number, number, number];
+/** R, G, B and straight alpha. */
+export type Rgba = [number, number, number, number];
 
 /** What a baked texture made of the coarse one, in bytes as an image file has them, shows at texture coordinates: straight alpha. */
 export function bakedTexel({ coarse, image, pad }: ReferenceBody, u: number, v: number): Rgba {
@@ -30,30 +31,46 @@ export function bakedTexel({ coarse, image, pad }: ReferenceBody, u: number, v: 
 }
 
 /** Opacity left of the texture, which fades over its pad: 0 at its edge, 1 inside the picture of training. */
-export function edgeFade({ image, pad }: ReferenceBody, u: number, v: number): number {
+export function edgeFade(
+  { image, pad }: Pick<ReferenceBody, 'image' | 'pad'>,
+  u: number,
+  v: number,
+): number {
   const inside = Math.min(u, v, 1 - u, 1 - v) * image + pad;
   const share = Math.min(1, Math.max(0, inside / Math.max(pad, 1e-6)));
   return share * share * (3 - 2 * share);
 }
 
-/** Puts the body beneath a picture [height, width, 4] whose colours are multiplied by alpha, in double precision. */
+/** The place x, y through a homography; null behind its horizon. */
+export function through(h: ArrayLike<number>, x: number, y: number): [number, number] | null {
+  const row = (at: number): number =>
+    (h[at] as number) * x + (h[at + 1] as number) * y + (h[at + 2] as number);
+  return row(6) > 0 ? [row(0) / row(6), row(3) / row(6)] : null;
+}
+
+/** What the baked texture shows at picture coordinates x and y: straight alpha. */
+export function bakedAt(body: ReferenceBody, h: ArrayLike<number>, x: number, y: number): Rgba {
+  const place = through(h, x, y);
+  if (!place) return [0, 0, 0, 0];
+  const [red, green, blue, alpha] = bakedTexel(body, ...place);
+  return [red, green, blue, alpha * edgeFade(body, ...place)];
+}
+
+/**
+ * Puts a body, of which `colorAt` says straight alpha at picture coordinates, beneath a picture [height, width, 4] whose colours are
+ * multiplied by alpha, in double precision.
+ */
 export function addBodyReference(
   picture: Float64Array,
-  body: ReferenceBody,
-  h: ArrayLike<number>,
+  colorAt: (x: number, y: number) => Rgba,
   { width, height }: { width: number; height: number },
 ): void {
   for (let i = 0; i < width * height; i += 1) {
     const [x, y] = [((i % width) + 0.5) / width, (Math.floor(i / width) + 0.5) / height];
-    const row = (at: number): number =>
-      (h[at] as number) * x + (h[at + 1] as number) * y + (h[at + 2] as number);
-    if (!(row(6) > 0)) continue;
-    const [u, v] = [row(0) / row(6), row(3) / row(6)];
-    const color = bakedTexel(body, u, v);
-    const opacity = color[3] * edgeFade(body, u, v);
+    const color = colorAt(x, y);
     const left = 1 - (picture[i * 4 + 3] as number);
     for (let channel = 0; channel < 4; channel += 1) {
-      const under = opacity * (channel === 3 ? 1 : (color[channel] as number));
+      const under = color[3] * (channel === 3 ? 1 : (color[channel] as number));
       picture[i * 4 + channel] = (picture[i * 4 + channel] as number) + left * under;
     }
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
-import { addBodyReference, type ReferenceBody } from './body-under.ref.ts';
+import { addBodyReference, bakedAt, type ReferenceBody } from './body-under.ref.ts';
 import { prepareBodyUnder } from './body-under.ts';
 
 /** Pad 0 and a pad; a plane seen aslant, and one whose horizon the picture shows. */
@@ -52,7 +52,7 @@ describe('body-under', () => {
       0,
       Float32Array.of(...rows, 0, 0, 0, 0, width, height, image / side, pad / side),
     );
-    const under = await prepareBodyUnder(gpu, 'rgba8unorm', { frame, texture });
+    const under = await prepareBodyUnder(gpu, 'rgba8unorm', frame, { texture });
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const staging = gpu.createBuffer('staging', width * height * 4, usage);
     gpu.submitRecorded((encoder) => {
@@ -73,7 +73,7 @@ describe('body-under', () => {
       { length: seen.length },
       (_, i) => [0.25, 0, 0.5, 0.5][i % 4] as number,
     );
-    addBodyReference(expected, body, h, { width, height });
+    addBodyReference(expected, (x, y) => bakedAt(body, h, x, y), { width, height });
     const squares = expected.reduce(
       (sum, value, i) => sum + (value - (seen[i] ?? 0) / 255) ** 2,
       0,

@@ -2,9 +2,12 @@ import type { Gpu } from '../gpu/gpu.ts';
 import { linkShader } from '../gpu/wgsl-linker.ts';
 import { splatShaders } from './splat-shaders.ts';
 
-const bindings = `@group(0) @binding(0) var<uniform> frame: Frame;
+const frameBinding = '@group(0) @binding(0) var<uniform> frame: Frame;';
+const textureBindings = `${frameBinding}
 @group(0) @binding(1) var body: texture_2d<f32>;
 @group(0) @binding(2) var smooth_sampler: sampler;`;
+const networksBindings = `${frameBinding}
+@group(0) @binding(1) var<storage, read> body: array<u32>;`;
 
 /**
  * Floats of the uniform `Frame`: three rows of the homography, four floats each; the background; width and height of the picture; scale
@@ -17,16 +20,15 @@ export interface BodyUnder {
   draw(pass: GPURenderPassEncoder): void;
 }
 
-/** The WGSL of the body beneath. */
-export function bodyUnderCode(): string {
-  return linkShader(splatShaders, 'splats/body-under', {}, bindings);
-}
+/** A baked texture with straight alpha, or the picture that `body-networks` made. */
+export type BodySource = { texture: GPUTexture } | { picture: GPUBuffer };
 
-/** Compiles it for a target, whose colours are multiplied by alpha; `texture` has straight alpha. */
+/** Compiles it for a target, whose colours are multiplied by alpha. */
 export async function prepareBodyUnder(
   gpu: Gpu,
   format: GPUTextureFormat,
-  { frame, texture }: { frame: GPUBuffer; texture: GPUTexture },
+  frame: GPUBuffer,
+  body: BodySource,
 ): Promise<BodyUnder> {
   // A pixel gets what its alpha leaves open.
   const under: GPUBlendComponent = {
@@ -34,19 +36,28 @@ export async function prepareBodyUnder(
     dstFactor: 'one',
     operation: 'add',
   };
-  const label = `body-under/${format}`;
+  const networks = 'picture' in body;
+  const label = `body-under/${format}${networks ? '.networks' : ''}`;
   const pipeline = await gpu.renderPipeline(
     label,
-    bodyUnderCode(),
+    linkShader(
+      splatShaders,
+      'splats/body-under',
+      { flags: networks ? ['networks'] : [] },
+      networks ? networksBindings : textureBindings,
+    ),
     { vertex: 'corner', fragment: 'pixel', topology: 'triangle-list' },
     { format, blend: { color: under, alpha: under } },
   );
-  const sampler = gpu.device.createSampler({ magFilter: 'linear', minFilter: 'linear' });
-  const bindGroup = gpu.createBindGroup(label, pipeline, [
-    { binding: 0, resource: { buffer: frame } },
-    { binding: 1, resource: texture.createView() },
-    { binding: 2, resource: sampler },
-  ]);
+  const resources: readonly GPUBindingResource[] = networks
+    ? [{ buffer: frame }, { buffer: body.picture }]
+    : [
+        { buffer: frame },
+        body.texture.createView(),
+        gpu.device.createSampler({ magFilter: 'linear', minFilter: 'linear' }),
+      ];
+  const entries = resources.map((resource, binding) => ({ binding, resource }));
+  const bindGroup = gpu.createBindGroup(label, pipeline, entries);
   return {
     draw(pass) {
       pass.setPipeline(pipeline);

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
+import { kvScalesBinding, packedFlags } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   capacityOf,
@@ -6,6 +7,7 @@ import {
   selectionConstants,
   selectionParams,
   selectionParamValues,
+  setFormat,
 } from './selection-use.ts';
 import { unitRows } from './turn-quads.ts';
 
@@ -19,7 +21,7 @@ function hasQueries({ step, own }: GatherUse): boolean {
   return !step || own === true;
 }
 
-/** Fills the working set [kvHeads, initial + selected + local, headDim]; turns the queries that attend to it. */
+/** Fills the working set, keys and values [kvHeads, initial + selected + local, headDim]; turns the queries that attend to it. */
 export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   name: 'gather-tokens',
   library: languageShaders,
@@ -30,24 +32,25 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
-    { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read_write' },
+    { name: 'v_cache', type: 'array<Cached>', access: 'read_write' },
+    { ...kvScalesBinding, access: 'read_write' },
     {
       name: 'queries',
       type: 'array<vec4<f32>>',
       access: 'read_write',
       when: hasQueries,
     },
-    { name: 'keys', type: 'array<Stored>', access: 'read_write' },
-    { name: 'values', type: 'array<Stored>', access: 'read_write' },
+    { name: 'slots', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
     {
       name: 'plain',
       unsupported: () => null,
       options: (use) => ({
-        choices: { kv: use.kv },
+        choices: { kv: use.kv, set: setFormat(use) },
         flags: [
+          ...packedFlags(use),
           ...(use.interleaved ? ['interleaved'] : []),
           ...(use.step ? ['step'] : []),
           ...(hasQueries(use) ? ['queries'] : []),

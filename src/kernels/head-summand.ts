@@ -1,3 +1,4 @@
+import type { Capabilities } from '../gpu/capabilities.ts';
 import type { KernelBinding } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 
@@ -18,8 +19,19 @@ export function addsUp({ summand }: Summing): boolean {
   return summand !== undefined;
 }
 
-export function summandUnsupported({ headDim, summand }: Summing): string | null {
-  return summand && headDim % groupElements !== 0 ? 'heads share groups of columns' : null;
+/** Heads of 32, 64 and 128: the groups of a row are a power of two, so that neighbours can add them up. */
+export function summandUnsupported(
+  { headDim, summand }: Summing,
+  { minSubgroupSize }: Capabilities,
+): string | null {
+  if (!summand) return null;
+  const groups = headDim / groupElements;
+  return [1, 2, 4].includes(groups) && groups <= minSubgroupSize ? null : `no head of ${headDim}`;
+}
+
+/** Workgroups of a head, which share the rows of its summand. */
+export function summandParts({ headDim, summand }: Summing, workgroup: number): number {
+  return summand ? Math.ceil((summand.rows * headDim) / groupElements / workgroup) : 1;
 }
 
 export const summandParams = { output_rows: 'u32', output_row_vec4s: 'u32' } as const;
@@ -33,16 +45,16 @@ export function summandParamValues({ heads, headDim, summand }: Summing): {
   return { output_rows: summand.rows, output_row_vec4s: rowBytes / 16 };
 }
 
-export function summandOptions(
-  { headDim, summand }: Summing,
-  workgroup: number,
-): { choices: Record<string, string>; flags: string[]; constants: Record<string, number> } {
+export function summandOptions({ headDim, summand }: Summing): {
+  choices: Record<string, string>;
+  flags: string[];
+  constants: Record<string, number>;
+} {
   if (!summand) return { choices: {}, flags: [], constants: {} };
-  const rows = Math.ceil(summand.rows / workgroup);
   return {
     choices: { quant: summand.format.name },
     flags: ['summands'],
-    constants: { HEAD_COMPONENTS: headDim, SUMMAND_ROWS: rows },
+    constants: { HEAD_COMPONENTS: headDim },
   };
 }
 

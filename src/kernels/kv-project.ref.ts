@@ -1,7 +1,8 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
-import { type KeptWidths, type KvProjectUse, packHeadWidths, stagedBytes } from './kv-project.ts';
+import { type KeptWidths, packHeadWidths } from './head-widths.ts';
+import { type KvProjectUse, stagedBytes } from './kv-project.ts';
 
 type CacheShape = Pick<KvProjectUse, 'kvHeads' | 'headDim' | 'contextLength'>;
 
@@ -102,8 +103,7 @@ function toCase(
   const queries = random.activations(tokens * heads * headDim);
   const keys = random.activations(kvHeads * stagedRows * headDim);
   const values = random.activations(kvHeads * stagedRows * headDim, 2);
-  const mean = random.activations(kvHeads * headDim);
-  const bases = randomBases(2 * kvHeads, headDim, 1501);
+  const bases = randomBases(kvHeads, headDim, 1501);
   const widths = randomWidths(use);
   const staged = new Float32Array((stagedBytes(use).keys * 2) / 4);
   staged.set(keys);
@@ -122,16 +122,15 @@ function toCase(
     return narrow;
   };
   /** What the pass leaves in a cache; NaN where nothing is written. */
-  const cacheOf = (part: keyof KeptWidths, from: Float32Array, firstBasis: number) => {
+  const cacheOf = (part: keyof KeptWidths, from: Float32Array) => {
     const rows = new Float64Array(kvHeads * contextLength * headDim).fill(Number.NaN);
     for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
-      const own = headOf(mean, kvHead);
       for (let token = 0; token < tokens; token += 1) {
         const row = headOf(from, kvHead * stagedRows + token);
-        const given = part === 'keys' ? row : row.map((value, i) => value - (own[i] ?? 0));
-        const width = widths[kvHead]?.[part] ?? 0;
-        const at = (kvHead * contextLength + position + token) * headDim;
-        rows.set(project(basisOf(firstBasis + kvHead), given, width), at);
+        const width = widths[kvHead]?.keys ?? 0;
+        const slot = use.staged ? token : position + token;
+        const kept = part === 'keys' ? project(basisOf(kvHead), row, width) : row;
+        rows.set(kept, (kvHead * contextLength + slot) * headDim);
       }
     }
     return packedRows(use, widths, rows, part);
@@ -145,13 +144,12 @@ function toCase(
       queries,
       staged,
       basis: asHalves(bases),
-      mean,
       head_widths: packHeadWidths(widths),
     }),
     outputs: () => ({
       narrow_queries: { values: narrowQueries() },
-      k_cache: { values: cacheOf('keys', keys, 0), storage: use.kv },
-      v_cache: { values: cacheOf('values', values, kvHeads), storage: use.kv },
+      k_cache: { values: cacheOf('keys', keys), storage: use.kv },
+      v_cache: { values: cacheOf('values', values), storage: use.kv },
     }),
   };
 }
@@ -159,5 +157,6 @@ function toCase(
 export const kvProjectCases: readonly KernelCase<KvProjectUse>[] = [
   toCase('a step', {}, 12, 1),
   toCase('a pass, three KV heads, halves', { heads: 9, kvHeads: 3, headDim: 64, kv: 'f16' }, 0, 5),
+  toCase('on the way to a packed cache', { staged: true }, 30, 3),
   toCase('a pass behind a cache, no groups', { heads: 2, kvHeads: 2 }, 30, 4),
 ];

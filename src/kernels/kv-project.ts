@@ -1,17 +1,12 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { headWidthsBinding } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 
-/** Components that a KV head keeps of its keys and of its values. */
-export interface KeptWidths {
-  keys: number;
-  values: number;
-}
-
 /**
- * One use of `kv-project`: queries [tokens, heads, headDim], and `staged` keys and values [kvHeads, stagedRows, headDim] in single
- * precision, become coefficients of the bases [2 · kvHeads, headDim, headDim] of keys and of values: queries in `narrow_queries`, as
- * they were but for zeros at the end, keys and values in ragged caches [kvHeads][contextLength][width].
+ * One use of `kv-project`: queries [tokens, heads, headDim], and `staged` keys [kvHeads, stagedRows, headDim] in single precision, become
+ * coefficients of the bases [kvHeads, headDim, headDim] of keys: queries in `narrow_queries`, as they were but for zeros at the end, keys in a
+ * ragged cache [kvHeads][contextLength][width], and as many components of values as they keep in another.
  */
 export interface KvProjectUse {
   heads: number;
@@ -21,6 +16,8 @@ export interface KvProjectUse {
   kv: WholeKv;
   /** Tokens that there is room for in `staged`. */
   stagedRows: number;
+  /** Keys and values are put where they stand in the pass: on their way to a packed cache. */
+  staged?: boolean;
 }
 
 const workgroup = 64;
@@ -41,25 +38,6 @@ export function stagedBytes({
   const bytesOf = (count: number) => Math.ceil((count * stagedRows * headDim * 4) / 256) * 256;
   return { queries: bytesOf(heads), keys: bytesOf(kvHeads) };
 }
-
-/** `head_widths`: for each KV head the components of keys before it, of its keys, of values before it, and of its values. */
-export function packHeadWidths(widths: readonly KeptWidths[]): Uint32Array<ArrayBuffer> {
-  const packed: number[] = [];
-  let [keys, values] = [0, 0];
-  for (const own of widths) {
-    packed.push(keys, own.keys, values, own.values);
-    keys += own.keys;
-    values += own.values;
-  }
-  return Uint32Array.from(packed);
-}
-
-/** What kernels over ragged caches read the widths from. */
-export const headWidthsBinding = {
-  name: 'head_widths',
-  type: 'array<vec4<u32>, KV_HEADS>',
-  access: 'uniform',
-} as const;
 
 /** Puts a pass into the caches of MatryoshkaKV. */
 export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
@@ -87,11 +65,10 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'staged', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'basis', type: 'array<vec2<u32>>', access: 'read' },
-    { name: 'mean', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'narrow_queries', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
     { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
-    headWidthsBinding,
+    { ...headWidthsBinding, when: () => true },
   ],
   variants: [
     {
@@ -99,6 +76,7 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { kv: use.kv },
+        flags: use.staged ? ['staged'] : [],
         constants: {
           WORKGROUP: workgroup,
           HEAD_DIM_VEC4S: use.headDim / 4,

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import { type PackedKv, packedBlock } from './kv-format.ts';
 import { stagedBytes } from './kv-project.ts';
 import { languageShaders } from './language-shaders.ts';
@@ -15,6 +16,8 @@ export interface KvQuantizeUse {
   kv: PackedKv;
   /** Tokens that there is room for in `staged`. */
   stagedRows: number;
+  /** Rows are as wide as `head_widths` says: [kvHeads][stagedRows][width], [kvHeads][contextLength][width]. */
+  ragged?: boolean;
 }
 
 const workgroup = 64;
@@ -37,6 +40,7 @@ export const kvQuantize: Kernel<KvQuantizeUse> = defineKernel<KvQuantizeUse>({
     { name: 'k_cache', type: 'array<Cached>', access: 'read_write' },
     { name: 'v_cache', type: 'array<Cached>', access: 'read_write' },
     { name: 'kv_scales', type: 'array<u32>', access: 'read_write' },
+    headWidthsBinding,
   ],
   variants: [
     {
@@ -44,7 +48,12 @@ export const kvQuantize: Kernel<KvQuantizeUse> = defineKernel<KvQuantizeUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { kv: use.kv },
-        constants: { WORKGROUP: workgroup, HEAD_BLOCKS: use.headDim / packedBlock },
+        flags: raggedFlags(use),
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_BLOCKS: use.headDim / packedBlock,
+          ...raggedConstants(use),
+        },
       }),
       workgroups: (use, tokens) => {
         const blocks = tokens * use.kvHeads * (use.headDim / packedBlock);

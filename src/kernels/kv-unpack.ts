@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
-import { packedBlock } from './kv-format.ts';
+import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { KvQuantizeUse } from './kv-quantize.ts';
 import { languageShaders } from './language-shaders.ts';
 
@@ -24,6 +24,8 @@ export const kvUnpack: Kernel<KvUnpackUse> = defineKernel<KvUnpackUse>({
     { name: 'kv_scales', type: 'array<u32>', access: 'read' },
     { name: 'keys', type: 'array<vec4<u32>>', access: 'read_write' },
     { name: 'values', type: 'array<vec4<u32>>', access: 'read_write' },
+    headWidthsBinding,
+    meanBinding,
   ],
   variants: [
     {
@@ -31,7 +33,12 @@ export const kvUnpack: Kernel<KvUnpackUse> = defineKernel<KvUnpackUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { kv: use.kv },
-        constants: { WORKGROUP: workgroup, HEAD_BLOCKS: use.headDim / packedBlock },
+        flags: ['packed', ...raggedFlags(use)],
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+          ...raggedConstants(use),
+        },
       }),
       workgroups: () => [workgroups, 1, 1],
     },

@@ -2,6 +2,8 @@ import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { packSelection, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
+import { isPacked } from './kv-format.ts';
+import { packCaches } from './kv-quantize.ref.ts';
 import { keptOf, type SelectionUse, selectionStrips } from './selection-use.ts';
 
 /** q·k of a head and each of the keys. */
@@ -29,8 +31,12 @@ function toCase(
   const random = new Random(1400 + candidates);
   const asked = random.activations(2 * heads * headDim);
   const exact = random.activations(kvHeads * contextLength * headDim);
-  const isHalf = use.kv === 'f16';
-  const keys = isHalf ? roundedToHalf(exact) : exact;
+  const { kv } = use;
+  const packed = isPacked(kv)
+    ? packCaches({ ...use, kv }, undefined, { keys: exact, values: exact })
+    : null;
+  const isHalf = kv === 'f16';
+  const keys = packed?.keys ?? (isHalf ? roundedToHalf(exact) : exact);
   const scores = new Float64Array(heads * contextLength).fill(Number.NaN);
   const strips = new Float64Array(heads * selectionStrips * 2).fill(Number.NaN);
   const span = candidates / selectionStrips;
@@ -61,7 +67,7 @@ function toCase(
         [...Array<number>(selected).fill(0)],
       ),
       asked,
-      k_cache: isHalf ? asHalves(exact) : exact,
+      ...(packed?.buffers ?? { k_cache: isHalf ? asHalves(exact) : exact }),
     }),
     outputs: () => ({ scores: { values: scores }, strips: { values: strips } }),
   };
@@ -78,5 +84,10 @@ export const selectionScoresCases: readonly KernelCase<SelectionUse>[] = [
     candidates: 2 * selectionStrips,
     change: { heads: 9, kvHeads: 3, headDim: 64 },
   }),
+  toCase('bytes', {
+    candidates: 2 * selectionStrips,
+    change: { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' },
+  }),
+  toCase('half bytes', { candidates: selectionStrips, change: { headDim: 32, kv: 'q4_0' } }),
   toCase('nothing where no selection is due', { candidates: selectionStrips, isDue: false }),
 ];

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { kvScalesBinding, packedFlags } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   type SelectionUse,
@@ -21,6 +22,7 @@ function plain(workgroup: number): KernelVariant<SelectionUse> {
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce: 'workgroup' },
+      flags: packedFlags(use),
       constants: constantsOf(use, workgroup),
     }),
     workgroups: workgroupsOf,
@@ -39,7 +41,7 @@ function stream(workgroup: number): KernelVariant<SelectionUse> {
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce: 'subgroup' },
-      flags: ['stream', 'subgroups'],
+      flags: ['stream', 'subgroups', ...packedFlags(use)],
       constants: { ...constantsOf(use, workgroup), KEYS: Math.min(streamKeys, use.headDim / 8) },
     }),
     workgroups: workgroupsOf,
@@ -76,7 +78,8 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read' },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    kvScalesBinding,
     { name: 'scores', type: 'array<f32>', access: 'read_write' },
     { name: 'strips', type: 'array<vec2<f32>>', access: 'read_write' },
   ],

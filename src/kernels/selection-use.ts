@@ -1,4 +1,5 @@
-import type { WholeKv } from './kv-format.ts';
+import type { KvCacheFormat } from '../types.ts';
+import { isPacked, kvBytes, scaleBytes, type WholeKv } from './kv-format.ts';
 
 /** One use of TokenSelect's kernels: which tokens of a long context a layer attends to. */
 export interface SelectionUse {
@@ -7,7 +8,8 @@ export interface SelectionUse {
   headDim: number;
   /** Tokens that the caches [kvHeads, contextLength, headDim] hold; their keys are not rotated. */
   contextLength: number;
-  kv: WholeKv;
+  /** Of the caches; see `setFormat`. */
+  kv: KvCacheFormat;
   ropeDimensions: number;
   interleaved: boolean;
   /** First tokens of the context that are always attended to. */
@@ -55,18 +57,23 @@ export function filledOf(sizes: WorkingSetSizes): number {
   return sizes.initial + sizes.selected + keptOf(sizes);
 }
 
+/** How a working set holds keys and values: never in blocks, since every step reads all of it and turns keys. */
+export function setFormat({ kv }: Pick<SelectionUse, 'kv'>): WholeKv {
+  return isPacked(kv) ? 'f16' : kv;
+}
+
 type SelectionBuffer =
   | 'selections'
   | 'asked'
   | 'working'
-  | 'keys'
-  | 'values'
+  | 'slots'
   | 'queries'
   | 'scores'
   | 'strips'
   | 'votes'
   | 'k_cache'
-  | 'v_cache';
+  | 'v_cache'
+  | 'kv_scales';
 
 /** Parts of a buffer can be bound from such offsets on, on every adapter. */
 const alignment = 256;
@@ -78,19 +85,22 @@ export function layerBytes(use: SelectionUse): Record<SelectionBuffer, number> {
   const { heads, kvHeads, headDim, contextLength, kv, selected } = use;
   const aligned = (bytes: number) => Math.ceil(bytes / alignment) * alignment;
   const floats = (count: number) => aligned(count * 4);
-  const cache = (tokens: number) => aligned(kvHeads * tokens * headDim * (kv === 'f16' ? 2 : 4));
+  const components = (tokens: number) => kvHeads * tokens * headDim;
+  const cache = aligned(kvBytes(kv, components(contextLength)));
+  const ofSet = aligned(kvBytes(setFormat(use), components(capacityOf(use))));
   return {
     selections: floats(selectionHeader + selected),
     asked: floats(2 * heads * headDim),
     working: alignment,
-    keys: cache(capacityOf(use)),
-    values: cache(capacityOf(use)),
+    // Keys, then values.
+    slots: 2 * ofSet,
     queries: floats(heads * headDim),
     scores: floats(heads * contextLength),
     strips: floats(heads * selectionStrips * 2),
     votes: floats(contextLength),
-    k_cache: cache(contextLength),
-    v_cache: cache(contextLength),
+    k_cache: cache,
+    v_cache: cache,
+    kv_scales: isPacked(kv) ? aligned(scaleBytes(components(contextLength))) : alignment,
   };
 }
 
@@ -118,6 +128,7 @@ export const selectionParams = {
   strip_stride: 'u32',
   vote_stride: 'u32',
   cache_stride: 'u32',
+  scales_stride: 'u32',
   set_stride: 'u32',
 } as const;
 
@@ -125,7 +136,6 @@ export function selectionParamValues(
   use: SelectionUse,
 ): Record<keyof typeof selectionParams, number> {
   const bytes = layerBytes(use);
-  const stored = use.kv === 'f16' ? 8 : 16;
   return {
     heads: use.heads,
     kv_heads: use.kvHeads,
@@ -137,7 +147,8 @@ export function selectionParamValues(
     score_stride: bytes.scores / 4,
     strip_stride: bytes.strips / 8,
     vote_stride: bytes.votes / 4,
-    cache_stride: bytes.k_cache / stored,
-    set_stride: bytes.keys / stored,
+    cache_stride: bytes.k_cache / kvBytes(use.kv, 4),
+    scales_stride: bytes.kv_scales / 4,
+    set_stride: bytes.slots / kvBytes(setFormat(use), 4),
   };
 }

@@ -223,7 +223,6 @@ function checkShapes(
     if (layer.bases) {
       const heads = config.numKeyValueHeads;
       expectShape(header, layer.bases.keys, [heads, headDim, headDim]);
-      expectShape(header, layer.bases.values, [heads, headDim, headDim]);
       expectShape(header, layer.bases.mean, [heads, headDim]);
     }
   }

@@ -1,5 +1,5 @@
 import type { BasisNames } from '../attention/matryoshka.ts';
-import type { LayerBases } from '../attention/ragged-cache.ts';
+import type { LayerBases } from '../attention/staged-cache.ts';
 import { VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
@@ -145,14 +145,16 @@ export class DecoderWeights {
     return this.#stacked('The parts of a Mixture-of-Head router', slices);
   }
 
-  #bases({ keys, values, mean }: BasisNames): LayerBases {
-    const vectors = this.#stacked('Bases of keys and values', [{ name: keys }, { name: values }]);
+  #bases({ keys, mean }: BasisNames): LayerBases {
     this.#expectFormat(keys, 'f16');
     this.#expectFormat(mean, 'f32');
-    return { vectors: vectors.buffer, mean: this.#meanVector(mean) };
+    return {
+      keys: this.#stacked('Bases of keys', [{ name: keys }]).buffer,
+      mean: this.#meanVector(mean),
+    };
   }
 
-  /** The means of all heads; kernels take them as a storage buffer or as a uniform. */
+  /** The means of all heads, which kernels take as a uniform. */
   #meanVector(name: string): GPUBuffer {
     const [rows, rowBytes] = [this.#rows(name), this.#rowBytes({ name })];
     const buffer = this.#buffer(name, rows * rowBytes, GPUBufferUsage.UNIFORM);

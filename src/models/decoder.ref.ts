@@ -2,9 +2,11 @@ import { ReferenceBases } from '../attention/matryoshka.ref.ts';
 import { routedShape } from '../attention/moh.ts';
 import { ReferenceSelection } from '../attention/token-select.ref.ts';
 import { gatesOfLogits } from '../kernels/head-gates.ref.ts';
-import type { PackedKv } from '../kernels/kv-format.ts';
+import { type PackedKv, packedBlock } from '../kernels/kv-format.ts';
 import { packKv } from '../kernels/kv-quantize.ref.ts';
 import { gatesOfQueries } from '../kernels/query-norm-gates.ref.ts';
+import { isLong } from '../kernels/selection-use.ts';
+import { roundedToHalf } from '../testing/weights.ts';
 import type {
   DecoderWeightNames,
   LayerWeightNames,
@@ -12,6 +14,8 @@ import type {
   TransformerConfig,
   WeightSlice,
 } from './config.ts';
+
+type PassKind = 'pass' | 'own' | 'step';
 
 /** A weight by its name, row-major, exact. */
 export type WeightLookup = (name: string) => Float64Array;
@@ -53,10 +57,10 @@ export class ReferenceDecoder {
   }
 
   /**
-   * Logits [vocabSize] after each of the tokens of a pass, which stand at `position` and behind it. `continues`: a single token that was
-   * sampled, which may go on with the last one's selection.
+   * Logits [vocabSize] after each of the tokens of a pass, which stand at `position` and behind it. `how`: a single token that was sampled
+   * may select for itself, or go on with what the last one asked for.
    */
-  forward(tokens: readonly number[], position: number, continues = false): Float64Array[] {
+  forward(tokens: readonly number[], position: number, how: PassKind = 'pass'): Float64Array[] {
     const { hiddenSize, embeddingScale } = this.#config;
     const { embedding, finalNorm, lmHead, layers } = this.#names;
     const embedded = this.#weight(embedding);
@@ -66,7 +70,7 @@ export class ReferenceDecoder {
         .map((value) => value * embeddingScale),
     );
     layers.forEach((layer, index) => {
-      const attended = this.#attention(layer, index, rows, position, continues);
+      const attended = this.#attention(layer, index, rows, position, how);
       rows = rows.map((x, row) => add(x, attended[row] as Float64Array));
       rows = rows.map((x) => add(x, this.#feedForward(layer, x)));
     });
@@ -87,7 +91,7 @@ export class ReferenceDecoder {
     index: number,
     rows: readonly Float64Array[],
     position: number,
-    continues: boolean,
+    how: PassKind,
   ): Float64Array[] {
     const sliding = this.#config.slidingLayers[index] === true;
     const rope = sliding ? this.#config.rope.sliding : this.#config.rope.full;
@@ -95,18 +99,38 @@ export class ReferenceDecoder {
     const inputs = rows.map((x) => this.#norm(x, layer.attentionNorm));
     const queries = inputs.map((x) => this.#heads(layer.q, layer.qBias, layer.qNorm, x));
     const cache = this.#cache[index] as { keys: Float64Array[]; values: Float64Array[] };
+    const selection = sliding ? undefined : this.#selections?.[index];
+    // A step's token is made for a slot of the working set, and kept from there.
+    const slot = selection?.slots.length ?? 0;
     inputs.forEach((input, row) => {
-      cache.keys[position + row] = this.#heads(layer.k, layer.kBias, layer.kNorm, input);
-      cache.values[position + row] = this.#project(layer.v, layer.vBias, input);
+      const key = this.#heads(layer.k, layer.kBias, layer.kNorm, input);
+      const value = this.#project(layer.v, layer.vBias, input);
+      const isMade = selection && this.#kvCache && how !== 'pass';
+      cache.keys[position + row] = isMade ? turn(this.#inSet(turn(key, slot)), -slot) : key;
+      cache.values[position + row] = isMade ? this.#inSet(value) : value;
     });
     const tokens = position + rows.length;
     const all = Array.from({ length: tokens }, (_, token) => token);
-    const selection = sliding ? undefined : this.#selections?.[index];
-    const slots = selection?.tokens(queries, cache.keys.slice(0, tokens), continues, turn) ?? all;
-    const keys = slots.map((token, slot) =>
-      this.#cached(turn(cache.keys[token] as Float64Array, slot)),
-    );
-    const values = slots.map((token) => this.#cached(cache.values[token] as Float64Array));
+    const bases = this.#bases(layer, index);
+    const kept = selection
+      ? cache.keys.slice(0, tokens).map((key) => this.#cached('key', key, bases))
+      : [];
+    const slots = selection?.tokens(queries, kept, how === 'step', turn) ?? all;
+    // A sampled token that selects nothing for itself attends to its own key and value before they are cached.
+    const { tokenSelect } = this.#config;
+    const isQuick =
+      how === 'step' || (how === 'own' && tokenSelect && !isLong(tokenSelect, tokens));
+    const isNew = (token: number) => selection !== undefined && isQuick && token === position;
+    const keys = slots.map((token, slot) => {
+      const key = cache.keys[token] as Float64Array;
+      if (!selection) return this.#cached('key', turn(key, slot), bases);
+      return this.#inSet(turn(isNew(token) ? key : (kept[token] as Float64Array), slot));
+    });
+    const values = slots.map((token) => {
+      const value = cache.values[token] as Float64Array;
+      const read = isNew(token) ? value : this.#cached('value', value, bases);
+      return selection ? this.#inSet(read) : read;
+    });
     const window = sliding ? (this.#config.slidingWindow ?? 0) : 0;
     const attended = selection?.slots ?? slots;
     this.#attended[index] = window > 0 ? attended.slice(-window) : [...attended];
@@ -116,24 +140,29 @@ export class ReferenceDecoder {
       const query = turn(queries[row] as Float64Array, slot);
       const seen = (list: Float64Array[]) => list.slice(first, slot + 1);
       const gates = this.#gates(layer, input, query);
-      const bases = this.#bases(layer, index);
-      const out = bases
-        ? bases.attend(
-            query,
-            seen(keys),
-            seen(values),
-            (q, k, v) => this.#attend(q, k, v, null),
-            gates,
-          )
-        : this.#attend(query, seen(keys), seen(values), gates);
+      const out = this.#attend(query, seen(keys), seen(values), gates);
       return this.#post(layer.postAttentionNorm, this.#project(layer.output, null, out));
     });
   }
 
-  /** A row as the cache holds it. */
-  #cached(row: Float64Array): Float64Array {
-    if (!this.#kvCache) return row;
-    return Float64Array.from(packKv(this.#kvCache, Float32Array.from(row)).values);
+  /** A row as a working set holds it: in halves, where caches are packed. */
+  #inSet(row: Float64Array): Float64Array {
+    return this.#kvCache ? Float64Array.from(roundedToHalf(Float32Array.from(row))) : row;
+  }
+
+  /** A row as it is read from the cache. */
+  #cached(part: 'key' | 'value', row: Float64Array, bases: ReferenceBases | null): Float64Array {
+    const store = (kept: Float64Array) => this.#stored(kept);
+    if (bases) return bases[part](row, store);
+    return this.#stored(row);
+  }
+
+  /** Components of one head or of several, rounded as a packed cache does; the last block is as long as is left. */
+  #stored(kept: Float64Array): Float64Array {
+    if (!this.#kvCache) return kept;
+    const blocks = new Float32Array(Math.ceil(kept.length / packedBlock) * packedBlock);
+    blocks.set(kept);
+    return Float64Array.from(packKv(this.#kvCache, blocks).values.subarray(0, kept.length));
   }
 
   /** The outputs of all heads of a token. */
@@ -166,7 +195,6 @@ export class ReferenceDecoder {
     if (!widths || !bases) return null;
     return new ReferenceBases(this.#config, widths, {
       keys: this.#weight(bases.keys),
-      values: this.#weight(bases.values),
       mean: this.#weight(bases.mean),
     });
   }

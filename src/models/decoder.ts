@@ -451,7 +451,7 @@ export class Decoder {
     if (!this.#projectsHeads || !output) return null;
     const { summands } = this.#buffers;
     return [
-      ...this.#attention.oneProjected(index, how, output.matrix, summands),
+      ...this.#attention.oneProjected(index, how, output.matrix, summands, layer.bases),
       ...this.#gateUpForOne(layer, {
         x: this.#xOfLayer(index),
         x_sum: this.#xOfLayer(index + 1),

@@ -26,9 +26,10 @@ export function createAvatarService(parts: AvatarServiceParts): AvatarService {
     return parts.engine().openScene(members, (id) => avatars.get(id));
   };
   return {
-    loadAvatar: (source, channel) =>
+    loadAvatar: (source, settings, channel) =>
       serveCallChannel<LoadProgress, LoadedAvatar>(channel, async ({ signal, emit }) => {
         const avatar = await parts.engine().loadAvatar(source, {
+          ...settings,
           signal: AbortSignal.any([signal, parts.closing]),
           onProgress: emit,
         });

@@ -14,6 +14,7 @@ import type {
   GenerateOptions,
   GenerationResult,
   LanguageModelInfo,
+  LoadAvatarOptions,
   LoadOptions,
   MeasureOptions,
   Message,
@@ -80,7 +81,11 @@ export interface LoadedAvatar {
 /** The calls about avatars; avatar-service.ts answers them. */
 export interface AvatarService {
   /** Streams `LoadProgress`. */
-  loadAvatar(source: WireSource, channel: MessagePort): Promise<LoadedAvatar>;
+  loadAvatar(
+    source: WireSource,
+    settings: Omit<LoadAvatarOptions, 'signal' | 'onProgress'>,
+    channel: MessagePort,
+  ): Promise<LoadedAvatar>;
   commandAvatar(avatar: number, command: AvatarCommand): void;
   renderScene(members: SceneMember[], options: PictureOptions): Promise<AvatarPicture>;
   measureScene(members: SceneMember[], options: MeasureOptions): Promise<FrameTiming>;
@@ -142,10 +147,7 @@ export interface ServedEngine {
   loadModel(source: WireSource, options: LoadOptions): Promise<ServedModel>;
   /** The device, once a lost one is replaced. */
   gpu(): Promise<Gpu>;
-  loadAvatar(
-    source: WireSource,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ): Promise<ServedAvatar>;
+  loadAvatar(source: WireSource, options: LoadAvatarOptions): Promise<ServedAvatar>;
   disposeAvatar(avatar: ServedAvatar): void;
   openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene;
   on(event: DeviceEventName, listener: (message: string) => void): void;

@@ -38,6 +38,39 @@ describe('an avatar in the engine', () => {
     next.dispose();
   });
 
+  it('draws its body in the way that was asked for, on a new device too', async () => {
+    const archive = new URL('../../e2e/fixtures/avatars/made-up.zip', import.meta.url);
+    const bytes = await (await fetch(archive)).arrayBuffer();
+    const front: Camera = { position: [0, 0.1, 1.62], target: [0, 0.1, 0], fovY: 20 };
+    const options = { width: 64, height: 64, camera: front, method: 'tiles' } as const;
+    const pictures: Uint8ClampedArray[] = [];
+    for (const body of ['texture', 'networks'] as const) {
+      const avatar = await EngineAvatar.open(gpu, bytes, { body });
+      expect(avatar.info.body).toBe(body);
+      pictures.push((await alone(avatar).render(options)).data);
+      const { ms } = await alone(avatar).measure({ ...options, frames: 2 });
+      expect('body' in ms).toBe(body === 'networks' && 'project' in ms);
+      if (body === 'texture') {
+        avatar.dispose();
+        expect(gpu.stats().gpuBytes).toBe(0);
+        continue;
+      }
+      const next = await Gpu.create();
+      await avatar.restore(next);
+      expect((await alone(avatar).render(options)).data).toEqual(pictures[1]);
+      avatar.dispose();
+      expect(next.stats().gpuBytes).toBe(0);
+      next.dispose();
+    }
+    const [baked, networks] = pictures as [Uint8ClampedArray, Uint8ClampedArray];
+    expect(networks).not.toEqual(baked);
+    const splats = await EngineAvatar.open(gpu, file, { body: 'networks' });
+    expect(splats.info.body).toBeNull();
+    splats.dispose();
+    const wrong = EngineAvatar.open(gpu, bytes, { body: 'mlp' as 'networks' });
+    await expect(wrong).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+
   it('frames itself, and refuses sizes that no picture has', async () => {
     const avatar = await EngineAvatar.open(gpu, file, {});
     const picture = await alone(avatar).render({ width: 32, height: 32, background: [1, 0, 0] });

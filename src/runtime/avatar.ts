@@ -2,13 +2,20 @@ import { invalidArgument, throwIfAborted, toVitrailError } from '../errors.ts';
 import { readSplatFile, type SplatFile } from '../formats/splats.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { Animator } from '../splats/animator.ts';
-import { BodyTexture } from '../splats/body-texture.ts';
+import { type UploadedBody, uploadBody } from '../splats/body-layer.ts';
 import { framingCamera, viewTransform } from '../splats/camera.ts';
 import { SplatGeometry } from '../splats/geometry.ts';
 import { decodeImage } from '../splats/image-decoder.ts';
 import { fasterMethod } from '../splats/measure.ts';
 import type { SceneObject } from '../splats/renderer.ts';
-import type { AvatarInfo, Camera, LoadOptions, RasterMethod, Source } from '../types.ts';
+import type {
+  AvatarInfo,
+  BodyMethod,
+  Camera,
+  LoadAvatarOptions,
+  RasterMethod,
+  Source,
+} from '../types.ts';
 import type { AvatarCommand, ServedAvatar } from './avatar-contract.ts';
 import { readSource } from './read-source.ts';
 
@@ -25,35 +32,28 @@ export class EngineAvatar implements ServedAvatar {
   readonly #animator: Animator | null;
   #gpu: Gpu;
   #geometry: SplatGeometry;
-  #body: BodyTexture | null;
+  #body: UploadedBody | null = null;
   #method: Promise<RasterMethod> | null = null;
 
-  /** Reads a file of splats and uploads it. Throws `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
-  static async open(
-    gpu: Gpu,
-    source: Source,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'>,
-  ): Promise<EngineAvatar> {
+  /** Reads a file of splats and uploads it. Throws `invalid-argument`, `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
+  static async open(gpu: Gpu, source: Source, options: LoadAvatarOptions): Promise<EngineAvatar> {
+    const { body = 'texture' } = options;
+    checkBodyMethod(body);
     const bytes = await readSource(source, options);
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
     throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);
     try {
-      const body = file.body && (await BodyTexture.upload(gpu, file.body));
-      return new EngineAvatar(gpu, file, geometry, body);
+      const avatar = new EngineAvatar(gpu, file, geometry, body);
+      await avatar.#uploadBody(gpu);
+      return avatar;
     } catch (thrown) {
       geometry.dispose();
       throw thrown;
     }
   }
 
-  private constructor(
-    gpu: Gpu,
-    file: SplatFile,
-    geometry: SplatGeometry,
-    body: BodyTexture | null,
-  ) {
-    this.#body = body;
+  private constructor(gpu: Gpu, file: SplatFile, geometry: SplatGeometry, body: BodyMethod) {
     this.#gpu = gpu;
     this.#file = file;
     this.#geometry = geometry;
@@ -67,7 +67,14 @@ export class EngineAvatar implements ServedAvatar {
       joints: live.map((joint) => rig?.joints[joint]?.name ?? ''),
       clips: rig?.clips.map(({ name }) => name) ?? [],
       camera: this.#camera(1),
+      body: file.body && this.#animator ? body : null,
     };
+  }
+
+  async #uploadBody(gpu: Gpu): Promise<void> {
+    const { body } = this.#file;
+    const { body: method } = this.info;
+    if (body && method) this.#body = await uploadBody(gpu, body, method);
   }
 
   command(command: AvatarCommand): void {
@@ -102,9 +109,9 @@ export class EngineAvatar implements ServedAvatar {
 
   /** Moves to a new device: what was on the lost one is gone. */
   async restore(gpu: Gpu): Promise<void> {
-    const { cloud, rig, body } = this.#file;
+    const { cloud, rig } = this.#file;
     const geometry = await SplatGeometry.upload(gpu, cloud, rig);
-    this.#body = body && (await BodyTexture.upload(gpu, body));
+    await this.#uploadBody(gpu);
     this.#geometry = geometry;
     this.#gpu = gpu;
     this.#method = null;
@@ -149,4 +156,13 @@ export class EngineAvatar implements ServedAvatar {
   #camera(aspect: number): Camera {
     return framingCamera(this.#geometry.framed, this.isScan, aspect);
   }
+}
+
+function checkBodyMethod(body: string): void {
+  if (body === 'texture' || body === 'networks') return;
+  throw invalidArgument(
+    'avatar/load',
+    `A body cannot be drawn as '${body}'.`,
+    "Pass 'texture' or 'networks'.",
+  );
 }

@@ -276,17 +276,17 @@ function configure(
   return { architecture, config: chosenConfig };
 }
 
-/** Caches of blocks take whole blocks, of whole rotated heads. */
+/** Caches of blocks take whole blocks; where they are narrow, eight numbers are read at once, and widths are eighths of a head. */
 function checkKvCache(
-  { headDim, tokenSelect, matryoshka }: TransformerConfig,
+  { headDim, matryoshka }: TransformerConfig,
   kvCache: KvCacheFormat = 'f16',
 ): void {
-  const hasBlocks = headDim % packedBlock === 0 && !tokenSelect && !matryoshka;
-  if (!isPacked(kvCache) || hasBlocks) return;
+  const unit = matryoshka ? 2 * packedBlock : packedBlock;
+  if (!isPacked(kvCache) || headDim % unit === 0) return;
   throw invalidArgument(
     'model/load',
-    `attention.kvCache ${kvCache} is for heads of a multiple of ${packedBlock} components (here ${headDim}), without tokenSelect and matryoshka.`,
-    "Give kvCache: 'f16', or leave the other option out.",
+    `attention.kvCache ${kvCache} is for heads of a multiple of ${unit} components (here ${headDim}).`,
+    matryoshka ? "Give kvCache: 'f16', or leave matryoshka out." : "Give kvCache: 'f16'.",
   );
 }
 

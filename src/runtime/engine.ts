@@ -1,6 +1,13 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
-import type { LoadOptions, RuntimeInfo, RuntimeProfile, RuntimeStats, Source } from '../types.ts';
+import type {
+  LoadAvatarOptions,
+  LoadOptions,
+  RuntimeInfo,
+  RuntimeProfile,
+  RuntimeStats,
+  Source,
+} from '../types.ts';
 import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import { EngineModel } from './engine-model.ts';
 import { loadPart } from './part.ts';
@@ -94,10 +101,7 @@ export class Engine {
   }
 
   /** Loads splats or an avatar. An abort or a failure leaves nothing on the GPU. */
-  async loadAvatar(
-    source: Source,
-    options: Pick<LoadOptions, 'signal' | 'onProgress'> = {},
-  ): Promise<RestorableAvatar> {
+  async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
     const avatar = await this.#splats.openAvatar(this.#gpu, source, options);

@@ -3,8 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { type AvatarBody, readAvatarBody } from '../formats/avatar-body.ts';
 import { readLamArchive } from '../formats/lam.ts';
 import { readZip } from '../formats/zip.ts';
+import { bodyThroughNetworks } from '../kernels/body-networks.ref.ts';
+import { through } from '../kernels/body-under.ref.ts';
 import { bodyCondition, foldCondition } from './body-condition.ts';
-import { bodyThroughNetworks } from './body-networks.ref.ts';
+import { projectPoints, solveHomography } from './body-homography.ts';
+import { bodyReach } from './body-pack.ts';
+import { viewTransform } from './camera.ts';
 import { Pose } from './pose.ts';
 import { quaternionOfRotationVector, type Vec3 } from './vector.ts';
 
@@ -68,6 +72,28 @@ describe('the networks of the shipped body', () => {
         expect(farthest([...color, alpha], expected.rgba[i] ?? [])).toBeLessThan(1e-3);
       });
     }
+  });
+
+  it('show no body where nobody asks them', async () => {
+    const { body, pose } = await shippedPerson();
+    const reach = bodyReach(body);
+    let outside = 0;
+    for (const sampled of poses) {
+      take(pose, sampled);
+      const condition = [...bodyCondition(body, pose)];
+      const view = viewTransform(body.camera, body.image, body.image);
+      const h = solveHomography(projectPoints(body.anchors, pose, view), body.targets) ?? [];
+      for (let i = 0; i < 24 * 24; i += 1) {
+        const [u, v] = [((i % 24) + 0.5) / 24, (Math.floor(i / 24) + 0.5) / 24];
+        const [x, y] = through(h, u, v) ?? [Number.NaN, Number.NaN];
+        const [left, top, right, bottom] = reach as [number, number, number, number];
+        if (x >= left && x <= right && y >= top && y <= bottom) continue;
+        outside += 1;
+        expect(bodyThroughNetworks(body, condition, u, v).alpha).toBe(0);
+      }
+    }
+    console.info(`outside of the reach: ${((100 * outside) / (3 * 24 * 24)).toFixed(0)} %`);
+    expect(outside).toBeGreaterThan(300);
   });
 
   it('take their shared inputs as a bias', () => {

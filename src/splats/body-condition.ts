@@ -26,6 +26,19 @@ export function bodyCondition(body: AvatarBody, pose: Pose): Float64Array {
   );
 }
 
+/** Numbers of `bodyCondition`. */
+export function conditionLength({
+  frequencies,
+  poseJoints,
+  landmarks,
+}: Pick<AvatarBody, 'frequencies' | 'poseJoints' | 'landmarks'>): number {
+  return (
+    3 * poseJoints.length * (1 + 2 * frequencies.pose) +
+    3 * (1 + 2 * frequencies.translation) +
+    2 * landmarks.count * (1 + 2 * frequencies.landmarks)
+  );
+}
+
 /** Inputs that all pixels share only move the first bias: b + W[:, last] · condition, into `bias`. */
 export function foldCondition(
   { inputs, outputs, weight, bias }: LinearLayer,

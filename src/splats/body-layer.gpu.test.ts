@@ -1,60 +1,170 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AvatarBody } from '../formats/avatar-body.ts';
 import { readSplatFile } from '../formats/splats.ts';
 import { Gpu } from '../gpu/gpu.ts';
-import { addBodyReference } from '../kernels/body-under.ref.ts';
-import type { Camera, RasterMethod } from '../types.ts';
-import { projectPoints, solveHomography } from './body-homography.ts';
-import { BodyTexture } from './body-texture.ts';
-import { viewTransform } from './camera.ts';
+import { networksAt } from '../kernels/body-networks.ref.ts';
+import { addBodyReference, bakedAt, type Rgba } from '../kernels/body-under.ref.ts';
+import type { BodyMethod, Camera, RasterMethod } from '../types.ts';
+import { bodyCondition } from './body-condition.ts';
+import { type Homography, projectPoints, solveHomography } from './body-homography.ts';
+import { uploadBody } from './body-layer.ts';
+import { bodyReach } from './body-pack.ts';
+import { type ViewTransform, viewTransform } from './camera.ts';
 import { SplatGeometry } from './geometry.ts';
-import { renderPicture } from './picture.ts';
+import { type Picture, renderPicture } from './picture.ts';
 import { Pose } from './pose.ts';
 import { overBackground, psnr, renderReference } from './render.ref.ts';
+import { SplatRenderer } from './renderer.ts';
 import { quaternionOfRotationVector } from './vector.ts';
 
-const methods: RasterMethod[] = ['quads', 'tiles'];
-const archive = new URL('../../e2e/fixtures/avatars/made-up.zip', import.meta.url);
+const madeUp = new URL('../../e2e/fixtures/avatars/made-up.zip', import.meta.url);
+const person = new URL('../../models/vitrail-person.zip', import.meta.url);
+const background = [0.5, 0.4, 0.3, 1] as const;
+
+async function read(archive: URL) {
+  const file = new Uint8Array(await (await fetch(archive)).arrayBuffer());
+  const { cloud, rig, body } = await readSplatFile(file, () => Promise.reject(new Error()));
+  if (!rig || !body) throw new Error('the archive has a rig and a body');
+  const pose = new Pose(rig);
+  const chest = rig.joints.findIndex(({ name }) => name === 'chest');
+  pose.setTurn(chest, quaternionOfRotationVector([0.05, -0.1, 0.02]));
+  pose.update();
+  return { cloud, rig, body, pose };
+}
+type Read = Awaited<ReturnType<typeof read>>;
+
+function homographyOf(from: ArrayLike<number>, to: ArrayLike<number>): Homography {
+  const found = solveHomography(from, to);
+  if (!found) throw new Error('no homography');
+  return found;
+}
+
+/** Straight alpha of the body at picture coordinates, in double precision. */
+function bodyColors(
+  body: AvatarBody,
+  pose: Pose,
+  view: ViewTransform,
+  method: BodyMethod,
+): (x: number, y: number) => Rgba {
+  const places = projectPoints(body.anchors, pose, view);
+  const texture = homographyOf(places, body.targets);
+  if (method === 'texture') return (x, y) => bakedAt(body, texture, x, y);
+  const front = viewTransform(body.camera, body.image, body.image);
+  const training = homographyOf(places, projectPoints(body.anchors, pose, front));
+  const frame = { training, texture, reach: bodyReach(body), condition: bodyCondition(body, pose) };
+  return (x, y) => networksAt(body, frame, x, y);
+}
 
 describe('the body beneath the splats', () => {
   let gpu: Gpu;
   beforeAll(async () => {
     gpu = await Gpu.create();
   });
-  afterAll(() => gpu.dispose());
+  afterAll(() => {
+    expect(gpu.stats().gpuBytes).toBe(0);
+    gpu.dispose();
+  });
 
-  it.each(methods)('equals the reference to 45 dB with %s', async (method) => {
-    const file = new Uint8Array(await (await fetch(archive)).arrayBuffer());
-    const { cloud, rig, body } = await readSplatFile(file, () => Promise.reject(new Error()));
-    if (!rig || !body) throw new Error('the fixture has a rig and a body');
-    const pose = new Pose(rig);
-    const chest = rig.joints.findIndex(({ name }) => name === 'chest');
-    pose.setTurn(chest, quaternionOfRotationVector([0.05, -0.1, 0.02]));
-    pose.update();
+  async function drawn(
+    { cloud, rig, body, pose }: Read,
+    view: ViewTransform,
+    method: RasterMethod,
+    way: BodyMethod,
+  ): Promise<Picture> {
+    const geometry = await SplatGeometry.upload(gpu, cloud, rig);
+    const uploaded = await uploadBody(gpu, body, way);
+    const picture = await renderPicture(
+      gpu,
+      [{ geometry, pose, body: uploaded }],
+      view,
+      background,
+      method,
+    );
+    uploaded.dispose();
+    geometry.dispose();
+    return picture;
+  }
+
+  const ways: [RasterMethod, BodyMethod][] = [
+    ['quads', 'texture'],
+    ['tiles', 'texture'],
+    ['quads', 'networks'],
+    ['tiles', 'networks'],
+  ];
+  it.each(ways)('equals the reference to 45 dB with %s and %s', async (method, way) => {
+    const avatar = await read(madeUp);
+    const { cloud, body, pose } = avatar;
     const position = [0.3, 0.1, 1.62] as const;
     const camera: Camera = { ...body.camera, position };
     // Wider than the pictures of training, and another aspect.
     const view = viewTransform({ ...camera, fovY: 26 }, 192, 160);
-    const geometry = await SplatGeometry.upload(gpu, cloud, rig);
-    const texture = await BodyTexture.upload(gpu, body);
-    const objects = [{ geometry, pose, body: texture }];
-    const { data } = await renderPicture(gpu, objects, view, [0.5, 0.4, 0.3, 1], method);
+    const { data } = await drawn(avatar, view, method, way);
     const expected = renderReference([{ cloud, pose }], view);
     const alone = overBackground(expected, [0.5, 0.4, 0.3]);
-    const h = solveHomography(projectPoints(body.anchors, pose, view), body.targets);
-    if (!h) throw new Error('no homography');
-    addBodyReference(expected, body, h, view);
+    addBodyReference(expected, bodyColors(body, pose, view, way), view);
     const ratio = psnr(data, overBackground(expected, [0.5, 0.4, 0.3]));
-    console.info(`body beneath ${method}: ${ratio.toFixed(1)} dB`);
+    console.info(`body beneath ${method}, ${way}: ${ratio.toFixed(1)} dB`);
     expect(psnr(data, alone)).toBeLessThan(30);
     expect(ratio).toBeGreaterThanOrEqual(45);
 
     // From the side it is the splats alone.
     const side = viewTransform({ ...camera, position: [1.6, 0.1, 0.2] }, 96, 96);
-    const aside = await renderPicture(gpu, objects, side, [0.5, 0.4, 0.3, 1], method);
+    const aside = await drawn(avatar, side, method, way);
     const splats = overBackground(renderReference([{ cloud, pose }], side), [0.5, 0.4, 0.3]);
     expect(psnr(aside.data, splats)).toBeGreaterThanOrEqual(45);
-    texture.dispose();
+  });
+
+  it('equals the reference to 45 dB through the networks of the person that comes along', async () => {
+    const avatar = await read(person);
+    const { cloud, body, pose } = avatar;
+    const head = cloud.count - body.splats;
+    const [x, y, z] = body.camera.position;
+    const view = viewTransform({ ...body.camera, position: [x + 0.2, y + 0.05, z] }, 44, 44);
+    const { data } = await drawn(avatar, view, 'tiles', 'networks');
+    const shown = { cloud: { ...cloud, count: head }, pose };
+    const expected = renderReference([shown], view);
+    const alone = overBackground(expected, [0.5, 0.4, 0.3]);
+    const coarse = Float64Array.from(expected);
+    addBodyReference(expected, bodyColors(body, pose, view, 'networks'), view);
+    addBodyReference(coarse, bodyColors(body, pose, view, 'texture'), view);
+    const ratio = psnr(data, overBackground(expected, [0.5, 0.4, 0.3]));
+    const other = psnr(data, overBackground(coarse, [0.5, 0.4, 0.3]));
+    console.info(
+      `the person's networks: ${ratio.toFixed(1)} dB; coarse colour alone ${other.toFixed(1)} dB`,
+    );
+    expect(ratio).toBeGreaterThanOrEqual(45);
+    expect(psnr(data, alone)).toBeLessThan(20);
+    expect(other).toBeLessThan(40);
+  });
+
+  it('allocates nothing for a frame through the networks', async () => {
+    const { cloud, rig, body, pose } = await read(madeUp);
+    const geometry = await SplatGeometry.upload(gpu, cloud, rig);
+    const uploaded = await uploadBody(gpu, body, 'networks');
+    const [width, height, format] = [48, 40, 'rgba8unorm'] as const;
+    const view = viewTransform(body.camera, width, height);
+    const renderer = await SplatRenderer.create(gpu, [{ geometry, pose, body: uploaded }], {
+      width,
+      height,
+      method: 'tiles',
+      format,
+    });
+    const usage = GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_DST;
+    const texture = gpu.device.createTexture({ size: [width, height], format, usage });
+    renderer.drawTo(texture, view, background);
+    const before = gpu.stats();
+    renderer.drawTo(texture, view, background);
+    const { calls, buffers, pipelines } = gpu.stats();
+    expect({ buffers, pipelines }).toEqual({
+      buffers: before.buffers,
+      pipelines: before.pipelines,
+    });
+    expect(calls.bindGroups).toBe(before.calls.bindGroups);
+    expect(renderer.stageNames).toContain('body');
+    expect(calls.submits - before.calls.submits).toBe(1);
+    texture.destroy();
+    renderer.dispose();
+    uploaded.dispose();
     geometry.dispose();
-    expect(gpu.stats().gpuBytes).toBe(0);
   });
 });

@@ -1,19 +1,34 @@
+import type { AvatarBody } from '../formats/avatar-body.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type BodyUnder, bodyFrameFloats, prepareBodyUnder } from '../kernels/body-under.ts';
+import type { BodyMethod } from '../types.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
-import type { BodyTexture } from './body-texture.ts';
+import { BodyNetworks, NetworkPicture } from './body-networks.ts';
+import { fillRows } from './body-pack.ts';
+import { BodyTexture } from './body-texture.ts';
 import type { ViewTransform } from './camera.ts';
 import type { Pose } from './pose.ts';
-import type { Background } from './renderer.ts';
+import type { Background, Stage } from './renderer.ts';
 import { dot, normalize, subtract, type Vec3 } from './vector.ts';
 
 /** The texture was learnt from the front: seen from further aside it looks flat, and the splats of the body are better. */
 const widestView = Math.cos((25 * Math.PI) / 180);
 
-/** Draws the body of an avatar beneath its splats, on the way without networks: one homography a frame and one triangle. */
+/** The body of an avatar on the GPU, as one of both ways needs it. */
+export type UploadedBody = BodyTexture | BodyNetworks;
+
+/** Throws `model-corrupt`, `model-unsupported` and `gpu-out-of-memory`. */
+export function uploadBody(gpu: Gpu, body: AvatarBody, method: BodyMethod): Promise<UploadedBody> {
+  return method === 'networks' ? BodyNetworks.upload(gpu, body) : BodyTexture.upload(gpu, body);
+}
+
+/** Draws the body of an avatar beneath its splats: one homography a frame and one triangle, over the baked texture or over what the networks made. */
 export class BodyLayer {
+  /** What has to run before `draw`. */
+  readonly stages: readonly Stage[];
   readonly #gpu: Gpu;
-  readonly #body: BodyTexture;
+  readonly #body: AvatarBody;
+  readonly #networks: NetworkPicture | null;
   readonly #under: BodyUnder;
   readonly #buffer: GPUBuffer;
   readonly #places: Float64Array;
@@ -21,42 +36,54 @@ export class BodyLayer {
   readonly #front: Vec3;
   readonly #values: Float32Array<ArrayBuffer> = new Float32Array(bodyFrameFloats);
 
-  static async prepare(gpu: Gpu, format: GPUTextureFormat, body: BodyTexture): Promise<BodyLayer> {
+  static async prepare(
+    gpu: Gpu,
+    target: { format: GPUTextureFormat; width: number; height: number },
+    uploaded: UploadedBody,
+  ): Promise<BodyLayer> {
+    const networks =
+      uploaded instanceof BodyNetworks ? await NetworkPicture.prepare(gpu, uploaded, target) : null;
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
     const frame = gpu.createBuffer('body frame', bodyFrameFloats * 4, usage);
     try {
-      const under = await prepareBodyUnder(gpu, format, { frame, texture: body.texture });
-      return new BodyLayer(gpu, body, under, frame);
+      const source = networks ?? (uploaded as BodyTexture);
+      const under = await prepareBodyUnder(gpu, target.format, frame, source);
+      return new BodyLayer(gpu, uploaded.body, networks, under, frame);
     } catch (thrown) {
+      networks?.dispose();
       gpu.destroyBuffer(frame);
       throw thrown;
     }
   }
 
-  private constructor(gpu: Gpu, body: BodyTexture, under: BodyUnder, buffer: GPUBuffer) {
+  private constructor(
+    gpu: Gpu,
+    body: AvatarBody,
+    networks: NetworkPicture | null,
+    under: BodyUnder,
+    buffer: GPUBuffer,
+  ) {
     this.#gpu = gpu;
     this.#body = body;
+    this.#networks = networks;
+    this.stages = networks ? [{ name: 'body', dispatches: [networks.dispatch] }] : [];
     this.#under = under;
     this.#buffer = buffer;
-    const { anchors, camera } = body.body;
-    this.#places = new Float64Array(anchors.count * 2);
-    this.#center = meanOf(anchors.positions);
-    this.#front = normalize(subtract(camera.position, this.#center));
+    this.#places = new Float64Array(body.anchors.count * 2);
+    this.#center = meanOf(body.anchors.positions);
+    this.#front = normalize(subtract(body.camera.position, this.#center));
   }
 
   /** Writes a frame. False: from this side, or in this pose, the texture does not show the body. */
   update(pose: Pose, view: ViewTransform, background: Background): boolean {
     if (dot(normalize(subtract(view.position, this.#center)), this.#front) < widestView)
       return false;
-    const { anchors, targets, image, pad } = this.#body.body;
+    const { anchors, targets, image, pad } = this.#body;
     const h = solveHomography(projectPoints(anchors, pose, view, this.#places), targets);
     if (!h?.every(Number.isFinite)) return false;
+    if (this.#networks?.update(pose, this.#places, h) === false) return false;
     const side = image + 2 * pad;
-    for (let row = 0; row < 3; row += 1) {
-      for (let column = 0; column < 3; column += 1) {
-        this.#values[row * 4 + column] = h[row * 3 + column] as number;
-      }
-    }
+    fillRows(this.#values, h);
     this.#values.set(background, 12);
     this.#values.set([view.width, view.height, image / side, pad / side], 16);
     this.#gpu.write(this.#buffer, 0, this.#values);
@@ -68,6 +95,7 @@ export class BodyLayer {
   }
 
   dispose(): void {
+    this.#networks?.dispose();
     this.#gpu.destroyBuffer(this.#buffer);
   }
 }

@@ -38,7 +38,7 @@ export class SplatGeometry {
     const { center, radius } = boundsOf(cloud, 0);
     this.bounds = { center, radius: radius * (rig ? 1 + motionMargin : 1) };
     this.framed = rig ? { center, radius } : boundsOf(cloud, 0.02);
-    this.buffers = upload(gpu, {
+    this.buffers = uploadBuffers(gpu, {
       splats: packSplats(cloud),
       ...(cloud.shDegree > 0 ? { sh: packSphericalHarmonics(cloud) } : {}),
       ...(rig && pose ? { ...packRig(rig, pose, cloud.count) } : {}),
@@ -50,7 +50,8 @@ export class SplatGeometry {
   }
 }
 
-function upload(
+/** A storage buffer for each; all or none. */
+export function uploadBuffers(
   gpu: Gpu,
   contents: Record<string, Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>,
 ): Record<string, GPUBuffer> {

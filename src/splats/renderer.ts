@@ -4,8 +4,7 @@ import { prepareDispatch } from '../gpu/kernel.ts';
 import { splatProject } from '../kernels/splat-project.ts';
 import { prepareSplatQuads, type SplatQuads } from '../kernels/splat-quads.ts';
 import type { RasterMethod } from '../types.ts';
-import { BodyLayer } from './body-layer.ts';
-import type { BodyTexture } from './body-texture.ts';
+import { BodyLayer, type UploadedBody } from './body-layer.ts';
 import type { ViewTransform } from './camera.ts';
 import { FrameData, viewOfModel } from './frame-data.ts';
 import type { SplatGeometry } from './geometry.ts';
@@ -21,7 +20,7 @@ export interface SceneObject {
   pose: Pose | null;
   transform?: Affine;
   /** Drawn in place of its last splats where it is alone and seen from the front. */
-  body?: BodyTexture | null;
+  body?: UploadedBody | null;
 }
 
 /** R, G, B not multiplied by alpha, and alpha, 0..1. */
@@ -129,7 +128,7 @@ export class SplatRenderer {
       project.push(await prepareDispatch(gpu, splatProject, use, bound));
       first += count;
       if (!texture || !pose || objects.length > 1) continue;
-      const layer = await BodyLayer.prepare(gpu, options.format, texture);
+      const layer = await BodyLayer.prepare(gpu, options, texture);
       owned.push(layer);
       const headCount = count - texture.body.splats;
       const head = await prepareDispatch(gpu, splatProject, { ...use, count: headCount }, bound);
@@ -165,7 +164,7 @@ export class SplatRenderer {
       quads,
       tiles,
       owned,
-      body: body && { ...body, stages: [body.head, ...stages.slice(1)] },
+      body: body && { ...body, stages: [body.head, ...body.layer.stages, ...stages.slice(1)] },
       total,
       count,
     });
@@ -223,7 +222,7 @@ export class SplatRenderer {
       if (body) drawBeneath(encoder, texture, body.layer);
       clock?.resolve(encoder);
       after?.(encoder);
-      const dispatches = this.#stages.reduce((sum, stage) => sum + stage.dispatches.length, 0);
+      const dispatches = this.#frameStages.reduce((sum, stage) => sum + stage.dispatches.length, 0);
       return { dispatches, passes: passes + (this.#quads ? 1 : 0) + (body ? 1 : 0) };
     });
     this.#tiles?.readCount();
@@ -275,7 +274,7 @@ export class SplatRenderer {
       recordStage(pass, stage);
       pass.end();
     }
-    return this.#stages.length;
+    return this.#frameStages.length;
   }
 
   #drawQuads(
@@ -301,7 +300,7 @@ export class SplatRenderer {
 
   /** Names of the stages that a clock sees. */
   get stageNames(): readonly string[] {
-    const names = this.#stages.map(({ name }) => name);
+    const names = (this.#body?.stages ?? this.#stages).map(({ name }) => name);
     return this.#quads ? [...names, 'quads'] : names;
   }
 

@@ -4,7 +4,7 @@ import type { QuantFormat } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
 import type { LoadOptions } from '../types.ts';
 
-const basisOrMean = /\.attn_([kv]_basis|v_mean)\.weight$/;
+const basisOrMean = /\.attn_(k_basis|v_mean)\.weight$/;
 
 export interface GpuFormatOptions {
   quantize?: LoadOptions['quantize'];

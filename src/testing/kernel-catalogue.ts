@@ -5,6 +5,8 @@ import { attentionCombineCases } from '../kernels/attention-combine.ref.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import { attentionSplitCases } from '../kernels/attention-split.ref.ts';
 import { attentionSplit } from '../kernels/attention-split.ts';
+import { bodyNetworksCases } from '../kernels/body-networks.ref.ts';
+import { bodyNetworks } from '../kernels/body-networks.ts';
 import { boxCandidatesCases } from '../kernels/box-candidates.ref.ts';
 import { boxCandidates } from '../kernels/box-candidates.ts';
 import { boxOverlapsCases } from '../kernels/box-overlaps.ref.ts';
@@ -35,8 +37,6 @@ import { kvQuantizeCases } from '../kernels/kv-quantize.ref.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
 import { kvUnpackCases } from '../kernels/kv-unpack.ref.ts';
 import { kvUnpack } from '../kernels/kv-unpack.ts';
-import { kvUnprojectCases } from '../kernels/kv-unproject.ref.ts';
-import { kvUnproject } from '../kernels/kv-unproject.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBitsCases } from '../kernels/mask-bits.ref.ts';
@@ -130,12 +130,12 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: kvProject, cases: kvProjectCases },
   { kernel: kvQuantize, cases: kvQuantizeCases },
   { kernel: kvUnpack, cases: kvUnpackCases },
-  { kernel: kvUnproject, cases: kvUnprojectCases },
   { kernel: keepBoxes, cases: keepBoxesCases },
   { kernel: maskBits, cases: maskBitsCases },
   { kernel: radixCount, cases: radixCountCases },
   { kernel: radixScan, cases: radixScanCases },
   { kernel: radixScatter, cases: radixScatterCases },
+  { kernel: bodyNetworks, cases: bodyNetworksCases },
   { kernel: splatProject, cases: splatProjectCases },
   { kernel: tileCount, cases: tileCountCases },
   { kernel: tileEmit, cases: tileEmitCases },

@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from basis import Bases, TurnedBases, principal_components, random_widths, uniform_widths
+from budgets import BUDGETS, percent
 from evaluate import measure
 from llama import Llama
 from search import divergence, search_widths
 
-BUDGETS = [0.75, 0.5, 0.375, 0.25]
 RATE, WARM_UP_STEPS = 1e-3, 100
 DISTILLED = 0.25
 """Share of the loss that is the divergence from the whole model; the rest is the next token's."""
@@ -204,11 +204,6 @@ class Results:
             return None
         vectors, mean = (torch.from_numpy(self.arrays[f"{name}_{part}"]).float().to(device) for part in ("vectors", "mean"))
         return Bases(vectors, mean)
-
-
-def percent(budget: float) -> str:
-    """37_5 for 0.375: as in the names of the file's keys."""
-    return f"{budget * 100:g}".replace(".", "_")
 
 
 def main() -> None:

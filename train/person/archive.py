@@ -131,6 +131,22 @@ def safetensors(tensors, metadata):
     return struct.pack("<Q", len(text)) + text + bytes(data)
 
 
+def read_safetensors(content):
+    """Metadata and {name: array} of what `safetensors` wrote."""
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:start])
+    metadata = header.pop("__metadata__")
+    kinds = {"F16": np.float16, "F32": np.float32}
+    read = lambda kind, shape, offsets: np.frombuffer(content[start + offsets[0] : start + offsets[1]], kinds[kind]).reshape(shape)
+    return metadata, {name: read(entry["dtype"], entry["shape"], entry["data_offsets"]) for name, entry in header.items()}
+
+
+def read_zip(path):
+    """{name: content}, in order."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def write_zip(path, files):
     """Deflated, dates fixed, so that the same content gives the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

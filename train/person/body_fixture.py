@@ -4,14 +4,13 @@ python body_fixture.py [../../models/vitrail-person.zip ../../e2e/fixtures/avata
 """
 
 import json
-import struct
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from archive import read_safetensors, read_zip
 from body import Body
 from geometry import CAMERA, JOINTS, LANDMARKS, blended, moved, project, skin_matrices, skin_weights, view_of
 
@@ -22,20 +21,11 @@ PIXELS = 40
 
 def read_body(archive):
     """The body of an archive (docs/avatar-format.md)."""
-    content = zipfile.ZipFile(archive).read("body.safetensors")
-    start = 8 + struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8:start])
-    texts = header.pop("__metadata__")
-
-    def tensor(entry):
-        first, end = entry["data_offsets"]
-        kind = {"F16": np.float16, "F32": np.float32}[entry["dtype"]]
-        return torch.from_numpy(np.frombuffer(content[start + first : start + end], kind).reshape(entry["shape"]).astype(np.float64))
-
-    tensors = {name: tensor(entry) for name, entry in header.items()}
+    texts, arrays = read_safetensors(read_zip(archive)["body.safetensors"])
+    tensors = {name: torch.from_numpy(array.astype(np.float64)) for name, array in arrays.items()}
     body = Body(int(texts["image"]), int(texts["pad"]), *tensors["latents"].shape[:2], tensors["warp.0.bias"].shape[0]).double()
     body.load_state_dict({name: tensors[name] for name in body.state_dict()})
-    return body
+    return body, tensors
 
 
 @torch.no_grad()
@@ -57,7 +47,7 @@ def sampled(body, chest, neck, shift, generator):
 
 
 def main(archive="../../models/vitrail-person.zip", target="../../e2e/fixtures/avatars/vitrail-person.body.json"):
-    body, generator = read_body(archive), torch.Generator().manual_seed(6)
+    (body, _), generator = read_body(archive), torch.Generator().manual_seed(6)
     Path(target).write_text(json.dumps([sampled(body, *pose, generator) for pose in POSES], separators=(",", ":")) + "\n")
 
 

@@ -117,11 +117,11 @@ def body_file(person, name, splats):
 
 
 def texture_file(texture):
-    """The baked texture as WebP; colours under alpha 0 are gray so that they cost nothing."""
+    """The baked texture as WebP without loss: a fitted texture lost 0.3 dB to halved colours. Colours under alpha 0 are gray so that they cost nothing."""
     pixels = texture.permute(1, 2, 0).numpy().copy()
     pixels[pixels[..., 3] < 2] = (90, 90, 90, 0)
     file = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(file, "WEBP", quality=93, alpha_quality=100, method=6, exact=True)
+    Image.fromarray(pixels, "RGBA").save(file, "WEBP", lossless=True, method=6, exact=True)
     return file.getvalue()
 
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 import frames
-from body import Body, homography, run, transfer
+from body import Body, homography, transfer
+from fast_path import bake, fitted
 from geometry import CAMERA, JOINTS, LANDMARKS, blended, moved, project, skin_matrices, skin_weights, view_of
 from png import write_png
 from shade import render
@@ -38,6 +39,7 @@ def options():
     parser.add_argument("--warp-seconds", type=float, default=35, help="of the warp network alone, on points of the sweater")
     parser.add_argument("--warp-points", type=int, default=2048, help="of each of four frames a step")
     parser.add_argument("--apart", action="store_true", help="without a GPU: head at half the size and body by samples of pixels, one after the other")
+    parser.add_argument("--fit-steps", type=int, default=15, help="of the baked texture, at the end")
     parser.add_argument("--body-pixels", type=int, default=6144, help="of a step with --apart")
     return parser.parse_args()
 
@@ -433,45 +435,6 @@ def clean_alpha(scene, body):
 
 
 @torch.no_grad()
-def bake(scene, body, anchors, frames_used=100, trials=1000, subset=100, residual=0.0125):
-    """The fast path: texture [4, s, s] with the canonical fine colour, and the anchors that RANSAC keeps with their targets."""
-    size = body.image + 2 * body.pad
-    device = scene.device
-    rows, columns = torch.meshgrid(torch.arange(size, device=device), torch.arange(size, device=device), indexing="ij")
-    uv = (torch.stack([columns, rows], 2).reshape(-1, 2) + 0.5 - body.pad) / body.image
-    condition = scene.condition(body, 0)
-    fine = torch.cat([run(body.fine, body.sample(body.latents, part), condition) for part in uv.split(65536)])
-    texture = body.coarse.clone()
-    texture[:3] += fine.T.reshape(3, size, size)
-    texture = texture.clamp(0, 1)
-    rest = scene.place(0, anchors["position"], anchors["skin"])
-    targets = rest + body.displace(rest, condition)
-    inside = ((rest > 0) & (rest < 1)).all(1)
-    generator = torch.Generator().manual_seed(29)
-    used = scene.train[:: max(1, len(scene.train) // frames_used)][:frames_used]
-    votes = torch.zeros(len(rest), device=device)
-    candidates = inside.nonzero()[:, 0]
-    for i in used:
-        seen = scene.place(i, anchors["position"], anchors["skin"])
-        votes[best_inliers(seen, targets, candidates, max(10, trials // 20), min(subset, len(candidates) // 2), residual, generator)] += 1
-    kept = (votes >= 0.9 * len(used)).nonzero()[:, 0]
-    if len(kept) < 16:
-        kept = votes.argsort(descending=True)[: max(16, len(rest) // 4)]
-    return {"texture": texture, "kept": kept, "targets": targets[kept], "votes": votes}
-
-
-def best_inliers(seen, targets, candidates, trials, subset, residual, generator):
-    best = None
-    for _ in range(trials):
-        chosen = candidates[torch.randperm(len(candidates), generator=generator)[:subset].to(candidates.device)]
-        matrix = homography(seen[chosen], targets[chosen])
-        good = candidates[(transfer(matrix, seen[candidates]) - targets[candidates]).norm(dim=1) < residual]
-        if best is None or len(good) > len(best):
-            best = good
-    return best
-
-
-@torch.no_grad()
 def evaluate(scene, state, baked, out):
     """PSNR of the torso region and the whole picture over the frames held out; picture pairs."""
     splats, body, anchors = state["splats"], state["body"], state["anchors"]
@@ -506,7 +469,7 @@ def evaluate(scene, state, baked, out):
             rows.append(torch.cat([truth, *(images[n] for n in ("mlp", "fast", "gaussians") if n in images)], 1))
     write_png(out / "compare.png", torch.cat(rows))
     psnr = {name: round(-10 * torch.tensor(e / n).log10().item(), 2) for name, (e, n) in errors.items() if n}
-    psnr |= {"test frames": len(scene.test), "train frames": len(scene.train), "anchors kept": len(baked["kept"]), "anchors": len(anchors["position"])}
+    psnr |= {"test frames": len(scene.test), "train frames": len(scene.train), "anchors drawn": len(baked["kept"]), "anchors": len(anchors["position"])}
     return psnr
 
 
@@ -572,11 +535,7 @@ def main():
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.no_grad():
         subject = Subject(args.mesh, device, args.strands, args.occlusion)
-        cache = args.out / f"frames-{args.frames}-{args.size}.pt"
-        data = to(torch.load(cache, weights_only=True), device) if cache.exists() else frames.make(subject, args.track, args.frames, args.size, args.over)
-        if args.apart and not cache.exists():
-            torch.save(data, cache)
-        scene = Scene(subject, data, args.size)
+        scene = Scene(subject, load_frames(subject, args, args.out, keep=args.apart), args.size)
     print(f"{args.frames} frames of {args.size} px, {len(subject.triangles)} triangles: {time.time() - began:.0f} s", flush=True)
     write_png(args.out / "frames.png", torch.cat([show(scene, i) for i in (0, len(scene.train) // 3, len(scene.train) // 2)], 1))
     state = start(subject, scene, args, args.out)
@@ -590,6 +549,17 @@ def main():
     if state["done"] and not state["torso_done"]:
         train_baseline(halved(scene) if args.apart else scene, state, args, clock, save)
     finish(scene, state, args, subject, time.time() - began)
+
+
+def load_frames(subject, args, folder, keep):
+    """The frames of training; with `keep` they are drawn once for all runs in this folder."""
+    cache = folder / f"frames-{args.frames}-{args.size}.pt"
+    if cache.exists():
+        return to(torch.load(cache, weights_only=True), subject.device)
+    data = frames.make(subject, args.track, args.frames, args.size, args.over)
+    if keep:
+        torch.save(data, cache)
+    return data
 
 
 def start(subject, scene, args, folder):
@@ -621,7 +591,11 @@ def show(scene, i):
 
 def finish(scene, state, args, subject, seconds):
     clean_alpha(scene, state["body"])
-    baked = bake(scene, state["body"], state["anchors"])
+    anchors = state["anchors"]
+    baked = bake(scene, state["body"], anchors)
+    kept = {name: value[baked["kept"]] for name, value in anchors.items()}
+    chosen, texture = fitted(scene, state["body"], kept, baked["targets"], baked["texture"], args.fit_steps)
+    baked |= {"texture": texture, "kept": baked["kept"][chosen], "targets": baked["targets"][chosen]}
     figures = evaluate(scene, state, baked, args.out)
     figures |= {"steps": state["step"], "seconds": round(state["seconds"]), "torso steps": state["torso_step"], "torso seconds": round(state["torso_seconds"]),
                 "run seconds": round(seconds), "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU", "log": state["log"]}

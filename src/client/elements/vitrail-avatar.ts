@@ -13,7 +13,7 @@ const ElementBase: typeof HTMLElement = globalThis.HTMLElement ?? class {};
  * `<vitrail-avatar src="avatar.zip">`: splats or an avatar to look at from all sides.
  *
  * Attributes: `src` (left out: the embedded avatar), `label` (the text alternative), `background` (`#rrggbb`; left out: transparent), `clip` (plays in a loop), `still` (no
- * idle motion; a visitor who prefers reduced motion has it anyway), `chat` (the id of a `<vitrail-chat>` of the same document or shadow tree: the avatar listens while
+ * idle motion; a visitor who prefers reduced motion has it anyway), `body` (`networks`: through the networks of its body), `chat` (the id of a `<vitrail-chat>` of the same document or shadow tree: the avatar listens while
  * someone types there, thinks, and says the answers), `worker-url`.
  * Property `avatar`: the loaded avatar, or null. Events: `vitrail-ready` (detail: its info), `vitrail-error` (detail: the VitrailError).
  * Parts: root, canvas, note, progress, error, retry.
@@ -79,6 +79,7 @@ export class VitrailAvatarElement extends ElementBase {
     const workerUrl = this.getAttribute('worker-url');
     this.#runtime ??= await createRuntime(workerUrl ? { workerUrl } : {});
     return this.#runtime.loadAvatar(source, {
+      ...(this.getAttribute('body') === 'networks' ? { body: 'networks' } : {}),
       signal,
       onProgress: (progress) =>
         this.#showNote(describeProgress(progress), progress.loadedBytes / progress.totalBytes),

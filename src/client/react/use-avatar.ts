@@ -1,11 +1,11 @@
 import { useEffect, useMemo } from 'react';
-import type { Source } from '../../types.ts';
+import type { LoadAvatarOptions, Source } from '../../types.ts';
 import type { Avatar } from '../api.ts';
 import type { ChatState } from '../chat.ts';
 import { ChatFollower } from '../follow-chat.ts';
 import { type UseLoadedOptions, type UseLoadedResult, useLoaded } from './use-loaded.ts';
 
-export interface UseAvatarOptions extends UseLoadedOptions {
+export interface UseAvatarOptions extends UseLoadedOptions, Pick<LoadAvatarOptions, 'body'> {
   /** What `useChat` gives: the avatar thinks until an answer begins and says it as it comes. */
   chat?: ChatState | null;
   /** True while someone types: the avatar listens. */
@@ -21,10 +21,10 @@ export interface UseAvatarResult extends Omit<UseLoadedResult<Avatar>, 'value'> 
  * embedded avatar; null waits. Attach it to a canvas in an effect.
  */
 export function useAvatar(source?: Source | null, options: UseAvatarOptions = {}): UseAvatarResult {
+  const { body, chat, listening = false } = options;
   const { value, ...state } = useLoaded(source, options, (runtime, from, context) =>
-    runtime.loadAvatar(from, context),
+    runtime.loadAvatar(from, body ? { ...context, body } : context),
   );
-  const { chat, listening = false } = options;
   const follows = Boolean(chat);
   const follower = useMemo(
     () => (value && follows ? new ChatFollower(value) : null),

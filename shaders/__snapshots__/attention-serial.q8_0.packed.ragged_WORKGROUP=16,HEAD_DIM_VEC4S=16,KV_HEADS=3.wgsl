@@ -1,0 +1,244 @@
+const WORKGROUP: u32 = 16u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+const KV_HEADS: u32 = 3u;
+struct Params {
+  heads: u32,
+  group_size: u32,
+  context_length: u32,
+  window: u32,
+  scale_log2e: f32,
+  output_rows: u32,
+  output_row_vec4s: u32,
+}
+const params = Params(9u, 3u, 154u, 0u, 0.3606737554073334f, 0u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read> kv_scales: array<u32>;
+@group(0) @binding(5) var<storage, read_write> out: array<Output>;
+@group(0) @binding(6) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+@group(0) @binding(7) var<uniform> mean: array<array<vec4<f32>, HEAD_DIM_VEC4S>, KV_HEADS>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
+alias Cached = vec2<u32>;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return signed_bytes(cached[half]);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return abs(largest) / 127.0;
+}
+
+fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
+  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q8_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
+// How four components of a head's output are stored.
+alias Output = vec4<f32>;
+
+fn pack_output(value: vec4<f32>) -> Output {
+  return value;
+}
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+}
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  padding: vec2<u32>,
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+
+
+struct CachedRows {
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
+  first_block: u32,
+  blocks: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  let widths = head_widths[kv_head];
+  return CachedRows(
+    widths.first_key / CACHED_COMPONENTS * params.context_length, widths.key / CACHED_COMPONENTS,
+    widths.first_value / CACHED_COMPONENTS * params.context_length, widths.value / CACHED_COMPONENTS,
+    widths.first_block * params.context_length, widths.blocks,
+  );
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return rows.key_width;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return rows.value_width;
+}
+
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_key + position * rows.key_width + min(i, rows.key_width - 1u);
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_value + position * rows.value_width + min(i, rows.value_width - 1u);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_block + position * rows.blocks + min(i / 8u, rows.blocks - 1u);
+}
+
+// Of the block that four components of a key and of its value are in.
+fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
+}
+// out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
+// sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
+// division at the end (FlashAttention-2, arXiv 2307.08691, §3.1); scale · log2(e) is folded into the exponent.
+//
+// cooperative: a workgroup takes one (row, head). For a block of WORKGROUP positions each invocation makes one score;
+//              then each accumulates one vec4 of the output over its share of the block.
+// stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
+// matrix:      subgroups multiply fragments: lib/matrix-attention.
+// else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
+// ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
+// packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
+// gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
+// summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
+// by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
+
+fn gate_of(row: u32, head: u32) -> f32 {
+  return 1.0;
+}
+
+// Four components of a head's output.
+fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
+  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
+}
+
+// The row of the pass that a head takes as its i-th.
+fn row_of(head: u32, i: u32) -> u32 {
+  return i;
+}
+
+// Rows that have the head on.
+fn rows_of(head: u32) -> u32 {
+  return state.rows;
+}
+
+fn first_position(position: u32) -> u32 {
+  // A window of 0 means all positions.
+  return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
+}
+
+const CACHED_COMPONENTS: u32 = 4u;
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let head = id.x;
+  if (head >= params.heads || id.z >= state.rows) {
+    return;
+  }
+  let row = row_of(head, id.z);
+  let rows = cached_rows(head / params.group_size);
+  let at = (row * params.heads + head) * HEAD_DIM_VEC4S;
+  let position = state.position + row;
+  var query: array<vec4<f32>, HEAD_DIM_VEC4S>;
+  var output: array<vec4<f32>, HEAD_DIM_VEC4S>;
+  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+    query[i] = queries[at + i] * params.scale_log2e;
+  }
+  var running_max = -3.0e38;
+  var sum = 0.0;
+  for (var key = first_position(position); key <= position; key++) {
+    var score = 0.0;
+    for (var i = 0u; i < key_width(rows); i++) {
+      score += dot(query[i], unpack_stored(cached_key(rows, key, i)));
+    }
+    // Rescaling is needed only where the maximum moved.
+    if (score > running_max) {
+      let rescale = exp2(running_max - score);
+      sum *= rescale;
+      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+        output[i] *= rescale;
+      }
+      running_max = score;
+    }
+    let probability = exp2(score - running_max);
+    sum += probability;
+    for (var i = 0u; i < value_width(rows); i++) {
+      output[i] += probability * unpack_stored(cached_value(rows, key, i));
+    }
+  }
+  for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+    out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
+  }
+}

@@ -1,0 +1,159 @@
+const WORKGROUP: u32 = 256u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+struct Params {
+  kv_heads: u32,
+  context_length: u32,
+}
+const params = Params(3u, 41u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(2) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> kv_scales: array<u32>;
+@group(0) @binding(4) var<storage, read_write> keys: array<vec4<u32>>;
+@group(0) @binding(5) var<storage, read_write> values: array<vec4<u32>>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
+alias Cached = vec2<u32>;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return signed_bytes(cached[half]);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return abs(largest) / 127.0;
+}
+
+fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
+  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Caches of q8_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / 8u;
+}
+
+// Of the block that four components of a key and of its value are in.
+fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[block_at(rows, position, i)]);
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
+  return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
+}
+// What packed caches hold up to the end of a pass, in halves, for kernels that read nothing else. [KV head][token][component].
+// ragged: rows are made whole, keys by zeros and values by what they are on average (lib/left-out), so that those kernels know no widths.
+// An invocation makes eight components of a key and of its value, and goes on with others: how many there are is known on the GPU alone.
+
+const CACHED_COMPONENTS: u32 = 4u;
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+
+fn halves(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
+  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
+}
+
+fn key_quad(rows: CachedRows, position: u32, quad: u32) -> vec4<f32> {
+  return select(vec4<f32>(), cached_key(rows, position, quad), quad < key_width(rows));
+}
+
+fn value_quad(rows: CachedRows, kv_head: u32, position: u32, quad: u32) -> vec4<f32> {
+  return with_left_out(cached_value(rows, position, quad), 1.0, kv_head, quad);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {
+  let tokens = state.position + state.rows;
+  let eights = HEAD_DIM_VEC4S / 2u;
+  for (var i = id.x; i < params.kv_heads * tokens * eights; i += workgroups.x * WORKGROUP) {
+    let kv_head = i / eights / tokens;
+    let position = i / eights % tokens;
+    let quad = i % eights * 2u;
+    let rows = cached_rows(kv_head);
+    let at = (kv_head * params.context_length + position) * eights + quad / 2u;
+    keys[at] = halves(key_quad(rows, position, quad), key_quad(rows, position, quad + 1u));
+    values[at] = halves(value_quad(rows, kv_head, position, quad), value_quad(rows, kv_head, position, quad + 1u));
+  }
+}
