@@ -14,7 +14,8 @@ import { sampleRoad } from './sample-road.ts';
 
 type Shown = HTMLVideoElement | HTMLImageElement;
 
-let loaded: Promise<{ runtime: Runtime; detector: Detector }> | undefined;
+let runtime: Promise<Runtime> | undefined;
+let loaded: Promise<Detector> | undefined;
 let view: DetectorView | undefined;
 let closeSource: () => void = () => {};
 /** Counts what was opened: what another overtook gives up. */
@@ -32,23 +33,48 @@ async function open(openSource: () => Promise<{ shown: Shown; close: () => void 
     const { shown, close } = await openSource();
     if (mine !== turn) return close();
     closeSource = close;
-    loaded ??= load();
-    const { detector } = await loaded;
+    loaded ??= load(new URLSearchParams(location.search).get('src') ?? undefined);
+    const detector = await loaded;
     if (mine === turn) await attach(detector, shown);
   } catch (thrown) {
     if (mine === turn) fail(thrown);
   }
 }
 
-async function load(): Promise<{ runtime: Runtime; detector: Detector }> {
+/** A detector from weights, or the one that comes along. */
+async function load(weights: string | File | undefined): Promise<Detector> {
   try {
-    const runtime = await createRuntime();
-    byId('gpu').textContent = `${runtime.info.adapter}, tier ${runtime.info.tier}`;
-    const source = new URLSearchParams(location.search).get('src') ?? undefined;
-    return { runtime, detector: await runtime.loadDetector(source) };
+    runtime ??= createRuntime().catch((thrown) => {
+      runtime = undefined;
+      throw thrown;
+    });
+    const opened = await runtime;
+    byId('gpu').textContent = `${opened.info.adapter}, tier ${opened.info.tier}`;
+    const detector = await opened.loadDetector(weights);
+    const { name, parameters } = detector.info;
+    byId('weights').textContent = `${name}, ${(parameters / 1e6).toFixed(1)} million weights`;
+    return detector;
   } catch (thrown) {
     loaded = undefined;
     throw thrown;
+  }
+}
+
+/** Puts weights of the visitor's in place of what is loaded; what cannot be loaded leaves it as it was. */
+async function openWeights(file: File): Promise<void> {
+  stop();
+  const mine = turn;
+  showNotice(null);
+  showStatus(`Loading ${file.name} …`);
+  const former = loaded;
+  try {
+    loaded = load(file);
+    await loaded;
+    if (mine === turn) showStatus('');
+    await (await former)?.dispose();
+  } catch (thrown) {
+    loaded = former;
+    if (mine === turn) fail(thrown);
   }
 }
 
@@ -168,9 +194,16 @@ byId('switch').addEventListener('click', () => {
   facing = facing === 'user' ? 'environment' : 'user';
   void open(cameraSource);
 });
-const input = byId<HTMLInputElement>('file');
 const openFile = (file: File | undefined): void => {
-  if (file) void open(() => fileSource(file));
+  if (file?.name.endsWith('.safetensors')) void openWeights(file);
+  else if (file) void open(() => fileSource(file));
 };
-input.addEventListener('change', () => openFile(input.files?.[0]));
+for (const id of ['file', 'weights-file']) {
+  const input = byId<HTMLInputElement>(id);
+  input.addEventListener('change', () => {
+    openFile(input.files?.[0]);
+    // The same file again is a change too.
+    input.value = '';
+  });
+}
 setUpDrop(openFile);

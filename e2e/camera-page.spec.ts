@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
-import { dataFolder, expect, test, tinyDetector } from './site.ts';
+import { dataFolder, expect, root, test, tinyDetector } from './site.ts';
 
 const clip = resolve(dataFolder, 'driving/drive.mjpeg');
 const page = `/camera.html?src=${tinyDetector}`;
@@ -45,3 +45,28 @@ for (const [name, words] of Object.entries(refusals)) {
     await expect(tab.getByRole('alert')).toContainText(words);
   });
 }
+
+test('a page that is not secure is told so', async ({ page: tab }) => {
+  await tab.addInitScript(() => Object.defineProperty(window, 'isSecureContext', { value: false }));
+  await tab.goto(page);
+  await tab.getByRole('button', { name: 'Use the camera' }).click();
+  await expect(tab.getByRole('alert')).toContainText('https');
+});
+
+test('weights of the visitor’s own are loaded; what are none change nothing', async ({
+  page: tab,
+}) => {
+  await tab.goto('/camera.html');
+  const weights = tab.locator('#weights');
+  const picker = tab.getByLabel('Load a detector’s weights');
+  await picker.setInputFiles(resolve(root, `e2e/fixtures${tinyDetector}`));
+  await expect(weights).toHaveText(/^A-YOLOM, 0\.\d million weights$/, { timeout: 40_000 });
+  const own = await weights.textContent();
+  const none = { name: 'none.safetensors', mimeType: '', buffer: Buffer.from('no weights') };
+  await picker.setInputFiles(none);
+  await expect(tab.getByRole('alert')).toContainText('safetensors');
+  await expect(weights).toHaveText(own ?? '');
+  await tab.getByRole('button', { name: 'Play a sample' }).click();
+  await expect(tab.getByRole('alert')).toBeHidden();
+  await expect(tab.locator('#fps')).not.toHaveText('–', { timeout: 40_000 });
+});

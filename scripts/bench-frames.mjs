@@ -3,13 +3,14 @@
  * [--rounds 5] [--source video,bitmap] [--frame 1280x720] [--image JPG]`. A frame goes the way it goes on a page: over the port to the
  * worker, letterbox, network, boxes and masks, overlay on a canvas, a small readback. Prints a JSON line a result: frames a second
  * (median, lowest and highest of the rounds), latency of a frame alone, the GPU's time by parts, the worker's CPU time and what a frame
- * makes. n has the weights that ship, s random ones. --peers: onnxruntime-web's WebGPU on the same weights, its network alone, its
- * input and output on the GPU, in rounds between ours; needs `bench:pack --frames`.
+ * makes. n has the weights that ship, s random ones. In rounds between: our network alone, its input and outputs on the GPU
+ * (`networkAlone`), and with --peers onnxruntime-web's WebGPU on the same weights, which is timed in the same way and no other; `times` is
+ * our whole way over its network, `timesAlone` network over network. Needs `bench:pack --frames`.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { framesPack, shapesOf } from '../bench/frames/pack-frames.mjs';
+import { framesPack, networkScript, shapesOf } from '../bench/frames/pack-frames.mjs';
 import { watchWorker } from '../bench/frames/watch-worker.mjs';
 import { provenance } from '../bench/history.mjs';
 import { spread } from '../bench/statistics.mjs';
@@ -39,6 +40,7 @@ const rounds = Number(options.rounds);
 const server = await startServer({
   roots: {
     '/page.html': resolve(root, 'bench/frames/page.html'),
+    '/network.js': await networkScript(),
     '/image.jpg': resolve(options.image),
     '/weights': resolve(root, 'models/a-yolom-n.safetensors'),
     '/bench/': resolve(root, 'bench/frames'),
@@ -72,6 +74,7 @@ async function benchSize(size, source) {
     await page.evaluate(
       async (settings) => {
         window.ours = await window.frameEngines.vitrail(settings);
+        window.network = await window.frameEngines.networkAlone(settings);
       },
       { weights: '/weights', shapes, image: '/image.jpg', source, frameSize },
     );
@@ -139,18 +142,27 @@ async function measured(page, worker, peers) {
     bytesGrown: gpuBytes - before.gpuBytes,
     gpuBytes,
     madeAFrame: aFrame,
+    networkAlone: {
+      perSecond: perSecond(samples.network.many),
+      latencyMs: spread(samples.network.one),
+    },
     ...(peers.length > 0 ? { peers: comparedWith(samples, peers, agreement) } : {}),
   };
 }
 
 function comparedWith(samples, peers, agreement) {
   const [ours] = perSecond(samples.ours.many);
+  const [network] = perSecond(samples.network.many);
   return Object.fromEntries(
     peers.map((name) => {
       const speed = perSecond(samples[name].many);
       const times = Number((ours / speed[0]).toPrecision(3));
+      const timesAlone = Number((network / speed[0]).toPrecision(3));
       const latencyMs = spread(samples[name].one);
-      return [name, { perSecond: speed, latencyMs, times, masksAgree: agreement[name] }];
+      return [
+        name,
+        { perSecond: speed, latencyMs, times, timesAlone, masksAgree: agreement[name] },
+      ];
     }),
   );
 }
@@ -167,7 +179,11 @@ function medians(times) {
 
 /** Runs in the page: milliseconds of rounds, each engine once, then all again. The first round only warms up. */
 async function sample({ count, rounds, peers }) {
-  const engines = [['ours', window.ours], ...peers.map((name) => [name, window.peers[name]])];
+  const engines = [
+    ['ours', window.ours],
+    ['network', window.network],
+    ...peers.map((name) => [name, window.peers[name]]),
+  ];
   const samples = Object.fromEntries(engines.map(([name]) => [name, { one: [], many: [] }]));
   for (let round = -1; round < rounds; round += 1) {
     for (const [name, engine] of engines) {

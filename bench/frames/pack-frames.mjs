@@ -1,6 +1,7 @@
 /** What `bench:frames` needs beside tracked files, for hosts without network and build tools: `npm run bench:pack -- --frames`. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gather, libraryFiles, onnxruntimeFiles } from '../gather.mjs';
 
@@ -18,6 +19,7 @@ export async function packFrames() {
   const out = resolve(root, framesPack);
   gather(files, out);
   writeFileSync(join(out, 's.json'), JSON.stringify(await shapesOf('s')));
+  cpSync(await networkScript(), join(out, 'network.js'));
   for (const half of [false, true]) {
     const weights = resolve(root, 'models/a-yolom-n.safetensors');
     const model = join(out, `a-yolom-n${half ? '-f16' : ''}.onnx`);
@@ -35,4 +37,16 @@ export async function shapesOf(size) {
   const { runnerImport } = await import('vite');
   const { module } = await runnerImport(resolve(root, 'bench/frames/detector-shapes.ts'));
   return module.detectorShapes(size);
+}
+
+/** The script of `network-alone.ts`: from the pack, or built now. */
+export async function networkScript() {
+  const packed = resolve(root, framesPack, 'network.js');
+  if (existsSync(packed)) return packed;
+  const { runnerImport } = await import('vite');
+  const { module } = await runnerImport(resolve(root, 'scripts/build/build-values.ts'));
+  const { code } = await module.bundleScript('bench/frames/network-alone.ts', { minify: false });
+  const file = join(mkdtempSync(join(tmpdir(), 'frames-')), 'network.js');
+  writeFileSync(file, code);
+  return file;
 }

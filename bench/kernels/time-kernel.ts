@@ -1,5 +1,6 @@
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { chooseVariant, type Kernel, kernelLabel, prepareDispatch } from '../../src/gpu/kernel.ts';
+import { createSharedParams } from '../../src/gpu/shared-params.ts';
 
 import { fill } from './random-buffer.ts';
 
@@ -57,10 +58,12 @@ export async function timeKernel<Use>(
   const { sets, owned } = createBuffers(gpu, timed);
   const times: KernelTime[] = [];
   for (const variant of variants) {
+    const shared = createSharedParams(gpu, kernel, use, variant);
     const dispatches = await Promise.all(
-      sets.map((buffers) => prepareDispatch(gpu, kernel, use, buffers, variant)),
+      sets.map((buffers) => prepareDispatch(gpu, kernel, use, { ...buffers, ...shared }, variant)),
     );
     const microseconds = await medianMicroseconds(gpu, dispatches, timed.rows);
+    if (shared.params) gpu.destroyBuffer(shared.params);
     const streamed = timed.streamed ? timed.bytes[timed.streamed] : undefined;
     times.push({
       title: timed.title,

@@ -1,6 +1,7 @@
 import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { prepareDispatch } from '../../src/gpu/kernel.ts';
+import { createSharedParams } from '../../src/gpu/shared-params.ts';
 import { type ConvolutionUse, convolution } from '../../src/kernels/convolution.ts';
 import { fragmentCount, fragmentShape } from '../../src/kernels/convolution-fragments.ts';
 import { convolutionMatrix, convolvesByMatrices } from '../../src/kernels/convolution-matrix.ts';
@@ -107,11 +108,11 @@ export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime>
     const bytes = sizesOf(use, plan.elements);
     const weights = create('weights', bytes.weights);
     const matrices = convolvesByMatrices(use, gpu.capabilities);
-    return prepareDispatch(gpu, matrices ? convolutionMatrix : convolution, use, {
-      arena,
-      weights,
-      bias: create('bias', bytes.bias),
-    });
+    const kernel = matrices ? convolutionMatrix : convolution;
+    const shared = createSharedParams(gpu, kernel, use);
+    if (shared.params) owned.push(shared.params);
+    const bias = create('bias', bytes.bias);
+    return prepareDispatch(gpu, kernel, use, { arena, weights, bias, ...shared });
   });
   const dispatches = await Promise.all(prepared);
   const microseconds = dispatches.length * (await medianMicroseconds(gpu, dispatches, 1));

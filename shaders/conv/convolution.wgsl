@@ -9,22 +9,31 @@
 
 const TAPS = KERNEL * KERNEL;
 //#if tiled
-const THREADS = TILE_PIXELS / 4 * TILE_GROUPS;
-var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * DEPTH>;
+const PIXEL_LANES = TILE_PIXELS / PIXELS;
+const GROUP_LANES = TILE_GROUPS / GROUPS;
+const THREADS = PIXEL_LANES * GROUP_LANES;
+// A vector more than a pixel needs: lanes that read other pixels read other banks.
+const ROW = DEPTH + 1u;
+var<workgroup> tile_x: array<vec4<f32>, TILE_PIXELS * ROW>;
 var<workgroup> tile_w: array<vec4<f32>, TILE_GROUPS * DEPTH * 4>;
 //#endif
 
-// Where a tap of an output pixel reads: the arena's element of channel group 0, or 0 outside the map. Past the output's edge it may be
-// any pixel: `finish` throws the sum away.
-fn source(row: u32, column: u32, tap: u32) -> u32 {
-  // Wraps below zero at the upper and left border, and so fails the comparison too.
-  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
-  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+// A pixel of the input: the arena's element of its channel group 0, or 0 outside the map.
+fn input_pixel(y: u32, x: u32) -> u32 {
   let inside = y < params.in_height && x < params.in_width;
   return select(0u, params.in_offset + (y * params.in_width + x) * params.in_stride, inside);
 }
 
+// What a tap of an output pixel reads. Past the output's edge it may be any pixel: `finish` throws the sum away.
+fn source(row: u32, column: u32, tap: u32) -> u32 {
+  // Wraps below zero at the upper and left border, and so is outside too.
+  let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+  let x = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+  return input_pixel(y, x);
+}
+
 //#if tiled
+// PIXELS pixels by GROUPS groups an invocation, from tiles in workgroup memory: a vector that is read from there serves many sums.
 @compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -33,19 +42,21 @@ fn main(
   let first_pixel = workgroup.x * TILE_PIXELS;
   let first_group = workgroup.y * TILE_GROUPS;
   let depth = TAPS * params.in_groups;
-  let own_group = lane % TILE_GROUPS;
-  let own_pixel = lane / TILE_GROUPS * 4u;
-  var a0: vec4<f32>;
-  var a1: vec4<f32>;
-  var a2: vec4<f32>;
-  var a3: vec4<f32>;
+  // Neighbouring lanes have neighbouring groups, and so write side by side.
+  let own_group = lane % GROUP_LANES;
+  let own_pixel = lane / GROUP_LANES;
+//#repeat P PIXELS
+//#repeat G GROUPS
+  var sum_P_G: vec4<f32>;
+//#endrepeat
+//#endrepeat
   for (var start = 0u; start < depth; start += DEPTH) {
     for (var i = lane; i < TILE_PIXELS * DEPTH; i += THREADS) {
       let pixel = first_pixel + i / DEPTH;
       let k = start + i % DEPTH;
       let at = source(pixel / params.out_width, pixel % params.out_width, k / params.in_groups);
       let inside = at > 0u && k < depth;
-      tile_x[i] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
+      tile_x[i / DEPTH * ROW + i % DEPTH] = vec4<f32>(arena[select(0u, at + k % params.in_groups, inside)]);
     }
     for (var i = lane; i < TILE_GROUPS * DEPTH; i += THREADS) {
       let group = first_group + i / DEPTH;
@@ -60,191 +71,128 @@ fn main(
     }
     workgroupBarrier();
     for (var d = 0u; d < DEPTH; d += 1u) {
-      let w = mat4x4<f32>(
-        tile_w[d * 4u * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 1u) * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 2u) * TILE_GROUPS + own_group],
-        tile_w[(d * 4u + 3u) * TILE_GROUPS + own_group],
+//#repeat G GROUPS
+      let at_G = d * 4u * TILE_GROUPS + G * GROUP_LANES + own_group;
+      let w_G = mat4x4<f32>(
+        tile_w[at_G], tile_w[at_G + TILE_GROUPS], tile_w[at_G + 2u * TILE_GROUPS], tile_w[at_G + 3u * TILE_GROUPS],
       );
-      a0 += w * tile_x[own_pixel * DEPTH + d];
-      a1 += w * tile_x[(own_pixel + 1u) * DEPTH + d];
-      a2 += w * tile_x[(own_pixel + 2u) * DEPTH + d];
-      a3 += w * tile_x[(own_pixel + 3u) * DEPTH + d];
+//#endrepeat
+//#repeat P PIXELS
+      let x_P = tile_x[(P * PIXEL_LANES + own_pixel) * ROW + d];
+//#repeat G GROUPS
+      sum_P_G += w_G * x_P;
+//#endrepeat
+//#endrepeat
     }
     workgroupBarrier();
   }
-  let group = first_group + own_group;
-  if (group >= params.weight_groups) {
-    return;
+//#repeat P PIXELS
+  let pixel_P = first_pixel + P * PIXEL_LANES + own_pixel;
+//#endrepeat
+//#repeat G GROUPS
+  let group_G = first_group + G * GROUP_LANES + own_group;
+  if (group_G < params.weight_groups) {
+//#repeat P PIXELS
+    finish(sum_P_G, pixel_P / params.out_width, pixel_P % params.out_width, group_G);
+//#endrepeat
   }
-  let pixel = first_pixel + own_pixel;
-  finish(a0, pixel / params.out_width, pixel % params.out_width, group);
-  finish(a1, (pixel + 1u) / params.out_width, (pixel + 1u) % params.out_width, group);
-  finish(a2, (pixel + 2u) / params.out_width, (pixel + 2u) % params.out_width, group);
-  finish(a3, (pixel + 3u) / params.out_width, (pixel + 3u) % params.out_width, group);
+//#endrepeat
 }
 //#else
 //#if quads
-// A matrix of weights that the four invocations of a quad share: each loads a quarter of it, a row. Times a vector from the left.
-fn shared_weights(at: u32, row: u32) -> mat4x4<f32> {
-  let own = vec4<f32>(
-    f32(weights[at][0][row]), f32(weights[at][1][row]), f32(weights[at][2][row]), f32(weights[at][3][row]),
-  );
-  return mat4x4<f32>(
-    quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u),
-  );
+// The invocation's place in its quad.
+var<private> quarter: u32;
+
+// A matrix of weights that the four invocations of a quad share: each loads a column and gets the others by swaps, which is cheaper than
+// a broadcast. Invocation q finds the column of channel q ^ i at i, and so takes its pixels' channels in that order.
+fn load_weights(at: u32) -> mat4x4<f32> {
+  let own = vec4<f32>(weights[at][quarter]);
+  return mat4x4<f32>(own, quadSwapX(own), quadSwapY(own), quadSwapDiagonal(own));
 }
 
-// Four pixels of a row by eight channels an invocation, without barriers. All of a workgroup have the same channels and share the loads of
-// weights, which are what a software adapter spends its time on. by_rows: the pixels under a row of taps are loaded once.
+fn load_pixel(at: u32) -> vec4<f32> {
+  let x = vec4<f32>(arena[at]);
+  let y = select(x, x.yxwz, (quarter & 1u) == 1u);
+  return select(y, y.zwxy, (quarter & 2u) == 2u);
+}
+//#else
+fn load_weights(at: u32) -> mat4x4<f32> {
+  return mat4x4<f32>(weights[at]);
+}
+
+fn load_pixel(at: u32) -> vec4<f32> {
+  return vec4<f32>(arena[at]);
+}
+//#endif
+
+// PIXELS of a row by GROUPS groups of channels an invocation, without barriers. All of a workgroup have the same channels and share the
+// loads of weights. The pixels under a row of ROW_TAPS taps are loaded once. A software adapter spends its time on loads, and on what it
+// does to every sum once a turn of a loop: hence many sums, and many taps a turn.
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
+//#if quads
   @builtin(subgroup_invocation_id) subgroup_lane: u32,
+//#endif
 ) {
+//#if quads
+  quarter = subgroup_lane % 4u;
+//#endif
   let index = linear_workgroup(workgroup, workgroups);
-  let quads = (params.out_width + 3u) / 4u;
-  let workgroups_a_group = (quads * params.out_height + WORKGROUP - 1u) / WORKGROUP;
-  let group = index / workgroups_a_group * 2u;
+  let runs = (params.out_width + PIXELS - 1u) / PIXELS;
+  let workgroups_a_group = (runs * params.out_height + WORKGROUP - 1u) / WORKGROUP;
+  let group = index / workgroups_a_group * GROUPS;
   if (group >= params.weight_groups) {
     return;
   }
   let place = index % workgroups_a_group * WORKGROUP + lane;
-  let row = place / quads;
-  let column = place % quads * 4u;
-  let quarter = subgroup_lane % 4u;
+  let row = place / runs;
+  let column = place % runs * PIXELS;
+//#repeat G GROUPS
+  // Past the last group it is done again, and not stored.
+  let group_G = min(G, params.weight_groups - 1u - group);
 //#repeat P PIXELS
-  var a_P: vec4<f32>;
-  var b_P: vec4<f32>;
+  var sum_P_G: vec4<f32>;
 //#endrepeat
+//#endrepeat
+  var x: array<vec4<f32>, COLUMNS>;
   var weight = group * TAPS * params.in_groups;
-  // Where the groups are odd in number the last one is done twice, and stored once.
-  let other = select(0u, TAPS * params.in_groups, group + 1u < params.weight_groups);
   for (var tap = 0u; tap < TAPS; tap += ROW_TAPS) {
-//#repeat P COLUMNS
-    var at_P = source(row, column + P, tap);
+    let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
+    let left = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+//#repeat C COLUMNS
+    var at_C = input_pixel(y, left + C * COLUMN_STEP);
     // A pixel outside stays at the arena's zero.
-    let step_P = min(at_P, 1u);
+    let step_C = min(at_C, 1u);
 //#endrepeat
     for (var c = 0u; c < params.in_groups; c += 1u) {
-//#repeat P COLUMNS
-      let x_P = vec4<f32>(arena[at_P]);
-      at_P += step_P;
+//#repeat C COLUMNS
+      x[C] = load_pixel(at_C);
+      at_C += step_C;
 //#endrepeat
-      let w = shared_weights(weight, quarter);
-      let v = shared_weights(weight + other, quarter);
+//#repeat T ROW_TAPS
+//#repeat G GROUPS
+      let w_T_G = load_weights(weight + (group_G * TAPS + T) * params.in_groups);
 //#repeat P PIXELS
-      a_P += x_P * w;
-      b_P += x_P * v;
+      sum_P_G += w_T_G * x[P * (STRIDE / COLUMN_STEP) + T];
 //#endrepeat
-//#if by_rows
-      let w1 = shared_weights(weight + params.in_groups, quarter);
-      let v1 = shared_weights(weight + params.in_groups + other, quarter);
-      a_0 += x_1 * w1;
-      a_1 += x_2 * w1;
-      a_2 += x_3 * w1;
-      a_3 += x_4 * w1;
-      b_0 += x_1 * v1;
-      b_1 += x_2 * v1;
-      b_2 += x_3 * v1;
-      b_3 += x_4 * v1;
-      let w2 = shared_weights(weight + 2u * params.in_groups, quarter);
-      let v2 = shared_weights(weight + 2u * params.in_groups + other, quarter);
-      a_0 += x_2 * w2;
-      a_1 += x_3 * w2;
-      a_2 += x_4 * w2;
-      a_3 += x_5 * w2;
-      b_0 += x_2 * v2;
-      b_1 += x_3 * v2;
-      b_2 += x_4 * v2;
-      b_3 += x_5 * v2;
-//#endif
+//#endrepeat
+//#endrepeat
       weight += 1u;
     }
     weight += (ROW_TAPS - 1u) * params.in_groups;
   }
+  // One text of `finish` for all sums: written out, it would take longer to compile than all the rest.
+  var sums: array<vec4<f32>, PIXELS * GROUPS>;
+//#repeat G GROUPS
 //#repeat P PIXELS
-  finish(a_P, row, column + P, group);
+  sums[G * PIXELS + P] = sum_P_G;
 //#endrepeat
-  if (other == 0u) {
-    return;
-  }
-//#repeat P PIXELS
-  finish(b_P, row, column + P, group + 1u);
 //#endrepeat
+  for (var i = 0u; i < PIXELS * min(GROUPS, params.weight_groups - group); i += 1u) {
+    finish(sums[i], row, column + i % PIXELS, group + i / PIXELS);
+  }
 }
-//#else
-// Four pixels of a row by eight channels an invocation: no barrier, every weight is used four times and every input eight times.
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = linear_workgroup(workgroup, workgroups) * WORKGROUP + lane;
-  let quads = (params.out_width + 3u) / 4u;
-  let group = index / (quads * params.out_height) * 2u;
-  if (group >= params.weight_groups) {
-    return;
-  }
-  let row = index / quads % params.out_height;
-  let column = index % quads * 4u;
-  var a0: vec4<f32>;
-  var a1: vec4<f32>;
-  var a2: vec4<f32>;
-  var a3: vec4<f32>;
-  var b0: vec4<f32>;
-  var b1: vec4<f32>;
-  var b2: vec4<f32>;
-  var b3: vec4<f32>;
-  var weight = group * TAPS * params.in_groups;
-  // Where the groups are odd in number the last one is done twice, and stored once.
-  let other = select(0u, TAPS * params.in_groups, group + 1u < params.weight_groups);
-  for (var tap = 0u; tap < TAPS; tap += 1u) {
-    var p0 = source(row, column, tap);
-    var p1 = source(row, column + 1u, tap);
-    var p2 = source(row, column + 2u, tap);
-    var p3 = source(row, column + 3u, tap);
-    // A pixel outside stays at the arena's zero.
-    let s0 = min(p0, 1u);
-    let s1 = min(p1, 1u);
-    let s2 = min(p2, 1u);
-    let s3 = min(p3, 1u);
-    for (var c = 0u; c < params.in_groups; c += 1u) {
-      let x0 = vec4<f32>(arena[p0]);
-      let x1 = vec4<f32>(arena[p1]);
-      let x2 = vec4<f32>(arena[p2]);
-      let x3 = vec4<f32>(arena[p3]);
-      let w = mat4x4<f32>(weights[weight]);
-      a0 += w * x0;
-      a1 += w * x1;
-      a2 += w * x2;
-      a3 += w * x3;
-      let v = mat4x4<f32>(weights[weight + other]);
-      b0 += v * x0;
-      b1 += v * x1;
-      b2 += v * x2;
-      b3 += v * x3;
-      weight += 1u;
-      p0 += s0;
-      p1 += s1;
-      p2 += s2;
-      p3 += s3;
-    }
-  }
-  finish(a0, row, column, group);
-  finish(a1, row, column + 1u, group);
-  finish(a2, row, column + 2u, group);
-  finish(a3, row, column + 3u, group);
-  if (other == 0u) {
-    return;
-  }
-  finish(b0, row, column, group + 1u);
-  finish(b1, row, column + 1u, group + 1u);
-  finish(b2, row, column + 2u, group + 1u);
-  finish(b3, row, column + 3u, group + 1u);
-}
-//#endif
 //#endif

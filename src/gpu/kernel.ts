@@ -19,6 +19,11 @@ export interface KernelVariant<Use> {
   options(use: Use): ShaderOptions;
   /** Workgroups for `rows` rows (tokens) of input. */
   workgroups(use: Use, rows: number): readonly [number, number, number];
+  /**
+   * `params` is a uniform instead of a constant, so that uses that differ in sizes alone share a pipeline: where compiling them costs
+   * more than reading it. See `shared-params.ts`.
+   */
+  sharedPipeline?: boolean;
 }
 
 /**
@@ -79,7 +84,7 @@ export function kernelCode<Use>(
     kernel.library,
     kernel.shader,
     variant.options(use),
-    [paramsOf(kernel, use), ...bindingDeclarations(kernel, use)].join('\n'),
+    [paramsOf(kernel, use, variant), ...bindingDeclarations(kernel, use, variant)].join('\n'),
   );
 }
 
@@ -96,23 +101,36 @@ export function kernelLabel<Use>(
 }
 
 /** Bindings are numbered in the order of the kernel, those not in use left out. */
-function bindingDeclarations<Use>(kernel: Kernel<Use>, use: Use): string[] {
-  const inUse = bindingsInUse(kernel, use);
+function bindingDeclarations<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  variant: KernelVariant<Use>,
+): string[] {
+  const inUse = bindingsInUse(kernel, use, variant);
   return inUse.map(({ name, type, access }, index) => {
     const space = access === 'uniform' ? 'uniform' : `storage, ${access}`;
     return `@group(0) @binding(${index}) var<${space}> ${name}: ${type};`;
   });
 }
 
-function bindingsInUse<Use>(kernel: Kernel<Use>, use: Use): KernelBinding<Use>[] {
-  return kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
+function bindingsInUse<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  { sharedPipeline }: KernelVariant<Use>,
+): KernelBinding<Use>[] {
+  const inUse = kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
+  return sharedPipeline ? [...inUse, { name: 'params', type: 'Params', access: 'uniform' }] : inUse;
 }
 
 /**
  * `params`, a constant: sizes are known when a kernel is compiled, so loops have constant trip counts, indices fold, and no
- * invocation waits for a uniform.
+ * invocation waits for a uniform. Of a shared pipeline it is one.
  */
-function paramsOf<Use>(kernel: Kernel<Use>, use: Use): string {
+function paramsOf<Use>(
+  kernel: Kernel<Use>,
+  use: Use,
+  { sharedPipeline }: KernelVariant<Use>,
+): string {
   const fields = Object.entries(kernel.params);
   if (fields.length === 0) return '';
   const values = kernel.paramValues(use);
@@ -122,7 +140,8 @@ function paramsOf<Use>(kernel: Kernel<Use>, use: Use): string {
     return type === 'u32' ? `${value}u` : `${Math.fround(value)}f`;
   });
   const declared = fields.map(([name, type]) => `  ${name}: ${type},`).join('\n');
-  return `struct Params {\n${declared}\n}\nconst params = Params(${literals.join(', ')});`;
+  const struct = `struct Params {\n${declared}\n}`;
+  return sharedPipeline ? struct : `${struct}\nconst params = Params(${literals.join(', ')});`;
 }
 
 /**
@@ -137,7 +156,7 @@ export async function prepareDispatch<Use>(
   variant: KernelVariant<Use> = chooseVariant(kernel, use, gpu.capabilities),
 ): Promise<Dispatch> {
   const label = kernelLabel(kernel, use, variant);
-  const entries = bindingsInUse(kernel, use).map(({ name }, binding) => {
+  const entries = bindingsInUse(kernel, use, variant).map(({ name }, binding) => {
     const given = buffers[name];
     if (!given) throw new Error(`${label}: no buffer for binding '${name}'`);
     return { binding, resource: 'buffer' in given ? given : { buffer: given } };

@@ -59,83 +59,113 @@ function needsF16(use: ConvolutionUse, f16: boolean): string | null {
   return use.storage === 'f16' && !f16 ? 'needs shader-f16' : null;
 }
 
-function tiled(
-  name: string,
-  tilePixels: number,
-  tileGroups: number,
-): KernelVariant<ConvolutionUse> {
+/** Pixels and groups of four channels that a workgroup of `tiled` makes, and those that each of its 64 invocations has of them. */
+interface Tile {
+  tile: readonly [pixels: number, groups: number];
+  own: readonly [pixels: number, groups: number];
+}
+
+/** Large ones first: they read the least from workgroup memory for a product. */
+const tiles: readonly Tile[] = [
+  { tile: [64, 16], own: [8, 2] },
+  { tile: [64, 8], own: [4, 2] },
+  { tile: [32, 8], own: [4, 1] },
+  { tile: [64, 4], own: [4, 1] },
+  { tile: [64, 2], own: [2, 1] },
+];
+/** Workgroups that keep a GPU busy. */
+const enoughWorkgroups = 96;
+
+function tileName({ tile: [pixels, groups] }: Tile): string {
+  return `tiled-${pixels}x${groups}`;
+}
+
+function tileCounts(use: ConvolutionUse, { tile: [pixels, groups] }: Tile): [number, number] {
+  const { height, width } = gridOf(use);
+  return [Math.ceil((height * width) / pixels), Math.ceil(weightGroups(use) / groups)];
+}
+
+/** The largest tile that wastes no groups and gives workgroups enough; small maps have small tiles. */
+function preferredTile(use: ConvolutionUse): Tile | undefined {
+  const fitting = tiles.filter(({ tile }) => tile[1] <= Math.max(2, weightGroups(use)));
+  const enough = fitting.find((tile) => {
+    const [across, down] = tileCounts(use, tile);
+    return across * down >= enoughWorkgroups;
+  });
+  return enough ?? fitting.find(({ tile }) => tile[0] === 32) ?? fitting[0];
+}
+
+function tiled(tile: Tile): KernelVariant<ConvolutionUse> {
+  const [tilePixels, tileGroups] = tile.tile;
+  const [pixels, groups] = tile.own;
   return {
-    name,
-    unsupported: (use, { f16, workgroupInvocations }) =>
-      workgroupInvocations < (tilePixels / 4) * tileGroups
-        ? 'needs larger workgroups'
-        : needsF16(use, f16),
+    name: tileName(tile),
+    unsupported: (use, { f16 }) => needsF16(use, f16),
     options: (use) => ({
       choices: { storage: use.storage },
       flags: ['tiled', ...convolutionFlags(use)],
       constants: {
         TILE_PIXELS: tilePixels,
         TILE_GROUPS: tileGroups,
+        PIXELS: pixels,
+        GROUPS: groups,
         DEPTH: 4,
         ...convolutionShape(use),
       },
     }),
-    workgroups: (use) => {
-      const { height, width } = gridOf(use);
-      return [
-        Math.ceil((height * width) / tilePixels),
-        Math.ceil(weightGroups(use) / tileGroups),
-        1,
-      ];
-    },
+    workgroups: (use) => [...tileCounts(use, tile), 1],
   };
 }
 
-/** Invocations of a workgroup, and the pixels and groups of four channels that each has. */
-const serialWorkgroup = 16;
-const [serialPixels, serialGroups] = [4, 2];
-
-/** Runs of pixels, and of channels, that cover the output. */
-function serialCounts(use: ConvolutionUse): { places: number; passes: number } {
-  const { height, width } = gridOf(use);
-  return {
-    places: Math.ceil(width / serialPixels) * height,
-    passes: Math.ceil(weightGroups(use) / serialGroups),
-  };
-}
-
-/** Taps whose pixels `quads` loads together: those of a row where neighbouring sums share pixels, else one. */
-function rowTaps(use: ConvolutionUse): number {
+/** How an output is shared among invocations without barriers: each has pixels of a row, and groups of four channels. */
+function rowTile(use: ConvolutionUse) {
   const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
-  return KERNEL === 3 && STRIDE === 1 && DILATION === 1 ? 3 : 1;
+  const { height, width } = gridOf(use);
+  const allGroups = weightGroups(use);
+  const groups = [4, 2].find((count) => count <= allGroups) ?? 1;
+  const pixels = runLength(width);
+  const places = Math.ceil(width / pixels) * height;
+  const workgroup = places < 128 ? 4 : 16;
+  // The pixels below a row of taps are loaded together where they are neighbours.
+  const rowTaps = DILATION === 1 ? KERNEL : 1;
+  const columnStep = rowTaps > 1 ? 1 : STRIDE;
+  return {
+    workgroups: Math.ceil(places / workgroup) * Math.ceil(allGroups / groups),
+    constants: {
+      WORKGROUP: workgroup,
+      PIXELS: pixels,
+      GROUPS: groups,
+      ROW_TAPS: rowTaps,
+      COLUMN_STEP: columnStep,
+      COLUMNS: (pixels - 1) * (STRIDE / columnStep) + rowTaps,
+    },
+  };
 }
 
-/** For software adapters, where loads cost more than products: the invocations of a quad load weights for each other. */
-const quads: KernelVariant<ConvolutionUse> = {
-  name: 'quads',
-  unsupported: (use, { f16, subgroups, minSubgroupSize }) =>
-    subgroups && minSubgroupSize >= 4 ? needsF16(use, f16) : 'needs subgroups of at least 4',
-  options: (use) => ({
-    choices: { storage: use.storage },
-    flags: [
-      'subgroups',
-      'quads',
-      ...(rowTaps(use) > 1 ? ['by_rows'] : []),
-      ...convolutionFlags(use),
-    ],
-    constants: {
-      WORKGROUP: serialWorkgroup,
-      PIXELS: serialPixels,
-      ROW_TAPS: rowTaps(use),
-      COLUMNS: serialPixels + rowTaps(use) - 1,
-      ...convolutionShape(use),
-    },
-  }),
-  workgroups: (use) => {
-    const { places, passes } = serialCounts(use);
-    return spread(Math.ceil(places / serialWorkgroup) * passes);
-  },
-};
+/** Pixels of a run: many, for each loads weights anew, as costly as three more pixels; and such that few stand past a row's end. */
+function runLength(width: number): number {
+  const cost = (pixels: number): number => Math.ceil(width / pixels) * (pixels + 3);
+  return [8, 7, 6, 5, 4].reduce((best, pixels) => (cost(pixels) < cost(best) ? pixels : best));
+}
+
+/** For software adapters, and where nothing else runs. `flags`: how weights are loaded, which is what a software adapter spends its time on. */
+function barrierFree(
+  name: string,
+  flags: readonly string[],
+  unsupported: KernelVariant<ConvolutionUse>['unsupported'],
+): KernelVariant<ConvolutionUse> {
+  return {
+    name,
+    sharedPipeline: true,
+    unsupported,
+    options: (use) => ({
+      choices: { storage: use.storage },
+      flags: [...flags, ...convolutionFlags(use)],
+      constants: { ...rowTile(use).constants, ...convolutionShape(use) },
+    }),
+    workgroups: (use) => spread(rowTile(use).workgroups),
+  };
+}
 
 /** Convolution with bias, activation and residual in one dispatch, from channels to channels of the same arena. */
 export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>({
@@ -182,28 +212,16 @@ export const convolution: Kernel<ConvolutionUse> = defineKernel<ConvolutionUse>(
     { name: 'bias', type: 'array<vec4<f32>>', access: 'read' },
   ],
   variants: [
-    {
-      name: 'serial',
-      unsupported: (use, { f16 }) => needsF16(use, f16),
-      options: (use) => ({
-        choices: { storage: use.storage },
-        flags: convolutionFlags(use),
-        constants: { WORKGROUP: serialWorkgroup, ...convolutionShape(use) },
-      }),
-      workgroups: (use) => {
-        const { places, passes } = serialCounts(use);
-        return spread(Math.ceil((places * passes) / serialWorkgroup));
-      },
-    },
-    quads,
-    tiled('tiled-64x16', 64, 16),
-    tiled('tiled-128x8', 128, 8),
-    tiled('tiled-128x4', 128, 4),
+    barrierFree('serial', [], (use, { f16 }) => needsF16(use, f16)),
+    // The invocations of a quad load weights for each other.
+    barrierFree('quads', ['subgroups', 'quads'], (use, { f16, subgroups, minSubgroupSize }) =>
+      subgroups && minSubgroupSize >= 4 ? needsF16(use, f16) : 'needs subgroups of at least 4',
+    ),
+    ...tiles.map(tiled),
   ],
   preferred: (use, { software }) => {
     if (software) return ['quads', 'serial'];
-    const groups = weightGroups(use);
-    const best = groups > 8 ? 'tiled-64x16' : groups > 4 ? 'tiled-128x8' : 'tiled-128x4';
-    return [best, 'serial'];
+    const best = preferredTile(use);
+    return [...(best ? [tileName(best)] : []), 'serial'];
   },
 });

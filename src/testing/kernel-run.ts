@@ -1,5 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts';
 import { type Kernel, type KernelVariant, prepareDispatch } from '../gpu/kernel.ts';
+import { createSharedParams } from '../gpu/shared-params.ts';
 import { halfToNumber } from '../quant/half.ts';
 
 export type CaseData =
@@ -60,7 +61,9 @@ export async function runCase<Use>(
     guarded.set(binding.name, buffer);
     ranges[binding.name] = { buffer, offset: guardBytes, size };
   }
-  const prepared = await prepareDispatch(gpu, kernel, kernelCase.use, ranges, variant);
+  const shared = createSharedParams(gpu, kernel, kernelCase.use, variant);
+  const buffers = { ...ranges, ...shared };
+  const prepared = await prepareDispatch(gpu, kernel, kernelCase.use, buffers, variant);
   gpu.submit([prepared], kernelCase.rows);
   const problems: string[] = [];
   try {
@@ -75,6 +78,7 @@ export async function runCase<Use>(
     return problems;
   } finally {
     for (const buffer of guarded.values()) gpu.destroyBuffer(buffer);
+    if (shared.params) gpu.destroyBuffer(shared.params);
   }
 }
 

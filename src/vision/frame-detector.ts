@@ -61,10 +61,13 @@ export class FrameDetector {
   #shownFrames = 0;
   #split: Detection['timing'] = { preprocessMs: 0, inferMs: 0, postMs: 0 };
 
-  /** Throws `model-corrupt` and `model-unsupported` for the file, `gpu-out-of-memory` and other `gpu-…` errors. */
-  static async create(gpu: Gpu, bytes: Uint8Array): Promise<FrameDetector> {
+  /**
+   * Throws `model-corrupt` and `model-unsupported` for the file, `gpu-out-of-memory` and other `gpu-…` errors. `given`: what the file
+   * holds, where it is no detector that is known by its file.
+   */
+  static async create(gpu: Gpu, bytes: Uint8Array, given?: DetectorConfig): Promise<FrameDetector> {
     const file = new WeightFile(bytes);
-    const config = detectorConfig(file);
+    const config = given ?? detectorConfig(file);
     const graph = config.graph(config.height, config.width);
     const network = await Network.create(gpu, graph, file, gpu.capabilities.f16 ? 'f16' : 'f32');
     const owned: GPUBuffer[] = [];

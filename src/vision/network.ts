@@ -1,5 +1,6 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
+import { createSharedParams } from '../gpu/shared-params.ts';
 import { channelAffine } from '../kernels/channel-affine.ts';
 import { channelAttention } from '../kernels/channel-attention.ts';
 import { type ConvolutionUse, convolution } from '../kernels/convolution.ts';
@@ -25,10 +26,9 @@ export class Network {
   readonly storage: MapStorage;
   /** Numbers in the file that the network uses: weights and biases. */
   readonly parameters: number;
-  readonly #gpu: Gpu;
   readonly #graph: Graph;
   readonly #arenaPlan: ArenaPlan;
-  readonly #buffers: readonly GPUBuffer[];
+  readonly #buffers: NetworkBuffers;
 
   /** Throws `model-corrupt` where a weight is missing or has another shape, and `gpu-out-of-memory`. */
   static async create(
@@ -47,7 +47,7 @@ export class Network {
         prepare(gpu, node, arenaPlan, storage, weights.ranges, buffers),
       );
       const dispatches = await Promise.all(prepared);
-      return new Network(gpu, graph, arenaPlan, buffers, dispatches, storage);
+      return new Network(graph, arenaPlan, buffers, dispatches, storage);
     } catch (thrown) {
       buffers.dispose();
       throw thrown;
@@ -55,17 +55,15 @@ export class Network {
   }
 
   private constructor(
-    gpu: Gpu,
     graph: Graph,
     arenaPlan: ArenaPlan,
     buffers: NetworkBuffers,
     dispatches: readonly Dispatch[],
     storage: MapStorage,
   ) {
-    this.#gpu = gpu;
     this.#graph = graph;
     this.#arenaPlan = arenaPlan;
-    this.#buffers = [buffers.arena, buffers.weights, buffers.bias];
+    this.#buffers = buffers;
     this.dispatches = dispatches;
     this.arena = buffers.arena;
     this.storage = storage;
@@ -87,7 +85,7 @@ export class Network {
   }
 
   dispose(): void {
-    for (const buffer of this.#buffers) this.#gpu.destroyBuffer(buffer);
+    this.#buffers.dispose();
   }
 }
 
@@ -122,6 +120,8 @@ interface NetworkBuffers {
   arena: GPUBuffer;
   weights: GPUBuffer;
   bias: GPUBuffer;
+  /** Sizes of layers whose pipelines are shared. */
+  params: GPUBuffer[];
   dispose(): void;
 }
 
@@ -200,14 +200,16 @@ function createBuffers(
     created.push(buffer);
     return buffer;
   };
+  const params: GPUBuffer[] = [];
   const dispose = (): void => {
-    for (const buffer of created) gpu.destroyBuffer(buffer);
+    for (const buffer of [...created, ...params]) gpu.destroyBuffer(buffer);
   };
   try {
     const buffers = {
       arena: create('feature maps', arenaElements * (storage === 'f16' ? 8 : 16)),
       weights: create('convolution weights', weights.matrices.byteLength),
       bias: create('convolution biases', weights.bias.byteLength),
+      params,
       dispose,
     };
     gpu.write(buffers.weights, 0, new Uint8Array(weights.matrices));
@@ -225,7 +227,7 @@ function prepare(
   arenaPlan: ArenaPlan,
   storage: MapStorage,
   ranges: NetworkWeights['ranges'],
-  { arena, weights, bias }: NetworkBuffers,
+  { arena, weights, bias, params }: NetworkBuffers,
 ): Promise<Dispatch> {
   const input = arenaPlan.place(node.input);
   const output = arenaPlan.place(node.output);
@@ -263,10 +265,13 @@ function prepare(
   }
   const use = convolutionUse(node, arenaPlan, storage);
   const kernel = convolvesByMatrices(use, gpu.capabilities) ? convolutionMatrix : convolution;
+  const shared = createSharedParams(gpu, kernel, use);
+  if (shared.params) params.push(shared.params);
   return prepareDispatch(gpu, kernel, use, {
     arena,
     weights: { buffer: weights, ...range.matrices },
     bias: channels,
+    ...shared,
   });
 }
 
