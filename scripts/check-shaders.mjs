@@ -1,7 +1,7 @@
 /**
- * Compiles every linked shader of `shaders/__snapshots__` with Dawn's Null backend, which has all features and no GPU: the variants
- * of tiers A and B are type-checked on machines that cannot run them, as they are and with the short names of the bundle. A compile
- * check, never a test. See ADR 0004.
+ * Compiles every linked shader with Dawn's Null backend, which has all features and no GPU: the variants of tiers A and B are
+ * type-checked on machines that cannot run them, as `shaders/__snapshots__` has them and linked from the minified modules of the bundle.
+ * A compile check, never a test. See ADR 0004.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -17,16 +17,29 @@ const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
 const device = await openNullDevice();
 const names = readdirSync(folder).filter((name) => name.endsWith('.wgsl'));
 const problems = [];
-const { module: build } = await runnerImport(resolve(import.meta.dirname, 'build/minify-wgsl.ts'));
 for (const name of names) {
-  const code = readFileSync(resolve(folder, name), 'utf8');
-  problems.push(...(await problemsOf(name, code)));
-  problems.push(...(await problemsOf(`minified ${name}`, build.minifyWgsl(code))));
+  problems.push(...(await problemsOf(name, readFileSync(resolve(folder, name), 'utf8'))));
 }
+const bundled = await bundledShaders();
+for (const [name, code] of bundled) problems.push(...(await problemsOf(`minified ${name}`, code)));
 for (const problem of problems) console.error(problem);
-console.log(`shaders: ${names.length} compiled, ${problems.length} problems`);
+console.log(
+  `shaders: ${names.length} and ${bundled.size} minified compiled, ${problems.length} problems`,
+);
 // Dawn keeps the process alive as long as there is a device.
-process.exit(problems.length === 0 && names.length > 0 ? 0 : 1);
+process.exit(problems.length === 0 && names.length > 0 && bundled.size > 0 ? 0 : 1);
+
+/** By name, what a page's GPU gets: the linker joins modules that were minified one by one. */
+async function bundledShaders() {
+  const { module: minify } = await runnerImport(
+    resolve(import.meta.dirname, 'build/minify-wgsl.ts'),
+  );
+  const { module } = await runnerImport(
+    resolve(import.meta.dirname, '../src/testing/linked-shaders.ts'),
+    { plugins: [minify.minifyWgslImports()] },
+  );
+  return module.linkedShaders();
+}
 
 async function openNullDevice() {
   const adapter = await gpu.requestAdapter();
