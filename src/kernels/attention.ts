@@ -12,7 +12,7 @@ import {
   summandUnsupported,
 } from './head-summand.ts';
 import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
-import { kvScalesBinding, packedFlags } from './kv-format.ts';
+import { isPacked, kvScalesBinding, packedFlags } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matrix-support.ts';
 
@@ -128,6 +128,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
+      (addsUp(use) && isPacked(use.kv) ? 'decodes weights or a cache' : null) ??
       summandUnsupported(use, capabilities) ??
       streamUnsupported(use, 1, workgroup, subgroup, capabilities),
     options: (use) => {

@@ -3,7 +3,7 @@ import { type Kernel, kernelCode, kernelLabel } from '../gpu/kernel.ts';
 import { kernelCatalogue } from './kernel-catalogue.ts';
 
 /** An adapter that has all there is. */
-const everything: Capabilities = {
+export const everything: Capabilities = {
   tier: 'A',
   f16: true,
   subgroups: true,
