@@ -234,7 +234,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     cooperative('workgroup', 128),
     cooperative('subgroup', 128),
     stream(512, 32),
-    // For subgroups of 4, which software adapters have: chosen nowhere, checked everywhere.
+    // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
     matrix,
   ],
@@ -244,6 +244,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
       use.many ? 'matrix' : 'stream-32x16',
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
+      'stream-4x16',
     ];
   },
 });

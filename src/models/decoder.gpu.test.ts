@@ -97,6 +97,45 @@ describe('matrices larger than a binding', () => {
   });
 });
 
+describe('heads that are projected where they attend', () => {
+  const prompt = Array.from({ length: 10 }, (_, i) => 40 + 7 * i);
+  const stepsAfter = 8;
+
+  /** Greedy tokens, and the dispatches of a step. */
+  async function run(hardware: boolean, splitFrom: number) {
+    const gpu = await Gpu.create();
+    // The kernels that hardware with subgroups of four would get.
+    if (hardware) Object.assign(gpu.capabilities, { software: false });
+    const model = new ModelFile(await fetchFile('/models/vitrail-books.gguf'));
+    const options = { contextLength: 64, kvCache: 'f32', splitFrom } as const;
+    const { decoder, dispose } = await model.decoder(gpu, options);
+    const ids = await greedyTokens(gpu, decoder, prompt, [prompt.length], stepsAfter);
+    const before = gpu.stats().calls.dispatches;
+    const again = await greedyTokens(gpu, decoder, prompt, [1, prompt.length - 1], 2);
+    const { dispatches } = gpu.stats().calls;
+    const layers = decoder.config.numHiddenLayers;
+    dispose();
+    gpu.dispose();
+    expect(again).toEqual(ids.slice(0, 2));
+    return { ids, dispatches: dispatches - before, layers };
+  }
+
+  it.each([
+    ['whole', 64],
+    ['cut', 0],
+  ] as const)(
+    'answer as with a projection of its own, attention %s',
+    async (_, splitFrom) => {
+      const plain = await run(false, splitFrom);
+      const projected = await run(true, splitFrom);
+      expect(projected.ids).toEqual(plain.ids);
+      // Of the token that was given alone, and of a step: a dispatch a layer less each.
+      expect(plain.dispatches - projected.dispatches).toBe(2 * projected.layers);
+    },
+    120_000,
+  );
+});
+
 describe.runIf(hasData())('stories260K on the GPU', () => {
   // Tier C is what the software adapter has; D leaves its subgroups unused.
   it.each(['C', 'D'] as const)('continues as llama.cpp does on tier %s', async (maxTier) => {
