@@ -6,6 +6,6 @@ import { Detectors } from '../src/vision/detectors.ts';
 const detectors = new Detectors();
 const part: VisionPart = {
   version,
-  call: (gpu, call, signal) => detectors.call(gpu, call, signal),
+  call: (gpu, call) => detectors.call(gpu, call),
 };
 Object.assign(globalThis, { [visionPlace.name]: part });

@@ -34,7 +34,7 @@ afterEach(() => {
 
 async function open(file: Uint8Array): Promise<number> {
   const id = avatars.size + 1;
-  avatars.set(id, await EngineAvatar.open(gpu, file.slice().buffer as ArrayBuffer, {}));
+  avatars.set(id, await EngineAvatar.open(gpu, file, {}));
   return id;
 }
 

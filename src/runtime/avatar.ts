@@ -8,16 +8,8 @@ import { SplatGeometry } from '../splats/geometry.ts';
 import { decodeImage } from '../splats/image-decoder.ts';
 import { fasterMethod } from '../splats/measure.ts';
 import type { SceneObject } from '../splats/renderer.ts';
-import type {
-  AvatarInfo,
-  BodyMethod,
-  Camera,
-  LoadAvatarOptions,
-  RasterMethod,
-  Source,
-} from '../types.ts';
+import type { AvatarInfo, BodyMethod, Camera, LoadAvatarOptions, RasterMethod } from '../types.ts';
 import type { AvatarCommand, ServedAvatar } from './avatar-contract.ts';
-import { readSource } from './read-source.ts';
 
 /** Pixels of the pictures that decide which way of drawing is faster. */
 const probeSide = 512;
@@ -35,11 +27,14 @@ export class EngineAvatar implements ServedAvatar {
   #body: UploadedBody | null = null;
   #method: Promise<RasterMethod> | null = null;
 
-  /** Reads a file of splats and uploads it. Throws `invalid-argument`, `network`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
-  static async open(gpu: Gpu, source: Source, options: LoadAvatarOptions): Promise<EngineAvatar> {
+  /** Uploads a file of splats. Throws `invalid-argument`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
+  static async open(
+    gpu: Gpu,
+    bytes: Uint8Array,
+    options: LoadAvatarOptions,
+  ): Promise<EngineAvatar> {
     const { body = 'texture' } = options;
     checkBodyMethod(body);
-    const bytes = await readSource(source, options);
     const file = await readSplatFile(bytes, (image) => decodeImage(gpu, image));
     throwIfAborted(options.signal, 'avatar/load');
     const geometry = await SplatGeometry.upload(gpu, file.cloud, file.rig);

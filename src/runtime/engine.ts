@@ -1,5 +1,6 @@
 import { abortedError, throwIfAborted, toVitrailError, VitrailError } from '../errors.ts';
 import { Gpu, type GpuOptions } from '../gpu/gpu.ts';
+import { readWhole } from '../storage/read-whole.ts';
 import { openModel } from '../storage/weight-store.ts';
 import { createDetokenizer, createTokenizer } from '../tokenizer/tokenizer.ts';
 import type {
@@ -10,7 +11,7 @@ import type {
   RuntimeStats,
   Source,
 } from '../types.ts';
-import type { VisionCall } from '../vision/vision-call.ts';
+import type { VisionCall, VisionPartCall } from '../vision/vision-call.ts';
 import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import { loadPart } from './part.ts';
 import { type RestorableAvatar, type SplatsPart, splatsPlace } from './splats-part.ts';
@@ -109,16 +110,26 @@ export class Engine {
   /** Answers a page's call about detectors. */
   async callVision(call: VisionCall, signal: AbortSignal): Promise<unknown> {
     await this.#ready();
-    const vision = await loadPart<VisionPart>(visionPlace, this.#options.visionUrl);
-    return vision.call(this.#gpu, call, signal);
+    const [given, vision] = await Promise.all([
+      call.method === 'load' ? readDetector(call.source, signal) : call,
+      loadPart<VisionPart>(visionPlace, this.#options.visionUrl),
+    ]);
+    throwIfAborted(signal, 'engine/vision');
+    return vision.call(this.#gpu, given);
   }
 
   /** Loads splats or an avatar. An abort or a failure leaves nothing on the GPU. */
   async loadAvatar(source: Source, options: LoadAvatarOptions = {}): Promise<RestorableAvatar> {
     await this.#restoring;
     this.#checkOpen();
-    const splats = await this.#splats();
-    const avatar = await splats.openAvatar(this.#gpu, source, options);
+    const [bytes, splats] = await Promise.all([
+      readWhole(source, {
+        ...options,
+        fix: 'Pass the address or the File of an avatar or of splats.',
+      }),
+      this.#splats(),
+    ]);
+    const avatar = await splats.openAvatar(this.#gpu, bytes, options);
     if (this.#disposed) {
       avatar.dispose();
       throw abortedError('engine/load');
@@ -192,6 +203,18 @@ export class Engine {
   #tell(event: EngineEvent, message: string): void {
     for (const listener of this.#listeners[event]) listener(message);
   }
+}
+
+/** No detector's file is larger. */
+const maxDetectorBytes = 256 * 2 ** 20;
+
+async function readDetector(source: Source, signal: AbortSignal): Promise<VisionPartCall> {
+  const bytes = await readWhole(source, {
+    signal,
+    fix: 'Pass the address of a detector’s .safetensors file, or the file itself.',
+    maxBytes: maxDetectorBytes,
+  });
+  return { method: 'load', bytes };
 }
 
 /** The limits that decide what can be loaded, in the names of WebGPU. */

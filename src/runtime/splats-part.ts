@@ -1,12 +1,12 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import type { LoadAvatarOptions, Source } from '../types.ts';
+import type { LoadAvatarOptions } from '../types.ts';
 import type { FindAvatar, SceneMember, ServedAvatar, ServedScene } from './avatar-contract.ts';
 import type { Part, PartPlace } from './part.ts';
 
 /** Everything about splats. It shares the device with the rest. */
 export interface SplatsPart extends Part {
-  /** Reads a file of splats and uploads it. An abort or a failure leaves nothing on the GPU. */
-  openAvatar(gpu: Gpu, source: Source, options: LoadAvatarOptions): Promise<RestorableAvatar>;
+  /** Uploads a file of splats. An abort or a failure leaves nothing on the GPU. */
+  openAvatar(gpu: Gpu, file: Uint8Array, options: LoadAvatarOptions): Promise<RestorableAvatar>;
   openScene(members: readonly SceneMember[], find: FindAvatar): ServedScene;
 }
 

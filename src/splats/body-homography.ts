@@ -10,65 +10,66 @@ export type Homography = Float64Array;
  * written to `places`. Joints that move no splat stay at rest. The pose must be up to date.
  */
 export function projectPoints(
-  points: SkinnedPoints,
+  { count, positions, joints, weights }: SkinnedPoints,
   pose: Pose,
-  { view, focal, width, height }: ViewTransform,
-  places: Float64Array = new Float64Array(points.count * 2),
+  view: ViewTransform,
+  places: Float64Array = new Float64Array(count * 2),
 ): Float64Array {
-  const [along, down, forward] = [0, 4, 8] as const;
-  for (let i = 0; i < points.count; i += 1) {
-    skin(points, pose, i);
-    const depth = seen(view, forward);
-    places[i * 2] = 0.5 + (seen(view, along) / depth) * (focal / width);
-    places[i * 2 + 1] = 0.5 + (seen(view, down) / depth) * (focal / height);
+  const { liveIndices } = pose;
+  const unmoved = pose.liveJoints.length * 12;
+  findViewMatrices(pose, view.view);
+  const across = view.focal / view.width;
+  const down = view.focal / view.height;
+  for (let i = 0; i < count; i += 1) {
+    const px = positions[i * 3] as number;
+    const py = positions[i * 3 + 1] as number;
+    const pz = positions[i * 3 + 2] as number;
+    let [x, y, depth] = [0, 0, 0];
+    for (let k = i * 4; k < i * 4 + 4; k += 1) {
+      const weight = weights[k] as number;
+      if (weight === 0) continue;
+      const live = liveIndices[joints[k] as number] as number;
+      const matrix = live < 0 ? unmoved : live * 12;
+      x += weight * along(matrix, px, py, pz);
+      y += weight * along(matrix + 4, px, py, pz);
+      depth += weight * along(matrix + 8, px, py, pz);
+    }
+    places[i * 2] = 0.5 + (x / depth) * across;
+    places[i * 2 + 1] = 0.5 + (y / depth) * down;
   }
   return places;
 }
 
-/** The point that `skin` posed last: a frame has a thousand of them, and allocates none. */
-const posed = new Float64Array(3);
+/** From the rest pose to view space, [3, 4], of every live joint, and last of all that move no splat; kept from frame to frame. */
+let viewMatrices: Float64Array = new Float64Array(0);
 
-/** Linear blend skinning of one point. */
-function skin({ positions, joints, weights }: SkinnedPoints, pose: Pose, point: number): void {
-  posed.fill(0);
-  for (let k = point * 4; k < point * 4 + 4; k += 1) {
-    const weight = weights[k] as number;
-    if (weight === 0) continue;
-    const joint = pose.liveJoints.indexOf(joints[k] as number);
-    for (let axis = 0; axis < 3; axis += 1) {
-      const at =
-        joint < 0 ? rest(positions, point, axis) : moved(pose, joint, positions, point, axis);
-      posed[axis] = (posed[axis] as number) + weight * at;
+function findViewMatrices({ liveJoints, skinMatrices }: Pose, view: readonly number[]): void {
+  const size = (liveJoints.length + 1) * 12;
+  if (viewMatrices.length < size) viewMatrices = new Float64Array(size);
+  for (let at = 0; at < size; at += 1) {
+    const row = (at % 12) & ~3;
+    const column = at % 4;
+    if (at >= size - 12) {
+      viewMatrices[at] = view[row + column] as number;
+      continue;
     }
+    let sum = column === 3 ? (view[row + 3] as number) : 0;
+    for (let i = 0; i < 3; i += 1) {
+      sum +=
+        (view[row + i] as number) * (skinMatrices[at - row - column + i * 4 + column] as number);
+    }
+    viewMatrices[at] = sum;
   }
 }
 
-function rest(positions: Float32Array, point: number, axis: number): number {
-  return positions[point * 3 + axis] as number;
-}
-
-function moved(
-  { skinMatrices }: Pose,
-  joint: number,
-  positions: Float32Array,
-  point: number,
-  axis: number,
-): number {
-  const row = joint * 12 + axis * 4;
-  let sum = skinMatrices[row + 3] as number;
-  for (let i = 0; i < 3; i += 1) {
-    sum += (skinMatrices[row + i] as number) * rest(positions, point, i);
-  }
-  return sum;
-}
-
-/** A coordinate of the posed point in view space. */
-function seen(view: readonly number[], row: number): number {
-  let sum = view[row + 3] as number;
-  for (let axis = 0; axis < 3; axis += 1) {
-    sum += (view[row + axis] as number) * (posed[axis] as number);
-  }
-  return sum;
+/** A row of a view matrix times a point. */
+function along(row: number, x: number, y: number, z: number): number {
+  return (
+    (viewMatrices[row] as number) * x +
+    (viewMatrices[row + 1] as number) * y +
+    (viewMatrices[row + 2] as number) * z +
+    (viewMatrices[row + 3] as number)
+  );
 }
 
 /**
@@ -82,20 +83,7 @@ export function solveHomography(
 ): Homography | null {
   const [from, to] = [normalizer(points), normalizer(targets)];
   if (points.length < 8 || !from || !to) return null;
-  system.fill(0);
-  for (let i = 0; i < points.length; i += 2) {
-    const x = ((points[i] as number) - from.x) * from.scale;
-    const y = ((points[i + 1] as number) - from.y) * from.scale;
-    const u = ((targets[i] as number) - to.x) * to.scale;
-    const v = ((targets[i + 1] as number) - to.y) * to.scale;
-    setEquation(0, x, y, u);
-    addSquares();
-    setEquation(3, x, y, v);
-    addSquares();
-  }
-  for (let i = 1; i < 8; i += 1) {
-    for (let j = 0; j < i; j += 1) system[i * 9 + j] = system[j * 9 + i] as number;
-  }
+  fillSystem(points, targets, from, to);
   const h = solve();
   return h && unnormalized([...h, 1], from, to);
 }
@@ -120,30 +108,65 @@ function normalizer(points: ArrayLike<number>): Normalizer | null {
   return Number.isFinite(scale) ? { x, y, scale } : null;
 }
 
-/** Normal equations [8, 9] and one equation [9], of the solution under way. */
+/** Normal equations [8, 9] of the solution under way. */
 const system = new Float64Array(8 * 9);
-const row = new Float64Array(9);
 
-/** The equation of a point x, y whose coordinate of the target's is `target`: `first` says which one. */
-function setEquation(first: 0 | 3, x: number, y: number, target: number): void {
-  row.fill(0);
-  row[first] = x;
-  row[first + 1] = y;
-  row[first + 2] = 1;
-  row[6] = -target * x;
-  row[7] = -target * y;
-  row[8] = target;
-}
-
-/** system += rowᵀ · row, but for the last line, and only on and above the diagonal: the rest mirrors it. */
-function addSquares(): void {
-  for (let i = 0; i < 8; i += 1) {
-    const factor = row[i] as number;
-    if (factor === 0) continue;
-    for (let j = i; j < 9; j += 1) {
-      system[i * 9 + j] = (system[i * 9 + j] as number) + factor * (row[j] as number);
-    }
+/**
+ * A point p = (x, y, 1) whose target is (u, v) says p·a − u (x, y)·c = u and p·b − v (x, y)·c = v for the rows a, b, (c, 1) of the
+ * homography. So the normal equations hold Σ p pᵀ twice, −Σ u p (x, y), −Σ v p (x, y) and Σ (u² + v²)(x, y)(x, y)ᵀ: twenty-two sums.
+ */
+function fillSystem(
+  points: ArrayLike<number>,
+  targets: ArrayLike<number>,
+  from: Normalizer,
+  to: Normalizer,
+): void {
+  const n = points.length / 2;
+  let [sx, sy, sxx, sxy, syy] = [0, 0, 0, 0, 0];
+  let [su, sux, suy, suxx, suxy, suyy] = [0, 0, 0, 0, 0, 0];
+  let [sv, svx, svy, svxx, svxy, svyy] = [0, 0, 0, 0, 0, 0];
+  let [rx, ry, rxx, rxy, ryy] = [0, 0, 0, 0, 0];
+  for (let i = 0; i < points.length; i += 2) {
+    const x = ((points[i] as number) - from.x) * from.scale;
+    const y = ((points[i + 1] as number) - from.y) * from.scale;
+    const u = ((targets[i] as number) - to.x) * to.scale;
+    const v = ((targets[i + 1] as number) - to.y) * to.scale;
+    const [xx, xy, yy] = [x * x, x * y, y * y];
+    const r = u * u + v * v;
+    sx += x;
+    sy += y;
+    sxx += xx;
+    sxy += xy;
+    syy += yy;
+    su += u;
+    sux += u * x;
+    suy += u * y;
+    suxx += u * xx;
+    suxy += u * xy;
+    suyy += u * yy;
+    sv += v;
+    svx += v * x;
+    svy += v * y;
+    svxx += v * xx;
+    svxy += v * xy;
+    svyy += v * yy;
+    rx += r * x;
+    ry += r * y;
+    rxx += r * xx;
+    rxy += r * xy;
+    ryy += r * yy;
   }
+  // biome-ignore format: the matrix as it is written
+  system.set([
+    sxx, sxy, sx, 0, 0, 0, -suxx, -suxy, sux,
+    sxy, syy, sy, 0, 0, 0, -suxy, -suyy, suy,
+    sx, sy, n, 0, 0, 0, -sux, -suy, su,
+    0, 0, 0, sxx, sxy, sx, -svxx, -svxy, svx,
+    0, 0, 0, sxy, syy, sy, -svxy, -svyy, svy,
+    0, 0, 0, sx, sy, n, -svx, -svy, sv,
+    -suxx, -suxy, -sux, -svxx, -svxy, -svx, rxx, rxy, -rx,
+    -suxy, -suyy, -suy, -svxy, -svyy, -svy, rxy, ryy, -ry,
+  ]);
 }
 
 /** Gauss–Jordan with row pivots, in place; null for a singular system. */

@@ -18,6 +18,8 @@ export class Pose {
   readonly weights: Float32Array;
   /** Joints that move splats, as indices into `rig.joints`; the GPU knows these alone. */
   readonly liveJoints: readonly number[];
+  /** [joints] place of a joint among the live ones, −1 for the others. */
+  readonly liveIndices: Int16Array;
   /** [live joints, 12] row-major 3×4: model space at rest → posed. */
   readonly skinMatrices: Float32Array;
   readonly #translations: Float64Array;
@@ -35,6 +37,7 @@ export class Pose {
     const { joints, expressions } = rig;
     this.weights = new Float32Array(expressions.length);
     this.liveJoints = liveJointsOf(rig);
+    this.liveIndices = Int16Array.from(joints, (_, joint) => this.liveJoints.indexOf(joint));
     this.skinMatrices = new Float32Array(this.liveJoints.length * 12);
     this.#translations = new Float64Array(joints.length * 3);
     this.#scales = new Float64Array(joints.length * 3);

@@ -1,36 +1,45 @@
-import { VitrailError } from '../errors.ts';
-import type { Source } from '../types.ts';
+import { invalidArgument, throwIfAborted } from '../errors.ts';
+import type { LoadOptions, Source } from '../types.ts';
 import { RemoteFile } from './download.ts';
+import { ProgressMeter } from './progress.ts';
 import { locate } from './source.ts';
 
-/** Beyond this a file is no small model. */
-const maxBytes = 256 * 2 ** 20;
-
-/** A small file as a whole, from wherever it is. Throws `network`, `aborted` and `invalid-argument`. */
-export async function readWhole(source: Source, signal?: AbortSignal): Promise<Uint8Array> {
-  const location = await locate(source, signal);
-  if (location.kind === 'stored')
-    throw unsuitable('A stored language model is no file of this kind.');
-  const file = location.kind === 'local' ? location.source : new RemoteFile(location.url);
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of file.stream(0, null, signal)) {
-    parts.push(part);
-    bytes += part.byteLength;
-    if (bytes > maxBytes) throw unsuitable('The file is larger than a model of this kind can be.');
-  }
-  const whole = new Uint8Array(bytes);
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.byteLength;
-  }
-  return whole;
+export interface WholeOptions extends Pick<LoadOptions, 'signal' | 'onProgress'> {
+  /** What to do where the source is no file of this kind. */
+  fix: string;
+  /** Beyond this it is none either; no limit by default. */
+  maxBytes?: number;
 }
 
-function unsuitable(message: string): VitrailError {
-  return new VitrailError('invalid-argument', message, {
-    where: 'storage/read-whole',
-    fix: 'Pass the address of a detector’s .safetensors file, or the file itself.',
-  });
+/** The whole of a file, for what is small enough to be in memory. Throws `network`, `aborted`, `invalid-argument`. */
+export async function readWhole(
+  source: Source,
+  { signal, onProgress, fix, maxBytes = Number.POSITIVE_INFINITY }: WholeOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const where = 'storage/read-whole';
+  const location = await locate(source, signal);
+  if (location.kind === 'stored') {
+    throw invalidArgument(where, 'A stored language model is no file of this kind.', fix);
+  }
+  const file = location.kind === 'remote' ? new RemoteFile(location.url) : location.source;
+  const progress = new ProgressMeter(onProgress);
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for await (const piece of file.stream(0, null, signal)) {
+    throwIfAborted(signal, where);
+    progress.stage({ phase: 'download', totalBytes: file.size ?? 0, cached: false });
+    progress.add(piece.byteLength);
+    pieces.push(piece.slice());
+    bytes += piece.byteLength;
+    if (bytes > maxBytes) {
+      throw invalidArgument(
+        where,
+        `The file is larger than the ${maxBytes} bytes of its kind.`,
+        fix,
+      );
+    }
+  }
+  progress.stage({ phase: 'download', totalBytes: bytes, cached: false });
+  progress.finish();
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }

@@ -76,7 +76,7 @@ function storedModel(id: string): StoredLocation {
 async function locateUrl(url: URL, signal: AbortSignal | undefined): Promise<Location> {
   // Neither of these survives the page, so their content is the identity.
   if (url.protocol === 'blob:' || url.protocol === 'data:') {
-    return localFile(await readWhole(url.href, signal));
+    return localFile(await blobOf(url.href, signal));
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw notASource(`Addresses that start with '${url.protocol}' cannot be fetched.`);
@@ -94,7 +94,7 @@ function fileName(url: URL): string {
   }
 }
 
-async function readWhole(url: string, signal: AbortSignal | undefined): Promise<Blob> {
+async function blobOf(url: string, signal: AbortSignal | undefined): Promise<Blob> {
   const pieces: BlobPart[] = [];
   for await (const piece of new RemoteFile(url).stream(0, null, signal)) pieces.push(piece.slice());
   return new Blob(pieces);

@@ -1,10 +1,9 @@
 import { invalidArgument } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { readWhole } from '../storage/read-whole.ts';
-import type { Detection, Source } from '../types.ts';
+import type { Detection } from '../types.ts';
 import { FrameDetector } from './frame-detector.ts';
 import { LiveView } from './live-view.ts';
-import type { LoadedDetector, VisionCall } from './vision-call.ts';
+import type { LoadedDetector, VisionPartCall } from './vision-call.ts';
 
 /** A detector, the device it is on, and its file: another device gets it anew. */
 interface OpenDetector {
@@ -19,15 +18,14 @@ export class Detectors {
   readonly #open = new Map<number, OpenDetector>();
   #lastId = 0;
 
-  call(gpu: Gpu, call: VisionCall, signal: AbortSignal): Promise<unknown> {
-    if (call.method === 'load') return this.#load(gpu, call.source, signal);
+  call(gpu: Gpu, call: VisionPartCall): Promise<unknown> {
+    if (call.method === 'load') return this.#load(gpu, call.bytes);
     if (call.method === 'detect') return this.#detect(gpu, call);
     if (call.method === 'attach') return this.#attach(gpu, call);
     return this.#dispose(call.id);
   }
 
-  async #load(gpu: Gpu, source: Source, signal: AbortSignal): Promise<LoadedDetector> {
-    const bytes = await readWhole(source, signal);
+  async #load(gpu: Gpu, bytes: Uint8Array): Promise<LoadedDetector> {
     const detector = await FrameDetector.create(gpu, bytes);
     this.#lastId += 1;
     this.#open.set(this.#lastId, {
@@ -41,7 +39,7 @@ export class Detectors {
 
   async #detect(
     gpu: Gpu,
-    { id, frame, options }: Extract<VisionCall, { method: 'detect' }>,
+    { id, frame, options }: Extract<VisionPartCall, { method: 'detect' }>,
   ): Promise<Detection> {
     try {
       return await (await this.#on(gpu, id).detector).detect(frame, options);
@@ -66,7 +64,7 @@ export class Detectors {
 
   async #attach(
     gpu: Gpu,
-    { id, canvas, port }: Extract<VisionCall, { method: 'attach' }>,
+    { id, canvas, port }: Extract<VisionPartCall, { method: 'attach' }>,
   ): Promise<void> {
     const open = this.#on(gpu, id);
     const detector = await open.detector;

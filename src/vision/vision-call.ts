@@ -7,6 +7,11 @@ export type VisionCall =
   | { method: 'attach'; id: number; canvas: OffscreenCanvas; port: MessagePort }
   | { method: 'dispose'; id: number };
 
+/** The same as the part gets it: the engine has read the file. */
+export type VisionPartCall =
+  | Exclude<VisionCall, { method: 'load' }>
+  | { method: 'load'; bytes: Uint8Array };
+
 /** A loaded detector as the page sees it. */
 export interface LoadedDetector {
   /** Names the detector in later calls. */
