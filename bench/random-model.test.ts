@@ -34,7 +34,7 @@ function reference(gguf: Uint8Array): { tokens: number[]; logits: Float64Array }
   return { tokens, logits };
 }
 
-describe.runIf(hasNumpy())('a random model', () => {
+describe.runIf(hasNumpy())('a random model, made with numpy,', () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'random-model-'));

@@ -13,8 +13,12 @@ const folder = mkdtempSync(join(tmpdir(), 'vitrail-test-'));
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** A line for each test that did not run, with the reason. */
 const skips = [];
-/** Unit tests skip for one reason only. */
-const needsData = 'the folder of real models, ../shared/data, is missing';
+/** Why unit tests skip, by what their names say; the rest needs real models. */
+const skipReasons = [
+  [/on hardware alone|the adapter needs/, 'a software adapter'],
+  [/numpy/, 'python3 with numpy is missing'],
+  [/./, 'the folder of real models, ../shared/data, is missing'],
+];
 
 run('npm', ['run', '--silent', 'build']) || stop('The build failed.');
 const vitestReport = join(folder, 'vitest.json');
@@ -66,7 +70,7 @@ function countVitest({
   for (const { name, assertionResults } of testResults) {
     for (const { status, fullName } of assertionResults) {
       if (status === 'passed' || status === 'failed') continue;
-      const reason = fullName.includes('on hardware alone') ? 'a software adapter' : needsData;
+      const [, reason] = skipReasons.find(([name]) => name.test(fullName));
       tellSkipped(relative('', name), fullName, reason);
     }
   }
