@@ -35,6 +35,8 @@ const deeds = [
   'laughed, for there was one just like it in every house on the shore',
 ];
 
+const paragraphLines = 6;
+
 /** A text of a house by the sea, as many sentences long, no two alike, with a pass key after `place` of it (0 to 1). */
 export function sampleText(sentences: number, key: number, place: number): string {
   const hidden = Math.floor(sentences * place);
@@ -46,5 +48,9 @@ export function sampleText(sentences: number, key: number, place: number): strin
       ? `${line} The pass key is ${key}. Remember it. ${key} is the pass key.`
       : line;
   });
-  return lines.join(' ').replace(/((?:[^.]*\.){6}) /g, '$1\n\n');
+  // A paragraph ends between finds: what is said of the key stays together.
+  const paragraphs = Array.from({ length: Math.ceil(sentences / paragraphLines) }, (_, i) =>
+    lines.slice(i * paragraphLines, (i + 1) * paragraphLines).join(' '),
+  );
+  return paragraphs.join('\n\n');
 }
