@@ -52,24 +52,10 @@ function toCase(
   }
   const gates = use.gated ? randomGates(use.heads) : undefined;
   const reference = () => attentionCombineReference(use, outputs, scales, gates);
-  if (use.summand) {
-    const { format, rows } = use.summand;
-    const matrix = randomMatrix(format, rows, use.heads * use.headDim, 840);
-    return {
-      name,
-      use,
-      rows: 1,
-      inputs: () => ({
-        split_outputs: outputs,
-        split_scales: scales,
-        weights: matrix.gpu,
-        ...(gates ? { gates } : {}),
-      }),
-      outputs: () => ({
-        summands: { values: summandsReference(use, matrix.values, reference()) },
-      }),
-    };
-  }
+  const { summand } = use;
+  const matrix = summand
+    ? randomMatrix(summand.format, summand.rows, use.heads * use.headDim, 840)
+    : undefined;
   return {
     name,
     use,
@@ -77,9 +63,13 @@ function toCase(
     inputs: () => ({
       split_outputs: outputs,
       split_scales: scales,
+      ...(matrix ? { weights: matrix.gpu } : {}),
       ...(gates ? { gates } : {}),
     }),
-    outputs: () => ({ out: { values: reference() } }),
+    outputs: () =>
+      matrix
+        ? { summands: { values: summandsReference(use, matrix.values, reference()) } }
+        : { out: { values: reference() } },
   };
 }
 

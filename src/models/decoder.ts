@@ -37,7 +37,7 @@ const passRows = { hardware: 1024, software: 32 } as const;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
 const fragmentRows = 16;
-/** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is. */
+/** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
 /** Dispatches of a long pass that are submitted at a time. */
 const partDispatches = 48;
@@ -342,7 +342,10 @@ export class Decoder {
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
       x: floats('residual', rows * pad(config.hiddenSize)),
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
-      summands: floats('summands of heads', heads * config.hiddenSize),
+      summands: floats(
+        'summands of heads',
+        Math.min(heads * config.hiddenSize, maxSummandBytes / 4),
+      ),
       qkv: products,
       gateUp: products,
       projected: products,
