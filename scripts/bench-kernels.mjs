@@ -1,7 +1,7 @@
 /**
- * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--all] [--tier A]`.
+ * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--variants NAME,NAME] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
+ * models, --variants also those of these names that would not be chosen (`--variants ''`: all); --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
  * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
  * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads, norms: half of them, as Mixture-of-Head has it with
  * either router; narrow: half of every key and value, as MatryoshkaKV has it; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--bundle FILE` takes a page script made before (`--build
@@ -26,7 +26,7 @@ const { values: options } = parseArgs({
     attention: { type: 'string' },
     positions: { type: 'string', default: '4096,131072' },
     modes: { type: 'string', default: 'dense,kept,anew' },
-    all: { type: 'boolean', default: false },
+    variants: { type: 'string' },
     tier: { type: 'string', default: 'A' },
     bundle: { type: 'string' },
     build: { type: 'string' },
@@ -128,20 +128,17 @@ async function printFrames(tab) {
 }
 
 async function printTimes(tab) {
-  const times = await tab.evaluate(
-    ({ time, tier, all }) => window.vitrail.time(time.split(','), tier, all),
-    options,
+  tab.on('console', (message) => {
+    if (message.type() !== 'info') return;
+    const time = JSON.parse(message.text());
+    const rate = time.teraflopsPerSecond ? ` ${time.teraflopsPerSecond} TFLOP/s` : '';
+    const bandwidth = time.gigabytesPerSecond ? ` ${time.gigabytesPerSecond} GB/s` : '';
+    const mark = time.chosen ? '*' : ' ';
+    console.log(`${mark} ${time.title}: ${time.microseconds} µs${bandwidth}${rate}  ${time.label}`);
+  });
+  const variants = options.variants === undefined ? 'chosen' : options.variants.split(',');
+  await tab.evaluate(
+    ([titles, tier, variants]) => window.vitrail.time(titles, tier, variants),
+    [options.time.split(','), options.tier, variants],
   );
-  for (const {
-    title,
-    label,
-    chosen,
-    microseconds,
-    gigabytesPerSecond,
-    teraflopsPerSecond,
-  } of times) {
-    const rate = teraflopsPerSecond ? ` ${teraflopsPerSecond} TFLOP/s` : '';
-    const bandwidth = gigabytesPerSecond ? ` ${gigabytesPerSecond} GB/s` : '';
-    console.log(`${chosen ? '*' : ' '} ${title}: ${microseconds} µs${bandwidth}${rate}  ${label}`);
-  }
 }

@@ -4,7 +4,7 @@ import type { Kernel } from '../../src/gpu/kernel.ts';
 import { kernelCatalogue } from '../../src/testing/kernel-catalogue.ts';
 import { type KernelCase, runCase } from '../../src/testing/kernel-run.ts';
 import type { Tier } from '../../src/types.ts';
-import { type KernelTime, timeKernel } from './time-kernel.ts';
+import { timeKernel } from './time-kernel.ts';
 
 export { timeAttention } from './time-attention.ts';
 export { profileDecoder, timeDecoder } from './time-decoder.ts';
@@ -46,21 +46,19 @@ async function checkKernel<Use>(
   }
 }
 
-/** Times the kernels whose title contains one of `filters`; `allVariants` also those that would not be chosen. */
+/** Times the kernels whose title contains one of `filters`, variants named alone or the chosen ones; each time goes to the console as JSON. */
 export async function time(
   filters: readonly string[],
   maxTier: Tier,
-  allVariants: boolean,
-): Promise<KernelTime[]> {
+  variants: readonly string[] | 'chosen',
+): Promise<void> {
   const gpu = await Gpu.create({ maxTier });
-  const times: KernelTime[] = [];
   const layers = ['n', 's'].flatMap((network) => timedConvolutions(network, gpu.capabilities));
   for (const timed of [...timedKernels(), ...layers]) {
     if (!filters.some((filter) => timed.title.includes(filter))) continue;
-    times.push(...(await timeKernel(gpu, timed, allVariants)));
+    for await (const time of timeKernel(gpu, timed, variants)) console.info(JSON.stringify(time));
   }
   gpu.dispose();
-  return times;
 }
 
 /** Times a frame of a network of convolutions, `n` or `s`. */

@@ -40,23 +40,23 @@ const warmUpMs = 250;
 /** A pass longer than this is not repeated. */
 const patienceMs = 500;
 
-/** Times the chosen variant, or all that run here: the median of five rounds by timestamps. */
-export async function timeKernel<Use>(
+/** Times the chosen variant, or those whose names contain one of `names`: the median of five rounds by timestamps. */
+export async function* timeKernel<Use>(
   gpu: Gpu,
   timed: TimedKernel<Use>,
-  allVariants: boolean,
-): Promise<KernelTime[]> {
+  names: readonly string[] | 'chosen',
+): AsyncGenerator<KernelTime> {
   const { kernel, use } = timed;
   const chosen = chooseVariant(kernel, use, gpu.capabilities);
   const variants = kernel.variants.filter(
     (variant) =>
       variant === chosen ||
-      (allVariants &&
+      (names !== 'chosen' &&
         variant.name !== 'serial' &&
+        names.some((name) => variant.name.includes(name)) &&
         variant.unsupported(use, gpu.capabilities) === null),
   );
   const { sets, owned } = createBuffers(gpu, timed);
-  const times: KernelTime[] = [];
   for (const variant of variants) {
     const shared = createSharedParams(gpu, kernel, use, variant);
     const dispatches = await Promise.all(
@@ -65,17 +65,16 @@ export async function timeKernel<Use>(
     const microseconds = await medianMicroseconds(gpu, dispatches, timed.rows);
     if (shared.params) gpu.destroyBuffer(shared.params);
     const streamed = timed.streamed ? timed.bytes[timed.streamed] : undefined;
-    times.push({
+    yield {
       title: timed.title,
       label: kernelLabel(kernel, use, variant),
       chosen: variant === chosen,
       microseconds: round(microseconds),
       ...(streamed ? { gigabytesPerSecond: round(streamed / microseconds / 1e3) } : {}),
       ...(timed.flops ? { teraflopsPerSecond: round(timed.flops / microseconds / 1e6) } : {}),
-    });
+    };
   }
   for (const buffer of owned) gpu.destroyBuffer(buffer);
-  return times;
 }
 
 function createBuffers<Use>(

@@ -14,7 +14,7 @@ import type { TimedKernel } from './time-kernel.ts';
 
 const contextLength = 8320;
 const epsilon = 1e-5;
-const prefillTokens = 2048;
+const prefillTokens = 1024;
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of existential types
 type Timed = TimedKernel<any>;
@@ -182,21 +182,23 @@ function prefillKernels(shape: Shape): Timed[] {
     matrix('output', hidden, heads * headDim, { residual: true }),
     matrix('gate-up', 2 * intermediate, hidden),
     matrix('down', hidden, intermediate, { residual: true }),
-    {
-      title: `${name} prefill attention`,
-      kernel: attention,
-      use: { ...attentionUse(shape), many: true, output: 'f16' },
-      rows: tokens,
-      bytes: {
-        state: 16 + tokens * 4,
-        queries: tokens * heads * headDim * 4,
-        k_cache: cacheBytes(shape),
-        v_cache: cacheBytes(shape),
-        out: tokens * heads * headDim * 4,
-      },
-      state: [0, tokens, 0, 0],
-      flops: 2 * tokens * tokens * heads * headDim,
-    },
+    ...[0, 1024].map(
+      (position): Timed => ({
+        title: `${name} prefill attention at ${position}`,
+        kernel: attention,
+        use: { ...attentionUse(shape), many: true, output: 'f16' },
+        rows: tokens,
+        bytes: {
+          state: 16 + tokens * 4,
+          queries: tokens * heads * headDim * 4,
+          k_cache: cacheBytes(shape),
+          v_cache: cacheBytes(shape),
+          out: tokens * heads * headDim * 4,
+        },
+        state: [position, tokens, 0, 0],
+        flops: 2 * tokens * (tokens + 2 * position) * heads * headDim,
+      }),
+    ),
     {
       title: `${name} prefill norm`,
       kernel: rmsNorm,

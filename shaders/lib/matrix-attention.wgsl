@@ -1,4 +1,4 @@
-// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
+// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of SUBGROUPS subgroups takes ROWS tokens of one
 // head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
 // fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
 // only blocks on it, or at the edge of a window, are masked.
@@ -8,7 +8,6 @@
 
 //#import lib/cached-rows
 
-const SUBGROUPS: u32 = 4u;
 const ROWS: u32 = SUBGROUPS * EDGE;
 const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
 const BLOCK: u32 = SCORE_FRAGMENTS * EDGE;
@@ -19,8 +18,6 @@ const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
 const SCORE_STRIDE: u32 = BLOCK + 8u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
-// Two invocations share a row of scores; they take turns in vec4s.
-const TURNS: u32 = BLOCK / 8u;
 
 var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
@@ -39,19 +36,28 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
   }
 }
 
-fn bring_keys(rows: CachedRows, first_key: u32, invocation: u32) {
-  for (var at = invocation; at < BLOCK * HEAD_VEC8S; at += WORKGROUP) {
-    let key = at / HEAD_VEC8S;
-    let part = at % HEAD_VEC8S;
-    let position = min(first_key + key, params.context_length - 1u);
-    let keys = cached_key(rows, position, part);
-    let values = cached_value(rows, position, part);
-    let to = key * KEY_STRIDE + part * 2u;
-    key_tile[to] = bitcast<vec4<f16>>(keys.xy);
-    key_tile[to + 1u] = bitcast<vec4<f16>>(keys.zw);
-    value_tile[to] = bitcast<vec4<f16>>(values.xy);
-    value_tile[to + 1u] = bitcast<vec4<f16>>(values.zw);
+// Eight components of a key and a value.
+struct KeyAndValue {
+  key: vec4<u32>,
+  value: vec4<u32>,
+}
+
+// The part `at` of a block's rows.
+fn load_cached(rows: CachedRows, first_key: u32, at: u32) -> KeyAndValue {
+  let position = min(first_key + at / HEAD_VEC8S, params.context_length - 1u);
+  let part = at % HEAD_VEC8S;
+  return KeyAndValue(cached_key(rows, position, part), cached_value(rows, position, part));
+}
+
+fn store_cached(cached: KeyAndValue, at: u32) {
+  if (at >= BLOCK * HEAD_VEC8S) {
+    return;
   }
+  let to = at / HEAD_VEC8S * KEY_STRIDE + at % HEAD_VEC8S * 2u;
+  key_tile[to] = bitcast<vec4<f16>>(cached.key.xy);
+  key_tile[to + 1u] = bitcast<vec4<f16>>(cached.key.zw);
+  value_tile[to] = bitcast<vec4<f16>>(cached.value.xy);
+  value_tile[to + 1u] = bitcast<vec4<f16>>(cached.value.zw);
 }
 
 // Scores of keys that the token at `position` does not see become very small.
@@ -116,14 +122,24 @@ fn main(
   let lane_left = left_base + row_of_lane * SHARED_STRIDE;
   var reference = -1.0e30;
   var total = 0.0;
+//#repeat L KEY_LOADS
+  var cached_L = load_cached(rows, (end_block - 1u) * BLOCK, L * WORKGROUP + invocation);
+//#endrepeat
   for (var block = end_block; block > first_block; block--) {
     let first_key = (block - 1u) * BLOCK;
     workgroupBarrier();
-    bring_keys(rows, first_key, invocation);
+//#repeat L KEY_LOADS
+    store_cached(cached_L, L * WORKGROUP + invocation);
+//#endrepeat
     if (invocation == 0u) {
       grown = 0u;
     }
     workgroupBarrier();
+    // The next block is on its way while this one is multiplied; the last one loads itself again, and drops it.
+    let next_key = (max(block - 1u, first_block + 1u) - 1u) * BLOCK;
+//#repeat L KEY_LOADS
+    cached_L = load_cached(rows, next_key, L * WORKGROUP + invocation);
+//#endrepeat
 
 //#repeat S SCORE_FRAGMENTS
     var scores_S = subgroup_matrix_result<f32, EDGE, EDGE>();
@@ -139,19 +155,18 @@ fn main(
 //#endrepeat
     workgroupBarrier();
 
-    var row_scores: array<vec4<f32>, TURNS>;
-    for (var i = 0u; i < TURNS; i++) {
-      row_scores[i] = scores[lane_scores + 2u * i + turn_of_lane];
-    }
+//#repeat I TURNS
+    var row_scores_I = scores[lane_scores + 2u * I + turn_of_lane];
+//#endrepeat
     if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
-      for (var i = 0u; i < TURNS; i++) {
-        row_scores[i] = mask(row_scores[i], first_key + (2u * i + turn_of_lane) * 4u, position);
-      }
+//#repeat I TURNS
+      row_scores_I = mask(row_scores_I, first_key + (2u * I + turn_of_lane) * 4u, position);
+//#endrepeat
     }
-    var largest = row_scores[0];
-    for (var i = 1u; i < TURNS; i++) {
-      largest = max(largest, row_scores[i]);
-    }
+    var largest = vec4<f32>(-1.0e30);
+//#repeat I TURNS
+    largest = max(largest, row_scores_I);
+//#endrepeat
     var row_largest = max(max(largest.x, largest.y), max(largest.z, largest.w));
     row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
     let grows = row_largest > reference + SLACK;
@@ -159,11 +174,11 @@ fn main(
     let rescale = exp2(reference - new_reference);
     reference = new_reference;
     var row_total = vec4<f32>();
-    for (var i = 0u; i < TURNS; i++) {
-      let probability = exp2(row_scores[i] - vec4<f32>(reference));
-      row_total += probability;
-      left_tile[lane_left + 2u * i + turn_of_lane] = vec4<f16>(probability);
-    }
+//#repeat I TURNS
+    let probability_I = exp2(row_scores_I - vec4<f32>(reference));
+    row_total += probability_I;
+    left_tile[lane_left + 2u * I + turn_of_lane] = vec4<f16>(probability_I);
+//#endrepeat
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     if (grows && block < end_block) {
       grown = 1u;

@@ -25,8 +25,6 @@ export interface MatmulUse {
  */
 export const matmulTokens = 16;
 
-/** Edge of the tiled variant's square of tokens × rows. Twice the rows was slower: 168 ms against 146 for 2,048 tokens of SmolLM2. */
-const tile = 64;
 /** Tokens that share one decoding of a weight in the serial variant. */
 const serialTokens = 8;
 const serialWorkgroup = 16;
@@ -46,32 +44,47 @@ const serial: KernelVariant<MatmulUse> = {
   ],
 };
 
-const tiled: KernelVariant<MatmulUse> = {
-  name: 'tiled',
-  unsupported: (_, { workgroupInvocations }) =>
-    workgroupInvocations < 256 ? 'needs workgroups of 256' : null,
-  options: (use) => ({
-    choices: { quant: use.format.name, x: use.x },
-    flags: ['tiled', ...flagsOf(use)],
-  }),
-  workgroups: (use, tokens) => [Math.ceil(use.rows / tile), 1, Math.ceil(tokens / tile)],
-};
+/** Edge of the square of invocations of the tiled variants. */
+const side = 16;
 
-interface MatrixShape {
-  /** Fragments of a subgroup, of which two by two stand in a workgroup. */
-  tokenFragments: number;
-  rowFragments: number;
-  /** Groups of 32 columns that lie in workgroup memory at a time. */
-  stepGroups: number;
+/** Tiles of side × each tokens and as many rows, of 32 columns in single precision. */
+function tiled(each: number): KernelVariant<MatmulUse> {
+  const tile = side * each;
+  const bytes = 2 * tile * groupElements * 4;
+  return {
+    name: `tiled-${tile}`,
+    unsupported: (_, { workgroupInvocations, workgroupStorageBytes }) => {
+      if (workgroupInvocations < side * side) return `needs workgroups of ${side * side}`;
+      return workgroupStorageBytes < bytes ? `needs ${bytes} bytes of workgroup memory` : null;
+    },
+    options: (use) => ({
+      choices: { quant: use.format.name, x: use.x },
+      flags: ['tiled', ...flagsOf(use)],
+      constants: { EACH: each, X_LOADS: (tile * groupElements) / 4 / side ** 2 },
+    }),
+    workgroups: (use, tokens) => [Math.ceil(use.rows / tile), 1, Math.ceil(tokens / tile)],
+  };
 }
 
-const matrixWorkgroup = 128;
+interface MatrixShape {
+  /** Fragments of a subgroup, and subgroups of a workgroup. */
+  tokenFragments: number;
+  rowFragments: number;
+  tokenSubgroups: number;
+  rowSubgroups: number;
+  /** Groups of 32 columns that lie in workgroup memory at a time. */
+  stepGroups: number;
+  buffers?: number;
+}
+
+const subgroupSize = 32;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 
 function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
-  const tokens = 2 * shape.tokenFragments * fragment;
-  const rows = 2 * shape.rowFragments * fragment;
+  const tokens = shape.tokenSubgroups * shape.tokenFragments * fragment;
+  const rows = shape.rowSubgroups * shape.rowFragments * fragment;
+  const workgroup = shape.tokenSubgroups * shape.rowSubgroups * subgroupSize;
   return {
     name,
     unsupported: (use, capabilities) => {
@@ -81,16 +94,26 @@ function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
     },
     options: (use) => ({
       choices: { quant: use.format.name, half: halfModule(use.format) },
-      flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...flagsOf(use)],
+      flags: [
+        'matrix',
+        'f16',
+        'subgroups',
+        'subgroup_matrix',
+        ...(shape.buffers === 2 ? ['double'] : []),
+        ...flagsOf(use),
+      ],
       constants: {
-        WORKGROUP: matrixWorkgroup,
+        WORKGROUP: workgroup,
+        TOKEN_SUBGROUPS: shape.tokenSubgroups,
+        ROW_SUBGROUPS: shape.rowSubgroups,
         TOKEN_FRAGMENTS: shape.tokenFragments,
         ROW_FRAGMENTS: shape.rowFragments,
         COLUMN_FRAGMENTS: (shape.stepGroups * groupElements) / fragment,
         STEP_GROUPS: shape.stepGroups,
         EDGE: fragment,
-        X_LOADS: (tokens * shape.stepGroups * 4) / matrixWorkgroup,
-        GROUP_LOADS: (rows * shape.stepGroups) / matrixWorkgroup,
+        BUFFERS: shape.buffers ?? 1,
+        X_LOADS: (tokens * shape.stepGroups * 4) / workgroup,
+        GROUP_LOADS: (rows * shape.stepGroups) / workgroup,
       },
     }),
     workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
@@ -129,12 +152,235 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
   ],
   variants: [
     serial,
-    tiled,
-    matrix('matrix-64', { tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
-    matrix('matrix-128', { tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
+    tiled(4),
+    tiled(8),
+    matrix('matrix-64', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m22-22-2-2', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 2,
+    }),
+    matrix('matrix-128', {
+      tokenFragments: 4,
+      rowFragments: 4,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 1,
+      buffers: 1,
+    }),
+    matrix('m44-22-1-2', {
+      tokenFragments: 4,
+      rowFragments: 4,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 1,
+      buffers: 2,
+    }),
+    matrix('m21-24-4-1', {
+      tokenFragments: 2,
+      rowFragments: 1,
+      tokenSubgroups: 2,
+      rowSubgroups: 4,
+      stepGroups: 4,
+      buffers: 1,
+    }),
+    matrix('m12-22-4-1', {
+      tokenFragments: 1,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 4,
+      buffers: 1,
+    }),
+    matrix('m12-22-2-1', {
+      tokenFragments: 1,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m12-22-2-2', {
+      tokenFragments: 1,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 2,
+    }),
+    matrix('m21-22-4-1', {
+      tokenFragments: 2,
+      rowFragments: 1,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 4,
+      buffers: 1,
+    }),
+    matrix('m11-22-4-1', {
+      tokenFragments: 1,
+      rowFragments: 1,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 4,
+      buffers: 1,
+    }),
+    matrix('m11-22-4-2', {
+      tokenFragments: 1,
+      rowFragments: 1,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 4,
+      buffers: 2,
+    }),
+    matrix('m42-24-2-1', {
+      tokenFragments: 4,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 4,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m42-22-2-1', {
+      tokenFragments: 4,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m24-22-2-1', {
+      tokenFragments: 2,
+      rowFragments: 4,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m22-24-2-1', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 4,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m44-22-2-1', {
+      tokenFragments: 4,
+      rowFragments: 4,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m22-22-4-1', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 2,
+      stepGroups: 4,
+      buffers: 1,
+    }),
+    matrix('m22-28-2-1', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 8,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m44-24-1-1', {
+      tokenFragments: 4,
+      rowFragments: 4,
+      tokenSubgroups: 2,
+      rowSubgroups: 4,
+      stepGroups: 1,
+      buffers: 1,
+    }),
+    matrix('m22-14-2-1', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 4,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m22-14-2-2', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 4,
+      stepGroups: 2,
+      buffers: 2,
+    }),
+    matrix('m22-12-2-1', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m22-12-2-2', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 2,
+      stepGroups: 2,
+      buffers: 2,
+    }),
+    matrix('m22-12-4-1', {
+      tokenFragments: 2,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 2,
+      stepGroups: 4,
+      buffers: 1,
+    }),
+    matrix('m42-14-1-1', {
+      tokenFragments: 4,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 4,
+      stepGroups: 1,
+      buffers: 1,
+    }),
+    matrix('m42-14-1-2', {
+      tokenFragments: 4,
+      rowFragments: 2,
+      tokenSubgroups: 1,
+      rowSubgroups: 4,
+      stepGroups: 1,
+      buffers: 2,
+    }),
+    matrix('m12-24-2-1', {
+      tokenFragments: 1,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 4,
+      stepGroups: 2,
+      buffers: 1,
+    }),
+    matrix('m12-24-2-2', {
+      tokenFragments: 1,
+      rowFragments: 2,
+      tokenSubgroups: 2,
+      rowSubgroups: 4,
+      stepGroups: 2,
+      buffers: 2,
+    }),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
-    return [use.rows >= 4096 ? 'matrix-128' : 'matrix-64', 'tiled', 'serial'];
+    return [use.rows >= 4096 ? 'matrix-128' : 'matrix-64', 'tiled-64', 'serial'];
   },
 });
