@@ -1,4 +1,4 @@
-// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of SUBGROUPS subgroups takes ROWS tokens of one
+// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
 // head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
 // fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
 // only blocks on it, or at the edge of a window, are masked.
@@ -8,6 +8,7 @@
 
 //#import lib/cached-rows
 
+const SUBGROUPS: u32 = 4u;
 const ROWS: u32 = SUBGROUPS * EDGE;
 const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
 const BLOCK: u32 = SCORE_FRAGMENTS * EDGE;

@@ -1,4 +1,4 @@
-// The matrix variant of matmul: a workgroup of TOKEN_SUBGROUPS × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of STEP_GROUPS groups
+// The matrix variant of matmul: a workgroup of four subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of STEP_GROUPS groups
 // of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in single precision,
 // while the next tiles are on their way into registers.
 //
@@ -11,19 +11,17 @@ alias X = vec4<u32>;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
-const TILE_TOKENS: u32 = TOKEN_SUBGROUPS * SUBGROUP_TOKENS;
-const TILE_ROWS: u32 = ROW_SUBGROUPS * SUBGROUP_ROWS;
+// Subgroups stand in a square.
+const TILE_TOKENS: u32 = 2u * SUBGROUP_TOKENS;
+const TILE_ROWS: u32 = 2u * SUBGROUP_ROWS;
 // Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
 const TILE_STRIDE: u32 = STEP_GROUPS * 8u + 2u;
 // Eight halves.
 const STEP_VEC8S: u32 = STEP_GROUPS * 4u;
 const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
 
-const X_TILE: u32 = TILE_TOKENS * TILE_STRIDE;
-const WEIGHT_TILE: u32 = TILE_ROWS * TILE_STRIDE;
-
-var<workgroup> x_tile: array<vec4<f16>, BUFFERS * X_TILE>;
-var<workgroup> weight_tile: array<vec4<f16>, BUFFERS * WEIGHT_TILE>;
+var<workgroup> x_tile: array<vec4<f16>, TILE_TOKENS * TILE_STRIDE>;
+var<workgroup> weight_tile: array<vec4<f16>, TILE_ROWS * TILE_STRIDE>;
 //#if bias
 // The bias of the tile's rows, once for each token of a fragment.
 var<workgroup> bias_tile: array<f32, EDGE * TILE_ROWS>;
@@ -36,8 +34,8 @@ fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
   return x[token * params.groups * 4u + column];
 }
 
-fn store_x(buffer: u32, at: u32, halves: vec4<u32>) {
-  let to = buffer * X_TILE + at / STEP_VEC8S * TILE_STRIDE + at % STEP_VEC8S * 2u;
+fn store_x(at: u32, halves: vec4<u32>) {
+  let to = at / STEP_VEC8S * TILE_STRIDE + at % STEP_VEC8S * 2u;
   x_tile[to] = bitcast<vec4<f16>>(halves.xy);
   x_tile[to + 1u] = bitcast<vec4<f16>>(halves.zw);
 }
@@ -48,8 +46,8 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
 
-fn store_weights(buffer: u32, step: u32, at: u32, raw: RawGroup) {
-  let to = buffer * WEIGHT_TILE + at / STEP_GROUPS * TILE_STRIDE + at % STEP_GROUPS * 8u;
+fn store_weights(step: u32, at: u32, raw: RawGroup) {
+  let to = at / STEP_GROUPS * TILE_STRIDE + at % STEP_GROUPS * 8u;
   var group = decode_half(raw);
   if (step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
     group = array<vec4<f16>, 8>();
@@ -72,8 +70,8 @@ fn main(
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
-  let token_base = subgroup / ROW_SUBGROUPS * SUBGROUP_TOKENS;
-  let row_base = subgroup % ROW_SUBGROUPS * SUBGROUP_ROWS;
+  let token_base = subgroup / 2u * SUBGROUP_TOKENS;
+  let row_base = subgroup % 2u * SUBGROUP_ROWS;
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
 //#repeat T TOKEN_FRAGMENTS
 //#repeat R ROW_FRAGMENTS
@@ -109,32 +107,13 @@ fn main(
 //#repeat I GROUP_LOADS
   var raw_I = load_weights(first_row, 0u, I * WORKGROUP + invocation);
 //#endrepeat
-//#if double
-  // While one pair of tiles is multiplied, the next one is stored, and the one after it is on its way.
-//#repeat I X_LOADS
-  store_x(0u, I * WORKGROUP + invocation, halves_I);
-//#endrepeat
-//#repeat I GROUP_LOADS
-  store_weights(0u, 0u, I * WORKGROUP + invocation, raw_I);
-//#endrepeat
-//#repeat I X_LOADS
-  halves_I = load_x(first_token, min(1u, STEPS - 1u), I * WORKGROUP + invocation);
-//#endrepeat
-//#repeat I GROUP_LOADS
-  raw_I = load_weights(first_row, min(1u, STEPS - 1u), I * WORKGROUP + invocation);
-//#endrepeat
-//#endif
   for (var step = 0u; step < STEPS; step++) {
     workgroupBarrier();
-//#if double
-    let buffer = step % 2u;
-//#else
-    let buffer = 0u;
 //#repeat I X_LOADS
-    store_x(0u, I * WORKGROUP + invocation, halves_I);
+    store_x(I * WORKGROUP + invocation, halves_I);
 //#endrepeat
 //#repeat I GROUP_LOADS
-    store_weights(0u, step, I * WORKGROUP + invocation, raw_I);
+    store_weights(step, I * WORKGROUP + invocation, raw_I);
 //#endrepeat
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
@@ -145,38 +124,21 @@ fn main(
 //#repeat I GROUP_LOADS
     raw_I = load_weights(first_row, next, I * WORKGROUP + invocation);
 //#endrepeat
-//#endif
 //#repeat C COLUMN_FRAGMENTS
     {
 //#repeat R ROW_FRAGMENTS
       let rows_R = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, buffer * WEIGHT_TILE + (row_base + R * EDGE) * TILE_STRIDE + C * EDGE / 4u, TILE_STRIDE);
+        &weight_tile, (row_base + R * EDGE) * TILE_STRIDE + C * EDGE / 4u, TILE_STRIDE);
 //#endrepeat
 //#repeat T TOKEN_FRAGMENTS
       let tokens_T = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, buffer * X_TILE + (token_base + T * EDGE) * TILE_STRIDE + C * EDGE / 4u, TILE_STRIDE);
+        &x_tile, (token_base + T * EDGE) * TILE_STRIDE + C * EDGE / 4u, TILE_STRIDE);
 //#repeat R ROW_FRAGMENTS
       sums_T_R = subgroupMatrixMultiplyAccumulate(tokens_T, rows_R, sums_T_R);
 //#endrepeat
 //#endrepeat
     }
 //#endrepeat
-//#if double
-//#repeat I X_LOADS
-    store_x(1u - buffer, I * WORKGROUP + invocation, halves_I);
-//#endrepeat
-//#repeat I GROUP_LOADS
-    store_weights(1u - buffer, step + 1u, I * WORKGROUP + invocation, raw_I);
-//#endrepeat
-    // Past the last step they are loaded again, and dropped.
-    let next = min(step + 2u, STEPS - 1u);
-//#repeat I X_LOADS
-    halves_I = load_x(first_token, next, I * WORKGROUP + invocation);
-//#endrepeat
-//#repeat I GROUP_LOADS
-    raw_I = load_weights(first_row, next, I * WORKGROUP + invocation);
-//#endrepeat
-//#endif
   }
 
 //#repeat T TOKEN_FRAGMENTS

@@ -143,12 +143,14 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   };
 }
 
-const subgroupSize = 32;
+const matrixWorkgroup = 128;
 /** Widths are multiples of an eighth of a head, which has to be a multiple of eight halves. */
 const raggedUnit = 64;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 
+/** Tokens of a workgroup. */
+const matrixRows = 64;
 /** Two invocations share a row of scores and take turns, four scores each. */
 const scoresOfTurn = 8;
 
@@ -157,35 +159,31 @@ function matrixBlock(headDim: number): number {
   return headDim <= 64 ? 64 : 32;
 }
 
-function matrix(name: string, subgroups: number): KernelVariant<AttentionUse> {
-  const workgroup = subgroups * subgroupSize;
-  return {
-    name,
-    unsupported: (use, capabilities) => {
-      if (use.kv !== 'f16') return 'reads halves';
-      if (addsUp(use)) return wantsSummands(use);
-      if (use.headDim % fragment !== 0 || use.headDim > 128)
-        return `head dimensions that are multiples of ${fragment} up to 128 only`;
-      if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
-      return matrixUnsupported(capabilities);
+const matrix: KernelVariant<AttentionUse> = {
+  name: 'matrix',
+  unsupported: (use, capabilities) => {
+    if (use.kv !== 'f16') return 'reads halves';
+    if (addsUp(use)) return wantsSummands(use);
+    if (use.headDim % fragment !== 0 || use.headDim > 128)
+      return `head dimensions that are multiples of ${fragment} up to 128 only`;
+    if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
+    return matrixUnsupported(capabilities);
+  },
+  options: (use) => ({
+    choices: { kv: use.kv },
+    flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
+    constants: {
+      WORKGROUP: matrixWorkgroup,
+      EDGE: fragment,
+      DIM_FRAGMENTS: use.headDim / fragment,
+      SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
+      TURNS: matrixBlock(use.headDim) / scoresOfTurn,
+      KEY_LOADS: Math.ceil((matrixBlock(use.headDim) * use.headDim) / 8 / matrixWorkgroup),
+      ...raggedConstants(use),
     },
-    options: (use) => ({
-      choices: { kv: use.kv },
-      flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
-      constants: {
-        WORKGROUP: workgroup,
-        SUBGROUPS: subgroups,
-        EDGE: fragment,
-        DIM_FRAGMENTS: use.headDim / fragment,
-        SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
-        TURNS: matrixBlock(use.headDim) / scoresOfTurn,
-        KEY_LOADS: Math.ceil((matrixBlock(use.headDim) * use.headDim) / 8 / workgroup),
-        ...raggedConstants(use),
-      },
-    }),
-    workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / (subgroups * fragment))],
-  };
-}
+  }),
+  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
+};
 
 function useFlags(use: AttentionUse): string[] {
   return [
@@ -243,8 +241,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     stream(512, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
-    matrix('matrix', 4),
-    matrix('matrix-2', 2),
+    matrix,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];

@@ -67,24 +67,22 @@ function tiled(each: number): KernelVariant<MatmulUse> {
 }
 
 interface MatrixShape {
-  /** Fragments of a subgroup, and subgroups of a workgroup. */
+  /** Fragments of a subgroup, of which two by two stand in a workgroup. */
   tokenFragments: number;
   rowFragments: number;
-  tokenSubgroups: number;
-  rowSubgroups: number;
   /** Groups of 32 columns that lie in workgroup memory at a time. */
   stepGroups: number;
-  buffers?: number;
 }
 
-const subgroupSize = 32;
+const matrixWorkgroup = 128;
+/** So few rows leave multiprocessors without work where a workgroup takes 64 tokens. */
+const fewRows = 768;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 
 function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
-  const tokens = shape.tokenSubgroups * shape.tokenFragments * fragment;
-  const rows = shape.rowSubgroups * shape.rowFragments * fragment;
-  const workgroup = shape.tokenSubgroups * shape.rowSubgroups * subgroupSize;
+  const tokens = 2 * shape.tokenFragments * fragment;
+  const rows = 2 * shape.rowFragments * fragment;
   return {
     name,
     unsupported: (use, capabilities) => {
@@ -103,17 +101,14 @@ function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
         ...flagsOf(use),
       ],
       constants: {
-        WORKGROUP: workgroup,
-        TOKEN_SUBGROUPS: shape.tokenSubgroups,
-        ROW_SUBGROUPS: shape.rowSubgroups,
+        WORKGROUP: matrixWorkgroup,
         TOKEN_FRAGMENTS: shape.tokenFragments,
         ROW_FRAGMENTS: shape.rowFragments,
         COLUMN_FRAGMENTS: (shape.stepGroups * groupElements) / fragment,
         STEP_GROUPS: shape.stepGroups,
         EDGE: fragment,
-        BUFFERS: shape.buffers ?? 1,
-        X_LOADS: (tokens * shape.stepGroups * 4) / workgroup,
-        GROUP_LOADS: (rows * shape.stepGroups) / workgroup,
+        X_LOADS: (tokens * shape.stepGroups * 4) / matrixWorkgroup,
+        GROUP_LOADS: (rows * shape.stepGroups) / matrixWorkgroup,
       },
     }),
     workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
@@ -154,233 +149,13 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     serial,
     tiled(4),
     tiled(8),
-    matrix('matrix-64', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m22-22-2-2', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 2,
-    }),
-    matrix('matrix-128', {
-      tokenFragments: 4,
-      rowFragments: 4,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 1,
-      buffers: 1,
-    }),
-    matrix('m44-22-1-2', {
-      tokenFragments: 4,
-      rowFragments: 4,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 1,
-      buffers: 2,
-    }),
-    matrix('m21-24-4-1', {
-      tokenFragments: 2,
-      rowFragments: 1,
-      tokenSubgroups: 2,
-      rowSubgroups: 4,
-      stepGroups: 4,
-      buffers: 1,
-    }),
-    matrix('m12-22-4-1', {
-      tokenFragments: 1,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 4,
-      buffers: 1,
-    }),
-    matrix('m12-22-2-1', {
-      tokenFragments: 1,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m12-22-2-2', {
-      tokenFragments: 1,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 2,
-    }),
-    matrix('m21-22-4-1', {
-      tokenFragments: 2,
-      rowFragments: 1,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 4,
-      buffers: 1,
-    }),
-    matrix('m11-22-4-1', {
-      tokenFragments: 1,
-      rowFragments: 1,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 4,
-      buffers: 1,
-    }),
-    matrix('m11-22-4-2', {
-      tokenFragments: 1,
-      rowFragments: 1,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 4,
-      buffers: 2,
-    }),
-    matrix('m42-24-2-1', {
-      tokenFragments: 4,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 4,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m42-22-2-1', {
-      tokenFragments: 4,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m24-22-2-1', {
-      tokenFragments: 2,
-      rowFragments: 4,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m22-24-2-1', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 4,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m44-22-2-1', {
-      tokenFragments: 4,
-      rowFragments: 4,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m22-22-4-1', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 2,
-      stepGroups: 4,
-      buffers: 1,
-    }),
-    matrix('m22-28-2-1', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 8,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m44-24-1-1', {
-      tokenFragments: 4,
-      rowFragments: 4,
-      tokenSubgroups: 2,
-      rowSubgroups: 4,
-      stepGroups: 1,
-      buffers: 1,
-    }),
-    matrix('m22-14-2-1', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 4,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m22-14-2-2', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 4,
-      stepGroups: 2,
-      buffers: 2,
-    }),
-    matrix('m22-12-2-1', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m22-12-2-2', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 2,
-      stepGroups: 2,
-      buffers: 2,
-    }),
-    matrix('m22-12-4-1', {
-      tokenFragments: 2,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 2,
-      stepGroups: 4,
-      buffers: 1,
-    }),
-    matrix('m42-14-1-1', {
-      tokenFragments: 4,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 4,
-      stepGroups: 1,
-      buffers: 1,
-    }),
-    matrix('m42-14-1-2', {
-      tokenFragments: 4,
-      rowFragments: 2,
-      tokenSubgroups: 1,
-      rowSubgroups: 4,
-      stepGroups: 1,
-      buffers: 2,
-    }),
-    matrix('m12-24-2-1', {
-      tokenFragments: 1,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 4,
-      stepGroups: 2,
-      buffers: 1,
-    }),
-    matrix('m12-24-2-2', {
-      tokenFragments: 1,
-      rowFragments: 2,
-      tokenSubgroups: 2,
-      rowSubgroups: 4,
-      stepGroups: 2,
-      buffers: 2,
-    }),
+    matrix('matrix-32', { tokenFragments: 1, rowFragments: 2, stepGroups: 2 }),
+    matrix('matrix-64', { tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
+    matrix('matrix-128', { tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
-    return [use.rows >= 4096 ? 'matrix-128' : 'matrix-64', 'tiled-64', 'serial'];
+    const tiles = use.rows < fewRows ? 'matrix-32' : use.rows < 4096 ? 'matrix-64' : 'matrix-128';
+    return [tiles, use.rows < 2048 ? 'tiled-64' : 'tiled-128', 'tiled-64', 'serial'];
   },
 });
