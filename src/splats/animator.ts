@@ -138,7 +138,7 @@ export class Animator {
     const { weights } = pose;
     const turn = this.#headTurn;
     weights.fill(0);
-    pose.rest();
+    if (!this.#playing?.clip) pose.rest();
     resetTurn(turn);
     if (this.idle) this.#idle.apply(weights, turn, nowSeconds);
     if (this.#playing) this.#applyPlaying(this.#playing, nowSeconds);
@@ -162,6 +162,7 @@ export class Animator {
     const duration = clip ? clip.durationSeconds : trackSeconds(track as ExpressionTrack);
     if (seconds >= duration && !loop) {
       this.#playing = null;
+      this.pose.rest();
       return;
     }
     const at = duration > 0 ? seconds % duration : 0;

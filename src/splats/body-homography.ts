@@ -112,7 +112,7 @@ const leastShare = 1e-12;
 /**
  * The homography that takes points [n, 2] to targets [n, 2], written to `out`: the least squares of its linear equations (Hartley and
  * Zisserman, Multiple View Geometry, 4.1) around the means of both. Null where the points do not say one: fewer than four, or all on a
- * line. Allocates nothing.
+ * line. Allocates nothing but `out`, where none is given.
  *
  * A point (x, y) whose target is (u, v), both without their means, says α·(x, y) + a − u c·(x, y) = u, and the same of β, b and v. For a
  * given c all others are least squares by themselves, with the matrix M = Σ (x, y)(x, y)ᵀ: α = M⁻¹ (Σ u (x, y) + Σ u (x, y)(x, y)ᵀ c) and
@@ -123,19 +123,30 @@ export function solveHomography(
   targets: ArrayLike<number>,
   out: Homography = new Float64Array(9),
 ): Homography | null {
-  const n = points.length / 2;
-  let [meanX, meanY, meanU, meanV] = noSums;
-  for (let i = 0; i < points.length; i += 2) {
-    meanX += (points[i] as number) / n;
-    meanY += (points[i + 1] as number) / n;
-    meanU += (targets[i] as number) / n;
-    meanV += (targets[i + 1] as number) / n;
-  }
-  let [xx, xy, yy] = noSums;
-  let [ux, uy, uxx, uxy, uyy] = noSums;
-  let [vx, vy, vxx, vxy, vyy] = noSums;
+  findMeans(points, targets);
+  const meanX = mean[0] as number;
+  const meanY = mean[1] as number;
+  const meanU = mean[2] as number;
+  const meanV = mean[3] as number;
+  let xx = 0;
+  let xy = 0;
+  let yy = 0;
+  let ux = 0;
+  let uy = 0;
+  let uxx = 0;
+  let uxy = 0;
+  let uyy = 0;
+  let vx = 0;
+  let vy = 0;
+  let vxx = 0;
+  let vxy = 0;
+  let vyy = 0;
   // Of u² + v².
-  let [rx, ry, rxx, rxy, ryy] = noSums;
+  let rx = 0;
+  let ry = 0;
+  let rxx = 0;
+  let rxy = 0;
+  let ryy = 0;
   for (let i = 0; i < points.length; i += 2) {
     const x = (points[i] as number) - meanX;
     const y = (points[i + 1] as number) - meanY;
@@ -165,94 +176,119 @@ export function solveHomography(
     ryy += r * squareDown;
   }
   const determinant = xx * yy - xy * xy;
-  if (n < 4 || !(determinant > leastShare * (xx + yy) ** 2)) return null;
+  if (points.length < 8 || !(determinant > leastShare * (xx + yy) ** 2)) return null;
   inverse[0] = yy / determinant;
   inverse[1] = -xy / determinant;
   inverse[2] = xx / determinant;
+  sums[0] = ux;
+  sums[1] = uy;
+  sums[2] = uxx;
+  sums[3] = uxy;
+  sums[4] = uyy;
+  sums[5] = vx;
+  sums[6] = vy;
+  sums[7] = vxx;
+  sums[8] = vxy;
+  sums[9] = vyy;
   left[0] = rxx;
   left[1] = rxy;
   left[2] = ryy;
   right[0] = -rx;
   right[1] = -ry;
-  eliminate(across, n, ux, uy, uxx, uxy, uyy);
-  eliminate(down, n, vx, vy, vxx, vxy, vyy);
-  if (!solveForC((rxx + ryy) * leastShare)) return null;
-  const last = 1 - (c[0] as number) * meanX - (c[1] as number) * meanY;
-  fillRow(out, 0, across, meanX, meanY, meanU, last);
-  fillRow(out, 3, down, meanX, meanY, meanV, last);
-  out[6] = (c[0] as number) / last;
-  out[7] = (c[1] as number) / last;
-  out[8] = 1;
+  eliminate(across, 0, points.length / 2);
+  eliminate(down, 5, points.length / 2);
+  if (!solveForC(rxx + ryy)) return null;
+  fillRows(out);
   return out.every(Number.isFinite) ? out : null;
 }
 
-const noSums = [0, 0, 0, 0, 0] as const;
-/** M⁻¹ of the solution under way: its upper triangle, as of the other symmetric matrices here. */
+// What a solution under way has, kept so that none allocates.
+/** Of x, y, u, v. */
+const mean = new Float64Array(4);
+/** u (x, y) and u (xx, xy, yy), and the same of v. */
+const sums = new Float64Array(10);
+/** M⁻¹: its upper triangle, as of the other symmetric matrices here. */
 const inverse = new Float64Array(3);
 /** The two equations for c. */
 const left = new Float64Array(3);
 const right = new Float64Array(2);
 const c = new Float64Array(2);
-/** α (0, 1) without c, (2, 3) a unit of c₁ and (4, 5) of c₂; a of both (6, 7). And the same of β and b. */
+/** α without c (0, 1), for a unit of c₁ (2, 3) and of c₂ (4, 5); a for a unit of both (6, 7). And the same of β and b. */
 const across = new Float64Array(8);
 const down = new Float64Array(8);
 
-/** Takes one axis of the targets out of the equations. */
-function eliminate(
-  axis: Float64Array,
-  n: number,
-  ux: number,
-  uy: number,
-  uxx: number,
-  uxy: number,
-  uyy: number,
-): void {
-  applyInverse(axis, 0, ux, uy);
-  applyInverse(axis, 2, uxx, uxy);
-  applyInverse(axis, 4, uxy, uyy);
-  axis[6] = ux / n;
-  axis[7] = uy / n;
-  const along = (x: number, y: number, at: number): number =>
-    x * (axis[at] as number) + y * (axis[at + 1] as number);
-  left[0] = (left[0] as number) - along(uxx, uxy, 2) - (ux * ux) / n;
-  left[1] = (left[1] as number) - along(uxx, uxy, 4) - (ux * uy) / n;
-  left[2] = (left[2] as number) - along(uxy, uyy, 4) - (uy * uy) / n;
-  right[0] = (right[0] as number) + along(uxx, uxy, 0);
-  right[1] = (right[1] as number) + along(uxy, uyy, 0);
+function findMeans(points: ArrayLike<number>, targets: ArrayLike<number>): void {
+  const n = points.length / 2;
+  let x = 0;
+  let y = 0;
+  let u = 0;
+  let v = 0;
+  for (let i = 0; i < points.length; i += 2) {
+    x += points[i] as number;
+    y += points[i + 1] as number;
+    u += targets[i] as number;
+    v += targets[i + 1] as number;
+  }
+  mean[0] = x / n;
+  mean[1] = y / n;
+  mean[2] = u / n;
+  mean[3] = v / n;
 }
 
-function applyInverse(out: Float64Array, at: number, x: number, y: number): void {
-  out[at] = (inverse[0] as number) * x + (inverse[1] as number) * y;
-  out[at + 1] = (inverse[1] as number) * x + (inverse[2] as number) * y;
+/** Takes an axis of the targets, whose sums begin at `at`, out of the equations. */
+function eliminate(axis: Float64Array, at: number, n: number): void {
+  const x = sums[at] as number;
+  const y = sums[at + 1] as number;
+  const xx = sums[at + 2] as number;
+  const xy = sums[at + 3] as number;
+  const yy = sums[at + 4] as number;
+  const p = inverse[0] as number;
+  const q = inverse[1] as number;
+  const s = inverse[2] as number;
+  axis[0] = p * x + q * y;
+  axis[1] = q * x + s * y;
+  axis[2] = p * xx + q * xy;
+  axis[3] = q * xx + s * xy;
+  axis[4] = p * xy + q * yy;
+  axis[5] = q * xy + s * yy;
+  axis[6] = x / n;
+  axis[7] = y / n;
+  left[0] = (left[0] as number) - xx * axis[2] - xy * axis[3] - x * axis[6];
+  left[1] = (left[1] as number) - xx * axis[4] - xy * axis[5] - x * axis[7];
+  left[2] = (left[2] as number) - xy * axis[4] - yy * axis[5] - y * axis[7];
+  right[0] = (right[0] as number) + xx * axis[0] + xy * axis[1];
+  right[1] = (right[1] as number) + xy * axis[0] + yy * axis[1];
 }
 
-/** False: the points do not say it. */
-function solveForC(least: number): boolean {
-  const [xx = 0, xy = 0, yy = 0] = left;
-  const [x = 0, y = 0] = right;
+/** False: the points do not say it. `whole` is what the equations had before anything was taken out. */
+function solveForC(whole: number): boolean {
+  const xx = left[0] as number;
+  const xy = left[1] as number;
+  const yy = left[2] as number;
+  const x = right[0] as number;
+  const y = right[1] as number;
   const determinant = xx * yy - xy * xy;
   c[0] = (yy * x - xy * y) / determinant;
   c[1] = (xx * y - xy * x) / determinant;
-  return determinant > least * (xx + yy);
+  return determinant > leastShare * whole * (xx + yy);
 }
 
-/** A row, for points and targets with their means. */
-function fillRow(
-  out: Homography,
-  row: number,
-  axis: Float64Array,
-  meanX: number,
-  meanY: number,
-  meanTarget: number,
-  last: number,
-): void {
-  const [c1 = 0, c2 = 0] = c;
-  const along = (at: number): number =>
-    (axis[at] as number) + (axis[at + 2] as number) * c1 + (axis[at + 4] as number) * c2;
-  const x = along(0);
-  const y = along(1);
-  const shift = (axis[6] as number) * c1 + (axis[7] as number) * c2;
-  out[row] = (x + meanTarget * c1) / last;
-  out[row + 1] = (y + meanTarget * c2) / last;
-  out[row + 2] = (shift - x * meanX - y * meanY) / last + meanTarget;
+/** All nine, for points and targets with their means, the last one 1. */
+function fillRows(out: Homography): void {
+  const c1 = c[0] as number;
+  const c2 = c[1] as number;
+  const last = 1 - c1 * (mean[0] as number) - c2 * (mean[1] as number);
+  for (let i = 0; i < 2; i += 1) {
+    const axis = i === 0 ? across : down;
+    const target = mean[2 + i] as number;
+    const x = (axis[0] as number) + (axis[2] as number) * c1 + (axis[4] as number) * c2;
+    const y = (axis[1] as number) + (axis[3] as number) * c1 + (axis[5] as number) * c2;
+    const shift = (axis[6] as number) * c1 + (axis[7] as number) * c2;
+    out[i * 3] = (x + target * c1) / last;
+    out[i * 3 + 1] = (y + target * c2) / last;
+    out[i * 3 + 2] = (shift - x * (mean[0] as number) - y * (mean[1] as number)) / last + target;
+  }
+  out[6] = c1 / last;
+  out[7] = c2 / last;
+  out[8] = 1;
 }

@@ -41,6 +41,8 @@ export class Pose {
   readonly #binds: readonly Affine[];
   /** The live joints and all that stand above them, parents first: a rig may have hundreds of others. */
   readonly #needed: readonly number[];
+  /** What poses the joints; null: they are at rest. */
+  #clip: Clip | null = null;
   /** The channels of a clip that move needed joints. */
   readonly #channels = new Map<Clip, readonly ClipChannel[]>();
 
@@ -61,6 +63,8 @@ export class Pose {
 
   /** Back to the pose of the file; expressions and the page's turns stay. */
   rest(): void {
+    if (!this.#clip) return;
+    this.#clip = null;
     for (const joint of this.#needed) {
       const { translation, rotation, scale } = this.rig.joints[joint] as Joint;
       const pose = this.#poses[joint] as JointPose;
@@ -75,8 +79,10 @@ export class Pose {
     this.#poses[joint]?.turn.set(turn);
   }
 
-  /** Poses the joints as a clip has them at a time in seconds. */
+  /** Poses the joints as a clip has them at a time in seconds; those that it leaves are at rest. */
   applyClip(clip: Clip, seconds: number): void {
+    if (clip !== this.#clip) this.rest();
+    this.#clip = clip;
     let channels = this.#channels.get(clip);
     if (!channels) {
       channels = clip.channels.filter(({ joint }) => this.#needed.includes(joint));
