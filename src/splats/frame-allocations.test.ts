@@ -42,8 +42,9 @@ describe('a frame of the person that comes along', () => {
     const h = new Float64Array(9);
     let seconds = 0;
     let placed = true;
-    // A number that passes between two functions may be an object of 16 bytes; a small array is more than 50.
-    const few = 500;
+    // Numbers that pass between functions which are not inlined are objects of 16 bytes, so that it is 280 to 1,400; 13,500 where
+    // quaternions and rows were arrays.
+    const few = 2000;
     const each = bytesEach(() => {
       seconds += 1 / 60;
       animator.update(seconds);
