@@ -191,7 +191,11 @@ export class Attention {
   get cacheBytes(): number {
     const own = this.#caches.filter((_, layer) => !this.#selectionOf(layer));
     return own
-      .flatMap(({ k_cache, v_cache, kv_scales }) => [k_cache, v_cache, kv_scales ?? []].flat())
+      .flatMap(({ k_cache, v_cache, kv_scales }) => [
+        k_cache,
+        v_cache,
+        ...(kv_scales ? [kv_scales] : []),
+      ])
       .reduce((sum, { buffer }) => sum + buffer.size, this.#tokenSelect?.cacheBytes ?? 0);
   }
 
