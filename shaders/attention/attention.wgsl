@@ -6,6 +6,7 @@
 //              then each accumulates one vec4 of the output over its share of the block.
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
+// tiled:       tiles of tokens and keys in workgroup memory: lib/tiled-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
@@ -111,6 +112,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 }
 //#else
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+//#if tiled
+//#import lib/tiled-attention
+//#else
 //#import lib/cached-rows
 //#if cooperative
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
@@ -243,6 +247,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     out[at + i] = pack_output(output_of(row, head, i, output[i] / sum));
   }
 }
+//#endif
 //#endif
 //#endif
 //#endif

@@ -7,6 +7,7 @@
 // up to there, probabilities relative to the old maximum fit into halves.
 
 //#import lib/cached-rows
+//#import lib/attention-tile
 
 const SUBGROUPS: u32 = 4u;
 const ROWS: u32 = SUBGROUPS * EDGE;
@@ -17,6 +18,7 @@ const SLACK: f32 = 8.0;
 const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
 const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
 const SCORE_STRIDE: u32 = BLOCK + 8u;
+const HEAD_VEC4S: u32 = HEAD_DIM / 4u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 
@@ -28,11 +30,11 @@ var<workgroup> scores: array<vec4<f32>, ROWS * SCORE_STRIDE / 4u>;
 var<workgroup> grown: u32;
 
 fn bring_queries(head: u32, first_row: u32, invocation: u32) {
-  for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
-    let row = i / (HEAD_DIM / 4u);
-    let quad = i % (HEAD_DIM / 4u);
+  for (var i = invocation; i < ROWS * HEAD_VEC4S; i += WORKGROUP) {
+    let row = i / HEAD_VEC4S;
+    let quad = i % HEAD_VEC4S;
     let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
-    let query = queries[(from_row * params.heads + head) * (HEAD_DIM / 4u) + quad] * params.scale_log2e;
+    let query = queries[(from_row * params.heads + head) * HEAD_VEC4S + quad] * params.scale_log2e;
     left_tile[row * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
 }
@@ -60,25 +62,6 @@ fn store_cached(cached: KeyAndValue, at: u32) {
   value_tile[to] = bitcast<vec4<f16>>(cached.value.xy);
   value_tile[to + 1u] = bitcast<vec4<f16>>(cached.value.zw);
 }
-
-// Scores of keys that the token at `position` does not see become very small.
-fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
-  let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
-  let seen = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_position(position)));
-  return select(vec4<f32>(-1.0e30), score, seen);
-}
-
-//#if by_head
-// What tokens that have the head off get.
-fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
-  for (var i = invocation; i < ROWS * HEAD_DIM / 4u; i += WORKGROUP) {
-    let place = first_row + i / (HEAD_DIM / 4u);
-    if (place < state.rows) {
-      out[(row_of(head, place) * params.heads + head) * (HEAD_DIM / 4u) + i % (HEAD_DIM / 4u)] = pack_output(vec4<f32>());
-    }
-  }
-}
-//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -219,7 +202,7 @@ fn main(
   workgroupBarrier();
   if (place < state.rows) {
     let quad = D * EDGE / 4u + turn_of_lane;
-    let to = (row * params.heads + head) * (HEAD_DIM / 4u) + quad;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
     out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
     out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
   }

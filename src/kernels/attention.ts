@@ -185,6 +185,43 @@ const matrix: KernelVariant<AttentionUse> = {
   workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
 };
 
+/** Invocations of the tiled variant: row sets of tokens and key sets of four keys each. */
+const rowSets = 16;
+const keySets = 8;
+const keysEach = 4;
+
+const tiled: KernelVariant<AttentionUse> = {
+  name: 'tiled',
+  unsupported: (use, { workgroupInvocations, workgroupStorageBytes }) => {
+    if (addsUp(use)) return wantsSummands(use);
+    if (use.headDim % (4 * keySets) !== 0 || use.headDim > 128)
+      return `head dimensions that are multiples of ${4 * keySets} up to 128 only`;
+    const workgroup = rowSets * keySets;
+    if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
+    const rows = rowSets * tiledRows(use);
+    const bytes = 4 * ((rows + keySets * keysEach) * use.headDim + rows * keySets * keysEach);
+    return workgroupStorageBytes < bytes ? `needs ${bytes} bytes of workgroup memory` : null;
+  },
+  options: (use) => ({
+    choices: { kv: use.kv },
+    flags: ['tiled', ...useFlags(use)],
+    constants: {
+      HEAD_DIM_VEC4S: use.headDim / 4,
+      ROWS_EACH: tiledRows(use),
+      KEYS_EACH: keysEach,
+      DIM_TURNS: use.headDim / 4 / keySets,
+      LOADS: (keysEach * use.headDim) / 4 / rowSets,
+      ...raggedConstants(use),
+    },
+  }),
+  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / (rowSets * tiledRows(use)))],
+};
+
+/** Tokens of an invocation: as many as let queries, a block and its scores share 32 KiB for heads of 64. */
+function tiledRows({ headDim }: AttentionUse): number {
+  return headDim <= 64 ? 4 : 2;
+}
+
 function useFlags(use: AttentionUse): string[] {
   return [
     ...(use.output === 'f16' ? ['half_output'] : []),
@@ -242,11 +279,12 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
     matrix,
+    tiled,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      use.many ? 'matrix' : 'stream-32x16',
+      ...(use.many ? ['matrix', 'tiled'] : ['stream-32x16']),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',

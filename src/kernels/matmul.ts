@@ -92,14 +92,7 @@ function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
     },
     options: (use) => ({
       choices: { quant: use.format.name, half: halfModule(use.format) },
-      flags: [
-        'matrix',
-        'f16',
-        'subgroups',
-        'subgroup_matrix',
-        ...(shape.buffers === 2 ? ['double'] : []),
-        ...flagsOf(use),
-      ],
+      flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...flagsOf(use)],
       constants: {
         WORKGROUP: matrixWorkgroup,
         TOKEN_FRAGMENTS: shape.tokenFragments,
