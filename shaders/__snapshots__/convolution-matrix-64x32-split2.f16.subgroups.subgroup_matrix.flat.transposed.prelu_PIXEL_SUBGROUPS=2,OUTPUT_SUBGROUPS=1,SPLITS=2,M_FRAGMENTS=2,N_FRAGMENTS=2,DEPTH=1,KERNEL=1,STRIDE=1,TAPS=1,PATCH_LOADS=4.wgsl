@@ -40,9 +40,12 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   }
   let channel_group = group % params.out_groups;
   let corner = group / params.out_groups;
-  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
+  let y = row * 2u + corner / 2u;
+  let x = column * 2u + corner % 2u;
+  let pixel = y * params.out_width * 2u + x;
   var value = sum + bias[channel_group];
-  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
+  let slope = bias[params.out_groups + channel_group];
+  value = max(value, vec4<f32>()) + slope * min(value, vec4<f32>());
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 // A convolution by subgroup matrices: implicit GEMM of fragments, 16 pixels × 16 input channels times 16 input × 16 output channels, with

@@ -48,7 +48,8 @@ fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
 // Implicit GEMM: rows are pixels, columns are groups of four output channels, and the depth is taps * input groups; x is never unfolded.
 // A weight matrix turns four input channels into four outputs: weights [output group][tap][input group].
 // transposed: a 2 x 2 convolution of stride 2 backwards is a 1 x 1 convolution to four times the channels, each quarter of which is one
-// of the four pixels that grow from a pixel. prelu: slopes follow the biases.
+// of the four pixels that grow from a pixel. windowed: 4 x 4 backwards, where each of the four is made of its own 2 x 2 of the 3 x 3 pixels
+// around. prelu: slopes follow the biases.
 
 const TAPS = KERNEL * KERNEL;
 const PIXEL_LANES = TILE_PIXELS / PIXELS;

@@ -27,20 +27,24 @@ interface Between {
   output: FeatureMap;
 }
 
+export interface ConvolutionNode extends Between {
+  op: 'convolution';
+  name: string;
+  kernel: number;
+  stride: number;
+  dilation: number;
+  transposed: boolean;
+  activation: ConvolutionActivation;
+  /** Does the file have biases? Else they are those of the normalization, or none. */
+  bias: boolean;
+  residual: FeatureMap | null;
+  /** The two of the file that this one does the work of: see `fold-linear.ts`. */
+  folded?: readonly [first: ConvolutionNode, second: ConvolutionNode];
+}
+
 /** One step of a network. Weights are named as in the file: see `pack-weights.ts`. */
 export type Node =
-  | (Between & {
-      op: 'convolution';
-      name: string;
-      kernel: number;
-      stride: number;
-      dilation: number;
-      transposed: boolean;
-      activation: ConvolutionActivation;
-      /** Does the file have biases? Else they are those of the normalization, or none. */
-      bias: boolean;
-      residual: FeatureMap | null;
-    })
+  | ConvolutionNode
   | (Between & { op: 'affine'; name: string; residual: FeatureMap | null })
   | (Between & { op: 'channel-attention'; name: string })
   | (Between & { op: 'pool'; kind: 'maximum' | 'mean'; window: number; stride: number })

@@ -11,7 +11,8 @@ import { pool } from '../kernels/pool.ts';
 import { resample } from '../kernels/resample.ts';
 import { numberToHalf } from '../quant/half.ts';
 import { type ArenaPlan, planArena } from './arena-plan.ts';
-import { channelsOf, type Graph, type Node } from './graph.ts';
+import { foldLinear } from './fold-linear.ts';
+import { type ConvolutionNode, channelsOf, type Graph, type Node } from './graph.ts';
 import { packAffine, packConvolution } from './pack-weights.ts';
 import type { WeightFile } from './weight-file.ts';
 
@@ -33,10 +34,11 @@ export class Network {
   /** Throws `model-corrupt` where a weight is missing or has another shape, and `gpu-out-of-memory`. */
   static async create(
     gpu: Gpu,
-    graph: Graph,
+    described: Graph,
     file: WeightFile,
     storage: MapStorage,
   ): Promise<Network> {
+    const graph = foldLinear(described, gpu.capabilities);
     const arenaPlan = planArena(graph);
     const weights = packAll(gpu, graph, arenaPlan, file, storage);
     const buffers = await gpu.withMemoryCheck(() =>
@@ -47,7 +49,7 @@ export class Network {
         prepare(gpu, node, arenaPlan, storage, weights.ranges, buffers),
       );
       const dispatches = await Promise.all(prepared);
-      return new Network(graph, arenaPlan, buffers, dispatches, storage);
+      return new Network(described, arenaPlan, buffers, dispatches, storage);
     } catch (thrown) {
       buffers.dispose();
       throw thrown;
@@ -106,8 +108,6 @@ interface Range {
   offset: number;
   size: number;
 }
-
-type ConvolutionNode = Extract<Node, { op: 'convolution' }>;
 
 interface NetworkWeights {
   matrices: ArrayBuffer;
