@@ -15,9 +15,9 @@ import { pool } from '../../src/kernels/pool.ts';
 import { resample } from '../../src/kernels/resample.ts';
 import { aYolom } from '../../src/vision/a-yolom.ts';
 import { type ArenaPlan, planArena } from '../../src/vision/arena-plan.ts';
-import { foldLinear } from '../../src/vision/fold-linear.ts';
 import type { Graph } from '../../src/vision/graph.ts';
 import { convolutionUse } from '../../src/vision/network.ts';
+import { reducedGraph } from '../../src/vision/reduced-graph.ts';
 import { detectorInput, detectorOf } from '../detectors.ts';
 import { fill } from './random-buffer.ts';
 import { medianMicroseconds, type TimedKernel } from './time-kernel.ts';
@@ -33,7 +33,7 @@ export interface FrameTime {
 
 function networkOf(name: string, capabilities: Capabilities): { graph: Graph; plan: ArenaPlan } {
   const described = aYolom(detectorOf(name), detectorInput.height, detectorInput.width);
-  const graph = foldLinear(described, capabilities);
+  const graph = reducedGraph(described, capabilities);
   return { graph, plan: planArena(graph) };
 }
 

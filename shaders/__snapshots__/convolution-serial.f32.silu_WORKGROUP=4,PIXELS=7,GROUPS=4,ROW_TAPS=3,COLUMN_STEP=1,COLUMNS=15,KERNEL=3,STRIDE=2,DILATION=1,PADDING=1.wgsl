@@ -31,6 +31,7 @@ struct Params {
 alias MapVec4 = vec4<f32>;
 alias WeightMat = mat4x4<f32>;
 // What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+// grows: the residual is half as high and wide, and is added before the activation.
 fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;

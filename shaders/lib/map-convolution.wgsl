@@ -6,6 +6,7 @@ fn border_of(at: u32, size: u32) -> u32 {
 //#endif
 
 // What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+// grows: the residual is half as high and wide, and is added before the activation.
 fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;
@@ -26,6 +27,10 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   var value = sum + bias[border * params.out_groups + channel_group];
 //#else
   var value = sum + bias[channel_group];
+//#endif
+//#if grows
+  let small_pixel = row / 2u * (params.out_width / 2u) + column / 2u;
+  value += vec4<f32>(arena[params.residual_offset + small_pixel * params.residual_stride + channel_group]);
 //#endif
 //#if silu
   value = value / (1.0 + exp(-value));

@@ -40,8 +40,13 @@ export function convolutionReference(
           sum += weight * (x[at * inputs + c] ?? 0);
         }
       }
-      const value = activate(use.activation, sum, bias[biases * outputs + k] ?? 0);
-      y[pixel * outputs + k] = value + (residual?.[pixel * outputs + k] ?? 0);
+      const slope = bias[biases * outputs + k] ?? 0;
+      if (use.grows) {
+        const small = Math.floor(row / 2) * (output.width / 2) + Math.floor(column / 2);
+        sum += residual?.[small * outputs + k] ?? 0;
+      }
+      const added = use.grows ? 0 : (residual?.[pixel * outputs + k] ?? 0);
+      y[pixel * outputs + k] = activate(use.activation, sum, slope) + added;
     }
   }
   return y;
@@ -83,6 +88,7 @@ export interface ConvolutionShape {
   activation?: ConvolutionActivation;
   transposed?: boolean;
   residual?: boolean;
+  grows?: boolean;
 }
 
 /** Random maps and weights of a shape, with the arena after the convolution. */
@@ -114,7 +120,14 @@ export function drawConvolution(
     width: resized(width),
   };
   const afterOutput = output.offset + output.height * output.width * output.stride;
-  const residual: MapPlace = { ...output, offset: afterOutput, stride: outputs };
+  const shrink = shape.grows ? 2 : 1;
+  const residual: MapPlace = {
+    groups: outputs,
+    height: output.height / shrink,
+    width: output.width / shrink,
+    offset: afterOutput,
+    stride: outputs,
+  };
   const use: ConvolutionUse = {
     storage,
     input,
@@ -124,7 +137,7 @@ export function drawConvolution(
     dilation: shape.dilation ?? 1,
     activation: shape.activation ?? 'none',
     ...(transposed ? { transposed } : {}),
-    ...(shape.residual ? { residual } : {}),
+    ...(shape.residual || shape.grows ? { residual, grows: shape.grows ?? false } : {}),
   };
   const stored = storage === 'f16' ? roundToHalf : (values: Float32Array<ArrayBuffer>) => values;
   const x = stored(randomMap(input, random));
@@ -134,7 +147,7 @@ export function drawConvolution(
   const weights = stored(drawn);
   const bias = random.activations(outputs * 4 * (biasesOf(use) + 1));
   const maps: [MapPlace, MapValues][] = [[input, x]];
-  if (shape.residual) maps.push([residual, added]);
+  if (use.residual) maps.push([residual, added]);
   const numbers = (afterOutput + residual.height * residual.width * residual.stride) * 4;
   return {
     use,
@@ -142,7 +155,7 @@ export function drawConvolution(
     bias,
     arena: () => arenaWith(new Float32Array(numbers), maps),
     expected: () => {
-      const y = convolutionReference(use, x, weights, bias, shape.residual ? added : undefined);
+      const y = convolutionReference(use, x, weights, bias, use.residual ? added : undefined);
       return arenaWith(new Float64Array(numbers), [...maps, [output, y]]);
     },
   };
@@ -194,6 +207,11 @@ export const convolutionCases: readonly KernelCase<ConvolutionUse>[] = [
     'transposed',
     { inputs: 2, outputs: 3, height: 6, width: 5, transposed: true, activation: 'prelu' },
     807,
+  ),
+  toCase(
+    'a residual that grows',
+    { inputs: 4, outputs: 5, height: 6, width: 10, kernel: 1, activation: 'silu', grows: true },
+    810,
   ),
   toCase(
     'windowed',

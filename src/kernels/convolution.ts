@@ -18,6 +18,8 @@ export interface ConvolutionUse {
   transposed?: boolean;
   /** Added after the activation; as large as the output. */
   residual?: MapPlace;
+  /** The residual is half as high and wide: each of its pixels is added to four, before the activation. */
+  grows?: boolean;
 }
 
 /** Output groups that the weights have: a transposed convolution has those of its four corners. */
@@ -52,7 +54,7 @@ export function convolutionFlags(use: ConvolutionUse): string[] {
     ...(use.transposed ? ['transposed'] : []),
     ...(isWindowed(use) ? ['windowed'] : []),
     ...(use.activation === 'none' ? [] : [use.activation]),
-    ...(use.residual ? ['residual'] : []),
+    ...(use.residual ? [use.grows ? 'grows' : 'residual'] : []),
   ];
 }
 

@@ -17,9 +17,20 @@ export interface LayerWeights {
 
 /**
  * Reads `name.weight` [K, C, h, w] (transposed: [C, K, 2, 2]) and `name.bias` [K]. A normalization beside it (`a.bn` of `a.conv`) is
- * folded in; slopes of PReLU stand beside it too: `a.act.weight` [K]. A folded convolution is two of them.
+ * folded in; slopes of PReLU stand beside it too: `a.act.weight` [K]. A folded convolution is two of them,
+ * and one that shares its inputs with another has its own of them.
  */
 export function layerWeights(node: ConvolutionNode, file: WeightFile): LayerWeights {
+  const whole = wholeLayer(node, file);
+  const { weights, inputs, biases } = whole;
+  if (!node.share) return whole;
+  const { from, to, of } = node.share;
+  const own = weights.filter((_, i) => i % inputs >= from && i % inputs < to);
+  const none = biases.map((values) => new Float32Array(values.length));
+  return { ...whole, weights: own, inputs: to - from, biases: to === of ? biases : none };
+}
+
+function wholeLayer(node: ConvolutionNode, file: WeightFile): LayerWeights {
   if (!node.folded) return readLayer(node, file);
   const [first, second] = node.folded.map((part) => readLayer(part, file)) as [
     LayerWeights,
@@ -30,7 +41,8 @@ export function layerWeights(node: ConvolutionNode, file: WeightFile): LayerWeig
 
 function readLayer(node: ConvolutionNode, file: WeightFile): LayerWeights {
   const { name, kernel, transposed, activation } = node;
-  const [inputs, outputs] = [channelsOf(node.input.parts), channelsOf(node.output.parts)];
+  const inputs = node.share?.of ?? channelsOf(node.input.parts);
+  const outputs = channelsOf(node.output.parts);
   const ends = transposed ? [inputs, outputs] : [outputs, inputs];
   const weight = file.values(`${name}.weight`, [...ends, kernel, kernel]);
   const norm = normBeside(file, name, outputs);
