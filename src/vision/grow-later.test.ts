@@ -33,7 +33,7 @@ describe('growing behind the convolution', () => {
     expect(small?.output).toMatchObject({ height: 4, width: 6, parts: [4] });
     expect(rest).toMatchObject({
       input: { parts: [4] },
-      output: graph.outputs['out'],
+      output: graph.outputs.out,
       residual: small?.output,
       grows: true,
       share: { from: 8, to: 12, of: 12 },
