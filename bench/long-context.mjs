@@ -1,6 +1,6 @@
 /**
  * What a model finds in long texts, through the public API: `npm run bench:long -- --model FILE [--gpu] [--lengths 1000,4096,16384]
- * [--modes dense,select,narrow] [--select initial,selected,local,similarity] [--budget 0.5] [--kv f16|q8_0|q4_0] [--trials 20] [--prose FILE] [--text FILE]`. For each mode and
+ * [--modes dense,select,narrow,narrow-select] [--select initial,selected,local,similarity] [--budget 0.5] [--kv f16|q8_0|q4_0] [--trials 20] [--prose FILE] [--text FILE]`. For each mode and
  * length (tokens): the share of pass keys that are found between sentences of --prose (without it, between repetitions of the line that
  * is usual), prefill and decode speed, and with --text the nats a token of the 256 tokens that end there. One JSON line a mode.
  */
@@ -44,9 +44,9 @@ try {
     const figures = await page.evaluate(measure, {
       model: `${server.url}/model.gguf`,
       attention: {
-        tokenSelect: mode === 'select' ? selectOption() : false,
+        tokenSelect: mode.endsWith('select') ? selectOption() : false,
         kvCache: options.kv,
-        matryoshka: mode === 'narrow' ? { budget: Number(options.budget) } : false,
+        matryoshka: mode.startsWith('narrow') ? { budget: Number(options.budget) } : false,
       },
       lengths: options.lengths.split(',').map(Number),
       trials: Number(options.trials),

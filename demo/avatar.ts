@@ -1,4 +1,5 @@
-import { type Avatar, type AvatarView, createRuntime, type Runtime } from 'vitrail';
+import { type Avatar, type AvatarView, createRuntime, type Runtime, type Scene } from 'vitrail';
+import { AvatarCrowd } from './avatar-crowd.ts';
 import { setUpFace } from './avatar-face.ts';
 import { AvatarTalk } from './avatar-talk.ts';
 import { byId } from './dom.ts';
@@ -15,7 +16,8 @@ const openRuntime = (): Promise<Runtime> => {
   return runtime;
 };
 const talk = new AvatarTalk(openRuntime, showNotice);
-let shown: { avatar: Avatar; view: AvatarView; name: string } | undefined;
+const crowd = new AvatarCrowd(openRuntime, showNotice);
+let shown: { avatar: Avatar; scene: Scene; view: AvatarView; name: string } | undefined;
 let loading: AbortController | undefined;
 /** Draws the background that was chosen. */
 let background: ((context: OffscreenCanvasRenderingContext2D) => void | Promise<void>) | undefined;
@@ -34,7 +36,7 @@ async function open(source: Blob | string | undefined, name: string): Promise<vo
         showNote(`Opening ${name} …`, totalBytes > 0 ? loadedBytes / totalBytes : undefined),
     });
     if (mine.signal.aborted) return await avatar.dispose();
-    await show(avatar, name);
+    await show(avatar, name, source);
   } catch (thrown) {
     if (!mine.signal.aborted) showNotice(thrown);
   } finally {
@@ -42,14 +44,19 @@ async function open(source: Blob | string | undefined, name: string): Promise<vo
   }
 }
 
-async function show(avatar: Avatar, name: string): Promise<void> {
+async function show(
+  avatar: Avatar,
+  name: string,
+  source: Blob | string | undefined,
+): Promise<void> {
   const before = shown;
   const canvas = document.createElement('canvas');
   canvas.setAttribute('role', 'img');
   canvas.setAttribute('aria-label', `${name}, in three dimensions. Arrow keys turn it.`);
   byId('slot').replaceChildren(canvas);
-  const view = avatar.attach(canvas);
-  shown = { avatar, view, name };
+  const scene = (await openRuntime()).createScene([{ avatar }]);
+  const view = scene.attach(canvas);
+  shown = { avatar, scene, view, name };
   view.on('error', showNotice);
   view.on('stats', ({ framesPerSecond, splats, method }) => {
     const rate = framesPerSecond < 1 ? 'still' : `${Math.round(framesPerSecond)} fps`;
@@ -66,6 +73,7 @@ async function show(avatar: Avatar, name: string): Promise<void> {
     .filter(Boolean)
     .join(' · ');
   talk.follow(avatar);
+  await crowd.follow(avatar, scene, source);
   await setUpFace(avatar, { idle: !calm }, showNotice);
   await before?.avatar.dispose();
 }
@@ -83,8 +91,8 @@ async function savePicture(): Promise<void> {
   if (!shown) return;
   const { clientWidth, clientHeight } = stage;
   const scale = 2048 / Math.max(clientWidth, clientHeight);
-  const { avatar, view, name } = shown;
-  const picture = await avatar.render({
+  const { scene, view, name } = shown;
+  const picture = await scene.render({
     width: Math.round(clientWidth * scale),
     height: Math.round(clientHeight * scale),
     ...(view.camera ? { camera: view.camera } : {}),

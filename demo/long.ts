@@ -13,7 +13,7 @@ import { Heat } from './heat.ts';
 import { showNotice } from './notice.ts';
 import { sampleText } from './sample-text.ts';
 
-type Mode = 'select' | 'dense' | 'narrow';
+type Mode = 'select' | 'dense';
 
 /** Tokens that an answer has at most. */
 const answerTokens = 64;
@@ -121,7 +121,7 @@ function attentionOptions(): NonNullable<LoadOptions['attention']> {
   const mode = document.querySelector<HTMLInputElement>('input[name=mode]:checked')?.value as Mode;
   return {
     ...(mode === 'select' ? { tokenSelect: true } : {}),
-    ...(mode === 'narrow' ? { matryoshka: { budget: 0.5 } } : {}),
+    ...(byId<HTMLInputElement>('narrow').checked ? { matryoshka: { budget: 0.5 } } : {}),
     ...(byId<HTMLInputElement>('moh').checked ? {} : { moh: false as const }),
   };
 }

@@ -90,6 +90,29 @@ test.describe('with reduced motion', () => {
     await returned(page, first, () => page.getByRole('button', { name: 'Reset view' }).click());
   });
 
+  test('a crowd comes and goes by the keyboard, and what is opened next is alone', async ({
+    page,
+  }) => {
+    await openFile(page, madeUp);
+    const first = await settled(page);
+    const alone = await page.locator('#facts').textContent();
+    const one = Number(/(\d+) splats/.exec(alone ?? '')?.[1]);
+    const crowd = page.getByLabel(/Crowd/);
+    const shown = (count: number): Promise<void> =>
+      expect(page.locator('#stats')).toContainText(`${count.toLocaleString('en')} splats`, {
+        timeout: 30_000,
+      });
+    await crowd.focus();
+    await changed(page, first, () => page.keyboard.press('Space'));
+    await shown(5 * one);
+    await returned(page, first, () => page.keyboard.press('Space'));
+    await page.keyboard.press('Space');
+    await shown(5 * one);
+    await page.getByRole('button', { name: 'Rose window' }).click();
+    await expect(page.getByRole('heading', { name: 'Rose window' })).toBeVisible();
+    await expect(page.locator('#crowd')).not.toBeChecked();
+  });
+
   test('sliders, presets, clips and backgrounds do what they say; the picture can be saved', async ({
     page,
   }) => {

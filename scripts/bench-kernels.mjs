@@ -4,7 +4,7 @@
  * models, --all with the variants that would not be chosen; --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
  * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
  * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads, norms: half of them, as Mixture-of-Head has it with
- * either router; narrow: half of every key and value, as MatryoshkaKV has it; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--bundle FILE` takes a page script made before (`--build
+ * either router; narrow: half of every key and value, as MatryoshkaKV has it, narrow-kept and narrow-anew with TokenSelect; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--bundle FILE` takes a page script made before (`--build
  * FILE` makes it), for hosts without the build tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';

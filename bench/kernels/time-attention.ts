@@ -5,9 +5,17 @@ import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts
 
 /**
  * What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads, by a
- * learned router or by the norms of queries; half of every key and value.
+ * learned router or by the norms of queries; half of every key and value, of all tokens or of selected ones.
  */
-export type AttentionMode = 'dense' | 'kept' | 'anew' | 'heads' | 'norms' | 'narrow';
+export type AttentionMode =
+  | 'dense'
+  | 'kept'
+  | 'anew'
+  | 'heads'
+  | 'norms'
+  | 'narrow'
+  | 'narrow-kept'
+  | 'narrow-anew';
 
 export interface AttentionTime {
   shape: string;
@@ -23,7 +31,7 @@ const steps = 32;
 const burst = 8;
 const rounds = 4;
 const attentionKernels =
-  /^(attention|attention-split|attention-combine|selection-[a-z]+|gather-tokens|head-rows|kv-[a-z]+)\//;
+  /^(attention|attention-split|attention-combine|selection-[a-z]+|keep-token|gather-tokens|head-rows|kv-[a-z]+)\//;
 
 /** Attention of a model of random weights far into a context. Routing is not counted as attention. */
 export async function timeAttention(
@@ -75,13 +83,14 @@ async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: n
     sharedHeads: 1,
     activeHeads: Math.round(shape.heads / 2),
   };
-  const selects = mode === 'kept' || mode === 'anew';
+  const isKept = mode.endsWith('kept');
+  const selects = isKept || mode.endsWith('anew');
   // Random weights' queries may be opposite to each other.
-  const similarity = mode === 'kept' ? -1.01 : 1.01;
+  const similarity = isKept ? -1.01 : 1.01;
   const config = {
     ...configOf(shape),
     moh: mode === 'heads' || mode === 'norms' ? halfOfHeads : null,
-    matryoshka: mode === 'narrow' ? matryoshkaOf(shape, 0.5) : null,
+    matryoshka: mode.startsWith('narrow') ? matryoshkaOf(shape, 0.5) : null,
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };
   const weights = randomWeights(gpu, shape, mode === 'heads');

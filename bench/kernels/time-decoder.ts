@@ -1,5 +1,6 @@
 import type { MatryoshkaConfig } from '../../src/attention/matryoshka.ts';
 import { Gpu } from '../../src/gpu/gpu.ts';
+import { basisBytes } from '../../src/kernels/head-widths.ts';
 import { kvFormats } from '../../src/kernels/kv-format.ts';
 import type { GpuMatrix, Linear } from '../../src/kernels/linear.ts';
 import type { TransformerConfig } from '../../src/models/config.ts';
@@ -195,12 +196,14 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
     columns,
   });
   const norm = () => buffer('norm', hidden * 4);
+  const basis = basisBytes(shape);
+  const all = buffer('bases', layers * basis.layer, GPUBufferUsage.UNIFORM);
   const embedding = linear('embedding', vocabulary, hidden);
   const weights: Pick<DecoderWeights, 'embedding' | 'lmHead' | 'finalNorm' | 'layers'> = {
     embedding,
     lmHead: embedding,
     finalNorm: norm(),
-    layers: Array.from({ length: layers }, () => ({
+    layers: Array.from({ length: layers }, (_, layer) => ({
       attentionNorm: norm(),
       qkv: linear('qkv', (heads + 2 * kvHeads) * headDim, hidden),
       qNorm: null,
@@ -208,8 +211,9 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
       output: linear('output', hidden, heads * headDim),
       router: routes ? matrix('router', 2 + heads, hidden) : null,
       bases: {
-        keys: buffer('bases', kvHeads * headDim * headDim * 2),
-        mean: buffer('mean', kvHeads * headDim * 4, GPUBufferUsage.UNIFORM),
+        keys: { buffer: all, offset: layer * basis.layer, size: basis.keys },
+        mean: { buffer: all, offset: layer * basis.layer + basis.keys, size: basis.mean },
+        all,
       },
       postAttentionNorm: null,
       feedForwardNorm: norm(),

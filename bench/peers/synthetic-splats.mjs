@@ -15,11 +15,14 @@ export function syntheticSplats(count) {
   const scale = 0.6 / Math.cbrt(count);
   for (let i = 0; i < count; i += 1) {
     const row = i * 32;
-    const [height, angle, radius] = [2 * random() - 1, 2 * Math.PI * random(), Math.cbrt(random())];
+    const height = 2 * random() - 1;
+    const angle = 2 * Math.PI * random();
+    const radius = Math.cbrt(random());
     const flat = Math.sqrt(1 - height * height) * radius;
-    const place = [Math.cos(angle) * flat, height * radius, Math.sin(angle) * flat];
+    view.setFloat32(row, Math.cos(angle) * flat, true);
+    view.setFloat32(row + 4, height * radius, true);
+    view.setFloat32(row + 8, Math.sin(angle) * flat, true);
     for (let axis = 0; axis < 3; axis += 1) {
-      view.setFloat32(row + axis * 4, place[axis], true);
       view.setFloat32(row + 12 + axis * 4, scale * (0.3 + random()), true);
       bytes[row + 24 + axis] = 256 * random();
       bytes[row + 28 + axis] = 256 * random();

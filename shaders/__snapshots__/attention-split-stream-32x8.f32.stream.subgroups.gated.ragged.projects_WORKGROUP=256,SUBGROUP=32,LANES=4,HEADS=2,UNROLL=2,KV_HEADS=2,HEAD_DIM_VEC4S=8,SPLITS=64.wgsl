@@ -62,7 +62,9 @@ struct HeadWidths {
   value: u32,
   first_block: u32,
   blocks: u32,
-  padding: vec2<u32>,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
 }
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
@@ -274,12 +276,37 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
   }
   return merged;
 }
-// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): for each KV head HEAD_DIM_VEC4S * 4 basis vectors, most important first, in halves.
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
 
-// Components 4 quad to 4 quad + 3 of vector j.
-fn basis_quad(kv_head: u32, j: u32, quad: u32) -> vec4<f32> {
-  let halves = basis[(kv_head * HEAD_DIM_VEC4S * 4u + j) * HEAD_DIM_VEC4S + quad];
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
   return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
 }
 // The newest token of a decode step on its way into ragged caches, as kv-project has it, within the attention that reads them: every
 // workgroup of a KV head makes the coefficients of its queries and of its key, a vector of the basis a set of LANES invocations, as scores of
@@ -302,6 +329,7 @@ fn staged_eight(first: u32, quad: u32) -> Eight {
 // Barriers follow: whole workgroups call it.
 fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let widths = head_widths[kv_head];
+  let basis_at = basis_of(kv_head);
   let lane = invocation % LANES;
   let quad = lane * 2u;
   let staged = kv_head * params.staged_rows * HEAD_VEC4S;
@@ -310,7 +338,7 @@ fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let key = staged_eight(params.first_key + staged, quad);
   for (var first = 0u; first < HEAD_DIM; first += SETS) {
     let j = first + invocation / LANES;
-    let vector = Eight(basis_quad(kv_head, min(j, HEAD_DIM - 1u), quad), basis_quad(kv_head, min(j, HEAD_DIM - 1u), quad + 1u));
+    let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
     // Zeros beyond the width: kernels read whole heads.
     let kept = f32(j < widths.key);
     var coefficient_0 = dot(query_0.a, vector.a) + dot(query_0.b, vector.b);

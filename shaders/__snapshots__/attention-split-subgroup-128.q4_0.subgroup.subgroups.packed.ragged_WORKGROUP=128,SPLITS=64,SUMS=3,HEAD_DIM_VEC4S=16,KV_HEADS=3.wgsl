@@ -97,7 +97,9 @@ struct HeadWidths {
   value: u32,
   first_block: u32,
   blocks: u32,
-  padding: vec2<u32>,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
 }
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are

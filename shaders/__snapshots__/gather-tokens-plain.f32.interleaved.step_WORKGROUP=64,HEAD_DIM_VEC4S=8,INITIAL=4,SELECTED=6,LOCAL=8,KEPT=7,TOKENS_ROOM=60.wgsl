@@ -24,8 +24,8 @@ const params = Params(4u, 2u, 220u, 8u, 0.8999999761581421f, 32u, 64u, 896u, 256
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(5) var<storage, read_write> slots: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
@@ -167,16 +167,42 @@ fn turn(values: Quads, turning: Turning) -> Quads {
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
-// Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
-// where a selection was due. packed: from there on they stand in the set as the caches hold them; an invocation takes a whole head of them.
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[key_at(row, i)]);
+}
+// Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
+// ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
+// Where no selection is due, the step's own token alone: from there on it stands in the set as the caches hold it.
 alias Cached = Stored;
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
@@ -192,22 +218,10 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
   return tokens - FILLED + slot;
 }
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
+fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(v_cache[row.value + i]);
 }
 
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
-}
-
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return v_cache[layer * CACHE_STRIDE + at];
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -217,41 +231,29 @@ fn main(
 ) {
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let u = id % UNITS_PER_HEAD;
-  let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    let is_own = slot == selections[layer].slot;
-    let is_due = selections[layer].is_due != 0u;
-    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
-      return;
-    }
-    if (is_own) {
-      let first_cached = own_cache + state.position * HEAD_DIM_VEC4S;
-      // It stands in no slot that is filled.
-      let from_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-      let plain = plain_key(from_slot, load_turning(u, quads, slot));
-      let value_a = slots[SET_VALUES + from_slot.x];
-      let value_b = slots[SET_VALUES + from_slot.y];
-      let to_cache = layer * CACHE_STRIDE + first_cached + quads;
-      k_cache[to_cache.x] = pack_stored(plain.a);
-      k_cache[to_cache.y] = pack_stored(plain.b);
-      v_cache[to_cache.x] = value_a;
-      v_cache[to_cache.y] = value_b;
-      if (is_due) {
-        let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S + quads;
-        put(last, plain, load_turning(u, quads, FILLED - 1u), value_a, value_b);
-      }
-      return;
-    }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
+  if (id >= SLOT_UNITS) {
     return;
   }
+  let u = id % UNITS_PER_HEAD;
+  let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
+  let slot = id / (UNITS_PER_HEAD * params.kv_heads);
+  let tokens = state.position + state.rows;
+  let is_due = selections[layer].is_due != 0u;
+  if (!select(slot == selections[layer].slot, slot >= INITIAL && slot < FILLED, is_due)) {
+    return;
+  }
+  var token = tokens - 1u;
+  if (is_due) {
+    token = token_of(layer, slot, tokens);
+  }
+  let quads = quads_of(u);
+  let row = selected_row(layer, kv_head, token);
+  let key = Quads(key_quad(row, quads.x), key_quad(row, quads.y));
+  let value = Quads(value_quad(row, quads.x), value_quad(row, quads.y));
+  let turned = turn(key, load_turning(u, quads, slot));
+  let to = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S + quads;
+  slots[to.x] = pack_stored(turned.a);
+  slots[to.y] = pack_stored(turned.b);
+  slots[SET_VALUES + to.x] = pack_stored(value.a);
+  slots[SET_VALUES + to.y] = pack_stored(value.b);
 }

@@ -24,9 +24,9 @@ const params = Params(4u, 2u, 220u, 64u, 0.8999999761581421f, 64u, 128u, 896u, 2
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
-@group(0) @binding(5) var<storage, read_write> kv_scales: array<u32>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(5) var<storage, read> kv_scales: array<u32>;
 @group(0) @binding(6) var<storage, read_write> slots: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
@@ -202,43 +202,48 @@ fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
   let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
   return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
 }
-// A block of a packed cache, by the rules of GGUF's format of the same name: 32 components of one head of one token.
-struct Block {
-  scale: f32,
-  numbers: array<Cached, 4>,
-}
-
-fn block_of(quads: array<vec4<f32>, 8>) -> Block {
-  var given = quads;
-  var largest = 0.0;
-  for (var i = 0u; i < 8u; i++) {
-    for (var c = 0u; c < 4u; c++) {
-      largest = select(largest, given[i][c], abs(given[i][c]) > abs(largest));
-    }
-  }
-  var block: Block;
-  block.scale = scale_of(largest);
-  let inverse = select(1.0 / block.scale, 0.0, largest == 0.0);
-  for (var i = 0u; i < 4u; i++) {
-    block.numbers[i] = pack_numbers(given[2u * i] * inverse, given[2u * i + 1u] * inverse);
-  }
-  return block;
-}
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-// Of the block of a key and of its value that a quad is in.
-fn scales_of_quad(layer: u32, at: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[layer * SCALES_STRIDE + at / 8u]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
 }
 
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return scales_of_quad(layer, at).x * numbers_of(k_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u);
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
-// Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
-// where a selection was due. packed: from there on they stand in the set as the caches hold them; an invocation takes a whole head of them.
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+// Of the block of a key and of its value that a quad is in.
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
+}
+// Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
+// ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
+// Where no selection is due, the step's own token alone: from there on it stands in the set as the caches hold it.
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
@@ -253,74 +258,11 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
   return tokens - FILLED + slot;
 }
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
+fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = row.value + i;
+  return scales_of_quad(row, i).y * numbers_of(v_cache[at / 2u], at % 2u);
 }
 
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
-}
-
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return pack_stored(scales_of_quad(layer, at).y * numbers_of(v_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u));
-}
-
-alias Head = array<vec4<f32>, HEAD_DIM_VEC4S>;
-
-fn block_of_head(head: Head, block: u32) -> Block {
-  var given = head;
-  var quads: array<vec4<f32>, 8>;
-  for (var i = 0u; i < 8u; i++) {
-    quads[i] = given[block * 8u + i];
-  }
-  return block_of(quads);
-}
-
-// The step's own token, which stands in no slot that is filled: into the caches, and as they hold it into the slots that it has.
-fn keep_token(layer: u32, first_cached: u32, own_set: u32, slot: u32, is_due: bool) {
-  let at = own_set + slot * HEAD_DIM_VEC4S;
-  var key: Head;
-  var value: Head;
-  for (var u = 0u; u < UNITS_PER_HEAD; u++) {
-    let quads = quads_of(u);
-    let plain = plain_key(at + quads, load_turning(u, quads, slot));
-    key[quads.x] = plain.a;
-    key[quads.y] = plain.b;
-    value[quads.x] = unpack_stored(slots[SET_VALUES + at + quads.x]);
-    value[quads.y] = unpack_stored(slots[SET_VALUES + at + quads.y]);
-  }
-  let to_cache = layer * CACHE_STRIDE + first_cached;
-  for (var b = 0u; b < HEAD_DIM_VEC4S / 8u; b++) {
-    var own_key = block_of_head(key, b);
-    var own_value = block_of_head(value, b);
-    let scales = pack2x16float(vec2<f32>(own_key.scale, own_value.scale));
-    kv_scales[layer * SCALES_STRIDE + first_cached / 8u + b] = scales;
-    for (var i = 0u; i < 4u; i++) {
-      k_cache[to_cache / 2u + b * 4u + i] = own_key.numbers[i];
-      v_cache[to_cache / 2u + b * 4u + i] = own_value.numbers[i];
-    }
-    for (var i = 0u; i < 8u; i++) {
-      key[b * 8u + i] = unpack2x16float(scales).x * numbers_of(own_key.numbers[i / 2u], i % 2u);
-      value[b * 8u + i] = unpack2x16float(scales).y * numbers_of(own_value.numbers[i / 2u], i % 2u);
-    }
-  }
-  for (var u = 0u; u < UNITS_PER_HEAD; u++) {
-    let quads = quads_of(u);
-    let plain = Quads(key[quads.x], key[quads.y]);
-    let value_a = pack_stored(value[quads.x]);
-    let value_b = pack_stored(value[quads.y]);
-    put(at + quads, plain, load_turning(u, quads, slot), value_a, value_b);
-    if (is_due) {
-      let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S + quads;
-      put(last, plain, load_turning(u, quads, FILLED - 1u), value_a, value_b);
-    }
-  }
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -330,30 +272,29 @@ fn main(
 ) {
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let u = id % UNITS_PER_HEAD;
-  let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    let is_own = slot == selections[layer].slot;
-    let is_due = selections[layer].is_due != 0u;
-    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
-      return;
-    }
-    if (is_own) {
-      let first_cached = own_cache + state.position * HEAD_DIM_VEC4S;
-      if (u == 0u) {
-        keep_token(layer, first_cached, own_set, slot, is_due);
-      }
-      return;
-    }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
+  if (id >= SLOT_UNITS) {
     return;
   }
+  let u = id % UNITS_PER_HEAD;
+  let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
+  let slot = id / (UNITS_PER_HEAD * params.kv_heads);
+  let tokens = state.position + state.rows;
+  let is_due = selections[layer].is_due != 0u;
+  if (!select(slot == selections[layer].slot, slot >= INITIAL && slot < FILLED, is_due)) {
+    return;
+  }
+  var token = tokens - 1u;
+  if (is_due) {
+    token = token_of(layer, slot, tokens);
+  }
+  let quads = quads_of(u);
+  let row = selected_row(layer, kv_head, token);
+  let key = Quads(key_quad(row, quads.x), key_quad(row, quads.y));
+  let value = Quads(value_quad(row, quads.x), value_quad(row, quads.y));
+  let turned = turn(key, load_turning(u, quads, slot));
+  let to = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S + quads;
+  slots[to.x] = pack_stored(turned.a);
+  slots[to.y] = pack_stored(turned.b);
+  slots[SET_VALUES + to.x] = pack_stored(value.a);
+  slots[SET_VALUES + to.y] = pack_stored(value.b);
 }

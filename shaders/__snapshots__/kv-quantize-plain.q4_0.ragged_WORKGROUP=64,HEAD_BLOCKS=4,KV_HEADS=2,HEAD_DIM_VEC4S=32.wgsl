@@ -107,7 +107,9 @@ struct HeadWidths {
   value: u32,
   first_block: u32,
   blocks: u32,
-  padding: vec2<u32>,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
 }
 // Keys and values of a pass go into packed caches. An invocation takes a block of a key and the same one of its value.
 // ragged: rows of a head are as wide as it keeps them, in `staged` and in the caches, and their last block is as long as is left.
@@ -142,10 +144,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let key_quads = quads_in(widths.key, block);
   let value_quads = quads_in(widths.value, block);
-  let given_key = (widths.first_key * params.staged_rows + row * widths.key) / 4u + block * 8u;
-  let given_value = (widths.first_value * params.staged_rows + row * widths.value) / 4u + block * 8u;
-  let key_at = (widths.first_key * params.context_length + position * widths.key) / 8u + block * 4u;
-  let value_at = (widths.first_value * params.context_length + position * widths.value) / 8u + block * 4u;
+  // What is staged is of one layer, the caches may be of several.
+  let before = head_widths[0];
+  let given_key = ((widths.first_key - before.first_key) * params.staged_rows + row * widths.key) / 4u + block * 8u;
+  let given_value = ((widths.first_value - before.first_value) * params.staged_rows + row * widths.value) / 4u + block * 8u;
+  let key_at = widths.first_key / 8u * params.context_length + position * (widths.key / 8u) + block * 4u;
+  let value_at = widths.first_value / 8u * params.context_length + position * (widths.value / 8u) + block * 4u;
   let scales_at = widths.first_block * params.context_length + position * widths.blocks + block;
   let key = staged_block(given_key, key_quads);
   let value = staged_block(params.first_value + given_value, value_quads);

@@ -22,7 +22,7 @@ struct Params {
 }
 const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 288u);
 @group(0) @binding(0) var<storage, read> state: State;
-@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> selections: array<Selection>;
 @group(0) @binding(4) var<storage, read_write> asked: array<vec4<f32>>;
@@ -151,15 +151,15 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
 // First step of TokenSelect for the tokens of a pass: they ask with the mean of their queries, turned to position LOCAL (keys are cached before
-// rotation). Says where the pass stands in the working set, and the step behind it. A workgroup takes a head, a dispatch one layer.
+// rotation). Says where the pass stands in the working set, and the step behind it, and turns the queries to their positions there. A workgroup takes
+// a head, a dispatch one layer.
 
 // Rows whose sums an invocation makes are STREAMS apart.
 const STREAMS: u32 = WORKGROUP / UNITS_PER_HEAD;
 
 var<workgroup> sums: array<vec4<f32>, 2u * STREAMS * UNITS_PER_HEAD>;
 
-fn place_pass(tokens: u32, is_long: bool) {
-  let end = select(tokens, FILLED, is_long);
+fn place_pass(end: u32, is_long: bool) {
   pass_working[0].position = end - state.rows;
   pass_working[0].rows = state.rows;
   working[0].position = end;
@@ -174,11 +174,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let head = workgroup.x;
   let tokens = state.position + state.rows;
   let is_long = tokens >= CAPACITY;
+  // Slots that are taken.
+  let end = select(tokens, FILLED, is_long);
   if (head == 0u && invocation == 0u) {
-    place_pass(tokens, is_long);
-  }
-  if (!is_long) {
-    return;
+    place_pass(end, is_long);
   }
   let u = invocation % UNITS_PER_HEAD;
   let quads = quads_of(u);
@@ -187,14 +186,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var sum = Quads(vec4<f32>(), vec4<f32>());
     for (var row = stream; row < state.rows; row += STREAMS) {
       let at = (row * params.heads + head) * HEAD_DIM_VEC4S + quads;
-      sum.a += queries[at.x];
-      sum.b += queries[at.y];
+      let query = Quads(queries[at.x], queries[at.y]);
+      sum.a += query.a;
+      sum.b += query.b;
+      let turned = turn(query, load_turning(u, quads, end - state.rows + row));
+      queries[at.x] = turned.a;
+      queries[at.y] = turned.b;
     }
     sums[2u * invocation] = sum.a;
     sums[2u * invocation + 1u] = sum.b;
   }
   workgroupBarrier();
-  if (stream > 0u) {
+  if (stream > 0u || !is_long) {
     return;
   }
   var sum = Quads(vec4<f32>(), vec4<f32>());

@@ -93,10 +93,37 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[key_at(row, i)]);
 }
 // Sums over a workgroup: first in the subgroup, then over subgroups. The smallest subgroup has 4 invocations.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP / 4u>;
@@ -145,12 +172,14 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Cached = Stored;
 alias Sums = array<f32, SUMS>;
 
 const LANES: u32 = HEAD_DIM_VEC4S / 2u;
 const SETS: u32 = WORKGROUP / LANES;
+
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -166,17 +195,16 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   let lane = invocation % LANES;
-  let at_0 = own_asked + 0u * HEAD_DIM_VEC4S + 2u * lane;
-  let query_a_0 = asked[at_0];
-  let query_b_0 = asked[at_0 + 1u];
-  let at_1 = own_asked + 1u * HEAD_DIM_VEC4S + 2u * lane;
-  let query_a_1 = asked[at_1];
-  let query_b_1 = asked[at_1 + 1u];
-  let at_2 = own_asked + 2u * HEAD_DIM_VEC4S + 2u * lane;
-  let query_a_2 = asked[at_2];
-  let query_b_2 = asked[at_2 + 1u];
+  let at_0 = 0u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_0 = asked[own_asked + at_0];
+  let query_b_0 = asked[own_asked + at_0 + 1u];
+  let at_1 = 1u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_1 = asked[own_asked + at_1];
+  let query_b_1 = asked[own_asked + at_1 + 1u];
+  let at_2 = 2u * HEAD_DIM_VEC4S + 2u * lane;
+  let query_a_2 = asked[own_asked + at_2];
+  let query_b_2 = asked[own_asked + at_2 + 1u];
 
   let end = state.position + state.rows - KEPT;
   let span = (end - INITIAL + STRIPS - 1u) / STRIPS;
@@ -190,18 +218,18 @@ fn main(
   var total_2 = 0.0;
   for (var block = first; block < strip_end; block += SETS * KEYS) {
     let own_first = block + invocation / LANES * KEYS;
-    let at_0 = own_keys + min(own_first + 0u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_0 = key_quad(layer, at_0);
-    let key_b_0 = key_quad(layer, at_0 + 1u);
-    let at_1 = own_keys + min(own_first + 1u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_1 = key_quad(layer, at_1);
-    let key_b_1 = key_quad(layer, at_1 + 1u);
-    let at_2 = own_keys + min(own_first + 2u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_2 = key_quad(layer, at_2);
-    let key_b_2 = key_quad(layer, at_2 + 1u);
-    let at_3 = own_keys + min(own_first + 3u, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_3 = key_quad(layer, at_3);
-    let key_b_3 = key_quad(layer, at_3 + 1u);
+    let row_0 = selected_row(layer, kv_head, min(own_first + 0u, strip_end - 1u));
+    let key_a_0 = key_quad(row_0, 2u * lane);
+    let key_b_0 = key_quad(row_0, 2u * lane + 1u);
+    let row_1 = selected_row(layer, kv_head, min(own_first + 1u, strip_end - 1u));
+    let key_a_1 = key_quad(row_1, 2u * lane);
+    let key_b_1 = key_quad(row_1, 2u * lane + 1u);
+    let row_2 = selected_row(layer, kv_head, min(own_first + 2u, strip_end - 1u));
+    let key_a_2 = key_quad(row_2, 2u * lane);
+    let key_b_2 = key_quad(row_2, 2u * lane + 1u);
+    let row_3 = selected_row(layer, kv_head, min(own_first + 3u, strip_end - 1u));
+    let key_a_3 = key_quad(row_3, 2u * lane);
+    let key_b_3 = key_quad(row_3, 2u * lane + 1u);
     var score_0 = 0.0;
     {
       var score = dot(query_a_0, key_a_0) + dot(query_b_0, key_b_0);

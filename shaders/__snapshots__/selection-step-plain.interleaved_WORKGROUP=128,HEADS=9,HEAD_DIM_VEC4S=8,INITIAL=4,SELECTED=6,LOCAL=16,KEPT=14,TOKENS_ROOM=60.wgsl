@@ -23,7 +23,7 @@ struct Params {
 }
 const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 80u, 144u, 1984u, 576u, 256u, 5280u, 64u, 1248u);
 @group(0) @binding(0) var<storage, read> state: State;
-@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> selections: array<Selection>;
 @group(0) @binding(4) var<storage, read_write> asked: array<vec4<f32>>;
@@ -175,7 +175,8 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
 // on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
 // was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
-// own: the step itself attends to what it asks for; a selection is due in any long context, and no step may go on with it.
+// own: the step itself attends to what it asks for, its query turned to the last slot that is filled; a selection is due in any long context, and no
+// step may go on with it.
 const SUMS: u32 = 3u;
 alias Sums = array<f32, SUMS>;
 
@@ -209,7 +210,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let is_due = is_long && (slot + 1u == CAPACITY || !is_similar);
   if (is_due) {
     for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
-      let at = own_asked + unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
+      let u = unit % UNITS_PER_HEAD;
+      let quads = quads_of(u);
+      let of_query = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
+      let at = own_asked + of_query;
       asked[QUERY_VEC4S + at.x] = asked[at.x];
       asked[QUERY_VEC4S + at.y] = asked[at.y];
     }

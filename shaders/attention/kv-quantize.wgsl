@@ -38,10 +38,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let key_quads = quads_in(widths.key, block);
   let value_quads = quads_in(widths.value, block);
-  let given_key = (widths.first_key * params.staged_rows + row * widths.key) / 4u + block * 8u;
-  let given_value = (widths.first_value * params.staged_rows + row * widths.value) / 4u + block * 8u;
-  let key_at = (widths.first_key * params.context_length + position * widths.key) / 8u + block * 4u;
-  let value_at = (widths.first_value * params.context_length + position * widths.value) / 8u + block * 4u;
+  // What is staged is of one layer, the caches may be of several.
+  let before = head_widths[0];
+  let given_key = ((widths.first_key - before.first_key) * params.staged_rows + row * widths.key) / 4u + block * 8u;
+  let given_value = ((widths.first_value - before.first_value) * params.staged_rows + row * widths.value) / 4u + block * 8u;
+  let key_at = widths.first_key / 8u * params.context_length + position * (widths.key / 8u) + block * 4u;
+  let value_at = widths.first_value / 8u * params.context_length + position * (widths.value / 8u) + block * 4u;
   let scales_at = widths.first_block * params.context_length + position * widths.blocks + block;
 //#else
   let key_quads = 8u;

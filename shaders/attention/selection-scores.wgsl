@@ -1,6 +1,7 @@
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 //#import lib/state
 //#import lib/selection
@@ -16,9 +17,23 @@ alias Sums = array<f32, SUMS>;
 //#if stream
 const LANES: u32 = HEAD_DIM_VEC4S / 2u;
 const SETS: u32 = WORKGROUP / LANES;
-//#else
+//#endif
+//#if holds_queries
 // Of the KV head's GROUP query heads.
 var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+//#endif
+
+//#if ragged
+// Coefficients 4 quad to 4 quad + 3 of the query from `first` on: zeros where keys have none.
+fn narrow_query(widths: HeadWidths, first: u32, quad: u32) -> vec4<f32> {
+  var coefficients = vec4<f32>();
+  if (quad * 4u < widths.key) {
+    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+      coefficients += projected(widths.basis, asked[first + i], i, quad);
+    }
+  }
+  return coefficients;
+}
 //#endif
 
 @compute @workgroup_size(WORKGROUP)
@@ -40,19 +55,28 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
+//#if holds_queries
+  for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
+//#if ragged
+    query[i] = narrow_query(widths_of(layer, kv_head), own_asked + i / HEAD_DIM_VEC4S * HEAD_DIM_VEC4S, i % HEAD_DIM_VEC4S);
+//#else
+    query[i] = asked[own_asked + i];
+//#endif
+  }
+  workgroupBarrier();
+//#endif
 //#if stream
   let lane = invocation % LANES;
 //#repeat H GROUP
-  let at_H = own_asked + H * HEAD_DIM_VEC4S + 2u * lane;
-  let query_a_H = asked[at_H];
-  let query_b_H = asked[at_H + 1u];
-//#endrepeat
+  let at_H = H * HEAD_DIM_VEC4S + 2u * lane;
+//#if holds_queries
+  let query_a_H = query[at_H];
+  let query_b_H = query[at_H + 1u];
 //#else
-  for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = asked[own_asked + i];
-  }
-  workgroupBarrier();
+  let query_a_H = asked[own_asked + at_H];
+  let query_b_H = asked[own_asked + at_H + 1u];
+//#endif
+//#endrepeat
 //#endif
 
   let end = state.position + state.rows - KEPT;
@@ -67,9 +91,9 @@ fn main(
   for (var block = first; block < strip_end; block += SETS * KEYS) {
     let own_first = block + invocation / LANES * KEYS;
 //#repeat U KEYS
-    let at_U = own_keys + min(own_first + U, strip_end - 1u) * HEAD_DIM_VEC4S + 2u * lane;
-    let key_a_U = key_quad(layer, at_U);
-    let key_b_U = key_quad(layer, at_U + 1u);
+    let row_U = selected_row(layer, kv_head, min(own_first + U, strip_end - 1u));
+    let key_a_U = key_quad(row_U, 2u * lane);
+    let key_b_U = key_quad(row_U, 2u * lane + 1u);
 //#endrepeat
 //#repeat H GROUP
     var score_H = 0.0;
@@ -89,12 +113,12 @@ fn main(
 //#else
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
     let is_own = true;
-    let at = own_keys + token * HEAD_DIM_VEC4S;
+    let row = selected_row(layer, kv_head, token);
 //#repeat H GROUP
     var score_H = 0.0;
 //#endrepeat
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = key_quad(layer, at + i);
+    for (var i = 0u; i < key_quads(row); i++) {
+      let key = key_quad(row, i);
 //#repeat H GROUP
       score_H += dot(query[H * HEAD_DIM_VEC4S + i], key);
 //#endrepeat

@@ -1,7 +1,8 @@
 // First step of TokenSelect behind a decode step: is a selection due for the next one? A query that is similar to the last one that selected goes
 // on with its selection (the Selection Cache, arXiv 2411.02886, algorithm 1) as long as the working set has room for one more token. The query
 // was turned to its slot for attention; here it is turned to position LOCAL. A workgroup takes a layer.
-// own: the step itself attends to what it asks for; a selection is due in any long context, and no step may go on with it.
+// own: the step itself attends to what it asks for, its query turned to the last slot that is filled; a selection is due in any long context, and no
+// step may go on with it.
 //#import lib/state
 //#import lib/selection
 //#import lib/turn-quads
@@ -43,9 +44,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#endif
   if (is_due) {
     for (var unit = invocation; unit < HEADS * UNITS_PER_HEAD; unit += WORKGROUP) {
-      let at = own_asked + unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads_of(unit % UNITS_PER_HEAD);
+      let u = unit % UNITS_PER_HEAD;
+      let quads = quads_of(u);
+      let of_query = unit / UNITS_PER_HEAD * HEAD_DIM_VEC4S + quads;
+      let at = own_asked + of_query;
       asked[QUERY_VEC4S + at.x] = asked[at.x];
       asked[QUERY_VEC4S + at.y] = asked[at.y];
+//#if own
+      let to = own_query + of_query;
+      let plain = turn(Quads(queries[to.x], queries[to.y]), turned_back(load_turning(u, quads, slot)));
+      let turned = turn(plain, load_turning(u, quads, FILLED - 1u));
+      queries[to.x] = turned.a;
+      queries[to.y] = turned.b;
+//#endif
     }
   }
   if (invocation == 0u) {

@@ -7,5 +7,7 @@ struct HeadWidths {
   value: u32,
   first_block: u32,
   blocks: u32,
-  padding: vec2<u32>,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
 }

@@ -20,6 +20,7 @@ fn staged_eight(first: u32, quad: u32) -> Eight {
 // Barriers follow: whole workgroups call it.
 fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let widths = head_widths[kv_head];
+  let basis_at = basis_of(kv_head);
   let lane = invocation % LANES;
   let quad = lane * 2u;
   let staged = kv_head * params.staged_rows * HEAD_VEC4S;
@@ -29,7 +30,7 @@ fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let key = staged_eight(params.first_key + staged, quad);
   for (var first = 0u; first < HEAD_DIM; first += SETS) {
     let j = first + invocation / LANES;
-    let vector = Eight(basis_quad(kv_head, min(j, HEAD_DIM - 1u), quad), basis_quad(kv_head, min(j, HEAD_DIM - 1u), quad + 1u));
+    let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
     // Zeros beyond the width: kernels read whole heads.
     let kept = f32(j < widths.key);
 //#repeat H HEADS

@@ -22,7 +22,7 @@ import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import { type MohConfig, routedShape } from './moh.ts';
 import { type LayerBases, type LayerCaches, StagedCache } from './staged-cache.ts';
-import { TokenSelect, type TokenSelectConfig } from './token-select.ts';
+import { type SelectionInputs, TokenSelect, type TokenSelectConfig } from './token-select.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
 export interface AttentionConfig {
@@ -168,6 +168,7 @@ export class Attention {
           config.tokenSelect,
           { ...this.#rotatedShape('full'), kv },
           layers.filter((layer) => this.#kindOf(layer) === 'full'),
+          config.matryoshka?.widths ?? null,
           buffers,
         )
       : null;
@@ -188,9 +189,14 @@ export class Attention {
 
   /** Bytes that hold the keys and values of the whole context. */
   get cacheBytes(): number {
-    return this.#caches
-      .flatMap((caches) => Object.values(caches))
-      .reduce((sum, { buffer, size }) => sum + (size ?? buffer.size), 0);
+    const own = this.#caches.filter((_, layer) => !this.#selectionOf(layer));
+    return own
+      .flatMap(({ k_cache, v_cache, kv_scales }) => [
+        k_cache,
+        v_cache,
+        ...(kv_scales ? [kv_scales] : []),
+      ])
+      .reduce((sum, { buffer }) => sum + buffer.size, this.#tokenSelect?.cacheBytes ?? 0);
   }
 
   /** Are there enough keys before this position, or before the last one of a working set, for the cut form of attention? */
@@ -351,10 +357,9 @@ export class Attention {
     ];
   }
 
-  /** What a decode step leaves to do when all layers have attended: the next step's selection. */
-  afterStep(): Dispatches {
-    const inputs = { state: this.#state, rope: this.#rope.full };
-    return this.#tokenSelect?.afterStep(inputs) ?? [];
+  /** What a decode step leaves to do when all layers have attended: the next step's selection. `bases` as in `one`, of any layer. */
+  afterStep(bases: LayerBases | null): Dispatches {
+    return this.#tokenSelect?.afterStep(this.#selectionInputs(bases)) ?? [];
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
@@ -363,7 +368,7 @@ export class Attention {
     const select = this.#selectionOf(layer);
     if (select) {
       const selected = { ...use, ...select.shape };
-      const given = { state: this.#state, rope: this.#rope.full };
+      const given = this.#selectionInputs(bases);
       if (tokens === 'one') {
         return { use: selected, buffers: { ...select.ofStep(layer), out }, before: [] };
       }
@@ -371,7 +376,7 @@ export class Attention {
         const buffers = { ...select.ofOwnStep(layer), out };
         return { use: selected, buffers, before: select.forStep(layer, given) };
       }
-      const stored = this.#stagedCache?.store(this.#state, this.#cacheOf(layer)) ?? [];
+      const stored = this.#stagedCache?.store(this.#state, this.#cacheOf(layer), bases) ?? [];
       return {
         use: selected,
         buffers: { queries: this.#queries, ...select.ofPass(layer), out },
@@ -380,10 +385,14 @@ export class Attention {
     }
     const caches = this.#cacheOf(layer);
     const how = { many: tokens === 'many', cut };
-    const staged = this.#stagedCache?.plan(layer, use, how, this.#state, caches, bases);
+    const staged = this.#stagedCache?.plan(use, how, this.#state, caches, bases);
     if (staged) return { ...staged, buffers: { ...staged.buffers, out } };
     const buffers = { state: this.#state, queries: this.#queries, ...caches, out };
     return { use, buffers, before: [] };
+  }
+
+  #selectionInputs(bases: LayerBases | null): SelectionInputs {
+    return { state: this.#state, rope: this.#rope.full, basis: bases?.all ?? null };
   }
 
   #use(kind: 'full' | 'sliding'): AttentionUse {

@@ -3,23 +3,27 @@ import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { type AttentionSplitUse, canProjectToken } from '../kernels/attention-split.ts';
-import { type KeptWidths, packHeadWidths, rowBlocks } from '../kernels/head-widths.ts';
-import { isPacked, kvBytes, packedBlock, scaleBytes } from '../kernels/kv-format.ts';
+import { type KeptWidths, narrowCacheBytes, packHeadWidths } from '../kernels/head-widths.ts';
+import { isPacked, kvBytes } from '../kernels/kv-format.ts';
 import { type KvProjectUse, kvProject, stagedBytes } from '../kernels/kv-project.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
 import { kvUnpack } from '../kernels/kv-unpack.ts';
 import type { KvCacheFormat } from '../types.ts';
+import type { MatryoshkaConfig } from './matryoshka.ts';
 
 /** The bases of a layer on the GPU. */
 export interface LayerBases {
   /** Of keys, [kvHeads, headDim, headDim] in halves. */
-  keys: GPUBuffer;
+  keys: BufferRange;
   /** Of values in their basis, [kvHeads, headDim]. */
-  mean: GPUBuffer;
+  mean: BufferRange;
+  /** Those of all layers: `basisBytes`. */
+  all: GPUBuffer;
 }
 
-/** The caches of a layer; those that are packed have scales. */
-export type LayerCaches = Record<'k_cache' | 'v_cache', BufferRange> & { kv_scales?: BufferRange };
+/** The caches of a layer; those that are packed have scales, those that are narrow widths. */
+export type LayerCaches = Record<'k_cache' | 'v_cache', BufferRange> &
+  Partial<Record<'kv_scales' | 'head_widths', BufferRange>>;
 
 type Bound = Readonly<Record<string, GPUBuffer | BufferRange | null>>;
 
@@ -28,6 +32,12 @@ export interface StagedPlan {
   use: AttentionSplitUse;
   buffers: Bound;
   before: Promise<Dispatch>[];
+}
+
+/** Whether rows are narrow, and queries become coefficients with them. */
+interface StoreHow {
+  ragged: boolean;
+  queries: boolean;
 }
 
 type StagedUse = Omit<KvProjectUse, 'kv' | 'staged'> & { kv: KvCacheFormat };
@@ -42,7 +52,7 @@ export class StagedCache {
   readonly #gpu: Gpu;
   readonly #use: StagedUse;
   /** By layer; null where rows are whole. */
-  readonly #widths: readonly { kept: readonly KeptWidths[]; buffer: GPUBuffer }[] | null;
+  readonly #widths: MatryoshkaConfig['widths'] | null;
   /** Queries [tokens, heads, headDim], keys and values [kvHeads, stagedRows, headDim] of a pass, one behind the other. */
   readonly #staged: GPUBuffer;
   readonly #narrowQueries: GPUBuffer | null;
@@ -55,7 +65,7 @@ export class StagedCache {
   constructor(
     gpu: Gpu,
     use: StagedUse,
-    widths: readonly (readonly KeptWidths[])[] | null,
+    widths: MatryoshkaConfig['widths'] | null,
     shape: AttentionUse | null,
     buffers: BufferSet,
   ) {
@@ -70,14 +80,7 @@ export class StagedCache {
       k_cache: { buffer, offset: queries, size: keys },
       v_cache: { buffer, offset: queries + keys, size: keys },
     };
-    this.#widths =
-      widths?.map((kept, layer) => {
-        const packed = packHeadWidths(kept);
-        const label = `widths ${layer}`;
-        const buffer = buffers.create(label, packed.byteLength, GPUBufferUsage.UNIFORM);
-        gpu.write(buffer, 0, packed);
-        return { kept, buffer };
-      }) ?? null;
+    this.#widths = widths;
     this.#narrowQueries = widths && buffers.storage('coefficients of queries', queries);
     this.#narrowRows =
       widths && isPacked(kv) ? buffers.storage('coefficients of a pass', 2 * keys) : null;
@@ -93,40 +96,29 @@ export class StagedCache {
 
   /** The caches of a layer. */
   allocate(layer: number, buffers: BufferSet): LayerCaches {
-    const { kvHeads, headDim, contextLength, kv } = this.#use;
+    const { kvHeads, headDim } = this.#use;
     const whole = { keys: headDim, values: headDim };
-    const kept = this.#widths?.[layer]?.kept ?? new Array<KeptWidths>(kvHeads).fill(whole);
-    const total = (of: (own: KeptWidths) => number) =>
-      contextLength * kept.reduce((sum, own) => sum + of(own), 0);
-    const storage = (label: string, bytes: number): BufferRange => ({
-      buffer: buffers.storage(`${label} ${layer}`, bytes),
+    const narrow = this.#widths?.[layer];
+    const kept = narrow ?? new Array<KeptWidths>(kvHeads).fill(whole);
+    const bytes = narrowCacheBytes(this.#use, kept);
+    const storage = (label: string, size: number): BufferRange => ({
+      buffer: buffers.storage(`${label} ${layer}`, size),
     });
     return {
-      k_cache: storage(
-        'keys',
-        kvBytes(
-          kv,
-          total(({ keys }) => keys),
-        ),
-      ),
-      v_cache: storage(
-        'values',
-        kvBytes(
-          kv,
-          total(({ values }) => values),
-        ),
-      ),
-      ...(isPacked(kv)
-        ? { kv_scales: storage('scales', scaleBytes(total(rowBlocks) * packedBlock)) }
+      k_cache: storage('keys', bytes.k_cache),
+      v_cache: storage('values', bytes.v_cache),
+      ...(isPacked(this.#use.kv) ? { kv_scales: storage('scales', bytes.kv_scales) } : {}),
+      ...(narrow
+        ? { head_widths: { buffer: buffers.uniform(`widths ${layer}`, packHeadWidths(narrow)) } }
         : {}),
     };
   }
 
   /**
-   * Attention of a layer; `cut` along the context, it may put the newest token into a narrow cache itself. `bases` where rows are narrow.
+   * Attention over the caches of a layer; `cut` along the context, it may put the newest token into a narrow cache itself. `bases` where rows
+   * are narrow.
    */
   plan(
-    layer: number,
     use: AttentionUse,
     how: { many: boolean; cut: boolean },
     state: GPUBuffer,
@@ -134,35 +126,31 @@ export class StagedCache {
     bases: LayerBases | null,
   ): StagedPlan {
     const { kv, stagedRows } = this.#use;
-    const head_widths = this.#widths?.[layer]?.buffer;
-    const ragged = head_widths !== undefined;
-    const narrow = {
-      queries: this.#narrowQueries ?? this.target.queries,
-      ...(ragged && bases ? { head_widths, mean: bases.mean, basis: bases.keys } : {}),
-    };
-    const shared = { state, ...caches, ...narrow };
+    const ragged = caches.head_widths !== undefined;
+    const queries = this.#narrowQueries ?? this.target.queries;
+    const shared = { state, queries, ...caches, ...boundBases(bases) };
     if (ragged && how.cut && canProjectToken(use, this.#gpu.capabilities)) {
       const buffers = { ...shared, queries: this.#staged };
       return { use: { ...use, ragged, stagedRows }, buffers, before: [] };
     }
-    const before = this.#store(ragged, shared);
+    const before = this.#store(shared, { ragged, queries: true });
     const halves = how.many ? this.#halves : null;
     if (!isPacked(kv) || !halves) return { use: { ...use, ragged }, buffers: shared, before };
     const packed = { ...this.#use, kv, ragged };
     before.push(prepareDispatch(this.#gpu, kvUnpack, packed, { ...shared, ...halves }));
-    const { queries } = narrow;
     const buffers = { state, queries, k_cache: halves.keys, v_cache: halves.values };
     return { use: { ...use, kv: 'f16' }, buffers, before };
   }
 
-  /** Puts what is staged into whole rows of packed caches. */
-  store(state: GPUBuffer, caches: LayerCaches): Promise<Dispatch>[] {
-    return this.#store(false, { state, ...caches });
+  /** Puts the keys and values that are staged into caches, and leaves queries as they are. */
+  store(state: GPUBuffer, caches: LayerCaches, bases: LayerBases | null): Promise<Dispatch>[] {
+    const buffers = { state, ...caches, ...boundBases(bases) };
+    return this.#store(buffers, { ragged: caches.head_widths !== undefined, queries: false });
   }
 
-  #store(ragged: boolean, buffers: Bound): Promise<Dispatch>[] {
+  #store(buffers: Bound, { ragged, queries }: StoreHow): Promise<Dispatch>[] {
     const { kv } = this.#use;
-    const before = ragged ? [this.#project(buffers)] : [];
+    const before = ragged ? [this.#project(buffers, queries)] : [];
     if (!isPacked(kv)) return before;
     const staged = this.#narrowRows ?? this.#stagedRows;
     const use = { ...this.#use, kv, ragged };
@@ -170,8 +158,9 @@ export class StagedCache {
   }
 
   /** Coefficients of what is staged, into the caches or on their way to them. */
-  #project(buffers: Bound): Promise<Dispatch> {
-    const { kv, stagedRows } = this.#use;
+  #project(buffers: Bound, queries: boolean): Promise<Dispatch> {
+    const { kv, stagedRows, heads } = this.#use;
+    const shape = { ...this.#use, heads: queries ? heads : 0 };
     const to = {
       ...buffers,
       queries: this.target.queries,
@@ -179,10 +168,10 @@ export class StagedCache {
       narrow_queries: this.#narrowQueries,
     };
     const buffer = this.#narrowRows;
-    if (!isPacked(kv)) return prepareDispatch(this.#gpu, kvProject, { ...this.#use, kv }, to);
+    if (!isPacked(kv)) return prepareDispatch(this.#gpu, kvProject, { ...shape, kv }, to);
     if (!buffer) throw new Error('a packed cache has no coefficients on their way');
     const { keys: size } = stagedBytes(this.#use);
-    const use = { ...this.#use, kv: 'f32', contextLength: stagedRows, staged: true } as const;
+    const use = { ...shape, kv: 'f32', contextLength: stagedRows, staged: true } as const;
     const k_cache = { buffer, offset: 0, size };
     const v_cache = { buffer, offset: size, size };
     return prepareDispatch(this.#gpu, kvProject, use, { ...to, k_cache, v_cache });
@@ -192,4 +181,9 @@ export class StagedCache {
     const { queries, keys } = stagedBytes(this.#use);
     return { buffer: this.#staged, offset: queries, size: 2 * keys };
   }
+}
+
+/** As kernels name them. */
+function boundBases(bases: LayerBases | null): Bound {
+  return bases ? { basis: bases.keys, mean: bases.mean } : {};
 }

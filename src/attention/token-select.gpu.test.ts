@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gpu } from '../gpu/gpu.ts';
+import { rowBlocks } from '../kernels/head-widths.ts';
+import { isPacked, kvBytes } from '../kernels/kv-format.ts';
 import { passTokensOf } from '../kernels/selection-use.ts';
 import { ownSelections } from '../models/decoder.ts';
 import { fetchFile } from '../testing/data.ts';
 import { greedyTokens } from '../testing/greedy-tokens.ts';
 import { indexOfLargest, ModelFile } from '../testing/model-file.ts';
-import type { KvCacheFormat } from '../types.ts';
+import type { KvCacheFormat, MatryoshkaOption, MohOption } from '../types.ts';
 
 const folder = '/e2e/fixtures/models';
 const all: { name: string; file: string; tokens: number[] }[] = JSON.parse(
@@ -27,6 +29,8 @@ function textOf(tokens: readonly number[]): number[] {
 
 interface CacheOptions {
   kvCache: KvCacheFormat;
+  matryoshka?: MatryoshkaOption;
+  moh?: MohOption;
 }
 
 /** The largest difference of a text's logits from those of the reference, in passes of as many tokens as a pass may have. */
@@ -134,6 +138,50 @@ describe('TokenSelect against double precision', () => {
       },
       60_000,
     );
+
+    // Its bases are of rotated keys; here they are of keys before rotation.
+    it.each([
+      { budget: 0.5, kvCache: 'f32', bound: 1e-3 },
+      { budget: 0.25, kvCache: 'f32', moh: false, bound: 1e-3 },
+      { budget: 0.5, kvCache: 'f16', bound: 3e-2 },
+      { budget: 0.5, kvCache: 'q8_0', bound: 3e-2 },
+      { budget: 0.75, kvCache: 'q4_0', bound: 1e-3 },
+    ] as const)(
+      'gives the same logits with narrow caches: %o',
+      async ({ budget, bound, ...cache }) => {
+        const options = { matryoshka: { budget }, ...cache };
+        expect(await logitsError(gpu, model, text, options)).toBeLessThan(bound);
+      },
+      60_000,
+    );
+
+    it.each([
+      { kvCache: 'f32', similarity: 0.5 },
+      { kvCache: 'f32', similarity: 0.97 },
+      { kvCache: 'q8_0', similarity: 0.5 },
+      { kvCache: 'q4_0', similarity: 0.5 },
+    ] as const)(
+      'steps alike from what narrow caches hold: %o',
+      (options) =>
+        expectSameSteps(gpu, model, text, [5, 5, 1, 5, 4], {
+          ...options,
+          matryoshka: { budget: 0.5 },
+        }),
+      60_000,
+    );
+
+    it.each(['f32', 'q4_0'] as const)('caches take the budget: %s', async (kvCache) => {
+      const budget = 0.375;
+      const options = { contextLength, tokenSelect: { ...sizes, similarity: 0.9 }, kvCache };
+      const { decoder, dispose } = await model.decoder(gpu, { ...options, matryoshka: { budget } });
+      const { kvCacheBytes, config } = decoder;
+      dispose();
+      const { numHiddenLayers, numKeyValueHeads, headDim, matryoshka } = config;
+      const whole = numHiddenLayers * 2 * numKeyValueHeads * headDim * contextLength;
+      const blocks = matryoshka?.widths.flat().reduce((sum, own) => sum + rowBlocks(own), 0) ?? 0;
+      const scales = isPacked(kvCache) ? blocks * contextLength * 4 : 0;
+      expect(kvCacheBytes).toBe(kvBytes(kvCache, budget * whole) + scales);
+    });
 
     it.each(['q8_0', 'q4_0'] as const)(
       'steps alike from what a cache of %s holds',

@@ -3,10 +3,12 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { type GatherUse, gatherTokens } from '../kernels/gather-tokens.ts';
+import { layerWidthsBytes, narrowCacheBytes, packLayerWidths } from '../kernels/head-widths.ts';
+import { keepToken } from '../kernels/keep-token.ts';
 import { isPacked, type WholeKv } from '../kernels/kv-format.ts';
 import { selectionPass } from '../kernels/selection-pass.ts';
 import { selectionScores } from '../kernels/selection-scores.ts';
-import { selectionStep } from '../kernels/selection-step.ts';
+import { type SelectionStepUse, selectionStep } from '../kernels/selection-step.ts';
 import { selectionTop } from '../kernels/selection-top.ts';
 import {
   capacityOf,
@@ -18,6 +20,7 @@ import {
 import { selectionVotes } from '../kernels/selection-votes.ts';
 import { turnsWholeUnits } from '../kernels/turn-quads.ts';
 import type { TokenSelectOption } from '../types.ts';
+import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { LayerCaches } from './staged-cache.ts';
 
 /**
@@ -97,15 +100,26 @@ export interface WorkingSet {
 export type SelectionShape = Omit<SelectionUse, keyof TokenSelectConfig | 'layers'>;
 
 /** Where the pass stands in the context, and what turns keys and queries. */
-export type SelectionInputs = Record<'state' | 'rope', GPUBuffer>;
+export type SelectionInputs = Record<'state' | 'rope', GPUBuffer> & {
+  /** The bases of all layers, where caches are narrow. */
+  basis: GPUBuffer | null;
+};
+
+type Bound = Readonly<Record<string, GPUBuffer | BufferRange | null>>;
 
 type LayerBytes = ReturnType<typeof layerBytes>;
 
-/** Layers whose parts lie side by side in each buffer. */
+/** Layers whose parts lie side by side in each buffer; narrow caches behind each other, as `headWidths` says. */
 interface Group {
   layers: number;
   buffers: Record<keyof LayerBytes, GPUBuffer>;
+  headWidths: GPUBuffer | null;
 }
+
+type LayerParts = Record<keyof LayerBytes, BufferRange> & { head_widths?: BufferRange };
+
+/** Of every device: bytes of a uniform. */
+const maxUniformBytes = 65_536;
 
 /**
  * The selection of all layers that use it, and their caches. A pass of a prompt selects between a layer's projection and its attention, and
@@ -124,12 +138,13 @@ export class TokenSelect {
   readonly #perGroup: number;
   readonly #passWorking: GPUBuffer;
 
-  /** For these layers. Throws `model-unsupported` where rotated pairs do not lie in whole units. */
+  /** For these layers; `widths` of all layers where caches are narrow. Throws `model-unsupported` where rotated pairs do not lie in whole units. */
   constructor(
     gpu: Gpu,
     config: TokenSelectConfig,
     shape: SelectionShape,
     layers: readonly number[],
+    widths: MatryoshkaConfig['widths'] | null,
     buffers: BufferSet,
   ) {
     if (!turnsWholeUnits(shape)) {
@@ -141,14 +156,19 @@ export class TokenSelect {
     }
     this.#gpu = gpu;
     this.config = config;
-    this.#use = { ...shape, ...config, layers: 1 };
+    this.#use = { ...shape, ...config, layers: 1, ...(widths ? { ragged: true } : {}) };
     this.#bytes = layerBytes(this.#use);
     this.#places = new Map(layers.map((layer, place) => [layer, place]));
     const widest = Math.max(...Object.values(this.#bytes));
-    this.#perGroup = Math.max(1, Math.floor(gpu.maxStorageBytes / widest));
-    this.#groups = Array.from({ length: Math.ceil(layers.length / this.#perGroup) }, (_, i) =>
-      this.#allocate(Math.min(this.#perGroup, layers.length - i * this.#perGroup), buffers),
+    const most = Math.min(
+      Math.floor(gpu.maxStorageBytes / widest),
+      widths ? Math.floor(maxUniformBytes / layerWidthsBytes(shape)) : layers.length,
     );
+    this.#perGroup = Math.max(1, most);
+    this.#groups = Array.from({ length: Math.ceil(layers.length / this.#perGroup) }, (_, i) => {
+      const own = layers.slice(i * this.#perGroup, (i + 1) * this.#perGroup);
+      return this.#allocate(own, widths, buffers);
+    });
     this.#passWorking = buffers.storage('state of a pass in working sets', this.#bytes.working);
   }
 
@@ -159,8 +179,21 @@ export class TokenSelect {
 
   /** The keys, before rotation, and values of a layer's whole context. */
   caches(layer: number): LayerCaches {
-    const { k_cache, v_cache, kv_scales } = this.#ofLayer(layer);
-    return { k_cache, v_cache, ...(isPacked(this.#use.kv) ? { kv_scales } : {}) };
+    const { k_cache, v_cache, kv_scales, head_widths } = this.#ofLayer(layer);
+    return {
+      k_cache,
+      v_cache,
+      ...(isPacked(this.#use.kv) ? { kv_scales } : {}),
+      ...(head_widths ? { head_widths } : {}),
+    };
+  }
+
+  /** Bytes of the caches of all layers. */
+  get cacheBytes(): number {
+    return this.#groups.reduce((sum, { buffers: { k_cache, v_cache, kv_scales } }) => {
+      const scales = isPacked(this.#use.kv) ? kv_scales.size : 0;
+      return sum + k_cache.size + v_cache.size + scales;
+    }, 0);
   }
 
   /** The working set of a layer for a step, and where the step's queries go. */
@@ -212,31 +245,27 @@ export class TokenSelect {
 
   /** Chooses tokens by a step's own query, fills the working set with them and turns the query to its position in it. */
   forStep(layer: number, inputs: SelectionInputs): Promise<Dispatch>[] {
-    const use = { ...this.#use, own: true };
     const all = { ...this.#ofLayer(layer), ...inputs, pass_working: this.#passWorking };
-    return [
-      prepareDispatch(this.#gpu, selectionStep, use, all),
-      ...this.#select({ ...use, step: true }, all),
-    ];
+    return this.#step({ ...this.#use, own: true }, all);
   }
 
   /** Behind a step: keeps its token and, where a selection is due, selects and fills the working sets anew. */
   afterStep(inputs: SelectionInputs): Promise<Dispatch>[] {
-    return this.#groups.flatMap(({ layers, buffers }) => {
-      const use = { ...this.#use, layers };
-      const all = { ...buffers, ...inputs };
-      return [
-        prepareDispatch(this.#gpu, selectionStep, use, all),
-        ...this.#select({ ...use, step: true }, all),
-      ];
-    });
+    return this.#groups.flatMap(({ layers, buffers, headWidths }) =>
+      this.#step({ ...this.#use, layers }, { ...buffers, ...inputs, head_widths: headWidths }),
+    );
+  }
+
+  #step(use: SelectionStepUse, buffers: Bound): Promise<Dispatch>[] {
+    return [
+      prepareDispatch(this.#gpu, selectionStep, use, buffers),
+      prepareDispatch(this.#gpu, keepToken, use, buffers),
+      ...this.#select({ ...use, step: true }, buffers),
+    ];
   }
 
   /** From what is asked for to a filled working set, where a selection is due. */
-  #select(
-    use: GatherUse,
-    buffers: Readonly<Record<string, GPUBuffer | BufferRange>>,
-  ): Promise<Dispatch>[] {
+  #select(use: GatherUse, buffers: Bound): Promise<Dispatch>[] {
     const kernels = [selectionScores, selectionVotes, selectionTop, gatherTokens] as const;
     return kernels.map((kernel) => prepareDispatch(this.#gpu, kernel, use, buffers));
   }
@@ -250,23 +279,46 @@ export class TokenSelect {
     };
   }
 
-  #ofLayer(layer: number): Record<keyof LayerBytes, BufferRange> {
+  #ofLayer(layer: number): LayerParts {
     const place = this.#places.get(layer) ?? 0;
-    const { buffers } = this.#groups[Math.floor(place / this.#perGroup)] as Group;
+    const { buffers, headWidths } = this.#groups[Math.floor(place / this.#perGroup)] as Group;
     const at = place % this.#perGroup;
-    return mapValues(this.#bytes, (size, name) => ({
+    const parts = mapValues(this.#bytes, (size, name) => ({
       buffer: buffers[name],
       offset: at * size,
       size,
     }));
+    if (!headWidths) return parts;
+    const size = layerWidthsBytes(this.#use);
+    return {
+      ...parts,
+      k_cache: { buffer: buffers.k_cache },
+      v_cache: { buffer: buffers.v_cache },
+      kv_scales: { buffer: buffers.kv_scales },
+      head_widths: { buffer: headWidths, offset: at * size, size },
+    };
   }
 
-  #allocate(layers: number, buffers: BufferSet): Group {
+  #allocate(
+    layers: readonly number[],
+    widths: MatryoshkaConfig['widths'] | null,
+    buffers: BufferSet,
+  ): Group {
+    const whole = mapValues(this.#bytes, (size) => layers.length * size);
+    const kept = widths && layers.map((layer) => ({ layer, kept: widths[layer] ?? [] }));
+    const narrow =
+      kept &&
+      narrowCacheBytes(
+        this.#use,
+        kept.flatMap((own) => own.kept),
+      );
     return {
-      layers,
-      buffers: mapValues(this.#bytes, (size, name) =>
-        buffers.storage(`${name} of selecting layers`, layers * size),
+      layers: layers.length,
+      buffers: mapValues({ ...whole, ...narrow }, (size, name) =>
+        buffers.storage(`${name} of selecting layers`, size),
       ),
+      headWidths:
+        kept && buffers.uniform('widths of selecting layers', packLayerWidths(this.#use, kept)),
     };
   }
 }

@@ -44,47 +44,42 @@ export function parsePlySplats(file: Uint8Array, options: PlyOptions = {}): PlyS
 function readVertices(vertices: PlyElement, plainColors: boolean): SplatCloud {
   const { count, names } = vertices;
   const cloud = emptyCloud(count, restDegree(names));
-  interleave(cloud.positions, columns(vertices, ['x', 'y', 'z']));
-  readColors(cloud, vertices, plainColors);
-  const [opacities] = columns(vertices, ['opacity']) as [PlyColumn];
-  const scales = columns(vertices, ['scale_0', 'scale_1', 'scale_2']);
-  const [w, x, y, z] = columns(vertices, ['rot_0', 'rot_1', 'rot_2', 'rot_3']) as PlyColumn[];
-  interleave(cloud.scales, scales, Math.exp);
+  const { positions, colors, scales, opacities, rotations } = cloud;
+  gather(vertices, ['x', 'y', 'z'], positions);
+  gather(vertices, ['f_dc_0', 'f_dc_1', 'f_dc_2'], colors);
+  gather(vertices, ['opacity'], opacities);
+  gather(vertices, ['scale_0', 'scale_1', 'scale_2'], scales);
+  gather(vertices, ['rot_1', 'rot_2', 'rot_3', 'rot_0'], rotations);
+  for (let i = 0; i < count * 3; i += 1) scales[i] = Math.exp(scales[i] as number);
+  for (let i = 0; i < count * 3 && !plainColors; i += 1) {
+    colors[i] = 0.5 + shBand0 * (colors[i] as number);
+  }
   for (let i = 0; i < count; i += 1) {
-    cloud.opacities[i] = sigmoid(opacities[i] as number);
+    opacities[i] = sigmoid(opacities[i] as number);
+    const at = i * 4;
     setRotation(
-      cloud.rotations,
+      rotations,
       i,
-      x?.[i] as number,
-      y?.[i] as number,
-      z?.[i] as number,
-      w?.[i] as number,
+      rotations[at] as number,
+      rotations[at + 1] as number,
+      rotations[at + 2] as number,
+      rotations[at + 3] as number,
     );
   }
-  readRest(cloud, (name) => vertices.column(name), Number);
+  readRest(cloud, vertices);
   return cloud;
 }
 
-function readColors(cloud: SplatCloud, vertices: PlyElement, plain: boolean): void {
-  const dc = columns(vertices, ['f_dc_0', 'f_dc_1', 'f_dc_2']);
-  interleave(cloud.colors, dc, plain ? Number : (value) => 0.5 + shBand0 * value);
-}
-
 /** `f_rest_i` stand channel by channel: all of red first. */
-function readRest(
-  cloud: SplatCloud,
-  column: (name: string) => PlyColumn | null,
-  decode: (value: number) => number,
-): void {
-  const perChannel = restCoefficients(cloud.shDegree);
-  for (let i = 0; i < perChannel * 3; i += 1) {
-    const values = column(`f_rest_${i}`);
-    if (!values) throw corruptSplats('ply', `it has no property 'f_rest_${i}'`);
-    const target = (i % perChannel) * 3 + Math.floor(i / perChannel);
-    for (let splat = 0; splat < cloud.count; splat += 1) {
-      cloud.sh[splat * perChannel * 3 + target] = decode(values[splat] as number);
-    }
-  }
+function readRest({ shDegree, sh }: SplatCloud, element: PlyElement): void {
+  const perChannel = restCoefficients(shDegree);
+  const names = Array.from(
+    { length: perChannel * 3 },
+    (_, i) => `f_rest_${(i % 3) * perChannel + Math.floor(i / 3)}`,
+  );
+  if (element.gather(names, sh)) return;
+  const missing = names.find((name) => !element.names.includes(name));
+  throw corruptSplats('ply', `it has no property '${missing}'`);
 }
 
 function restDegree(names: readonly string[]): SplatCloud['shDegree'] {
@@ -99,27 +94,20 @@ function restDegree(names: readonly string[]): SplatCloud['shDegree'] {
 }
 
 function columns(element: PlyElement, names: readonly string[]): PlyColumn[] {
-  return names.map((name) => {
-    const values = element.column(name);
-    if (values) return values;
-    throw unsupportedSplats(
-      'ply',
-      `A PLY file without the property '${name}'`,
-      'Use a file of Gaussian splats: meshes and point clouds have no scales, rotations and opacities.',
-    );
-  });
+  return names.map((name) => element.column(name) ?? missingProperty(name));
 }
 
-function interleave(
-  target: Float32Array,
-  sources: readonly PlyColumn[],
-  decode: (value: number) => number = Number,
-): void {
-  sources.forEach((source, offset) => {
-    for (let i = 0; i < source.length; i += 1) {
-      target[i * sources.length + offset] = decode(source[i] as number);
-    }
-  });
+function gather(element: PlyElement, names: readonly string[], into: Float32Array): void {
+  if (element.gather(names, into)) return;
+  missingProperty(names.find((name) => !element.names.includes(name)));
+}
+
+function missingProperty(name: string | undefined): never {
+  throw unsupportedSplats(
+    'ply',
+    `A PLY file without the property '${name}'`,
+    'Use a file of Gaussian splats: meshes and point clouds have no scales, rotations and opacities.',
+  );
 }
 
 const chunkSplats = 256;
@@ -173,7 +161,9 @@ function unpackChunks(
   }
   if (rest) {
     if (rest.count < count) throw corruptSplats('ply', "its element 'sh' is too short");
-    readRest(cloud, (name) => rest.column(name), decodeRest);
+    readRest(cloud, rest);
+    const { sh } = cloud;
+    for (let i = 0; i < sh.length; i += 1) sh[i] = decodeRest(sh[i] as number);
   }
   return cloud;
 }

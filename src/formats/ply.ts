@@ -7,6 +7,8 @@ export interface PlyElement {
   names: readonly string[];
   /** The values of a column, or null where it is not there. */
   column(name: string): PlyColumn | null;
+  /** Writes columns interleaved, [count, names]. False: one of them is not there. */
+  gather(names: readonly string[], into: Float32Array): boolean;
 }
 
 export type PlyColumn =
@@ -201,11 +203,11 @@ function binaryElements(
     const view = new DataView(body.buffer, body.byteOffset + offset, bytes);
     elements.set(
       header.name,
-      elementFrom(header, ({ type, at }, values) => {
-        for (let row = 0; row < header.count; row += 1) {
-          values[row] = type.read(view, row * header.rowBytes + at, little);
-        }
-      }),
+      elementFrom(
+        header,
+        ({ type, at }, row) => type.read(view, row * header.rowBytes + at, little),
+        (properties, into) => gatherRows(view, header, properties, little, into),
+      ),
     );
     offset += bytes;
   }
@@ -229,30 +231,69 @@ function asciiElements(
     }
     elements.set(
       header.name,
-      elementFrom(header, (property, values) => {
-        const column = header.properties.indexOf(property);
-        for (let row = 0; row < header.count; row += 1) {
-          values[row] = numbers[first + row * width + column] ?? Number.NaN;
-        }
-      }),
+      elementFrom(
+        header,
+        (property, row) =>
+          numbers[first + row * width + header.properties.indexOf(property)] ?? Number.NaN,
+      ),
     );
   }
   return elements;
 }
 
+/** Row by row: a file of millions of splats passes through the caches once. */
+function gatherRows(
+  view: DataView,
+  { count, rowBytes }: ElementHeader,
+  properties: readonly Property[],
+  little: boolean,
+  into: Float32Array,
+): void {
+  const width = properties.length;
+  const places = properties.map(({ at }) => at);
+  const types = properties.map(({ type }) => type);
+  // Files of 3DGS have floats alone, and calls that know it are quicker.
+  const floats = types.every((type) => type === float32);
+  for (let row = 0; row < count; row += 1) {
+    for (let i = 0; i < width; i += 1) {
+      const at = row * rowBytes + (places[i] as number);
+      into[row * width + i] = floats
+        ? view.getFloat32(at, little)
+        : (types[i] as ScalarType).read(view, at, little);
+    }
+  }
+}
+
+/** `read` gives a value of a row. */
 function elementFrom(
   { count, properties }: ElementHeader,
-  fill: (property: Property, values: PlyColumn) => void,
+  read: (property: Property, row: number) => number,
+  gather?: (properties: readonly Property[], into: Float32Array) => void,
 ): PlyElement {
+  const find = (name: string): Property | undefined =>
+    properties.find((candidate) => candidate.name === name);
   return {
     count,
     names: properties.map(({ name }) => name),
     column(name) {
-      const property = properties.find((candidate) => candidate.name === name);
+      const property = find(name);
       if (!property) return null;
       const values = property.type.make(count);
-      fill(property, values);
+      for (let row = 0; row < count; row += 1) values[row] = read(property, row);
       return values;
+    },
+    gather(names, into) {
+      const found = names.flatMap((name) => find(name) ?? []);
+      if (found.length < names.length) return false;
+      if (gather) {
+        gather(found, into);
+        return true;
+      }
+      const width = found.length;
+      for (let i = 0; i < count * width; i += 1) {
+        into[i] = read(found[i % width] as Property, Math.floor(i / width));
+      }
+      return true;
     },
   };
 }

@@ -57,7 +57,7 @@ export function setRotation(
   z: number,
   w: number,
 ): void {
-  const length = Math.hypot(x, y, z, w);
+  const length = Math.sqrt(x * x + y * y + z * z + w * w);
   const valid = length > 0 && Number.isFinite(length);
   rotations[index * 4] = valid ? x / length : 0;
   rotations[index * 4 + 1] = valid ? y / length : 0;

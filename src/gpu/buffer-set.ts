@@ -14,6 +14,13 @@ export class BufferSet {
     return this.create(label, bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC);
   }
 
+  /** A uniform with these contents. */
+  uniform(label: string, contents: ArrayBufferView<ArrayBuffer>): GPUBuffer {
+    const buffer = this.create(label, contents.byteLength, GPUBufferUsage.UNIFORM);
+    this.#gpu.write(buffer, 0, contents);
+    return buffer;
+  }
+
   create(label: string, bytes: number, usage: number): GPUBuffer {
     const buffer = this.#gpu.createBuffer(label, bytes, usage | GPUBufferUsage.COPY_DST);
     this.#buffers.push(buffer);

@@ -52,7 +52,7 @@ describe('body-under', () => {
       0,
       Float32Array.of(...rows, 0, 0, 0, 0, width, height, image / side, pad / side),
     );
-    const under = await prepareBodyUnder(gpu, 'rgba8unorm', frame, { texture });
+    const under = await prepareBodyUnder(gpu, 'rgba8unorm', { buffer: frame }, { texture });
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const staging = gpu.createBuffer('staging', width * height * 4, usage);
     gpu.submitRecorded((encoder) => {

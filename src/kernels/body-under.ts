@@ -1,4 +1,4 @@
-import type { Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Gpu } from '../gpu/gpu.ts';
 import { linkShader } from '../gpu/wgsl-linker.ts';
 import { splatShaders } from './splat-shaders.ts';
 
@@ -27,7 +27,7 @@ export type BodySource = { texture: GPUTexture } | { picture: GPUBuffer };
 export async function prepareBodyUnder(
   gpu: Gpu,
   format: GPUTextureFormat,
-  frame: GPUBuffer,
+  frame: BufferRange,
   body: BodySource,
 ): Promise<BodyUnder> {
   // A pixel gets what its alpha leaves open.
@@ -50,9 +50,9 @@ export async function prepareBodyUnder(
     { format, blend: { color: under, alpha: under } },
   );
   const resources: readonly GPUBindingResource[] = networks
-    ? [{ buffer: frame }, { buffer: body.picture }]
+    ? [frame, { buffer: body.picture }]
     : [
-        { buffer: frame },
+        frame,
         body.texture.createView(),
         gpu.device.createSampler({ magFilter: 'linear', minFilter: 'linear' }),
       ];

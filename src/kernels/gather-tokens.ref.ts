@@ -1,10 +1,10 @@
-import type { CaseData, ExpectedOutput, KernelCase } from '../testing/kernel-run.ts';
+import type { CaseData, KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
+import { SelectedCaches } from '../testing/selected-caches.ts';
 import { packSelection, selectionRope, selectionUse } from '../testing/selection.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import type { GatherUse } from './gather-tokens.ts';
-import { isPacked, kvBytes, type PackedKv } from './kv-format.ts';
-import { packCaches, packKv } from './kv-quantize.ref.ts';
+import { kvBytes } from './kv-format.ts';
 import { rotateHead } from './rope.ref.ts';
 import {
   capacityOf,
@@ -29,128 +29,92 @@ function range(first: number, end: number): number[] {
   return Array.from({ length: end - first }, (_, i) => first + i);
 }
 
-type Change = Partial<SelectionUse>;
 type Vector = (kvHead: number, slot: number) => Float64Array;
+type Floats = Float32Array<ArrayBuffer>;
 
-/** Caches and selection of a use. */
-function situationOf(seed: number, change: Change) {
-  const use = selectionUse(change);
-  const random = new Random(seed);
-  const { kvHeads, headDim, contextLength, kv } = use;
+/** A random working set as a buffer holds it, and its rows. */
+export function randomSet(
+  use: SelectionUse,
+  random: Random,
+): { slots: Uint8Array<ArrayBuffer>; keys: Vector; values: Vector } {
+  const { kvHeads, headDim } = use;
   const isHalf = setFormat(use) === 'f16';
-  const rows = (tokens: number) => random.activations(kvHeads * tokens * headDim);
-  const stored = (exact: Float32Array<ArrayBuffer>) => (isHalf ? asHalves(exact) : exact);
-  const vectorsOf =
-    (held: Float32Array): Vector =>
-    (kvHead, token) => {
-      const at = (kvHead * (held.length / kvHeads / headDim) + token) * headDim;
+  const rows = () => random.activations(kvHeads * capacityOf(use) * headDim);
+  const given = { keys: rows(), values: rows() };
+  const slots = new Uint8Array(layerBytes(use).slots);
+  const put = (exact: Floats, at: number) => {
+    const { buffer }: CaseData = isHalf ? asHalves(exact) : exact;
+    slots.set(new Uint8Array(buffer), at);
+  };
+  put(given.keys, 0);
+  put(given.values, slots.length / 2);
+  const vectorsOf = (exact: Floats): Vector => {
+    const held = isHalf ? roundedToHalf(exact) : exact;
+    return (kvHead, slot) => {
+      const at = (kvHead * capacityOf(use) + slot) * headDim;
       return Float64Array.from(held.subarray(at, at + headDim));
     };
-  const rounded = (exact: Float32Array<ArrayBuffer>) =>
-    vectorsOf(isHalf ? roundedToHalf(exact) : exact);
-  const given = { keys: rows(contextLength), values: rows(contextLength) };
-  const packed = isPacked(kv) ? packCaches({ ...use, kv }, undefined, given) : null;
-  /** A row as the cache gives it back. */
-  const kept = (row: Float64Array) =>
-    isPacked(kv) ? Float64Array.from(packKv(kv, Float32Array.from(row)).values) : row;
-  const { inverseFrequencies, table } = selectionRope(use);
-  return {
-    use,
-    random,
-    rows,
-    rounded,
-    kept,
-    stored,
-    table,
-    turn: (head: Float64Array, at: number) => rotateHead(use, inverseFrequencies, head, at),
-    chosen: Array.from({ length: use.selected }, (_, i) => use.initial + 3 * i + 1),
-    keys: packed ? vectorsOf(packed.keys) : rounded(given.keys),
-    values: packed ? vectorsOf(packed.values) : rounded(given.values),
-    caches: packed?.buffers ?? { k_cache: stored(given.keys), v_cache: stored(given.values) },
   };
+  return { slots, keys: vectorsOf(given.keys), values: vectorsOf(given.values) };
 }
 
-/** A cache [kvHeads, tokens, headDim] in which these tokens are written and no others. */
-function written(
-  { kvHeads, headDim }: SelectionUse,
-  tokens: number,
-  which: readonly number[],
-  vector: Vector,
+/** A working set in which these slots are written and no others: keys, then values, each aligned as a layer's part is. */
+function writtenSet(
+  use: SelectionUse,
+  slots: readonly number[],
+  keys: Vector,
+  values: Vector,
 ): Float64Array {
-  const cache = new Float64Array(kvHeads * tokens * headDim).fill(Number.NaN);
-  for (const token of which) {
-    for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
-      cache.set(vector(kvHead, token), (kvHead * tokens + token) * headDim);
-    }
-  }
-  return cache;
-}
-
-/** Keys and values behind each other, each aligned as a layer's part is. */
-function joined(use: SelectionUse, keys: CaseData, values: CaseData): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(layerBytes(use).slots);
-  const put = (rows: CaseData, at: number) =>
-    whole.set(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength), at);
-  put(keys, 0);
-  put(values, whole.length / 2);
-  return whole;
-}
-
-/** The same, NaN where nothing is written. */
-function wholeSet(use: SelectionUse, keys: Float64Array, values: Float64Array): Float64Array {
   const whole = new Float64Array(layerBytes(use).slots / kvBytes(setFormat(use), 1)).fill(
     Number.NaN,
   );
-  whole.set(keys);
-  whole.set(values, whole.length / 2);
+  for (const slot of slots) {
+    for (let kvHead = 0; kvHead < use.kvHeads; kvHead += 1) {
+      const at = (kvHead * capacityOf(use) + slot) * use.headDim;
+      whole.set(keys(kvHead, slot), at);
+      whole.set(values(kvHead, slot), whole.length / 2 + at);
+    }
+  }
   return whole;
 }
 
-function packedOutputs(
-  use: SelectionUse & { kv: PackedKv },
-  rows: Record<'keys' | 'values', Float64Array>,
-): Record<string, ExpectedOutput> {
-  const given = { keys: Float32Array.from(rows.keys), values: Float32Array.from(rows.values) };
-  const { k_cache, v_cache, kv_scales } = packCaches(use, undefined, given).buffers;
+/** What a use's kernels turn keys and queries by. */
+function turningOf(use: SelectionUse) {
+  const { inverseFrequencies, table } = selectionRope(use);
   return {
-    k_cache: { values: Float64Array.from(k_cache), storage: 'u8' },
-    v_cache: { values: Float64Array.from(v_cache), storage: 'u8' },
-    kv_scales: { values: Float64Array.from(kv_scales), storage: 'u32' },
+    table,
+    turn: (head: Float64Array, at: number) => rotateHead(use, inverseFrequencies, head, at),
   };
+}
+
+/** Every third token behind the initial ones. */
+function chosenOf({ initial, selected }: SelectionUse): number[] {
+  return Array.from({ length: selected }, (_, i) => initial + 3 * i + 1);
 }
 
 function passCase(
   name: string,
   position: number,
   rows: number,
-  change: Change = {},
+  change: Partial<SelectionUse> = {},
 ): KernelCase<GatherUse> {
-  const { use, random, table, turn, chosen, keys, values, caches } = situationOf(
-    1700 + position,
-    change,
-  );
-  const { heads, headDim } = use;
-  const queries = random.activations(rows * heads * headDim);
-  const capacity = capacityOf(use);
-  const slots = workingTokens(use, chosen, position + rows);
-  const tokenOf = (slot: number) => slots[slot] ?? 0;
-  const outputs = () => {
-    const all = range(0, slots.length);
-    const turned = Float64Array.from(queries);
-    for (let i = 0; i < rows * heads; i += 1) {
-      const head = turned.slice(i * headDim, (i + 1) * headDim);
-      turned.set(turn(head, slots.length - rows + Math.floor(i / heads)), i * headDim);
-    }
-    const key: Vector = (kvHead, slot) => turn(keys(kvHead, tokenOf(slot)), slot);
-    const value: Vector = (kvHead, slot) => values(kvHead, tokenOf(slot));
-    return {
-      slots: {
-        values: wholeSet(use, written(use, capacity, all, key), written(use, capacity, all, value)),
-        storage: setFormat(use),
-      },
-      queries: { values: turned },
-    };
-  };
+  const use = selectionUse(change);
+  const caches = SelectedCaches.random(use, new Random(1700 + position));
+  const { table, turn } = turningOf(use);
+  const chosen = chosenOf(use);
+  const tokens = workingTokens(use, chosen, position + rows);
+  const tokenOf = (slot: number) => tokens[slot] ?? 0;
+  const outputs = () => ({
+    slots: {
+      values: writtenSet(
+        use,
+        range(0, tokens.length),
+        (kvHead, slot) => turn(caches.key(kvHead, tokenOf(slot)), slot),
+        (kvHead, slot) => caches.value(kvHead, tokenOf(slot)),
+      ),
+      storage: setFormat(use),
+    },
+  });
   return {
     name,
     use: { ...use, step: false },
@@ -159,118 +123,84 @@ function passCase(
       state: Uint32Array.of(position, rows, 0, 0, 0),
       selections: packSelection(use, [1, 0, 0, 0], [...chosen]),
       rope: table,
-      ...caches,
-      queries,
+      ...caches.inputs(),
     }),
     outputs,
   };
 }
 
-/** A step whose own token stands in `slot`, the last one that is taken. */
+/** A step whose own token stands in `slot`, the last one that is taken, and in the caches. */
 function stepCase(
   name: string,
   position: number,
   slot: number,
   isDue: boolean,
-  { own = false, ...change }: Change & { own?: boolean } = {},
+  change: Partial<SelectionUse> = {},
 ): KernelCase<GatherUse> {
-  const situation = situationOf(1800 + position, change);
-  const { use, random, rows, rounded, kept, stored } = situation;
-  const { table, turn, chosen, keys, values, caches } = situation;
-  const { contextLength, initial, kv, heads, headDim } = use;
-  const queries = random.activations(heads * headDim);
-  const capacity = capacityOf(use);
-  const given = { keys: rows(capacity), values: rows(capacity) };
-  const before = { keys: rounded(given.keys), values: rounded(given.values) };
-  // The length of a turned vector stays, so that turning back is turning by the negative position.
-  const ownKey = (kvHead: number) => kept(turn(before.keys(kvHead, slot), -slot));
-  const ownValue = (kvHead: number) => kept(before.values(kvHead, slot));
-  const slots = workingTokens(use, chosen, position + 1);
-  const outputs = () => {
-    const key: Vector = (kvHead, at) => {
-      const token = slots[at] ?? 0;
-      return turn(token === position ? ownKey(kvHead) : keys(kvHead, token), at);
-    };
-    const value: Vector = (kvHead, at) => {
-      const token = slots[at] ?? 0;
-      return token === position ? ownValue(kvHead) : values(kvHead, token);
-    };
-    const filled = isDue ? range(initial, filledOf(use)) : [];
-    const set = (vectors: Vector, old: Vector, own: Vector) =>
-      written(use, capacity, range(0, capacity), (kvHead, at) => {
-        if (filled.includes(at)) return vectors(kvHead, at);
-        return at === slot ? own(kvHead, at) : old(kvHead, at);
-      });
-    // Whatever is not packed stays in its slot as it was.
-    const ownSlot = isPacked(kv)
-      ? { key: (kvHead: number) => turn(ownKey(kvHead), slot), value: ownValue }
-      : { key: before.keys, value: before.values };
-    const ofCache = (vectors: Vector, own: (kvHead: number) => Float64Array) =>
-      written(use, contextLength, range(0, contextLength), (kvHead, token) =>
-        token === position ? own(kvHead) : vectors(kvHead, token),
-      );
-    const rowsOfCaches = { keys: ofCache(keys, ownKey), values: ofCache(values, ownValue) };
-    const turned = Float64Array.from(queries);
-    for (let at = 0; at < turned.length; at += headDim) {
-      turned.set(turn(turned.slice(at, at + headDim), filledOf(use) - 1 - slot), at);
-    }
-    return {
-      ...(own ? { queries: { values: turned } } : {}),
-      slots: {
-        values: wholeSet(
-          use,
-          set(key, before.keys, ownSlot.key),
-          set(value, before.values, ownSlot.value),
-        ),
-        storage: setFormat(use),
-      },
-      ...(isPacked(kv)
-        ? packedOutputs({ ...use, kv }, rowsOfCaches)
-        : {
-            k_cache: { values: rowsOfCaches.keys, storage: kv },
-            v_cache: { values: rowsOfCaches.values, storage: kv },
-          }),
-    };
-  };
+  const use = selectionUse(change);
+  const random = new Random(1800 + position);
+  const caches = SelectedCaches.random(use, random);
+  const before = randomSet(use, random);
+  const { table, turn } = turningOf(use);
+  const chosen = chosenOf(use);
+  const tokens = workingTokens(use, chosen, position + 1);
+  const filled = isDue ? range(use.initial, filledOf(use)) : [slot];
+  const tokenOf = (at: number) => (isDue ? (tokens[at] ?? 0) : position);
+  const outputs = () => ({
+    slots: {
+      values: writtenSet(
+        use,
+        range(0, capacityOf(use)),
+        (kvHead, at) =>
+          filled.includes(at) ? turn(caches.key(kvHead, tokenOf(at)), at) : before.keys(kvHead, at),
+        (kvHead, at) =>
+          filled.includes(at) ? caches.value(kvHead, tokenOf(at)) : before.values(kvHead, at),
+      ),
+      storage: setFormat(use),
+    },
+  });
   return {
     name,
-    use: { ...use, step: true, own },
+    use: { ...use, step: true },
     rows: 1,
     inputs: () => ({
       state: Uint32Array.of(position, 1, 0, 1, 0),
       selections: packSelection(use, [Number(isDue), 1, slot, 0], [...chosen]),
       rope: table,
-      ...caches,
-      slots: joined(use, stored(given.keys), stored(given.values)),
-      ...(own ? { queries } : {}),
+      ...caches.inputs(),
+      slots: before.slots,
     }),
     outputs,
   };
 }
 
-/** Packed caches want heads of whole blocks. */
-function wide(kv: PackedKv): Change {
-  return { kv, headDim: 64, ropeDimensions: 64 };
-}
+/** Narrow and packed caches want heads of whole blocks. */
+const wide = { headDim: 64, ropeDimensions: 64 };
+const three = { heads: 9, kvHeads: 3 };
+const pairs = { interleaved: true, headDim: 32, ropeDimensions: 8 };
 
 export const gatherTokensCases: readonly KernelCase<GatherUse>[] = [
   passCase('a first pass that fits', 0, 7),
   passCase('a pass of a long context', 90, 5, { kv: 'f16' }),
-  passCase('pairs, partly rotated', 77, 3, { interleaved: true, headDim: 32, ropeDimensions: 8 }),
+  passCase('pairs, partly rotated', 77, 3, pairs),
   stepCase('a step of a context that fits', 11, 11, false),
   stepCase('a step that goes on with a selection', 130, 17, false, { kv: 'f16' }),
-  stepCase('a step that selects', 130, 17, true, { heads: 9, kvHeads: 3, headDim: 64 }),
-  passCase('a pass of a long context, bytes', 90, 5, wide('q8_0')),
-  stepCase('a step that goes on, half bytes', 130, 17, false, wide('q4_0')),
-  stepCase('a step that selects, bytes', 130, 17, true, wide('q8_0')),
-  stepCase('a step that selects for itself, half bytes', 130, 17, true, {
-    ...wide('q4_0'),
-    own: true,
+  stepCase('a step that selects', 130, 17, true, { ...wide, ...three }),
+  passCase('a pass of a long context, bytes', 90, 5, { ...wide, kv: 'q8_0' }),
+  stepCase('a step that goes on, half bytes', 130, 17, false, { ...wide, kv: 'q4_0' }),
+  stepCase('a step that selects, bytes', 130, 17, true, { ...wide, kv: 'q8_0' }),
+  stepCase('a step that selects, pairs, partly rotated', 77, 17, true, pairs),
+  passCase('a pass, narrow', 90, 5, { ...wide, ...three, ragged: true }),
+  passCase('a pass, narrow, half bytes', 90, 5, { ...wide, kv: 'q4_0', ragged: true }),
+  stepCase('a step that goes on, narrow, pairs', 130, 17, false, {
+    ...pairs,
+    kv: 'f16',
+    ragged: true,
   }),
-  stepCase('a step that selects for itself', 130, 17, true, { kv: 'f16', own: true }),
-  stepCase('a step that selects, pairs, partly rotated', 77, 17, true, {
-    interleaved: true,
-    headDim: 32,
-    ropeDimensions: 8,
+  stepCase('a step that selects, narrow, bytes', 130, 17, true, {
+    ...wide,
+    ...three,
+    kv: 'q8_0',
+    ragged: true,
   }),
 ];

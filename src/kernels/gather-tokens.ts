@@ -1,8 +1,11 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
-import { kvScalesBinding, packedFlags } from './kv-format.ts';
+import { kvScalesBinding } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
+  cacheConstants,
+  cacheFlags,
   capacityOf,
+  raggedBindings,
   type SelectionUse,
   selectionConstants,
   selectionParams,
@@ -13,15 +16,10 @@ import { unitRows } from './turn-quads.ts';
 
 const workgroup = 64;
 
-/** As `SelectionUse`, and whether it is of a decode step, whose key and value then go into the caches; `own`: before its attention. */
-export type GatherUse = SelectionUse & { step: boolean; own?: boolean };
+/** As `SelectionUse`, and whether it is of a decode step, which fills the set where a selection is due. */
+export type GatherUse = SelectionUse & { step: boolean };
 
-/** Are there queries that have yet to attend? */
-function hasQueries({ step, own }: GatherUse): boolean {
-  return !step || own === true;
-}
-
-/** Fills the working set, keys and values [kvHeads, initial + selected + local, headDim]; turns the queries that attend to it. */
+/** Fills the working set, keys and values [kvHeads, initial + selected + local, headDim]. */
 export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
   name: 'gather-tokens',
   library: languageShaders,
@@ -32,15 +30,10 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Cached>', access: 'read_write' },
-    { name: 'v_cache', type: 'array<Cached>', access: 'read_write' },
-    { ...kvScalesBinding, access: 'read_write' },
-    {
-      name: 'queries',
-      type: 'array<vec4<f32>>',
-      access: 'read_write',
-      when: hasQueries,
-    },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'v_cache', type: 'array<Cached>', access: 'read' },
+    kvScalesBinding,
+    ...raggedBindings,
     { name: 'slots', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
@@ -50,20 +43,15 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
       options: (use) => ({
         choices: { kv: use.kv, set: setFormat(use) },
         flags: [
-          ...packedFlags(use),
+          ...cacheFlags(use),
           ...(use.interleaved ? ['interleaved'] : []),
           ...(use.step ? ['step'] : []),
-          ...(hasQueries(use) ? ['queries'] : []),
         ],
-        constants: {
-          WORKGROUP: workgroup,
-          HEAD_DIM_VEC4S: use.headDim / 4,
-          ...selectionConstants(use),
-        },
+        constants: { WORKGROUP: workgroup, ...cacheConstants(use), ...selectionConstants(use) },
       }),
-      workgroups: (use, rows) => {
-        const heads = capacityOf(use) * use.kvHeads + (hasQueries(use) ? rows * use.heads : 0);
-        return spread(Math.ceil((heads * use.headDim) / unitRows / workgroup), use.layers);
+      workgroups: (use) => {
+        const units = (capacityOf(use) * use.kvHeads * use.headDim) / unitRows;
+        return spread(Math.ceil(units / workgroup), use.layers);
       },
     },
   ],

@@ -1,7 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { asHalves, roundedToHalf } from '../testing/weights.ts';
-import { type KeptWidths, packHeadWidths } from './head-widths.ts';
+import { type KeptWidths, packHeadWidths, packLayerWidths } from './head-widths.ts';
 import { type KvProjectUse, stagedBytes } from './kv-project.ts';
 
 type CacheShape = Pick<KvProjectUse, 'kvHeads' | 'headDim' | 'contextLength'>;
@@ -79,15 +79,31 @@ export function packedRows<Rows extends Float32Array<ArrayBuffer> | Float64Array
   return rows.filter(kept) as Rows;
 }
 
+/** Of a layer alone, or of the second of two that keep the same. */
+export function headWidthsOf(
+  shape: Pick<KvProjectUse, 'kvHeads' | 'headDim'>,
+  kept: readonly KeptWidths[],
+  isSecond: boolean,
+): Uint32Array<ArrayBuffer> {
+  if (!isSecond) return packHeadWidths(kept);
+  const both = packLayerWidths(shape, [
+    { layer: 0, kept },
+    { layer: 1, kept },
+  ]);
+  return both.slice(both.length / 2);
+}
+
 function dot(a: Float64Array, b: Float64Array): number {
   return a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
 }
 
+/** `isSecond`: the cache has the rows of two layers, and these are the second one's. */
 function toCase(
   name: string,
   change: Partial<KvProjectUse>,
   position: number,
   tokens: number,
+  isSecond = false,
 ): KernelCase<KvProjectUse> {
   const use: KvProjectUse = {
     heads: 4,
@@ -133,21 +149,27 @@ function toCase(
         rows.set(kept, (kvHead * contextLength + slot) * headDim);
       }
     }
-    return packedRows(use, widths, rows, part);
+    const own = packedRows(use, widths, rows, part);
+    const isBehind = isSecond && !use.staged;
+    return Float64Array.of(
+      ...(isBehind ? new Float64Array(own.length).fill(Number.NaN) : []),
+      ...own,
+    );
   };
+  const hasQueries = heads > 0;
   return {
     name,
     use,
     rows: tokens,
     inputs: () => ({
       state: Uint32Array.of(position, tokens, 0, 0, 0),
-      queries,
+      ...(hasQueries ? { queries } : {}),
       staged,
       basis: asHalves(bases),
-      head_widths: packHeadWidths(widths),
+      head_widths: headWidthsOf(use, widths, isSecond),
     }),
     outputs: () => ({
-      narrow_queries: { values: narrowQueries() },
+      ...(hasQueries ? { narrow_queries: { values: narrowQueries() } } : {}),
       k_cache: { values: cacheOf('keys', keys), storage: use.kv },
       v_cache: { values: cacheOf('values', values), storage: use.kv },
     }),
@@ -158,5 +180,7 @@ export const kvProjectCases: readonly KernelCase<KvProjectUse>[] = [
   toCase('a step', {}, 12, 1),
   toCase('a pass, three KV heads, halves', { heads: 9, kvHeads: 3, headDim: 64, kv: 'f16' }, 0, 5),
   toCase('on the way to a packed cache', { staged: true }, 30, 3),
+  toCase('of the second of two layers, without queries', { heads: 0, kv: 'f16' }, 12, 3, true),
+  toCase('likewise, on the way to a packed cache', { heads: 0, staged: true }, 12, 3, true),
   toCase('a pass behind a cache, no groups', { heads: 2, kvHeads: 2 }, 30, 4),
 ];

@@ -9,6 +9,7 @@ import { languageShaders } from './language-shaders.ts';
  * ragged cache [kvHeads][contextLength][width], and as many components of values as they keep in another.
  */
 export interface KvProjectUse {
+  /** 0: queries stay as they are. */
   heads: number;
   kvHeads: number;
   headDim: number;
@@ -39,6 +40,10 @@ export function stagedBytes({
   return { queries: bytesOf(heads), keys: bytesOf(kvHeads) };
 }
 
+function hasQueries({ heads }: KvProjectUse): boolean {
+  return heads > 0;
+}
+
 /** Puts a pass into the caches of MatryoshkaKV. */
 export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
   name: 'kv-project',
@@ -62,10 +67,15 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
   }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read', when: hasQueries },
     { name: 'staged', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'basis', type: 'array<vec2<u32>>', access: 'read' },
-    { name: 'narrow_queries', type: 'array<vec4<f32>>', access: 'read_write' },
+    {
+      name: 'narrow_queries',
+      type: 'array<vec4<f32>>',
+      access: 'read_write',
+      when: hasQueries,
+    },
     { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
     { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
     { ...headWidthsBinding, when: () => true },
@@ -76,7 +86,7 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
       unsupported: () => null,
       options: (use) => ({
         choices: { kv: use.kv },
-        flags: use.staged ? ['staged'] : [],
+        flags: [...(use.staged ? ['staged'] : []), ...(hasQueries(use) ? ['queries'] : [])],
         constants: {
           WORKGROUP: workgroup,
           HEAD_DIM_VEC4S: use.headDim / 4,

@@ -2,9 +2,9 @@ import { fileRowBytes, rowLayout } from '../quant/format.ts';
 import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { type KeptWidths, packHeadWidths, rowBlocks } from './head-widths.ts';
+import { type KeptWidths, rowBlocks } from './head-widths.ts';
 import { type PackedKv, packedBlock } from './kv-format.ts';
-import { packedRows, randomWidths } from './kv-project.ref.ts';
+import { headWidthsOf, packedRows, randomWidths } from './kv-project.ref.ts';
 import { stagedBytes } from './kv-project.ts';
 import type { KvQuantizeUse } from './kv-quantize.ts';
 
@@ -84,11 +84,13 @@ export function packCaches(
   };
 }
 
+/** `isSecond`: the caches have the rows of two layers, and these are the second one's. */
 function toCase(
   name: string,
   change: Partial<KvQuantizeUse>,
   position: number,
   tokens: number,
+  isSecond = false,
 ): KernelCase<KvQuantizeUse> {
   const use: KvQuantizeUse = {
     kvHeads: 2,
@@ -124,6 +126,17 @@ function toCase(
     }
     return filled;
   };
+  const cachesOf = (rows: typeof before) => {
+    const { k_cache, v_cache, kv_scales } = packCaches({ ...use, kv }, widths, rows).buffers;
+    const first = packCaches({ ...use, kv }, widths, before).buffers;
+    return isSecond
+      ? {
+          k_cache: Uint8Array.of(...first.k_cache, ...k_cache),
+          v_cache: Uint8Array.of(...first.v_cache, ...v_cache),
+          kv_scales: Uint32Array.of(...first.kv_scales, ...kv_scales),
+        }
+      : { k_cache, v_cache, kv_scales };
+  };
   return {
     name,
     use,
@@ -135,12 +148,12 @@ function toCase(
     inputs: () => ({
       state: Uint32Array.of(position, tokens, 0, 0, 0),
       staged,
-      ...packCaches({ ...use, kv }, widths, before).buffers,
-      ...(widths ? { head_widths: packHeadWidths(widths) } : {}),
+      ...cachesOf(before),
+      ...(widths ? { head_widths: headWidthsOf(use, widths, isSecond) } : {}),
     }),
     outputs: () => {
       const rows = { keys: after('keys'), values: after('values') };
-      const { k_cache, v_cache, kv_scales } = packCaches({ ...use, kv }, widths, rows).buffers;
+      const { k_cache, v_cache, kv_scales } = cachesOf(rows);
       return {
         k_cache: { values: Float64Array.from(k_cache), storage: 'u8' },
         v_cache: { values: Float64Array.from(v_cache), storage: 'u8' },
@@ -155,6 +168,7 @@ export const kvQuantizeCases: readonly KernelCase<KvQuantizeUse>[] = [
   toCase('a pass, bytes, three KV heads', { kvHeads: 3, headDim: 64 }, 0, 37),
   toCase('ragged, bytes', { kvHeads: 3, headDim: 64, ragged: true }, 9, 5),
   toCase('ragged, half bytes', { headDim: 128, kv: 'q4_0', ragged: true }, 30, 1),
+  toCase('of the second of two layers, bytes', { headDim: 64, ragged: true }, 9, 3, true),
   toCase('a step, half bytes, wide heads', { headDim: 128, kv: 'q4_0' }, 31, 1),
   toCase('a pass behind a cache, half bytes', { kvHeads: 1, headDim: 96, kv: 'q4_0' }, 30, 33),
 ];

@@ -22,9 +22,16 @@ function toCase(
   const { inverseFrequencies, table } = selectionRope(use);
   const isLong = tokens >= capacityOf(use);
   const end = isLong ? filledOf(use) : tokens;
-  const query = meanQuery(use, queries, rows, (head, at) =>
-    rotateHead(use, inverseFrequencies, head, at),
-  );
+  const turn = (head: Float64Array, at: number) => rotateHead(use, inverseFrequencies, head, at);
+  const query = meanQuery(use, queries, rows, turn);
+  const turned = () => {
+    const all = Float64Array.from(queries);
+    for (let i = 0; i < rows * heads; i += 1) {
+      const head = all.slice(i * headDim, (i + 1) * headDim);
+      all.set(turn(head, end - rows + Math.floor(i / heads)), i * headDim);
+    }
+    return all;
+  };
   const asked = new Float64Array(2 * heads * headDim).fill(Number.NaN);
   if (isLong) asked.set(query);
   const before = Array<number>(selected).fill(7);
@@ -50,6 +57,7 @@ function toCase(
         values: Float64Array.from(packSelection(use, [Number(isLong), 0, 9, 9], [...before])),
       },
       asked: { values: asked },
+      queries: { values: turned() },
       pass_working: state(end - rows, rows),
       working: state(end, 1),
     }),

@@ -9,7 +9,7 @@ import {
 
 const workgroup = 256;
 
-/** What the tokens of a pass ask for together, and where the pass stands in the working set. */
+/** What the tokens of a pass ask for together, and where the pass stands in the working set, to which its queries are turned. */
 export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   name: 'selection-pass',
   library: languageShaders,
@@ -18,7 +18,7 @@ export const selectionPass: Kernel<SelectionUse> = defineKernel<SelectionUse>({
   paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },

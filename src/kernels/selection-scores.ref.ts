@@ -1,9 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
+import { SelectedCaches } from '../testing/selected-caches.ts';
 import { packSelection, selectionUse } from '../testing/selection.ts';
-import { asHalves, roundedToHalf } from '../testing/weights.ts';
-import { isPacked } from './kv-format.ts';
-import { packCaches } from './kv-quantize.ref.ts';
 import { keptOf, type SelectionUse, selectionStrips } from './selection-use.ts';
 
 /** q·k of a head and each of the keys. */
@@ -30,22 +28,13 @@ function toCase(
   const { heads, kvHeads, headDim, contextLength, initial, selected } = use;
   const random = new Random(1400 + candidates);
   const asked = random.activations(2 * heads * headDim);
-  const exact = random.activations(kvHeads * contextLength * headDim);
-  const { kv } = use;
-  const packed = isPacked(kv)
-    ? packCaches({ ...use, kv }, undefined, { keys: exact, values: exact })
-    : null;
-  const isHalf = kv === 'f16';
-  const keys = packed?.keys ?? (isHalf ? roundedToHalf(exact) : exact);
+  const caches = SelectedCaches.random(use, random);
   const scores = new Float64Array(heads * contextLength).fill(Number.NaN);
   const strips = new Float64Array(heads * selectionStrips * 2).fill(Number.NaN);
   const span = candidates / selectionStrips;
   for (let head = 0; head < heads && isDue; head += 1) {
     const kvHead = Math.floor(head / (heads / kvHeads));
-    const own = Array.from({ length: candidates }, (_, i) => {
-      const at = (kvHead * contextLength + initial + i) * headDim;
-      return keys.subarray(at, at + headDim);
-    });
+    const own = Array.from({ length: candidates }, (_, i) => caches.key(kvHead, initial + i));
     const found = keyScores(asked.subarray(head * headDim, (head + 1) * headDim), own);
     scores.set(found, head * contextLength + initial);
     for (let strip = 0; strip < selectionStrips; strip += 1) {
@@ -67,7 +56,7 @@ function toCase(
         [...Array<number>(selected).fill(0)],
       ),
       asked,
-      ...(packed?.buffers ?? { k_cache: isHalf ? asHalves(exact) : exact }),
+      ...caches.inputs(),
     }),
     outputs: () => ({ scores: { values: scores }, strips: { values: strips } }),
   };
@@ -89,5 +78,17 @@ export const selectionScoresCases: readonly KernelCase<SelectionUse>[] = [
     change: { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' },
   }),
   toCase('half bytes', { candidates: selectionStrips, change: { headDim: 32, kv: 'q4_0' } }),
+  toCase('narrow, three query heads a group', {
+    candidates: 2 * selectionStrips,
+    change: { heads: 9, kvHeads: 3, headDim: 64, ragged: true },
+  }),
+  toCase('narrow, halves', {
+    candidates: selectionStrips,
+    change: { headDim: 32, kv: 'f16', ragged: true },
+  }),
+  toCase('narrow, bytes', {
+    candidates: selectionStrips,
+    change: { headDim: 64, kv: 'q8_0', ragged: true },
+  }),
   toCase('nothing where no selection is due', { candidates: selectionStrips, isDue: false }),
 ];

@@ -1,7 +1,10 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import { kvScalesBinding, packedFlags } from './kv-format.ts';
+import { kvScalesBinding } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
+  cacheConstants,
+  cacheFlags,
+  raggedBindings,
   type SelectionUse,
   selectionConstants,
   selectionParams,
@@ -22,7 +25,7 @@ function plain(workgroup: number): KernelVariant<SelectionUse> {
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce: 'workgroup' },
-      flags: packedFlags(use),
+      flags: ['holds_queries', ...cacheFlags(use)],
       constants: constantsOf(use, workgroup),
     }),
     workgroups: workgroupsOf,
@@ -41,7 +44,7 @@ function stream(workgroup: number): KernelVariant<SelectionUse> {
     },
     options: (use) => ({
       choices: { kv: use.kv, reduce: 'subgroup' },
-      flags: ['stream', 'subgroups', ...packedFlags(use)],
+      flags: ['stream', 'subgroups', ...(use.ragged ? ['holds_queries'] : []), ...cacheFlags(use)],
       constants: { ...constantsOf(use, workgroup), KEYS: Math.min(streamKeys, use.headDim / 8) },
     }),
     workgroups: workgroupsOf,
@@ -54,7 +57,7 @@ function constantsOf(use: SelectionUse, workgroup: number): Record<string, numbe
     GROUP: groupOf(use),
     SUMS: groupOf(use),
     STRIPS: selectionStrips,
-    HEAD_DIM_VEC4S: use.headDim / 4,
+    ...cacheConstants(use),
     ...selectionConstants(use),
   };
 }
@@ -80,6 +83,7 @@ export const selectionScores: Kernel<SelectionUse> = defineKernel<SelectionUse>(
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'k_cache', type: 'array<Cached>', access: 'read' },
     kvScalesBinding,
+    ...raggedBindings,
     { name: 'scores', type: 'array<f32>', access: 'read_write' },
     { name: 'strips', type: 'array<vec2<f32>>', access: 'read_write' },
   ],

@@ -74,6 +74,7 @@ function toCase(
       },
       ...(own
         ? {
+            queries: { values: turned(isDue ? filledOf(use) - 1 : slot) },
             pass_working: {
               storage: 'u32',
               values: Float64Array.from(packPlace(isDue ? filledOf(use) - 1 : slot, 1)),

@@ -21,7 +21,7 @@ export const selectionStep: Kernel<SelectionStepUse> = defineKernel<SelectionSte
   paramValues: selectionParamValues,
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
+    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'selections', type: 'array<Selection>', access: 'read_write' },
     { name: 'asked', type: 'array<vec4<f32>>', access: 'read_write' },

@@ -1,5 +1,12 @@
+import type { KernelBinding } from '../gpu/kernel.ts';
 import type { KvCacheFormat } from '../types.ts';
-import { isPacked, kvBytes, scaleBytes, type WholeKv } from './kv-format.ts';
+import {
+  bindingAlignment as alignment,
+  headWidthsBinding,
+  raggedFlags,
+  widthsRoom,
+} from './head-widths.ts';
+import { isPacked, kvBytes, packedFlags, scaleBytes, type WholeKv } from './kv-format.ts';
 
 /** One use of TokenSelect's kernels: which tokens of a long context a layer attends to. */
 export interface SelectionUse {
@@ -20,6 +27,8 @@ export interface SelectionUse {
   local: number;
   /** A token goes on with the last selection where its query's cosine with the one that selected is at least this. */
   similarity: number;
+  /** Rows of the caches are as wide as `head_widths` says, those of layers behind each other, and keys are coefficients (MatryoshkaKV). */
+  ragged?: boolean;
   /** Layers that one dispatch takes. Their parts of each buffer lie `layerBytes` apart. */
   layers: number;
 }
@@ -75,12 +84,10 @@ type SelectionBuffer =
   | 'v_cache'
   | 'kv_scales';
 
-/** Parts of a buffer can be bound from such offsets on, on every adapter. */
-const alignment = 256;
 /** Words of `struct Selection` before its tokens. */
 export const selectionHeader = 4;
 
-/** Bytes of a layer in each of the buffers. */
+/** Bytes of a layer in each of the buffers; of caches whose rows are narrow, at most. */
 export function layerBytes(use: SelectionUse): Record<SelectionBuffer, number> {
   const { heads, kvHeads, headDim, contextLength, kv, selected } = use;
   const aligned = (bytes: number) => Math.ceil(bytes / alignment) * alignment;
@@ -114,6 +121,24 @@ export function selectionConstants(use: SelectionUse): Record<string, number> {
     TOKENS_ROOM: layerBytes(use).selections / 4 - selectionHeader,
   };
 }
+
+/** The flag and the constants of kernels that read the caches. */
+export function cacheFlags(use: SelectionUse): string[] {
+  return [...packedFlags(use), ...raggedFlags(use)];
+}
+
+export function cacheConstants(use: SelectionUse): Record<string, number> {
+  return {
+    HEAD_DIM_VEC4S: use.headDim / 4,
+    ...(use.ragged ? { WIDTHS_ROOM: widthsRoom(use.kvHeads), LAYERS: use.layers } : {}),
+  };
+}
+
+/** What kernels need beside the caches where rows are narrow. */
+export const raggedBindings: readonly KernelBinding<Pick<SelectionUse, 'ragged'>>[] = [
+  { ...headWidthsBinding, type: 'array<HeadWidths, LAYERS * WIDTHS_ROOM>' },
+  { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: headWidthsBinding.when },
+];
 
 /** What all kernels of TokenSelect are told; strides are how far layers are apart in the buffers, in elements. */
 export const selectionParams = {

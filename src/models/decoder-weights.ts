@@ -3,7 +3,8 @@ import type { LayerBases } from '../attention/staged-cache.ts';
 import { VitrailError } from '../errors.ts';
 import type { TensorInfo } from '../formats/header.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
-import type { Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Gpu } from '../gpu/gpu.ts';
+import { basisBytes } from '../kernels/head-widths.ts';
 import type { GpuMatrix, Linear, LinearPart } from '../kernels/linear.ts';
 import { type QuantFormat, rowLayout } from '../quant/format.ts';
 import type {
@@ -63,6 +64,7 @@ export class DecoderWeights {
   readonly lmHead: Linear;
   readonly layers: readonly LayerWeights[];
   readonly #gpu: Gpu;
+  readonly #config: TransformerConfig;
   readonly #maxMatrixBytes: number;
   readonly #tensors: ReadonlyMap<string, TensorInfo>;
   readonly #formatOf: (tensor: TensorInfo) => QuantFormat;
@@ -83,6 +85,7 @@ export class DecoderWeights {
     maxMatrixBytes: number = gpu.maxStorageBytes,
   ) {
     this.#gpu = gpu;
+    this.#config = config;
     this.#buffers = new BufferSet(gpu);
     this.#maxMatrixBytes = maxMatrixBytes;
     this.#tensors = tensors;
@@ -94,7 +97,8 @@ export class DecoderWeights {
       this.embedding = this.#linear([{ name: names.embedding }]);
       this.finalNorm = this.#vector(names.finalNorm);
       this.lmHead = names.lmHead === null ? this.embedding : this.#linear([{ name: names.lmHead }]);
-      this.layers = names.layers.map((layer) => this.#layer(layer));
+      const bases = this.#bases(names.layers.flatMap((layer) => layer.bases ?? []));
+      this.layers = names.layers.map((layer, i) => this.#layer(layer, bases?.[i] ?? null));
     } catch (thrown) {
       this.dispose();
       throw thrown;
@@ -123,7 +127,7 @@ export class DecoderWeights {
     this.#buffers.dispose();
   }
 
-  #layer(names: LayerWeightNames): LayerWeights {
+  #layer(names: LayerWeightNames, bases: LayerBases | null): LayerWeights {
     const optional = (name: string | null) => (name === null ? null : this.#vector(name));
     return {
       attentionNorm: this.#vector(names.attentionNorm),
@@ -132,7 +136,7 @@ export class DecoderWeights {
       kNorm: optional(names.kNorm),
       output: this.#linear([names.output]),
       router: names.router && this.#router(names.router),
-      bases: names.bases && this.#bases(names.bases),
+      bases,
       postAttentionNorm: optional(names.postAttentionNorm),
       feedForwardNorm: this.#vector(names.feedForwardNorm),
       gateUp: this.#linear([names.gate, names.up]),
@@ -145,21 +149,27 @@ export class DecoderWeights {
     return this.#stacked('The parts of a Mixture-of-Head router', slices);
   }
 
-  #bases({ keys, mean }: BasisNames): LayerBases {
-    this.#expectFormat(keys, 'f16');
-    this.#expectFormat(mean, 'f32');
-    return {
-      keys: this.#stacked('Bases of keys', [{ name: keys }]).buffer,
-      mean: this.#meanVector(mean),
-    };
-  }
-
-  /** The means of all heads, which kernels take as a uniform. */
-  #meanVector(name: string): GPUBuffer {
-    const [rows, rowBytes] = [this.#rows(name), this.#rowBytes({ name })];
-    const buffer = this.#buffer(name, rows * rowBytes, GPUBufferUsage.UNIFORM);
-    this.#place(name, { buffer, from: 0, to: rows, at: 0, rowBytes });
-    return buffer;
+  /** Those of all layers in one buffer; null where there are none. Kernels take the means of a layer's values as a uniform. */
+  #bases(layers: readonly BasisNames[]): LayerBases[] | null {
+    if (layers.length === 0) return null;
+    const { numKeyValueHeads: kvHeads, headDim } = this.#config;
+    const bytes = basisBytes({ kvHeads, headDim });
+    const all = this.#buffer('bases', layers.length * bytes.layer, GPUBufferUsage.UNIFORM);
+    return layers.map(({ keys, mean }, layer): LayerBases => {
+      this.#expectFormat(keys, 'f16');
+      this.#expectFormat(mean, 'f32');
+      const place = (name: string, offset: number, size: number): BufferRange => {
+        const [rows, rowBytes] = [this.#rows(name), this.#rowBytes({ name })];
+        this.#place(name, { buffer: all, from: 0, to: rows, at: offset, rowBytes });
+        return { buffer: all, offset, size };
+      };
+      const first = layer * bytes.layer;
+      return {
+        keys: place(keys, first, bytes.keys),
+        mean: place(mean, first + bytes.keys, bytes.mean),
+        all,
+      };
+    });
   }
 
   /** Matrices that kernels read as one. */

@@ -379,7 +379,7 @@ export class Decoder {
       forOne({ far: true }),
       tokenSelect ? forOne(ownHow) : [],
       Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
-      Promise.all(this.#attention.afterStep()),
+      Promise.all(this.#attention.afterStep(layers[0]?.bases ?? null)),
       Promise.all(this.#lmHead()),
       this.#sample({ vocabulary, greedy: true }),
       this.#sample({ vocabulary, greedy: false }),

@@ -12,23 +12,25 @@ export function halfToNumber(bits: number): number {
   return single[0] as number;
 }
 
+const double = new Float64Array(1);
+/** The low word, the high word. */
+const words = new Uint32Array(double.buffer);
+
 /** Number → half precision bits, to nearest, ties to even. Too large becomes infinite. */
 export function numberToHalf(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  double[0] = value;
+  const high = words[1] as number;
+  const sign = (high >>> 16) & 0x8000;
   const magnitude = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  if (magnitude >= 65_520) return sign | 0x7c00;
-  const exponent = Math.max(Math.floor(Math.log2(magnitude)), -14);
-  const fraction = roundToEven((magnitude / 2 ** exponent) * 1024);
-  // A subnormal has no hidden bit; a fraction that rounds up to 2048 carries into the exponent by itself.
-  return sign + fraction + (magnitude < 2 ** -14 ? 0 : (exponent + 14) << 10);
-}
-
-function roundToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+  if (!(magnitude < 65_520)) return Number.isNaN(value) ? 0x7e00 : sign | 0x7c00;
+  // A sum with 2⁴² times a number's power of two has no bits below its tenth: adding rounds.
+  if (magnitude < 2 ** -14) return sign | ((magnitude + 2 ** 28 - 2 ** 28) * 2 ** 24);
+  words[0] = 0;
+  words[1] = (high & 0x7ff0_0000) + (42 << 20);
+  const power = double[0] as number;
+  double[0] = magnitude + power - power;
+  // The exponent's bias shrinks from 1023 to 15.
+  return sign | (((words[1] as number) >>> 10) - (1008 << 10));
 }
 
 /** Half precision number at a byte offset. */

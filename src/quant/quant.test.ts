@@ -106,5 +106,19 @@ describe('half precision', () => {
     expect(numberToHalf(1 + 3 * 2 ** -11)).toBe(0x3c02);
     expect(numberToHalf(2 ** -25)).toBe(0);
     expect(numberToHalf(1e6)).toBe(0x7c00);
+    // Between each half and the next one: just below the middle, the middle, just above it.
+    const wrong = Array.from({ length: 0x7bff }, (_, bits) => bits).filter((bits) => {
+      const [low, high] = [halfToNumber(bits), halfToNumber(bits + 1)];
+      const middle = (low + high) / 2;
+      const found = [middle - (high - low) * 1e-9, middle, middle + (high - low) * 1e-9]
+        .flatMap((value) => [value, -value])
+        .map(numberToHalf);
+      const up = bits + 1;
+      const wanted = [bits, bits % 2 === 0 ? bits : up, up].flatMap((h) => [h, h | 0x8000]);
+      return found.some((half, i) => half !== wanted[i]);
+    });
+    expect(wrong).toEqual([]);
+    expect(numberToHalf(65_519.999)).toBe(0x7bff);
+    expect([65_520, -65_520, Number.NaN].map(numberToHalf)).toEqual([0x7c00, 0xfc00, 0x7e00]);
   });
 });

@@ -1,7 +1,7 @@
 import { toVitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
-import { viewTransform } from '../splats/camera.ts';
-import { SplatRenderer } from '../splats/renderer.ts';
+import { type ViewTransform, viewTransform } from '../splats/camera.ts';
+import { type Background, SplatRenderer } from '../splats/renderer.ts';
 import type { RasterMethod } from '../types.ts';
 import type { SceneMember, ViewCommand, ViewEvent, ViewOptions } from './avatar-contract.ts';
 import type { AvatarStage } from './avatar-stage.ts';
@@ -46,6 +46,7 @@ export class AvatarView {
   #context: GPUCanvasContext | null = null;
   #rebuilding = false;
   #changed = true;
+  #view: View | null = null;
   #version = -1;
   #stopped = false;
   #frames = 0;
@@ -185,15 +186,12 @@ export class AvatarView {
     if (remedy && shown.wanted === this.#wanted) this.#want(remedy);
     const { version } = stage;
     if (!this.#changed && version === this.#version && !stage.moves) return false;
-    this.#changed = false;
+    if (this.#changed) this.#view = null;
     this.#changed = false;
     this.#version = version;
     stage.update(performance.now() / 1000);
-    const { camera, background } = this.#options;
-    const { width, height } = renderer.options;
-    const view = viewTransform(camera ?? stage.camera(width / height), width, height);
-    const behind = background ? ([...background, 1] as const) : transparent;
-    renderer.drawTo(this.#context.getCurrentTexture(), view, behind);
+    this.#view ??= viewOf(this.#options, stage, renderer.options);
+    renderer.drawTo(this.#context.getCurrentTexture(), this.#view.transform, this.#view.background);
     return true;
   }
 
@@ -228,6 +226,23 @@ export class AvatarView {
   #tell(event: ViewEvent): void {
     if (!this.#stopped) this.#parts.port.postMessage(event);
   }
+}
+
+/** How frames look until something else than the poses changes. */
+interface View {
+  transform: ViewTransform;
+  background: Background;
+}
+
+function viewOf(
+  { camera, background }: ViewOptions,
+  stage: AvatarStage,
+  { width, height }: { width: number; height: number },
+): View {
+  return {
+    transform: viewTransform(camera ?? stage.camera(width / height), width, height),
+    background: background ? [...background, 1] : transparent,
+  };
 }
 
 /** What both ways of drawing can write to. */

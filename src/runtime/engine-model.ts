@@ -249,13 +249,6 @@ function configure(
   const config = architecture.config(file.header, { contextLength: positions });
   const moh = chooseMoh(config.moh, config.numAttentionHeads, attention?.moh);
   const matryoshka = chooseMatryoshka(file.header, config, attention?.matryoshka);
-  if (matryoshka && tokenSelect) {
-    throw invalidArgument(
-      'model/load',
-      'attention.matryoshka and attention.tokenSelect are both on: bases are of rotated keys, and selection caches keys before rotation.',
-      'Leave one of them out.',
-    );
-  }
   const chosenConfig = { ...config, moh, tokenSelect, matryoshka };
   checkKvCache(chosenConfig, attention?.kvCache);
   return { architecture, config: chosenConfig };

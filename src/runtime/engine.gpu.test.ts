@@ -220,6 +220,27 @@ describe('the engine', () => {
     await engine.dispose();
   });
 
+  it('selects from narrow caches', async () => {
+    const engine = await Engine.create();
+    const file = await fetchFile('/models/vitrail-small.gguf');
+    const tokenSelect = { initial: 4, selected: 8, local: 16 };
+    for (const matryoshka of [false, { budget: 0.5 }] as const) {
+      const attention = { tokenSelect, matryoshka, kvCache: 'q8_0' } as const;
+      const model = await engine.loadModel(file.slice().buffer, { ...load, attention });
+      const { tokens, usage } = await model.chat(hello, { ...greedy, maxTokens: 24 }, ignore);
+      expect(tokens).toHaveLength(24);
+      const counts = await model.attended();
+      const attended = counts.reduce((sum, count) => sum + count, 0) / model.info.layers;
+      expect(usage.promptTokens + 24).toBeGreaterThan(28);
+      expect(attended).toBeLessThanOrEqual(28);
+      expect(model.info.attention.includes('matryoshka')).toBe(matryoshka !== false);
+      expect(model.info.attention).toContain('token-select');
+      await model.dispose();
+    }
+    expect(engine.stats().gpuBytes).toBe(0);
+    await engine.dispose();
+  });
+
   it('leaves nothing behind when a load fails, and stays usable', async () => {
     const engine = await Engine.create({ maxBufferBytes: 20_000 });
     const corrupt = (await fixture('qwen2')).slice(0, 50_000);

@@ -138,8 +138,9 @@ describe('idle motion', () => {
     for (let slot = 0; slot < 8; slot += 1) {
       const blinks = Array.from({ length: 400 }, (_, i) => {
         const weights = new Float32Array(2);
-        const turn = idle.apply(weights, slot * 4 + i / 100);
-        expect(Math.abs(turn[3])).toBeGreaterThan(0.999);
+        const turn = Float64Array.of(0, 0, 0, 1);
+        idle.apply(weights, turn, slot * 4 + i / 100);
+        expect(Math.abs(turn[3] as number)).toBeGreaterThan(0.999);
         expect(weights[1]).toBeLessThanOrEqual(0.11);
         return weights[0] as number;
       });
@@ -148,7 +149,7 @@ describe('idle motion', () => {
     }
     const twice = [0, 1].map(() => {
       const weights = new Float32Array(2);
-      idle.apply(weights, 7.3);
+      idle.apply(weights, Float64Array.of(0, 0, 0, 1), 7.3);
       return [...weights];
     });
     expect(twice[0]).toEqual(twice[1]);

@@ -8,14 +8,17 @@ import { StateMotion } from './state-motion.ts';
 import {
   multiplyQuaternions,
   type Quaternion,
-  quaternionOfRotationVector,
-  type Vec3,
+  type QuaternionBuffer,
+  resetTurn,
+  turnBy,
 } from './vector.ts';
 
 /** What plays: a clip of the file or an expression track. */
 interface Playing {
   clip: Clip | null;
   track: ExpressionTrack | null;
+  /** Of the track's names in the rig; −1 where it has none. */
+  places: readonly number[];
   startedAt: number;
   loop: boolean;
 }
@@ -29,8 +32,10 @@ export class Animator {
   /** The mouth that says a text. */
   readonly speech: SpeechMotion;
   readonly #rig: Rig;
-  readonly #set = new Map<number, number>();
-  readonly #turns = new Map<number, Quaternion>();
+  /** [expressions] what the page sets; NaN: nothing. */
+  readonly #set: Float32Array;
+  readonly #turns: { joint: number; turn: QuaternionBuffer }[] = [];
+  readonly #headTurn: QuaternionBuffer = new Float64Array(4);
   readonly #idle: IdleMotion;
   readonly #bearing: StateMotion;
   readonly #head: number;
@@ -41,6 +46,7 @@ export class Animator {
   constructor(rig: Rig) {
     this.#rig = rig;
     this.pose = new Pose(rig);
+    this.#set = new Float32Array(rig.expressions.length).fill(Number.NaN);
     this.#idle = new IdleMotion(rig.expressions);
     this.#bearing = new StateMotion(rig.expressions);
     this.speech = new SpeechMotion(rig.expressions);
@@ -82,7 +88,7 @@ export class Animator {
       }
       return [at, weight] as const;
     });
-    for (const [at, weight] of entries) this.#set.set(at, weight);
+    for (const [at, weight] of entries) this.#set[at] = weight;
   }
 
   /** Turns a joint from its rest or clip pose, in its own frame. Throws `invalid-argument`. */
@@ -98,7 +104,10 @@ export class Animator {
         'Pass [x, y, z, w] of length 1; [0, 0, 0, 1] is no turn.',
       );
     }
-    this.#turns.set(joint, rotation.map((part) => part / length) as unknown as Quaternion);
+    const turn = Float64Array.from(rotation, (part) => part / length);
+    const before = this.#turns.find((own) => own.joint === joint);
+    if (before) before.turn = turn;
+    else this.#turns.push({ joint, turn });
   }
 
   /** Starts a clip by its name or an expression track; null ends what plays. Throws `invalid-argument`. */
@@ -108,7 +117,9 @@ export class Animator {
       return;
     }
     if (typeof what !== 'string') {
-      this.#playing = { clip: null, track: checkedTrack(what), startedAt: nowSeconds, loop };
+      const track = checkedTrack(what);
+      const places = track.names.map((name) => this.#rig.expressions.indexOf(name));
+      this.#playing = { clip: null, track, places, startedAt: nowSeconds, loop };
       return;
     }
     const clip = this.#rig.clips.find(({ name }) => name === what);
@@ -118,58 +129,66 @@ export class Animator {
         what,
         this.#rig.clips.map(({ name }) => name),
       );
-    this.#playing = { clip, track: null, startedAt: nowSeconds, loop };
+    this.#playing = { clip, track: null, places: [], startedAt: nowSeconds, loop };
   }
 
-  /** Brings the pose to a time. */
+  /** Brings the pose to a time. Allocates nothing. */
   update(nowSeconds: number): void {
     const { pose } = this;
-    pose.weights.fill(0);
-    pose.rest();
-    let headTurn: Quaternion = [0, 0, 0, 1];
-    if (this.idle) headTurn = this.#idle.apply(pose.weights, nowSeconds);
-    if (this.#playing) {
-      const played = this.#applyPlaying(this.#playing, nowSeconds);
-      headTurn = multiplyQuaternions(headTurn, played);
+    const { weights } = pose;
+    const turn = this.#headTurn;
+    weights.fill(0);
+    if (!this.#playing?.clip) pose.rest();
+    resetTurn(turn);
+    if (this.idle) this.#idle.apply(weights, turn, nowSeconds);
+    if (this.#playing) this.#applyPlaying(this.#playing, nowSeconds);
+    this.#bearing.apply(weights, turn, this.#shownState, nowSeconds);
+    this.speech.apply(weights, nowSeconds);
+    for (let i = 0; i < weights.length; i += 1) {
+      const weight = this.#set[i] as number;
+      if (!Number.isNaN(weight)) weights[i] = weight;
     }
-    const bearing = this.#bearing.apply(pose.weights, this.#shownState, nowSeconds);
-    headTurn = multiplyQuaternions(headTurn, bearing);
-    this.speech.apply(pose.weights, nowSeconds);
-    for (const [at, weight] of this.#set) pose.weights[at] = weight;
-    if (this.#head >= 0) pose.setTurn(this.#head, headTurn);
-    for (const [joint, own] of this.#turns) {
-      pose.setTurn(joint, joint === this.#head ? multiplyQuaternions(headTurn, own) : own);
+    for (const own of this.#turns) {
+      if (own.joint === this.#head) multiplyQuaternions(turn, turn, own.turn);
+      else pose.setTurn(own.joint, own.turn);
     }
+    if (this.#head >= 0) pose.setTurn(this.#head, turn);
     pose.update();
   }
 
-  /** The turn of the head that a track wants. */
-  #applyPlaying(playing: Playing, nowSeconds: number): Quaternion {
-    const { clip, track, startedAt, loop } = playing;
+  #applyPlaying(playing: Playing, nowSeconds: number): void {
+    const { clip, track, places, startedAt, loop } = playing;
     const seconds = nowSeconds - startedAt;
     const duration = clip ? clip.durationSeconds : trackSeconds(track as ExpressionTrack);
     if (seconds >= duration && !loop) {
       this.#playing = null;
-      return [0, 0, 0, 1];
+      this.pose.rest();
+      return;
     }
     const at = duration > 0 ? seconds % duration : 0;
     if (clip) this.pose.applyClip(clip, at);
-    return track ? this.#applyTrack(track, at) : [0, 0, 0, 1];
+    if (track) this.#applyTrack(track, places, at);
   }
 
-  #applyTrack(track: ExpressionTrack, seconds: number): Quaternion {
-    const { index, next, share } = frameAt(track, seconds);
-    track.names.forEach((name, i) => {
-      const at = this.#rig.expressions.indexOf(name);
-      if (at < 0) return;
-      const from = track.frames[index]?.weights[i] ?? 0;
-      const to = track.frames[next]?.weights[i] ?? from;
-      this.pose.weights[at] = from + (to - from) * share;
-    });
-    const [a, b] = [track.head_pose?.[index], track.head_pose?.[next]];
-    if (!a || !b) return [0, 0, 0, 1];
-    const vector = [0, 1, 2].map((i) => (a[i] ?? 0) + ((b[i] ?? 0) - (a[i] ?? 0)) * share);
-    return quaternionOfRotationVector(vector as unknown as Vec3);
+  /** Sets weights, and turns the head as the track wants it. */
+  #applyTrack(track: ExpressionTrack, places: readonly number[], seconds: number): void {
+    const { frames, head_pose: turns } = track;
+    const index = frameAt(track, seconds);
+    const next = Math.min(index + 1, frames.length - 1);
+    const start = frameTime(track, index);
+    const span = frameTime(track, next) - start;
+    const share = span > 0 ? Math.min(1, Math.max(0, (seconds - start) / span)) : 0;
+    const from = frames[index]?.weights ?? [];
+    const to = frames[next]?.weights ?? [];
+    for (let i = 0; i < places.length; i += 1) {
+      const place = places[i] as number;
+      if (place >= 0) this.pose.weights[place] = between(from, to, i, share);
+    }
+    const a = turns?.[index];
+    const b = turns?.[next];
+    if (!a || !b) return;
+    const turn = this.#headTurn;
+    turnBy(turn, between(a, b, 0, share), between(a, b, 1, share), between(a, b, 2, share));
   }
 }
 
@@ -185,22 +204,22 @@ function trackSeconds(track: ExpressionTrack): number {
   return frameTime(track, last) + 1 / (track.fps ?? defaultFramesPerSecond);
 }
 
-/** The frames around a time and how far it is from the first to the second. */
-function frameAt(
-  track: ExpressionTrack,
-  seconds: number,
-): { index: number; next: number; share: number } {
+/** The last frame that begins by a time, or the first. */
+function frameAt(track: ExpressionTrack, seconds: number): number {
   let low = 0;
   let high = track.frames.length - 1;
   while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
+    const middle = (low + high + 1) >> 1;
     if (frameTime(track, middle) <= seconds) low = middle;
     else high = middle - 1;
   }
-  const next = Math.min(low + 1, track.frames.length - 1);
-  const span = frameTime(track, next) - frameTime(track, low);
-  const share = span > 0 ? (seconds - frameTime(track, low)) / span : 0;
-  return { index: low, next, share: Math.min(1, Math.max(0, share)) };
+  return low;
+}
+
+/** What is missing is 0 before, and stays as it was after. */
+function between(a: readonly number[], b: readonly number[], i: number, share: number): number {
+  const from = a[i] ?? 0;
+  return from + ((b[i] ?? from) - from) * share;
 }
 
 function checkedTrack(track: ExpressionTrack): ExpressionTrack {

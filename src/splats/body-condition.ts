@@ -2,7 +2,7 @@ import type { AvatarBody, LinearLayer } from '../formats/avatar-body.ts';
 import { projectPoints } from './body-homography.ts';
 import { viewTransform } from './camera.ts';
 import type { Pose } from './pose.ts';
-import type { Quaternion } from './vector.ts';
+import type { QuaternionBuffer } from './vector.ts';
 
 /**
  * What the networks of a body see of a frame, the same for all its pixels (docs/avatar-format.md): the turns of two joints, the way of
@@ -67,7 +67,7 @@ function encoded(x: readonly number[], octaves: number): number[] {
 }
 
 /** Axis × angle, radians, the shorter way round. */
-function rotationVector([x, y, z, w]: Quaternion): number[] {
+function rotationVector([x = 0, y = 0, z = 0, w = 1]: QuaternionBuffer): number[] {
   const sine = Math.hypot(x, y, z);
   if (sine < 1e-12) return [0, 0, 0];
   const angle = 2 * Math.atan2(w < 0 ? -sine : sine, Math.abs(w));

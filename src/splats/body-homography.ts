@@ -1,210 +1,294 @@
 import type { SkinnedPoints } from '../formats/avatar-body.ts';
 import type { ViewTransform } from './camera.ts';
 import type { Pose } from './pose.ts';
+import { type Affine, multiplyAffine } from './vector.ts';
 
 /** Row-major 3×3. */
 export type Homography = Float64Array;
 
 /**
- * Where points of the body lie in the picture: [count, 2] in picture coordinates, 0..1 across width and height (docs/avatar-format.md),
- * written to `places`. Joints that move no splat stay at rest. The pose must be up to date.
+ * Points of a body and where they lie in the picture, in picture coordinates: 0..1 across width and height (docs/avatar-format.md).
+ * Joints that move no splat stay at rest. A frame allocates nothing.
  */
+export class PointProjection {
+  /** [count, 2] of the frame that was projected last. */
+  readonly places: Float64Array;
+  /** [terms, 4] a point at rest times the weight of a joint, and the weight; a point has as many terms as joints. */
+  readonly #terms: Float64Array;
+  /** [terms] the joint's place in `#matrices`. */
+  readonly #joints: Int32Array;
+  /** [count] behind a point's last term. */
+  readonly #ends: Int32Array;
+  /** [live joints + 1] from the rest pose to picture coordinates times depth, and depth; the last one moves nothing. */
+  readonly #matrices: readonly Affine[];
+
+  /** For poses of this one's rig. */
+  constructor(points: SkinnedPoints, { liveIndices, liveJoints }: Pose) {
+    const { count, positions, joints, weights } = points;
+    const terms: number[] = [];
+    const termJoints: number[] = [];
+    this.places = new Float64Array(count * 2);
+    this.#ends = new Int32Array(count);
+    for (let i = 0; i < count; i += 1) {
+      for (let k = i * 4; k < i * 4 + 4; k += 1) {
+        const weight = weights[k] as number;
+        if (weight === 0) continue;
+        const live = liveIndices[joints[k] as number] as number;
+        termJoints.push(live < 0 ? liveJoints.length : live);
+        const at = (axis: number): number => (positions[i * 3 + axis] as number) * weight;
+        terms.push(at(0), at(1), at(2), weight);
+      }
+      this.#ends[i] = termJoints.length;
+    }
+    this.#terms = Float64Array.from(terms);
+    this.#joints = Int32Array.from(termJoints);
+    this.#matrices = Array.from({ length: liveJoints.length + 1 }, () => new Float64Array(12));
+  }
+
+  /** `places` as a view sees them. The pose must be up to date. */
+  project(pose: Pose, view: ViewTransform): Float64Array {
+    this.#findMatrices(pose, view);
+    const { places } = this;
+    const terms = this.#terms;
+    const joints = this.#joints;
+    const matrices = this.#matrices;
+    let term = 0;
+    for (let i = 0; i < this.#ends.length; i += 1) {
+      const end = this.#ends[i] as number;
+      let across = 0;
+      let down = 0;
+      let depth = 0;
+      for (; term < end; term += 1) {
+        const m = matrices[joints[term] as number] as Affine;
+        const x = terms[term * 4] as number;
+        const y = terms[term * 4 + 1] as number;
+        const z = terms[term * 4 + 2] as number;
+        const w = terms[term * 4 + 3] as number;
+        across +=
+          (m[0] as number) * x + (m[1] as number) * y + (m[2] as number) * z + (m[3] as number) * w;
+        down +=
+          (m[4] as number) * x + (m[5] as number) * y + (m[6] as number) * z + (m[7] as number) * w;
+        depth +=
+          (m[8] as number) * x +
+          (m[9] as number) * y +
+          (m[10] as number) * z +
+          (m[11] as number) * w;
+      }
+      places[i * 2] = across / depth;
+      places[i * 2 + 1] = down / depth;
+    }
+    return places;
+  }
+
+  #findMatrices({ skins }: Pose, { view, focal, width, height }: ViewTransform): void {
+    for (let column = 0; column < 4; column += 1) {
+      const middle = (view[8 + column] as number) / 2;
+      picture[column] = ((view[column] as number) * focal) / width + middle;
+      picture[4 + column] = ((view[4 + column] as number) * focal) / height + middle;
+      picture[8 + column] = view[8 + column] as number;
+    }
+    for (let i = 0; i < skins.length; i += 1) {
+      multiplyAffine(this.#matrices[i] as Affine, picture, skins[i] as Float32Array);
+    }
+    this.#matrices[skins.length]?.set(picture);
+  }
+}
+
+/** World → picture coordinates times depth, and depth, of the projection under way. */
+const picture: Affine = new Float64Array(12);
+
+/** Where points of the body lie in the picture: [count, 2]. */
 export function projectPoints(
-  { count, positions, joints, weights }: SkinnedPoints,
+  points: SkinnedPoints,
   pose: Pose,
   view: ViewTransform,
-  places: Float64Array = new Float64Array(count * 2),
 ): Float64Array {
-  const { liveIndices } = pose;
-  const unmoved = pose.liveJoints.length * 12;
-  findViewMatrices(pose, view.view);
-  const across = view.focal / view.width;
-  const down = view.focal / view.height;
-  for (let i = 0; i < count; i += 1) {
-    const px = positions[i * 3] as number;
-    const py = positions[i * 3 + 1] as number;
-    const pz = positions[i * 3 + 2] as number;
-    let [x, y, depth] = [0, 0, 0];
-    for (let k = i * 4; k < i * 4 + 4; k += 1) {
-      const weight = weights[k] as number;
-      if (weight === 0) continue;
-      const live = liveIndices[joints[k] as number] as number;
-      const matrix = live < 0 ? unmoved : live * 12;
-      x += weight * along(matrix, px, py, pz);
-      y += weight * along(matrix + 4, px, py, pz);
-      depth += weight * along(matrix + 8, px, py, pz);
-    }
-    places[i * 2] = 0.5 + (x / depth) * across;
-    places[i * 2 + 1] = 0.5 + (y / depth) * down;
-  }
-  return places;
+  return new PointProjection(points, pose).project(pose, view);
 }
 
-/** From the rest pose to view space, [3, 4], of every live joint, and last of all that move no splat; kept from frame to frame. */
-let viewMatrices: Float64Array = new Float64Array(0);
-
-function findViewMatrices({ liveJoints, skinMatrices }: Pose, view: readonly number[]): void {
-  const size = (liveJoints.length + 1) * 12;
-  if (viewMatrices.length < size) viewMatrices = new Float64Array(size);
-  for (let at = 0; at < size; at += 1) {
-    const row = (at % 12) & ~3;
-    const column = at % 4;
-    if (at >= size - 12) {
-      viewMatrices[at] = view[row + column] as number;
-      continue;
-    }
-    let sum = column === 3 ? (view[row + 3] as number) : 0;
-    for (let i = 0; i < 3; i += 1) {
-      sum +=
-        (view[row + i] as number) * (skinMatrices[at - row - column + i * 4 + column] as number);
-    }
-    viewMatrices[at] = sum;
-  }
-}
-
-/** A row of a view matrix times a point. */
-function along(row: number, x: number, y: number, z: number): number {
-  return (
-    (viewMatrices[row] as number) * x +
-    (viewMatrices[row + 1] as number) * y +
-    (viewMatrices[row + 2] as number) * z +
-    (viewMatrices[row + 3] as number)
-  );
-}
+/** Less than this of the whole is nothing. */
+const leastShare = 1e-12;
 
 /**
- * The homography that takes points [n, 2] to targets [n, 2] with the least squares of its linear equations (Hartley and Zisserman,
- * Multiple View Geometry, 4.1): eight normal equations, on coordinates of mean 0 and deviation √2. Null where the points do not say
- * one: fewer than four, or all on a line.
+ * The homography that takes points [n, 2] to targets [n, 2], written to `out`: the least squares of its linear equations (Hartley and
+ * Zisserman, Multiple View Geometry, 4.1) around the means of both. Null where the points do not say one: fewer than four, or all on a
+ * line. Allocates nothing but `out`, where none is given.
+ *
+ * A point (x, y) whose target is (u, v), both without their means, says α·(x, y) + a − u c·(x, y) = u, and the same of β, b and v. For a
+ * given c all others are least squares by themselves, with the matrix M = Σ (x, y)(x, y)ᵀ: α = M⁻¹ (Σ u (x, y) + Σ u (x, y)(x, y)ᵀ c) and
+ * n a = Σ u (x, y)·c. With those put in, two equations for c are left.
  */
 export function solveHomography(
   points: ArrayLike<number>,
   targets: ArrayLike<number>,
+  out: Homography = new Float64Array(9),
 ): Homography | null {
-  const [from, to] = [normalizer(points), normalizer(targets)];
-  if (points.length < 8 || !from || !to) return null;
-  fillSystem(points, targets, from, to);
-  const h = solve();
-  return h && unnormalized([...h, 1], from, to);
-}
-
-interface Normalizer {
-  x: number;
-  y: number;
-  scale: number;
-}
-
-function normalizer(points: ArrayLike<number>): Normalizer | null {
-  const count = points.length / 2;
-  let [x, y, squares] = [0, 0, 0];
+  findMeans(points, targets);
+  const meanX = mean[0] as number;
+  const meanY = mean[1] as number;
+  const meanU = mean[2] as number;
+  const meanV = mean[3] as number;
+  let xx = 0;
+  let xy = 0;
+  let yy = 0;
+  let ux = 0;
+  let uy = 0;
+  let uxx = 0;
+  let uxy = 0;
+  let uyy = 0;
+  let vx = 0;
+  let vy = 0;
+  let vxx = 0;
+  let vxy = 0;
+  let vyy = 0;
+  // Of u² + v².
+  let rx = 0;
+  let ry = 0;
+  let rxx = 0;
+  let rxy = 0;
+  let ryy = 0;
   for (let i = 0; i < points.length; i += 2) {
-    x += (points[i] as number) / count;
-    y += (points[i + 1] as number) / count;
-  }
-  for (let i = 0; i < points.length; i += 2) {
-    squares += (((points[i] as number) - x) ** 2 + ((points[i + 1] as number) - y) ** 2) / count;
-  }
-  const scale = Math.SQRT2 / Math.sqrt(squares);
-  return Number.isFinite(scale) ? { x, y, scale } : null;
-}
-
-/** Normal equations [8, 9] of the solution under way. */
-const system = new Float64Array(8 * 9);
-
-/**
- * A point p = (x, y, 1) whose target is (u, v) says p·a − u (x, y)·c = u and p·b − v (x, y)·c = v for the rows a, b, (c, 1) of the
- * homography. So the normal equations hold Σ p pᵀ twice, −Σ u p (x, y), −Σ v p (x, y) and Σ (u² + v²)(x, y)(x, y)ᵀ: twenty-two sums.
- */
-function fillSystem(
-  points: ArrayLike<number>,
-  targets: ArrayLike<number>,
-  from: Normalizer,
-  to: Normalizer,
-): void {
-  const n = points.length / 2;
-  let [sx, sy, sxx, sxy, syy] = [0, 0, 0, 0, 0];
-  let [su, sux, suy, suxx, suxy, suyy] = [0, 0, 0, 0, 0, 0];
-  let [sv, svx, svy, svxx, svxy, svyy] = [0, 0, 0, 0, 0, 0];
-  let [rx, ry, rxx, rxy, ryy] = [0, 0, 0, 0, 0];
-  for (let i = 0; i < points.length; i += 2) {
-    const x = ((points[i] as number) - from.x) * from.scale;
-    const y = ((points[i + 1] as number) - from.y) * from.scale;
-    const u = ((targets[i] as number) - to.x) * to.scale;
-    const v = ((targets[i + 1] as number) - to.y) * to.scale;
-    const [xx, xy, yy] = [x * x, x * y, y * y];
+    const x = (points[i] as number) - meanX;
+    const y = (points[i + 1] as number) - meanY;
+    const u = (targets[i] as number) - meanU;
+    const v = (targets[i + 1] as number) - meanV;
+    const square = x * x;
+    const product = x * y;
+    const squareDown = y * y;
     const r = u * u + v * v;
-    sx += x;
-    sy += y;
-    sxx += xx;
-    sxy += xy;
-    syy += yy;
-    su += u;
-    sux += u * x;
-    suy += u * y;
-    suxx += u * xx;
-    suxy += u * xy;
-    suyy += u * yy;
-    sv += v;
-    svx += v * x;
-    svy += v * y;
-    svxx += v * xx;
-    svxy += v * xy;
-    svyy += v * yy;
+    xx += square;
+    xy += product;
+    yy += squareDown;
+    ux += u * x;
+    uy += u * y;
+    uxx += u * square;
+    uxy += u * product;
+    uyy += u * squareDown;
+    vx += v * x;
+    vy += v * y;
+    vxx += v * square;
+    vxy += v * product;
+    vyy += v * squareDown;
     rx += r * x;
     ry += r * y;
-    rxx += r * xx;
-    rxy += r * xy;
-    ryy += r * yy;
+    rxx += r * square;
+    rxy += r * product;
+    ryy += r * squareDown;
   }
-  // biome-ignore format: the matrix as it is written
-  system.set([
-    sxx, sxy, sx, 0, 0, 0, -suxx, -suxy, sux,
-    sxy, syy, sy, 0, 0, 0, -suxy, -suyy, suy,
-    sx, sy, n, 0, 0, 0, -sux, -suy, su,
-    0, 0, 0, sxx, sxy, sx, -svxx, -svxy, svx,
-    0, 0, 0, sxy, syy, sy, -svxy, -svyy, svy,
-    0, 0, 0, sx, sy, n, -svx, -svy, sv,
-    -suxx, -suxy, -sux, -svxx, -svxy, -svx, rxx, rxy, -rx,
-    -suxy, -suyy, -suy, -svxy, -svyy, -svy, rxy, ryy, -ry,
-  ]);
+  const determinant = xx * yy - xy * xy;
+  if (points.length < 8 || !(determinant > leastShare * (xx + yy) ** 2)) return null;
+  inverse[0] = yy / determinant;
+  inverse[1] = -xy / determinant;
+  inverse[2] = xx / determinant;
+  sums[0] = ux;
+  sums[1] = uy;
+  sums[2] = uxx;
+  sums[3] = uxy;
+  sums[4] = uyy;
+  sums[5] = vx;
+  sums[6] = vy;
+  sums[7] = vxx;
+  sums[8] = vxy;
+  sums[9] = vyy;
+  left[0] = rxx;
+  left[1] = rxy;
+  left[2] = ryy;
+  right[0] = -rx;
+  right[1] = -ry;
+  eliminate(across, 0, points.length / 2);
+  eliminate(down, 5, points.length / 2);
+  if (!solveForC(rxx + ryy)) return null;
+  fillRows(out);
+  return out.every(Number.isFinite) ? out : null;
 }
 
-/** Gauss–Jordan with row pivots, in place; null for a singular system. */
-function solve(): Float64Array | null {
-  for (let column = 0; column < 8; column += 1) {
-    let best = column;
-    for (let below = column + 1; below < 8; below += 1) {
-      const [candidate, held] = [system[below * 9 + column], system[best * 9 + column]];
-      if (Math.abs(candidate as number) > Math.abs(held as number)) best = below;
-    }
-    const pivot = system[best * 9 + column] as number;
-    if (!(Math.abs(pivot) > 1e-9)) return null;
-    const line = system.slice(best * 9, best * 9 + 9).map((value) => value / pivot);
-    system.copyWithin(best * 9, column * 9, column * 9 + 9);
-    system.set(line, column * 9);
-    for (let other = 0; other < 8; other += 1) {
-      const factor = system[other * 9 + column] as number;
-      if (other === column || factor === 0) continue;
-      for (let j = column; j < 9; j += 1) {
-        system[other * 9 + j] = (system[other * 9 + j] as number) - factor * (line[j] as number);
-      }
-    }
+// What a solution under way has, kept so that none allocates.
+/** Of x, y, u, v. */
+const mean = new Float64Array(4);
+/** u (x, y) and u (xx, xy, yy), and the same of v. */
+const sums = new Float64Array(10);
+/** M⁻¹: its upper triangle, as of the other symmetric matrices here. */
+const inverse = new Float64Array(3);
+/** The two equations for c. */
+const left = new Float64Array(3);
+const right = new Float64Array(2);
+const c = new Float64Array(2);
+/** α without c (0, 1), for a unit of c₁ (2, 3) and of c₂ (4, 5); a for a unit of both (6, 7). And the same of β and b. */
+const across = new Float64Array(8);
+const down = new Float64Array(8);
+
+function findMeans(points: ArrayLike<number>, targets: ArrayLike<number>): void {
+  const n = points.length / 2;
+  let x = 0;
+  let y = 0;
+  let u = 0;
+  let v = 0;
+  for (let i = 0; i < points.length; i += 2) {
+    x += points[i] as number;
+    y += points[i + 1] as number;
+    u += targets[i] as number;
+    v += targets[i + 1] as number;
   }
-  return Float64Array.from({ length: 8 }, (_, i) => system[i * 9 + 8] as number);
+  mean[0] = x / n;
+  mean[1] = y / n;
+  mean[2] = u / n;
+  mean[3] = v / n;
 }
 
-/** to⁻¹ · h · from, scaled so that its last value is 1. */
-function unnormalized(h: readonly number[], from: Normalizer, to: Normalizer): Homography {
-  const right = [0, 3, 6].flatMap((line) => {
-    const [a, b, c] = [h[line] as number, h[line + 1] as number, h[line + 2] as number];
-    const { x, y, scale } = from;
-    return [a * scale, b * scale, c - (a * x + b * y) * scale];
-  });
-  const matrix = Float64Array.from(right, (value, i) => {
-    if (i >= 6) return value;
-    const shift = i < 3 ? to.x : to.y;
-    return value / to.scale + shift * (right[6 + (i % 3)] as number);
-  });
-  const last = matrix[8] as number;
-  return matrix.map((value) => value / last);
+/** Takes an axis of the targets, whose sums begin at `at`, out of the equations. */
+function eliminate(axis: Float64Array, at: number, n: number): void {
+  const x = sums[at] as number;
+  const y = sums[at + 1] as number;
+  const xx = sums[at + 2] as number;
+  const xy = sums[at + 3] as number;
+  const yy = sums[at + 4] as number;
+  const p = inverse[0] as number;
+  const q = inverse[1] as number;
+  const s = inverse[2] as number;
+  axis[0] = p * x + q * y;
+  axis[1] = q * x + s * y;
+  axis[2] = p * xx + q * xy;
+  axis[3] = q * xx + s * xy;
+  axis[4] = p * xy + q * yy;
+  axis[5] = q * xy + s * yy;
+  axis[6] = x / n;
+  axis[7] = y / n;
+  left[0] = (left[0] as number) - xx * axis[2] - xy * axis[3] - x * axis[6];
+  left[1] = (left[1] as number) - xx * axis[4] - xy * axis[5] - x * axis[7];
+  left[2] = (left[2] as number) - xy * axis[4] - yy * axis[5] - y * axis[7];
+  right[0] = (right[0] as number) + xx * axis[0] + xy * axis[1];
+  right[1] = (right[1] as number) + xy * axis[0] + yy * axis[1];
+}
+
+/** False: the points do not say it. `whole` is what the equations had before anything was taken out. */
+function solveForC(whole: number): boolean {
+  const xx = left[0] as number;
+  const xy = left[1] as number;
+  const yy = left[2] as number;
+  const x = right[0] as number;
+  const y = right[1] as number;
+  const determinant = xx * yy - xy * xy;
+  c[0] = (yy * x - xy * y) / determinant;
+  c[1] = (xx * y - xy * x) / determinant;
+  return determinant > leastShare * whole * (xx + yy);
+}
+
+/** All nine, for points and targets with their means, the last one 1. */
+function fillRows(out: Homography): void {
+  const c1 = c[0] as number;
+  const c2 = c[1] as number;
+  const last = 1 - c1 * (mean[0] as number) - c2 * (mean[1] as number);
+  for (let i = 0; i < 2; i += 1) {
+    const axis = i === 0 ? across : down;
+    const target = mean[2 + i] as number;
+    const x = (axis[0] as number) + (axis[2] as number) * c1 + (axis[4] as number) * c2;
+    const y = (axis[1] as number) + (axis[3] as number) * c1 + (axis[5] as number) * c2;
+    const shift = (axis[6] as number) * c1 + (axis[7] as number) * c2;
+    out[i * 3] = (x + target * c1) / last;
+    out[i * 3 + 1] = (y + target * c2) / last;
+    out[i * 3 + 2] = (shift - x * (mean[0] as number) - y * (mean[1] as number)) / last + target;
+  }
+  out[6] = c1 / last;
+  out[7] = c2 / last;
+  out[8] = 1;
 }

@@ -137,34 +137,41 @@ describe('the body beneath the splats', () => {
     expect(other).toBeLessThan(40);
   });
 
-  it('allocates nothing for a frame through the networks', async () => {
-    const { cloud, rig, body, pose } = await read(madeUp);
-    const geometry = await SplatGeometry.upload(gpu, cloud, rig);
-    const uploaded = await uploadBody(gpu, body, 'networks');
-    const [width, height, format] = [48, 40, 'rgba8unorm'] as const;
-    const view = viewTransform(body.camera, width, height);
-    const renderer = await SplatRenderer.create(gpu, [{ geometry, pose, body: uploaded }], {
-      width,
-      height,
-      method: 'tiles',
-      format,
-    });
-    const usage = GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_DST;
-    const texture = gpu.device.createTexture({ size: [width, height], format, usage });
-    renderer.drawTo(texture, view, background);
-    const before = gpu.stats();
-    renderer.drawTo(texture, view, background);
-    const { calls, buffers, pipelines } = gpu.stats();
-    expect({ buffers, pipelines }).toEqual({
-      buffers: before.buffers,
-      pipelines: before.pipelines,
-    });
-    expect(calls.bindGroups).toBe(before.calls.bindGroups);
-    expect(renderer.stageNames).toContain('body');
-    expect(calls.submits - before.calls.submits).toBe(1);
-    texture.destroy();
-    renderer.dispose();
-    uploaded.dispose();
-    geometry.dispose();
-  });
+  it.each([
+    ['texture', 1],
+    ['networks', 2],
+  ] as const)(
+    'allocates nothing for a frame of the %s, and writes %i times',
+    async (way, writes) => {
+      const { cloud, rig, body, pose } = await read(madeUp);
+      const geometry = await SplatGeometry.upload(gpu, cloud, rig);
+      const uploaded = await uploadBody(gpu, body, way);
+      const [width, height, format] = [48, 40, 'rgba8unorm'] as const;
+      const view = viewTransform(body.camera, width, height);
+      const renderer = await SplatRenderer.create(gpu, [{ geometry, pose, body: uploaded }], {
+        width,
+        height,
+        method: 'tiles',
+        format,
+      });
+      const usage = GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_DST;
+      const texture = gpu.device.createTexture({ size: [width, height], format, usage });
+      renderer.drawTo(texture, view, background);
+      const before = gpu.stats();
+      renderer.drawTo(texture, view, background);
+      const { calls, buffers, pipelines } = gpu.stats();
+      expect({ buffers, pipelines }).toEqual({
+        buffers: before.buffers,
+        pipelines: before.pipelines,
+      });
+      expect(calls.bindGroups).toBe(before.calls.bindGroups);
+      expect(renderer.stageNames.includes('body')).toBe(way === 'networks');
+      expect(calls.writeBuffers - before.calls.writeBuffers).toBe(writes);
+      expect(calls.submits - before.calls.submits).toBe(1);
+      texture.destroy();
+      renderer.dispose();
+      uploaded.dispose();
+      geometry.dispose();
+    },
+  );
 });

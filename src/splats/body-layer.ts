@@ -1,15 +1,15 @@
 import type { AvatarBody } from '../formats/avatar-body.ts';
-import type { Gpu } from '../gpu/gpu.ts';
-import { type BodyUnder, bodyFrameFloats, prepareBodyUnder } from '../kernels/body-under.ts';
+import type { BufferRange, Gpu } from '../gpu/gpu.ts';
+import { type BodyUnder, prepareBodyUnder } from '../kernels/body-under.ts';
 import type { BodyMethod } from '../types.ts';
-import { projectPoints, solveHomography } from './body-homography.ts';
+import { type Homography, PointProjection, solveHomography } from './body-homography.ts';
 import { BodyNetworks, NetworkPicture } from './body-networks.ts';
 import { fillRows } from './body-pack.ts';
 import { BodyTexture } from './body-texture.ts';
 import type { ViewTransform } from './camera.ts';
 import type { Pose } from './pose.ts';
 import type { Background, Stage } from './renderer.ts';
-import { dot, normalize, subtract, type Vec3 } from './vector.ts';
+import { normalize, subtract, type Vec3 } from './vector.ts';
 
 /** The texture was learnt from the front: seen from further aside it looks flat, and the splats of the body are better. */
 const widestView = Math.cos((25 * Math.PI) / 180);
@@ -22,72 +22,88 @@ export function uploadBody(gpu: Gpu, body: AvatarBody, method: BodyMethod): Prom
   return method === 'networks' ? BodyNetworks.upload(gpu, body) : BodyTexture.upload(gpu, body);
 }
 
+/** A uniform of the body, and what the renderer writes to it. */
+interface BodyFrame {
+  range: BufferRange;
+  values: Float32Array;
+}
+
 /** Draws the body of an avatar beneath its splats: one homography a frame and one triangle, over the baked texture or over what the networks made. */
 export class BodyLayer {
   /** What has to run before `draw`. */
   readonly stages: readonly Stage[];
-  readonly #gpu: Gpu;
   readonly #body: AvatarBody;
   readonly #networks: NetworkPicture | null;
   readonly #under: BodyUnder;
-  readonly #buffer: GPUBuffer;
-  readonly #places: Float64Array;
+  readonly #anchors: PointProjection;
+  readonly #homography: Homography = new Float64Array(9);
   readonly #center: Vec3;
   readonly #front: Vec3;
-  readonly #values: Float32Array<ArrayBuffer> = new Float32Array(bodyFrameFloats);
+  readonly #values: Float32Array;
 
+  /** Throws `gpu-limit-exceeded` and `shader-invalid`. */
   static async prepare(
     gpu: Gpu,
     target: { format: GPUTextureFormat; width: number; height: number },
     uploaded: UploadedBody,
+    pose: Pose,
+    frame: BodyFrame,
   ): Promise<BodyLayer> {
     const networks =
-      uploaded instanceof BodyNetworks ? await NetworkPicture.prepare(gpu, uploaded, target) : null;
-    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    const frame = gpu.createBuffer('body frame', bodyFrameFloats * 4, usage);
+      uploaded instanceof BodyNetworks
+        ? await NetworkPicture.prepare(gpu, uploaded, target, pose)
+        : null;
     try {
       const source = networks ?? (uploaded as BodyTexture);
-      const under = await prepareBodyUnder(gpu, target.format, frame, source);
-      return new BodyLayer(gpu, uploaded.body, networks, under, frame);
+      const under = await prepareBodyUnder(gpu, target.format, frame.range, source);
+      return new BodyLayer(uploaded.body, pose, networks, under, frame.values);
     } catch (thrown) {
       networks?.dispose();
-      gpu.destroyBuffer(frame);
       throw thrown;
     }
   }
 
   private constructor(
-    gpu: Gpu,
     body: AvatarBody,
+    pose: Pose,
     networks: NetworkPicture | null,
     under: BodyUnder,
-    buffer: GPUBuffer,
+    values: Float32Array,
   ) {
-    this.#gpu = gpu;
     this.#body = body;
     this.#networks = networks;
     this.stages = networks ? [{ name: 'body', dispatches: [networks.dispatch] }] : [];
     this.#under = under;
-    this.#buffer = buffer;
-    this.#places = new Float64Array(body.anchors.count * 2);
+    this.#values = values;
+    this.#anchors = new PointProjection(body.anchors, pose);
     this.#center = meanOf(body.anchors.positions);
     this.#front = normalize(subtract(body.camera.position, this.#center));
   }
 
-  /** Writes a frame. False: from this side, or in this pose, the texture does not show the body. */
+  /** Brings `values` to a frame. False: from this side, or in this pose, the texture does not show the body. */
   update(pose: Pose, view: ViewTransform, background: Background): boolean {
-    if (dot(normalize(subtract(view.position, this.#center)), this.#front) < widestView)
-      return false;
-    const { anchors, targets, image, pad } = this.#body;
-    const h = solveHomography(projectPoints(anchors, pose, view, this.#places), targets);
-    if (!h?.every(Number.isFinite)) return false;
-    if (this.#networks?.update(pose, this.#places, h) === false) return false;
+    if (!this.#isSeenFromFront(view)) return false;
+    const { targets, image, pad } = this.#body;
+    const places = this.#anchors.project(pose, view);
+    const h = solveHomography(places, targets, this.#homography);
+    if (!h || this.#networks?.update(pose, places, h) === false) return false;
+    const values = this.#values;
     const side = image + 2 * pad;
-    fillRows(this.#values, h);
-    this.#values.set(background, 12);
-    this.#values.set([view.width, view.height, image / side, pad / side], 16);
-    this.#gpu.write(this.#buffer, 0, this.#values);
+    fillRows(values, h);
+    values.set(background, 12);
+    values[16] = view.width;
+    values[17] = view.height;
+    values[18] = image / side;
+    values[19] = pad / side;
     return true;
+  }
+
+  #isSeenFromFront({ position }: ViewTransform): boolean {
+    const x = position[0] - this.#center[0];
+    const y = position[1] - this.#center[1];
+    const z = position[2] - this.#center[2];
+    const along = x * this.#front[0] + y * this.#front[1] + z * this.#front[2];
+    return along >= widestView * Math.sqrt(x * x + y * y + z * z);
   }
 
   draw(pass: GPURenderPassEncoder): void {
@@ -96,7 +112,6 @@ export class BodyLayer {
 
   dispose(): void {
     this.#networks?.dispose();
-    this.#gpu.destroyBuffer(this.#buffer);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { bodyNetworks } from '../kernels/body-networks.ts';
 import { bodyCondition } from './body-condition.ts';
-import { type Homography, projectPoints, solveHomography } from './body-homography.ts';
+import { type Homography, PointProjection, solveHomography } from './body-homography.ts';
 import {
   bodyReach,
   fillNetworkFrame,
@@ -13,7 +13,7 @@ import {
   packLatents,
   packNetworks,
 } from './body-pack.ts';
-import { viewTransform } from './camera.ts';
+import { type ViewTransform, viewTransform } from './camera.ts';
 import { uploadBuffers } from './geometry.ts';
 import type { Pose } from './pose.ts';
 
@@ -55,12 +55,14 @@ export class NetworkPicture {
   readonly #frame: GPUBuffer;
   readonly #size: { width: number; height: number };
   readonly #values: Float32Array<ArrayBuffer>;
-  readonly #places: Float64Array;
+  readonly #anchors: PointProjection;
+  readonly #training: ViewTransform;
 
   static async prepare(
     gpu: Gpu,
     networks: BodyNetworks,
     size: { width: number; height: number },
+    pose: Pose,
   ): Promise<NetworkPicture> {
     const { body, buffers } = networks;
     const use = networksUse(body, size);
@@ -70,7 +72,7 @@ export class NetworkPicture {
     const image = gpu.createBuffer('body picture', size.width * size.height * 4, STORAGE);
     try {
       const dispatch = await prepareDispatch(gpu, bodyNetworks, use, { frame, ...buffers, image });
-      return new NetworkPicture(gpu, networks, size, dispatch, frame, image, floats);
+      return new NetworkPicture(gpu, networks, size, dispatch, frame, image, floats, pose);
     } catch (thrown) {
       gpu.destroyBuffer(frame);
       gpu.destroyBuffer(image);
@@ -86,6 +88,7 @@ export class NetworkPicture {
     frame: GPUBuffer,
     picture: GPUBuffer,
     floats: number,
+    pose: Pose,
   ) {
     this.#gpu = gpu;
     this.#networks = networks;
@@ -94,7 +97,9 @@ export class NetworkPicture {
     this.#frame = frame;
     this.picture = picture;
     this.#values = new Float32Array(floats);
-    this.#places = new Float64Array(networks.body.anchors.count * 2);
+    const { anchors, camera, image } = networks.body;
+    this.#anchors = new PointProjection(anchors, pose);
+    this.#training = viewTransform(camera, image, image);
   }
 
   /**
@@ -103,9 +108,8 @@ export class NetworkPicture {
    */
   update(pose: Pose, places: Float64Array, texture: Homography): boolean {
     const { body, reach } = this.#networks;
-    const view = viewTransform(body.camera, body.image, body.image);
-    const training = solveHomography(places, projectPoints(body.anchors, pose, view, this.#places));
-    if (!training?.every(Number.isFinite)) return false;
+    const training = solveHomography(places, this.#anchors.project(pose, this.#training));
+    if (!training) return false;
     const condition = bodyCondition(body, pose);
     fillNetworkFrame(this.#values, body, {
       ...this.#size,

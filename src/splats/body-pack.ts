@@ -165,7 +165,5 @@ export function fillNetworkFrame(
 
 /** Rows of a homography, four floats each. */
 export function fillRows(into: Float32Array, matrix: Homography): void {
-  matrix.forEach((value, i) => {
-    into[Math.floor(i / 3) * 4 + (i % 3)] = value;
-  });
+  for (let i = 0; i < 9; i += 1) into[i + Math.floor(i / 3)] = matrix[i] as number;
 }

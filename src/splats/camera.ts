@@ -1,11 +1,11 @@
 import { invalidArgument } from '../errors.ts';
 import type { Camera } from '../types.ts';
-import { cross, dot, normalize, subtract, type Vec3 } from './vector.ts';
+import { type Affine, cross, dot, normalize, subtract, type Vec3 } from './vector.ts';
 
 /** A camera ready for a picture of one size. View space has x right, y down and z forward, as images do. */
 export interface ViewTransform {
   /** World → view, row-major 3×4. */
-  view: readonly number[];
+  view: readonly number[] | Affine;
   /** Where the camera stands, in the world. */
   position: Vec3;
   /** Focal length in pixels, the same for both axes. */

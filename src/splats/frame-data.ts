@@ -1,18 +1,27 @@
-import type { Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Gpu } from '../gpu/gpu.ts';
+import { bodyFrameFloats } from '../kernels/body-under.ts';
 import { hiddenKey, projectFrameBytes } from '../kernels/splat-project.ts';
 import { nearPlane, type ViewTransform } from './camera.ts';
 import { poseFloats } from './pack.ts';
 import type { SceneObject } from './renderer.ts';
-import { type Affine, multiplyAffine, transformPoint } from './vector.ts';
+import { type Affine, multiplyAffine } from './vector.ts';
 
-/** Where an object's data begin, in floats. */
+/** An object's data in the buffer, in floats, and how it is seen. */
 interface FrameSlot {
   frame: number;
   pose: number;
   poseFloats: number;
+  body: number;
+  seen: ModelView;
 }
 
-/** What changes from frame to frame, in one buffer: size, then each object's frame and pose. */
+/** A view as it is from an object's own space, written anew each frame. */
+interface ModelView extends ViewTransform {
+  view: Affine;
+  position: [number, number, number];
+}
+
+/** What changes from frame to frame, in one buffer: size, then each object's frame, pose and body. A frame allocates nothing. */
 export class FrameData {
   readonly size: GPUBuffer;
   readonly #gpu: Gpu;
@@ -20,7 +29,6 @@ export class FrameData {
   readonly #values: Float32Array<ArrayBuffer>;
   readonly #slots: readonly FrameSlot[];
   readonly #keySteps: number;
-  readonly #modelView: Affine = new Float64Array(12);
 
   constructor(gpu: Gpu, objects: readonly SceneObject[], keyBits: number) {
     this.#gpu = gpu;
@@ -30,16 +38,23 @@ export class FrameData {
         gpu.device.limits.minUniformBufferOffsetAlignment,
         gpu.device.limits.minStorageBufferOffsetAlignment,
       ) / 4;
-    const aligned = (floats: number): number => Math.ceil(floats / alignment) * alignment;
+    let floats = 0;
+    const place = (needed: number): number => {
+      const at = floats;
+      floats += Math.ceil(needed / alignment) * alignment;
+      return at;
+    };
     // The first slot holds the size of the picture.
-    let floats = alignment;
-    this.#slots = objects.map(({ pose }) => {
-      const frame = floats;
+    place(2);
+    this.#slots = objects.map(({ pose, body }) => {
       const needed = pose ? poseFloats(pose) : 0;
-      floats += aligned(projectFrameBytes / 4);
-      const slot = { frame, pose: floats, poseFloats: needed };
-      floats += aligned(needed);
-      return slot;
+      return {
+        frame: place(projectFrameBytes / 4),
+        pose: place(needed),
+        poseFloats: needed,
+        body: place(body ? bodyFrameFloats : 0),
+        seen: { view: new Float64Array(12), position: [0, 0, 0], focal: 0, width: 0, height: 0 },
+      };
     });
     this.#values = new Float32Array(floats);
     this.#buffer = gpu.createBuffer(
@@ -50,31 +65,85 @@ export class FrameData {
     this.size = this.#buffer;
   }
 
-  frameRange(object: number): { buffer: GPUBuffer; offset: number; size: number } {
-    const { frame } = this.#slots[object] as FrameSlot;
-    return { buffer: this.#buffer, offset: frame * 4, size: projectFrameBytes };
+  frameRange(object: number): BufferRange {
+    return this.#range(this.#slot(object).frame, projectFrameBytes / 4);
   }
 
-  poseRange(object: number): { buffer: GPUBuffer; offset: number; size: number } {
-    const { pose, poseFloats } = this.#slots[object] as FrameSlot;
-    return { buffer: this.#buffer, offset: pose * 4, size: poseFloats * 4 };
+  poseRange(object: number): BufferRange {
+    const { pose, poseFloats } = this.#slot(object);
+    return this.#range(pose, poseFloats);
   }
 
-  write(objects: readonly SceneObject[], view: ViewTransform): void {
-    const { least, most } = depthRange(objects, view);
+  bodyRange(object: number): BufferRange {
+    return this.#range(this.#slot(object).body, bodyFrameFloats);
+  }
+
+  #range(at: number, floats: number): BufferRange {
+    return { buffer: this.#buffer, offset: at * 4, size: floats * 4 };
+  }
+
+  #slot(object: number): FrameSlot {
+    return this.#slots[object] as FrameSlot;
+  }
+
+  /** What `write` writes for the body of an object. */
+  bodyValues(object: number): Float32Array {
+    const { body } = this.#slot(object);
+    return this.#values.subarray(body, body + bodyFrameFloats);
+  }
+
+  /** An object's own view of the frame. */
+  seen(object: number): ViewTransform {
+    return this.#slot(object).seen;
+  }
+
+  /** Brings all but the bodies to a frame. */
+  update(objects: readonly SceneObject[], view: ViewTransform): void {
+    const values = this.#values;
+    values[0] = view.width;
+    values[1] = view.height;
+    let least = Number.POSITIVE_INFINITY;
+    let most = 0;
+    for (let i = 0; i < objects.length; i += 1) {
+      const { geometry, transform } = objects[i] as SceneObject;
+      const { seen } = this.#slot(i);
+      see(seen, view, transform ?? identity);
+      const { center, radius } = geometry.bounds;
+      const m = seen.view;
+      const depth =
+        (m[8] as number) * center[0] +
+        (m[9] as number) * center[1] +
+        (m[10] as number) * center[2] +
+        (m[11] as number);
+      const reach = radius * Math.sqrt(squaredScale(m));
+      least = Math.min(least, depth - reach);
+      most = Math.max(most, depth + reach);
+    }
+    least = Math.max(nearPlane, least);
+    most = Math.max(nearPlane * 2, most);
     const stepsPerUnit = this.#keySteps / Math.max(1e-6, most - least);
-    this.#values.set([view.width, view.height]);
-    objects.forEach(({ pose, transform }, i) => {
-      const slot = this.#slots[i] as FrameSlot;
-      multiplyAffine(this.#modelView, view.view, transform ?? identity);
-      this.#values.set(this.#modelView, slot.frame);
-      this.#values.set(cameraInModel(this.#modelView), slot.frame + 12);
-      this.#values[slot.frame + 15] = view.focal;
-      this.#values.set([view.width, view.height, least, stepsPerUnit], slot.frame + 16);
-      if (!pose) return;
-      this.#values.set(pose.skinMatrices, slot.pose);
-      this.#values.set(pose.weights, slot.pose + pose.skinMatrices.length);
-    });
+    for (let i = 0; i < objects.length; i += 1) {
+      this.#fill(this.#slot(i), (objects[i] as SceneObject).pose, least, stepsPerUnit);
+    }
+  }
+
+  #fill(slot: FrameSlot, pose: SceneObject['pose'], least: number, stepsPerUnit: number): void {
+    const values = this.#values;
+    const { frame, seen } = slot;
+    values.set(seen.view, frame);
+    values.set(seen.position, frame + 12);
+    values[frame + 15] = seen.focal;
+    values[frame + 16] = seen.width;
+    values[frame + 17] = seen.height;
+    values[frame + 18] = least;
+    values[frame + 19] = stepsPerUnit;
+    if (!pose) return;
+    values.set(pose.skinMatrices, slot.pose);
+    values.set(pose.weights, slot.pose + pose.skinMatrices.length);
+  }
+
+  /** To the GPU, all at once. */
+  write(): void {
     this.#gpu.write(this.#buffer, 0, this.#values);
   }
 
@@ -85,43 +154,23 @@ export class FrameData {
 
 const identity: Affine = Float64Array.of(1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0);
 
-/** A view as it is from an object's own space. */
-export function viewOfModel(view: ViewTransform, transform: Affine): ViewTransform {
-  const modelView = new Float64Array(12);
-  multiplyAffine(modelView, view.view, transform);
-  return { ...view, view: [...modelView], position: cameraInModel(modelView) };
-}
-
-/** Where the camera stands in an object's space: −Mᵀt / s² of a turn with one scale s. */
-function cameraInModel(modelView: Affine): [number, number, number] {
-  const squared = columnSquared(modelView);
-  const along = (column: number): number =>
-    -[0, 4, 8].reduce(
-      (sum, row) => sum + (modelView[row + column] as number) * (modelView[row + 3] as number),
-      0,
-    ) / squared;
-  return [along(0), along(1), along(2)];
-}
-
-function columnSquared(matrix: Affine): number {
-  return [0, 4, 8].reduce((sum, row) => sum + (matrix[row] as number) ** 2, 0);
-}
-
-/** The depths that the objects' bounds span. */
-function depthRange(
-  objects: readonly SceneObject[],
-  { view }: ViewTransform,
-): { least: number; most: number } {
-  let least = Number.POSITIVE_INFINITY;
-  let most = 0;
-  const matrix = new Float64Array(12);
-  for (const { geometry, transform } of objects) {
-    multiplyAffine(matrix, view, transform ?? identity);
-    const { center, radius } = geometry.bounds;
-    const [, , depth] = transformPoint(matrix, center);
-    const reach = radius * Math.sqrt(columnSquared(matrix));
-    least = Math.min(least, depth - reach);
-    most = Math.max(most, depth + reach);
+/** An object's own view: the camera stands at −Mᵀt / s² of a turn with one scale s. */
+function see(seen: ModelView, view: ViewTransform, transform: Affine): void {
+  const m = seen.view;
+  multiplyAffine(m, view.view, transform);
+  const squared = squaredScale(m);
+  for (let column = 0; column < 3; column += 1) {
+    const along =
+      (m[column] as number) * (m[3] as number) +
+      (m[4 + column] as number) * (m[7] as number) +
+      (m[8 + column] as number) * (m[11] as number);
+    seen.position[column] = -along / squared;
   }
-  return { least: Math.max(nearPlane, least), most: Math.max(nearPlane * 2, most) };
+  seen.focal = view.focal;
+  seen.width = view.width;
+  seen.height = view.height;
+}
+
+function squaredScale(m: Affine): number {
+  return (m[0] as number) ** 2 + (m[4] as number) ** 2 + (m[8] as number) ** 2;
 }

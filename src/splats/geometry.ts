@@ -1,6 +1,7 @@
 import type { Rig } from '../formats/rig.ts';
 import type { SplatCloud } from '../formats/splat-cloud.ts';
 import type { Gpu } from '../gpu/gpu.ts';
+import { axisEnds } from './axis-ends.ts';
 import type { Bounds } from './camera.ts';
 import { packRig, packSphericalHarmonics, packSplats } from './pack.ts';
 import { Pose } from './pose.ts';
@@ -8,6 +9,9 @@ import type { Vec3 } from './vector.ts';
 
 /** A rigged splat may leave the bounds of its rest by this share of the radius. */
 const motionMargin = 0.3;
+
+/** The share of a scan's splats at each end of each axis that a picture need not frame. */
+const outermost = 0.02;
 
 /** A cloud on the GPU, with what animates it. Several objects of a scene may share one. */
 export class SplatGeometry {
@@ -37,7 +41,7 @@ export class SplatGeometry {
     this.joints = pose ? pose.liveJoints.length : null;
     const { center, radius } = boundsOf(cloud, 0);
     this.bounds = { center, radius: radius * (rig ? 1 + motionMargin : 1) };
-    this.framed = rig ? { center, radius } : boundsOf(cloud, 0.02);
+    this.framed = rig ? { center, radius } : boundsOf(cloud, outermost);
     this.buffers = uploadBuffers(gpu, {
       splats: packSplats(cloud),
       ...(cloud.shDegree > 0 ? { sh: packSphericalHarmonics(cloud) } : {}),
@@ -73,16 +77,9 @@ export function uploadBuffers(
 }
 
 /** The box of the splats without this share of the outermost at each end of each axis, as a sphere. */
-function boundsOf({ positions, count }: SplatCloud, outside: number): Bounds {
-  const least: number[] = [];
-  const most: number[] = [];
-  for (let axis = 0; axis < 3; axis += 1) {
-    const values = positions.filter((value, i) => i % 3 === axis && Number.isFinite(value)).sort();
-    const cut = Math.min(Math.floor(count * outside), Math.max(0, values.length - 1) >> 1);
-    least.push(values[cut] ?? 0);
-    most.push(values[values.length - 1 - cut] ?? 0);
-  }
-  const center = least.map((low, i) => (low + (most[i] as number)) / 2) as unknown as Vec3;
-  const half = least.map((low, i) => ((most[i] as number) - low) / 2);
+function boundsOf({ positions }: SplatCloud, outside: number): Bounds {
+  const ends = [0, 1, 2].map((axis) => axisEnds(positions, axis, outside));
+  const center = ends.map(([low, high]) => (low + high) / 2) as unknown as Vec3;
+  const half = ends.map(([low, high]) => (high - low) / 2);
   return { center, radius: Math.max(1e-3, Math.hypot(...half)) };
 }

@@ -1,42 +1,57 @@
-import { type Quaternion, quaternionOfRotationVector } from './vector.ts';
+import { type QuaternionBuffer, turnBy } from './vector.ts';
 
 const blinkSeconds = 0.22;
 
+/** What each movement needs of a rig. */
+const names = {
+  blink: ['eyeBlinkLeft', 'eyeBlinkRight'],
+  left: ['eyeLookInLeft', 'eyeLookOutRight'],
+  right: ['eyeLookOutLeft', 'eyeLookInRight'],
+  up: ['eyeLookUpLeft', 'eyeLookUpRight'],
+  down: ['eyeLookDownLeft', 'eyeLookDownRight'],
+  smile: ['mouthSmileLeft', 'mouthSmileRight'],
+} as const;
+type Movement = keyof typeof names;
+
 /** Blinks, small movements of the eyes and a slow sway of the head: what a face does when nothing is asked of it. */
 export class IdleMotion {
-  readonly #expressions: readonly string[];
+  readonly #places: Readonly<Record<Movement, readonly number[]>>;
 
   constructor(expressions: readonly string[]) {
-    this.#expressions = expressions;
+    const placesOf = (movement: Movement): number[] =>
+      names[movement].map((name) => expressions.indexOf(name)).filter((at) => at >= 0);
+    this.#places = {
+      blink: placesOf('blink'),
+      left: placesOf('left'),
+      right: placesOf('right'),
+      up: placesOf('up'),
+      down: placesOf('down'),
+      smile: placesOf('smile'),
+    };
   }
 
-  /** Sets weights for a time and gives the turn of the head. The same time gives the same motion. */
-  apply(weights: Float32Array, seconds: number): Quaternion {
-    const blink = blinkAt(seconds);
-    const [x, y] = gazeAt(seconds);
-    this.#set(weights, 'eyeBlinkLeft', blink);
-    this.#set(weights, 'eyeBlinkRight', blink);
-    this.#set(weights, 'eyeLookOutLeft', Math.max(0, x));
-    this.#set(weights, 'eyeLookInRight', Math.max(0, x));
-    this.#set(weights, 'eyeLookInLeft', Math.max(0, -x));
-    this.#set(weights, 'eyeLookOutRight', Math.max(0, -x));
-    this.#set(weights, 'eyeLookUpLeft', Math.max(0, y));
-    this.#set(weights, 'eyeLookUpRight', Math.max(0, y));
-    this.#set(weights, 'eyeLookDownLeft', Math.max(0, -y));
-    this.#set(weights, 'eyeLookDownRight', Math.max(0, -y));
-    this.#set(weights, 'mouthSmileLeft', 0.08 + 0.04 * Math.sin(seconds * 0.31));
-    this.#set(weights, 'mouthSmileRight', 0.08 + 0.04 * Math.sin(seconds * 0.31));
-    return quaternionOfRotationVector([
+  /** Sets weights for a time and turns the head on. The same time gives the same motion. */
+  apply(weights: Float32Array, headTurn: QuaternionBuffer, seconds: number): void {
+    const { blink, left, right, up, down, smile } = this.#places;
+    const x = gazeAt(seconds, 101, 0.3);
+    const y = gazeAt(seconds, 102, 0.2);
+    setAll(weights, blink, blinkAt(seconds));
+    setAll(weights, right, Math.max(0, x));
+    setAll(weights, left, Math.max(0, -x));
+    setAll(weights, up, Math.max(0, y));
+    setAll(weights, down, Math.max(0, -y));
+    setAll(weights, smile, 0.08 + 0.04 * Math.sin(seconds * 0.31));
+    turnBy(
+      headTurn,
       0.012 * Math.sin(seconds * 0.73) + 0.008 * Math.sin(seconds * 1.37 + 1),
       0.03 * Math.sin(seconds * 0.41) + 0.012 * Math.sin(seconds * 0.97 + 2),
       0.01 * Math.sin(seconds * 0.53 + 0.5),
-    ]);
+    );
   }
+}
 
-  #set(weights: Float32Array, name: string, weight: number): void {
-    const at = this.#expressions.indexOf(name);
-    if (at >= 0) weights[at] = weight;
-  }
+function setAll(weights: Float32Array, places: readonly number[], weight: number): void {
+  for (const place of places) weights[place] = weight;
 }
 
 /** One blink in each slot of four seconds, at a place that the slot's number gives. */
@@ -48,16 +63,13 @@ function blinkAt(seconds: number): number {
   return Math.sin(phase * Math.PI) ** 0.7;
 }
 
-/** Looks somewhere for a second or so, then jumps: right and up are positive. */
-function gazeAt(seconds: number): [number, number] {
+/** Looks somewhere within a reach for a second or so, then jumps, along one axis: right and up are positive. */
+function gazeAt(seconds: number, axis: number, reach: number): number {
   const slot = Math.floor(seconds / 1.3);
   const share = Math.min(1, (seconds / 1.3 - slot) * 12);
-  const place = (at: number): [number, number] => [
-    (noise(at * 2 + 101) - 0.5) * 0.3,
-    (noise(at * 2 + 102) - 0.5) * 0.2,
-  ];
-  const [from, to] = [place(slot - 1), place(slot)];
-  return [from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share];
+  const from = (noise((slot - 1) * 2 + axis) - 0.5) * reach;
+  const to = (noise(slot * 2 + axis) - 0.5) * reach;
+  return from + (to - from) * share;
 }
 
 /** A number 0..1 that looks random. */

@@ -3,49 +3,66 @@ import { restCoefficients, type SplatCloud } from '../formats/splat-cloud.ts';
 import { shWords } from '../kernels/splat-project.ts';
 import { numberToHalf } from '../quant/half.ts';
 import type { Pose } from './pose.ts';
-import { rotationMatrix } from './vector.ts';
 
 /** [count, 12] words: centre, opacity; covariance xx xy xz yy yz zz; colour as three halves. */
 export function packSplats(cloud: SplatCloud): Float32Array<ArrayBuffer> {
-  const packed = new Float32Array(cloud.count * 12);
+  const { count, positions, opacities, colors } = cloud;
+  const packed = new Float32Array(count * 12);
   const words = new Uint32Array(packed.buffer);
-  for (let i = 0; i < cloud.count; i += 1) {
+  for (let i = 0; i < count; i += 1) {
     const at = i * 12;
-    packed.set(cloud.positions.subarray(i * 3, i * 3 + 3), at);
-    packed[at + 3] = cloud.opacities[i] as number;
-    packed.set(covarianceOf(cloud, i), at + 4);
-    const color = (channel: number): number => cloud.colors[i * 3 + channel] as number;
-    words[at + 10] = packHalves(color(0), color(1));
-    words[at + 11] = packHalves(color(2), 0);
+    const from = i * 3;
+    packed[at] = positions[from] as number;
+    packed[at + 1] = positions[from + 1] as number;
+    packed[at + 2] = positions[from + 2] as number;
+    packed[at + 3] = opacities[i] as number;
+    packCovariance(cloud, i, packed, at + 4);
+    words[at + 10] = packHalves(colors[from] as number, colors[from + 1] as number);
+    words[at + 11] = packHalves(colors[from + 2] as number, 0);
   }
   return packed;
 }
 
-/** xx xy xz yy yz zz of R S Sᵀ Rᵀ. */
-function covarianceOf({ rotations, scales }: SplatCloud, i: number): readonly number[] {
-  const r = rotationMatrix(
-    rotations[i * 4] as number,
-    rotations[i * 4 + 1] as number,
-    rotations[i * 4 + 2] as number,
-    rotations[i * 4 + 3] as number,
-  );
-  const squares = [0, 1, 2].map((axis) => (scales[i * 3 + axis] as number) ** 2);
-  const entry = (row: number, column: number): number =>
-    squares.reduce(
-      (sum, square, k) => sum + (r[row * 3 + k] as number) * (r[column * 3 + k] as number) * square,
-      0,
-    );
-  return [entry(0, 0), entry(0, 1), entry(0, 2), entry(1, 1), entry(1, 2), entry(2, 2)];
+/** xx xy xz yy yz zz of R S Sᵀ Rᵀ. Runs for millions of splats: it allocates nothing. */
+function packCovariance(
+  { rotations, scales }: SplatCloud,
+  i: number,
+  out: Float32Array,
+  at: number,
+): void {
+  const x = rotations[i * 4] as number;
+  const y = rotations[i * 4 + 1] as number;
+  const z = rotations[i * 4 + 2] as number;
+  const w = rotations[i * 4 + 3] as number;
+  const sx = (scales[i * 3] as number) ** 2;
+  const sy = (scales[i * 3 + 1] as number) ** 2;
+  const sz = (scales[i * 3 + 2] as number) ** 2;
+  const xx = 1 - 2 * (y * y + z * z);
+  const xy = 2 * (x * y - w * z);
+  const xz = 2 * (x * z + w * y);
+  const yx = 2 * (x * y + w * z);
+  const yy = 1 - 2 * (x * x + z * z);
+  const yz = 2 * (y * z - w * x);
+  const zx = 2 * (x * z - w * y);
+  const zy = 2 * (y * z + w * x);
+  const zz = 1 - 2 * (x * x + y * y);
+  out[at] = xx * xx * sx + xy * xy * sy + xz * xz * sz;
+  out[at + 1] = xx * yx * sx + xy * yy * sy + xz * yz * sz;
+  out[at + 2] = xx * zx * sx + xy * zy * sy + xz * zz * sz;
+  out[at + 3] = yx * yx * sx + yy * yy * sy + yz * yz * sz;
+  out[at + 4] = yx * zx * sx + yy * zy * sy + yz * zz * sz;
+  out[at + 5] = zx * zx * sx + zy * zy * sy + zz * zz * sz;
 }
 
 /** [count, shWords] coefficients with their three channels, as pairs of halves. */
 export function packSphericalHarmonics(cloud: SplatCloud): Uint32Array<ArrayBuffer> {
-  const words = shWords(cloud.shDegree);
-  const values = restCoefficients(cloud.shDegree) * 3;
-  const halves = new Uint16Array(cloud.count * words * 2);
-  for (let i = 0; i < cloud.count; i += 1) {
+  const { count, shDegree, sh } = cloud;
+  const stride = shWords(shDegree) * 2;
+  const values = restCoefficients(shDegree) * 3;
+  const halves = new Uint16Array(count * stride);
+  for (let i = 0; i < count; i += 1) {
     for (let k = 0; k < values; k += 1) {
-      halves[i * words * 2 + k] = numberToHalf(cloud.sh[i * values + k] as number);
+      halves[i * stride + k] = numberToHalf(sh[i * values + k] as number);
     }
   }
   return new Uint32Array(halves.buffer);

@@ -4,9 +4,21 @@ import {
   composeAffine,
   multiplyAffine,
   multiplyQuaternions,
-  type Quaternion,
+  type QuaternionBuffer,
   slerp,
 } from './vector.ts';
+
+/** The momentary pose of a joint, in its parent's frame. */
+interface JointPose {
+  translation: Float64Array;
+  /** What a clip or the rest says. */
+  rotation: QuaternionBuffer;
+  scale: Float64Array;
+  /** What the page adds. */
+  turn: QuaternionBuffer;
+  /** Joint → model space. */
+  world: Affine;
+}
 
 /**
  * The momentary pose of a rig: expression weights and joints. A joint's local pose is its rest, or what a clip says, and then a turn
@@ -22,15 +34,17 @@ export class Pose {
   readonly liveIndices: Int16Array;
   /** [live joints, 12] row-major 3×4: model space at rest → posed. */
   readonly skinMatrices: Float32Array;
-  readonly #translations: Float64Array;
-  readonly #rotations: Quaternion[];
-  readonly #scales: Float64Array;
-  readonly #turns: Quaternion[];
-  readonly #world: readonly Affine[];
+  /** [live joints] the same, one by one. */
+  readonly skins: readonly Float32Array[];
+  readonly #poses: readonly JointPose[];
+  /** [live joints] model space at rest → joint space. */
   readonly #binds: readonly Affine[];
   /** The live joints and all that stand above them, parents first: a rig may have hundreds of others. */
   readonly #needed: readonly number[];
-  readonly #isNeeded: readonly boolean[];
+  /** What poses the joints; null: they are at rest. */
+  #clip: Clip | null = null;
+  /** The channels of a clip that move needed joints. */
+  readonly #channels = new Map<Clip, readonly ClipChannel[]>();
 
   constructor(rig: Rig) {
     this.rig = rig;
@@ -39,93 +53,104 @@ export class Pose {
     this.liveJoints = liveJointsOf(rig);
     this.liveIndices = Int16Array.from(joints, (_, joint) => this.liveJoints.indexOf(joint));
     this.skinMatrices = new Float32Array(this.liveJoints.length * 12);
-    this.#translations = new Float64Array(joints.length * 3);
-    this.#scales = new Float64Array(joints.length * 3);
-    this.#rotations = joints.map(() => noTurn);
-    this.#turns = joints.map(() => noTurn);
-    this.#world = joints.map(() => new Float64Array(12));
-    this.#binds = joints.map(({ inverseBind }) => affineOfColumns(inverseBind));
-    this.#isNeeded = neededJoints(rig, this.liveJoints);
-    this.#needed = joints.flatMap((_, joint) => (this.#isNeeded[joint] ? [joint] : []));
-    for (const joint of joints.keys()) this.#restJoint(joint);
+    this.skins = this.liveJoints.map((_, i) => this.skinMatrices.subarray(i * 12, i * 12 + 12));
+    this.#poses = joints.map(restPose);
+    this.#binds = this.liveJoints.map((joint) =>
+      affineOfColumns((joints[joint] as Joint).inverseBind),
+    );
+    this.#needed = neededJoints(rig, this.liveJoints);
   }
 
   /** Back to the pose of the file; expressions and the page's turns stay. */
   rest(): void {
-    for (const joint of this.#needed) this.#restJoint(joint);
-  }
-
-  #restJoint(joint: number): void {
-    const { translation, rotation, scale } = this.rig.joints[joint] as Joint;
-    this.#translations.set(translation, joint * 3);
-    this.#rotations[joint] = rotation as unknown as Quaternion;
-    this.#scales.set(scale, joint * 3);
-  }
-
-  /** Turns a joint from its rest or clip pose, in its own frame. */
-  setTurn(joint: number, turn: Quaternion): void {
-    this.#turns[joint] = turn;
-  }
-
-  /** Poses the joints as a clip has them at a time in seconds. */
-  applyClip(clip: Clip, seconds: number): void {
-    for (const channel of clip.channels) {
-      if (this.#isNeeded[channel.joint]) this.#applyChannel(channel, seconds);
+    if (!this.#clip) return;
+    this.#clip = null;
+    for (const joint of this.#needed) {
+      const { translation, rotation, scale } = this.rig.joints[joint] as Joint;
+      const pose = this.#poses[joint] as JointPose;
+      pose.translation.set(translation);
+      pose.rotation.set(rotation);
+      pose.scale.set(scale);
     }
   }
 
+  /** Turns a joint from its rest or clip pose, in its own frame. */
+  setTurn(joint: number, turn: ArrayLike<number>): void {
+    this.#poses[joint]?.turn.set(turn);
+  }
+
+  /** Poses the joints as a clip has them at a time in seconds; those that it leaves are at rest. */
+  applyClip(clip: Clip, seconds: number): void {
+    if (clip !== this.#clip) this.rest();
+    this.#clip = clip;
+    let channels = this.#channels.get(clip);
+    if (!channels) {
+      channels = clip.channels.filter(({ joint }) => this.#needed.includes(joint));
+      this.#channels.set(clip, channels);
+    }
+    for (const channel of channels) this.#applyChannel(channel, seconds);
+  }
+
   #applyChannel({ joint, path, times, values, step }: ClipChannel, seconds: number): void {
+    const pose = this.#poses[joint] as JointPose;
     const after = firstAfter(times, seconds);
     const next = Math.min(after, times.length - 1);
     const last = after === times.length ? next : Math.max(0, after - 1);
     const span = (times[next] as number) - (times[last] as number);
     const share = step || span <= 0 ? 0 : Math.max(0, (seconds - (times[last] as number)) / span);
     if (path === 'rotation') {
-      this.#rotations[joint] = slerp(quaternionAt(values, last), quaternionAt(values, next), share);
+      slerp(pose.rotation, values, last * 4, next * 4, share);
       return;
     }
-    const target = path === 'scale' ? this.#scales : this.#translations;
+    const target = pose[path];
     for (let axis = 0; axis < 3; axis += 1) {
       const start = values[last * 3 + axis] as number;
-      target[joint * 3 + axis] = start + ((values[next * 3 + axis] as number) - start) * share;
+      target[axis] = start + ((values[next * 3 + axis] as number) - start) * share;
     }
   }
 
-  /** A joint's local turn: what a clip or the rest says, and the page's. */
-  localTurn(joint: number): Quaternion {
-    return multiplyQuaternions(
-      this.#rotations[joint] as Quaternion,
-      this.#turns[joint] as Quaternion,
-    );
+  /** A joint's local turn, to be read at once: what a clip or the rest says, and the page's. */
+  localTurn(joint: number): QuaternionBuffer {
+    const { rotation, turn } = this.#poses[joint] as JointPose;
+    multiplyQuaternions(turned, rotation, turn);
+    return turned;
   }
 
   /** How far a joint is from its rest within its parent, metres. */
   shift(joint: number): number[] {
     const rest = this.rig.joints[joint]?.translation ?? [];
-    return Array.from(rest, (at, i) => (this.#translations[joint * 3 + i] as number) - at);
+    return Array.from(rest, (at, i) => (this.#poses[joint]?.translation[i] as number) - at);
   }
 
-  /** Works out `skinMatrices`. Allocates nothing that grows. */
+  /** Works out `skinMatrices`. Allocates nothing. */
   update(): void {
     const { joints } = this.rig;
     for (const joint of this.#needed) {
       const { parent } = joints[joint] as Joint;
-      const turned = this.localTurn(joint);
-      const world = this.#world[joint] as Affine;
+      const { translation, scale, world } = this.#poses[joint] as JointPose;
       const local = parent < 0 ? world : scratch;
-      const translation = this.#translations.subarray(joint * 3, joint * 3 + 3);
-      composeAffine(local, translation, turned, this.#scales.subarray(joint * 3, joint * 3 + 3));
-      if (parent >= 0) multiplyAffine(world, this.#world[parent] as Affine, local);
+      composeAffine(local, translation, this.localTurn(joint), scale);
+      if (parent >= 0) multiplyAffine(world, (this.#poses[parent] as JointPose).world, local);
     }
-    this.liveJoints.forEach((joint, i) => {
-      multiplyAffine(scratch, this.#world[joint] as Affine, this.#binds[joint] as Affine);
-      this.skinMatrices.set(scratch, i * 12);
-    });
+    for (let i = 0; i < this.liveJoints.length; i += 1) {
+      const { world } = this.#poses[this.liveJoints[i] as number] as JointPose;
+      multiplyAffine(this.skins[i] as Float32Array, world, this.#binds[i] as Affine);
+    }
   }
 }
 
-const noTurn: Quaternion = [0, 0, 0, 1];
+const turned: QuaternionBuffer = new Float64Array(4);
 const scratch: Affine = new Float64Array(12);
+
+function restPose({ translation, rotation, scale }: Joint): JointPose {
+  return {
+    translation: Float64Array.from(translation),
+    rotation: Float64Array.from(rotation),
+    scale: Float64Array.from(scale),
+    turn: Float64Array.of(0, 0, 0, 1),
+    world: new Float64Array(12),
+  };
+}
 
 /** The first keyframe behind a time; as many as there are, where none is. */
 function firstAfter(times: Float32Array, seconds: number): number {
@@ -139,10 +164,6 @@ function firstAfter(times: Float32Array, seconds: number): number {
   return low;
 }
 
-function quaternionAt(values: Float32Array, key: number): Quaternion {
-  return values.subarray(key * 4, key * 4 + 4) as unknown as Quaternion;
-}
-
 function liveJointsOf({ skinJoints, skinWeights }: Rig): number[] {
   const live = new Set<number>();
   skinWeights.forEach((weight, i) => {
@@ -151,13 +172,13 @@ function liveJointsOf({ skinJoints, skinWeights }: Rig): number[] {
   return [...live].sort((a, b) => a - b);
 }
 
-/** The live joints and all that stand above them. */
-function neededJoints({ joints }: Rig, live: readonly number[]): boolean[] {
-  const needed = joints.map(() => false);
+/** The live joints and all that stand above them, in the order of the rig. */
+function neededJoints({ joints }: Rig, live: readonly number[]): number[] {
+  const needed = new Set<number>();
   for (const joint of live) {
-    for (let at = joint; at >= 0; at = joints[at]?.parent ?? -1) needed[at] = true;
+    for (let at = joint; at >= 0; at = joints[at]?.parent ?? -1) needed.add(at);
   }
-  return needed;
+  return [...needed].sort((a, b) => a - b);
 }
 
 /** glTF's column-major 4×4 as a row-major 3×4. */

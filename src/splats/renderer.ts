@@ -6,7 +6,7 @@ import { prepareSplatQuads, type SplatQuads } from '../kernels/splat-quads.ts';
 import type { RasterMethod } from '../types.ts';
 import { BodyLayer, type UploadedBody } from './body-layer.ts';
 import type { ViewTransform } from './camera.ts';
-import { FrameData, viewOfModel } from './frame-data.ts';
+import { FrameData } from './frame-data.ts';
 import type { SplatGeometry } from './geometry.ts';
 import type { Pose } from './pose.ts';
 import { RadixSort } from './radix-sort.ts';
@@ -53,6 +53,16 @@ export interface Stage {
   dispatches: readonly Dispatch[];
 }
 
+/** A stage as frames record it: workgroups are counted once. */
+interface Recording {
+  name: string;
+  calls: readonly {
+    pipeline: GPUComputePipeline;
+    bindGroup: GPUBindGroup;
+    workgroups: readonly [number, number, number];
+  }[];
+}
+
 /**
  * Draws objects of splats with one global sort by depth. All is allocated in `create`; a frame writes one buffer and submits once.
  */
@@ -60,7 +70,9 @@ export class SplatRenderer {
   readonly options: RendererOptions;
   readonly #gpu: Gpu;
   readonly #objects: readonly SceneObject[];
-  readonly #stages: readonly Stage[];
+  readonly #recordings: readonly Recording[];
+  /** Those of frames that show the body. */
+  readonly #bodyRecordings: readonly Recording[];
   readonly #frames: FrameData;
   readonly #draw: GPUBuffer;
   readonly #drawStart: GPUBuffer;
@@ -128,7 +140,10 @@ export class SplatRenderer {
       project.push(await prepareDispatch(gpu, splatProject, use, bound));
       first += count;
       if (!texture || !pose || objects.length > 1) continue;
-      const layer = await BodyLayer.prepare(gpu, options, texture);
+      const layer = await BodyLayer.prepare(gpu, options, texture, pose, {
+        range: frames.bodyRange(i),
+        values: frames.bodyValues(i),
+      });
       owned.push(layer);
       const headCount = count - texture.body.splats;
       const head = await prepareDispatch(gpu, splatProject, { ...use, count: headCount }, bound);
@@ -190,7 +205,8 @@ export class SplatRenderer {
     this.#gpu = gpu;
     this.#objects = objects;
     this.options = options;
-    this.#stages = parts.stages;
+    this.#recordings = parts.stages.map(recordingOf);
+    this.#bodyRecordings = (parts.body?.stages ?? []).map(recordingOf);
     this.#frames = parts.frames;
     this.#draw = parts.draw;
     this.#drawStart = parts.drawStart;
@@ -210,20 +226,25 @@ export class SplatRenderer {
     after?: (encoder: GPUCommandEncoder) => void,
     clock?: StageClock,
   ): void {
-    this.#frames.write(this.#objects, view);
-    const body = this.#updateBody(view, background);
+    this.#frames.update(this.#objects, view);
+    const body = this.#updateBody(background);
     const behind = body ? transparent : background;
+    this.#frames.write();
     this.#tiles?.setBackground(behind);
     this.#gpu.submitRecorded((encoder) => {
       encoder.copyBufferToBuffer(this.#drawStart, 0, this.#draw, 0, 16);
-      const passes = clock ? this.#recordStages(encoder, clock) : this.#recordOnePass(encoder);
+      const recordings = body ? this.#bodyRecordings : this.#recordings;
+      let passes = clock
+        ? recordApart(encoder, recordings, clock)
+        : recordOnePass(encoder, recordings);
       if (this.#tiles) this.#tiles.copyTo(encoder, texture);
-      else this.#drawQuads(encoder, texture, behind, clock);
-      if (body) drawBeneath(encoder, texture, body.layer);
+      if (this.#quads || body) {
+        this.#recordDraws(encoder, texture, behind, body, clock);
+        passes += 1;
+      }
       clock?.resolve(encoder);
       after?.(encoder);
-      const dispatches = this.#frameStages.reduce((sum, stage) => sum + stage.dispatches.length, 0);
-      return { dispatches, passes: passes + (this.#quads ? 1 : 0) + (body ? 1 : 0) };
+      return { dispatches: recordings.reduce((sum, { calls }) => sum + calls.length, 0), passes };
     });
     this.#tiles?.readCount();
   }
@@ -244,9 +265,8 @@ export class SplatRenderer {
   }
 
   /** Chooses for this frame: the body as a texture, or its splats. */
-  #updateBody(view: ViewTransform, background: Background): BodyParts | null {
-    const [object] = this.#objects;
-    const seen = object?.transform ? viewOfModel(view, object.transform) : view;
+  #updateBody(background: Background): BodyParts | null {
+    const seen = this.#frames.seen(0);
     const body = this.#body?.layer.update(this.#body.pose, seen, background) ? this.#body : null;
     const shows = body !== null;
     if (shows !== this.#showsBody) {
@@ -256,31 +276,12 @@ export class SplatRenderer {
     return body;
   }
 
-  get #frameStages(): readonly Stage[] {
-    return this.#showsBody && this.#body ? this.#body.stages : this.#stages;
-  }
-
-  #recordOnePass(encoder: GPUCommandEncoder): number {
-    const pass = encoder.beginComputePass();
-    for (const stage of this.#frameStages) recordStage(pass, stage);
-    pass.end();
-    return 1;
-  }
-
-  /** A pass for each stage, each with its timestamps. */
-  #recordStages(encoder: GPUCommandEncoder, clock: StageClock): number {
-    for (const stage of this.#frameStages) {
-      const pass = encoder.beginComputePass({ timestampWrites: clock.stage(stage.name) });
-      recordStage(pass, stage);
-      pass.end();
-    }
-    return this.#frameStages.length;
-  }
-
-  #drawQuads(
+  /** Quads, and the body beneath them or beneath what tiles drew. The background comes with the body. */
+  #recordDraws(
     encoder: GPUCommandEncoder,
     texture: GPUTexture,
     [r, g, b, a]: Background,
+    body: BodyParts | null,
     clock: StageClock | undefined,
   ): void {
     const pass = encoder.beginRenderPass({
@@ -288,19 +289,21 @@ export class SplatRenderer {
         {
           view: texture.createView(),
           clearValue: [r * a, g * a, b * a, a],
-          loadOp: 'clear',
+          loadOp: this.#quads ? 'clear' : 'load',
           storeOp: 'store',
         },
       ],
-      ...(clock ? { timestampWrites: clock.stage('quads') } : {}),
+      ...(clock && this.#quads ? { timestampWrites: clock.stage('quads') } : {}),
     });
     this.#quads?.draw(pass);
+    body?.layer.draw(pass);
     pass.end();
   }
 
   /** Names of the stages that a clock sees. */
   get stageNames(): readonly string[] {
-    const names = (this.#body?.stages ?? this.#stages).map(({ name }) => name);
+    const recordings = this.#body ? this.#bodyRecordings : this.#recordings;
+    const names = recordings.map(({ name }) => name);
     return this.#quads ? [...names, 'quads'] : names;
   }
 
@@ -315,20 +318,42 @@ function isOutOfMemory(thrown: unknown): boolean {
 
 const transparent: Background = [0, 0, 0, 0];
 
-/** The background comes with the body: what was drawn before is over both. */
-function drawBeneath(encoder: GPUCommandEncoder, texture: GPUTexture, layer: BodyLayer): void {
-  const pass = encoder.beginRenderPass({
-    colorAttachments: [{ view: texture.createView(), loadOp: 'load', storeOp: 'store' }],
-  });
-  layer.draw(pass);
-  pass.end();
+function recordingOf({ name, dispatches }: Stage): Recording {
+  const calls = dispatches.map(({ pipeline, bindGroup, workgroups }) => ({
+    pipeline,
+    bindGroup,
+    workgroups: workgroups(1),
+  }));
+  return { name, calls };
 }
 
-function recordStage(pass: GPUComputePassEncoder, { dispatches }: Stage): void {
-  for (const { pipeline, bindGroup, workgroups } of dispatches) {
+/** Gives the number of passes. */
+function recordOnePass(encoder: GPUCommandEncoder, recordings: readonly Recording[]): number {
+  const pass = encoder.beginComputePass();
+  for (const recording of recordings) recordCalls(pass, recording);
+  pass.end();
+  return 1;
+}
+
+/** A pass for each stage, each with its timestamps. */
+function recordApart(
+  encoder: GPUCommandEncoder,
+  recordings: readonly Recording[],
+  clock: StageClock,
+): number {
+  for (const recording of recordings) {
+    const pass = encoder.beginComputePass({ timestampWrites: clock.stage(recording.name) });
+    recordCalls(pass, recording);
+    pass.end();
+  }
+  return recordings.length;
+}
+
+function recordCalls(pass: GPUComputePassEncoder, { calls }: Recording): void {
+  for (const { pipeline, bindGroup, workgroups } of calls) {
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(...workgroups(1));
+    pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
   }
 }
 

@@ -78,6 +78,7 @@ export class SpeechMotion {
 
   /** Adds the mouth to weights, where it is more than what is there. Allocates nothing. */
   apply(weights: Float32Array, nowSeconds: number): void {
+    if (!this.active) return;
     const seconds = Math.max(0, nowSeconds - (this.#last ?? nowSeconds));
     this.#last = nowSeconds;
     this.#advance(seconds * this.#pace);

@@ -15,8 +15,9 @@ function hold(
   for (let frame = Math.round(from * 60); frame <= Math.round(to * 60); frame += 1) {
     const before = weights;
     weights = new Float32Array(2);
-    const turn = motion.apply(weights, state, frame / 60);
-    angle = 2 * Math.acos(Math.min(1, Math.abs(turn[3])));
+    const turn = Float64Array.of(0, 0, 0, 1);
+    motion.apply(weights, turn, state, frame / 60);
+    angle = 2 * Math.acos(Math.min(1, Math.abs(turn[3] as number)));
     if (frame > from * 60) step = Math.max(step, Math.abs((weights[0] ?? 0) - (before[0] ?? 0)));
   }
   return { gaze: weights[0] as number, brow: weights[1] as number, angle, step };

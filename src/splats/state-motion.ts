@@ -1,5 +1,5 @@
 import type { AvatarState } from '../types.ts';
-import { type Quaternion, quaternionOfRotationVector } from './vector.ts';
+import { type QuaternionBuffer, turnBy } from './vector.ts';
 
 /** Seconds from one state to the next. */
 const blendSeconds = 0.4;
@@ -78,32 +78,43 @@ export class StateMotion {
   moves(state: AvatarState): boolean {
     if (state !== this.#wanted) return true;
     if (state !== 'idle' && !this.still) return true;
-    return this.#shares.some((share, i) => share !== (states[i] === state ? 1 : 0));
+    for (let i = 0; i < states.length; i += 1) {
+      if (this.#shares[i] !== (states[i] === state ? 1 : 0)) return true;
+    }
+    return false;
   }
 
-  /** Goes on towards a state: adds to the weights and gives the turn of the head. */
-  apply(weights: Float32Array, state: AvatarState, nowSeconds: number): Quaternion {
+  /** Goes on towards a state: adds to the weights and turns the head on. */
+  apply(
+    weights: Float32Array,
+    headTurn: QuaternionBuffer,
+    state: AvatarState,
+    nowSeconds: number,
+  ): void {
     const step = Math.max(0, nowSeconds - (this.#last ?? nowSeconds)) / blendSeconds;
     this.#last = nowSeconds;
     this.#wanted = state;
-    let [x, y, z] = [0, 0, 0];
-    states.forEach((each, i) => {
+    let x = 0;
+    let y = 0;
+    let z = 0;
+    for (let i = 0; i < states.length; i += 1) {
+      const each = states[i] as (typeof states)[number];
       const share = towards(this.#shares[i] as number, each === state ? 1 : 0, step);
       this.#shares[i] = share;
-      if (share === 0) return;
+      if (share === 0) continue;
       const eased = share * share * (3 - 2 * share);
       for (const { at, weight } of this.#weights[i] ?? []) {
         weights[at] = Math.min(1, (weights[at] as number) + weight * eased);
       }
-      if (this.still) return;
+      if (this.still) continue;
       const turn = bearings[each].turn(nowSeconds);
       x += turn[0] * eased;
       y += turn[1] * eased;
       z += turn[2] * eased;
-    });
+    }
     // What rests is not asked at each frame: the next state begins when it is asked again.
     if (!this.moves(state)) this.#last = null;
-    return quaternionOfRotationVector([x, y, z]);
+    turnBy(headTurn, x, y, z);
   }
 }
 

@@ -47,7 +47,7 @@ interface TileParts {
 export class TileRasterizer {
   readonly #gpu: Gpu;
   readonly #parts: TileParts;
-  #lastBackground = '';
+  readonly #background = new Float32Array(4).fill(Number.NaN);
 
   /** Throws `gpu-limit-exceeded` and `gpu-out-of-memory`. */
   static async prepare(gpu: Gpu, options: TileRasterizerOptions): Promise<TileRasterizer> {
@@ -85,10 +85,10 @@ export class TileRasterizer {
   }
 
   setBackground(background: Background): void {
-    const key = background.join();
-    if (key === this.#lastBackground) return;
-    this.#lastBackground = key;
-    this.#gpu.write(this.#parts.background, 0, Float32Array.of(...background));
+    const last = this.#background;
+    if (background.every((value, i) => last[i] === Math.fround(value))) return;
+    last.set(background);
+    this.#gpu.write(this.#parts.background, 0, last);
   }
 
   /** To a texture of `rgba8unorm`. */

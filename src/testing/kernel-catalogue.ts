@@ -31,6 +31,8 @@ import { headRowsCases } from '../kernels/head-rows.ref.ts';
 import { headRows } from '../kernels/head-rows.ts';
 import { keepBoxesCases } from '../kernels/keep-boxes.ref.ts';
 import { keepBoxes } from '../kernels/keep-boxes.ts';
+import { keepTokenCases } from '../kernels/keep-token.ref.ts';
+import { keepToken } from '../kernels/keep-token.ts';
 import { kvProjectCases } from '../kernels/kv-project.ref.ts';
 import { kvProject } from '../kernels/kv-project.ts';
 import { kvQuantizeCases } from '../kernels/kv-quantize.ref.ts';
@@ -126,6 +128,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: selectionScores, cases: selectionScoresCases },
   { kernel: selectionVotes, cases: selectionVotesCases },
   { kernel: selectionTop, cases: selectionTopCases },
+  { kernel: keepToken, cases: keepTokenCases },
   { kernel: gatherTokens, cases: gatherTokensCases },
   { kernel: kvProject, cases: kvProjectCases },
   { kernel: kvQuantize, cases: kvQuantizeCases },

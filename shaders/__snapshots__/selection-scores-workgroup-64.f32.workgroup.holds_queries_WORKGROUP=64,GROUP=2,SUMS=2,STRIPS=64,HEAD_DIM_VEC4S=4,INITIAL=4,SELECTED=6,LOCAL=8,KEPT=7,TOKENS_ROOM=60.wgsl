@@ -1,8 +1,8 @@
 const WORKGROUP: u32 = 64u;
-const GROUP: u32 = 3u;
-const SUMS: u32 = 3u;
+const GROUP: u32 = 2u;
+const SUMS: u32 = 2u;
 const STRIPS: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 16u;
+const HEAD_DIM_VEC4S: u32 = 4u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -23,7 +23,7 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(9u, 3u, 220u, 16u, 0.8999999761581421f, 144u, 288u, 1984u, 576u, 256u, 10560u, 64u, 1728u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 288u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
@@ -91,10 +91,37 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[key_at(row, i)]);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -135,12 +162,14 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Cached = Stored;
 alias Sums = array<f32, SUMS>;
 
 // Of the KV head's GROUP query heads.
 var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -156,7 +185,6 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
     query[i] = asked[own_asked + i];
   }
@@ -170,19 +198,15 @@ fn main(
   var total_0 = 0.0;
   var largest_1 = -3.0e38;
   var total_1 = 0.0;
-  var largest_2 = -3.0e38;
-  var total_2 = 0.0;
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
     let is_own = true;
-    let at = own_keys + token * HEAD_DIM_VEC4S;
+    let row = selected_row(layer, kv_head, token);
     var score_0 = 0.0;
     var score_1 = 0.0;
-    var score_2 = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = key_quad(layer, at + i);
+    for (var i = 0u; i < key_quads(row); i++) {
+      let key = key_quad(row, i);
       score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
       score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
-      score_2 += dot(query[2u * HEAD_DIM_VEC4S + i], key);
     }
     if (is_own) {
       scores[own_scores + 0u * params.context_length + token] = score_0;
@@ -193,25 +217,18 @@ fn main(
       let new_largest_1 = max(largest_1, score_1);
       total_1 = total_1 * exp(largest_1 - new_largest_1) + exp(score_1 - new_largest_1);
       largest_1 = new_largest_1;
-      scores[own_scores + 2u * params.context_length + token] = score_2;
-      let new_largest_2 = max(largest_2, score_2);
-      total_2 = total_2 * exp(largest_2 - new_largest_2) + exp(score_2 - new_largest_2);
-      largest_2 = new_largest_2;
     }
   }
   var largest: Sums;
   var totals: Sums;
   largest[0u] = largest_0;
   largest[1u] = largest_1;
-  largest[2u] = largest_2;
   largest = reduce_max(largest, invocation, subgroup_size);
   totals[0u] = total_0 * exp(largest_0 - largest[0u]);
   totals[1u] = total_1 * exp(largest_1 - largest[1u]);
-  totals[2u] = total_2 * exp(largest_2 - largest[2u]);
   totals = reduce_add(totals, invocation, subgroup_size);
   if (invocation == 0u) {
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 0u) * STRIPS + strip] = vec2<f32>(largest[0u], totals[0u]);
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 1u) * STRIPS + strip] = vec2<f32>(largest[1u], totals[1u]);
-    strips[layer * STRIP_STRIDE + (kv_head * GROUP + 2u) * STRIPS + strip] = vec2<f32>(largest[2u], totals[2u]);
   }
 }

@@ -1,5 +1,7 @@
-const WORKGROUP: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 16u;
+const WORKGROUP: u32 = 32u;
+const HEAD_DIM_VEC4S: u32 = 32u;
+const WIDTHS_ROOM: u32 = 8u;
+const LAYERS: u32 = 1u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -20,15 +22,16 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 64u, 0.8999999761581421f, 64u, 128u, 896u, 256u, 256u, 7040u, 896u, 1152u);
+const params = Params(4u, 2u, 220u, 128u, 0.8999999761581421f, 128u, 256u, 896u, 256u, 256u, 14080u, 1792u, 2304u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
-@group(0) @binding(5) var<storage, read_write> kv_scales: array<u32>;
-@group(0) @binding(6) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> slots: array<Stored>;
+@group(0) @binding(3) var<storage, read> slots: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<Cached>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<Cached>;
+@group(0) @binding(6) var<storage, read_write> kv_scales: array<u32>;
+@group(0) @binding(7) var<uniform> head_widths: array<HeadWidths, LAYERS * WIDTHS_ROOM>;
+@group(0) @binding(8) var<storage, read> basis: array<vec2<u32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -161,10 +164,6 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   let b = values.b;
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
-// Workgroup counts past the limit of one dimension spill into the second.
-fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
-  return workgroup.x + workgroup.y * workgroups.x;
-}
 // Numbers out of words.
 
 // Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
@@ -225,150 +224,178 @@ fn block_of(quads: array<vec4<f32>, 8>) -> Block {
   }
   return block;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
+}
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
+
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
+}
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+  key_quads: u32,
+  value_quads: u32,
+}
+
+
+fn widths_of(layer: u32, kv_head: u32) -> HeadWidths {
+  return head_widths[layer * WIDTHS_ROOM + kv_head];
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let widths = widths_of(layer, kv_head);
+  let key_quads = widths.key / 4u;
+  let value_quads = widths.value / 4u;
+  return SelectedRow(
+    widths.first_key / 4u * params.context_length + token * key_quads,
+    widths.first_value / 4u * params.context_length + token * value_quads,
+    widths.first_block * params.context_length + token * widths.blocks,
+    key_quads, value_quads,
+  );
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return row.key_quads;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return row.value_quads;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + min(i, row.key_quads - 1u);
+}
+
 // Of the block of a key and of its value that a quad is in.
-fn scales_of_quad(layer: u32, at: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[layer * SCALES_STRIDE + at / 8u]);
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
 }
 
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return scales_of_quad(layer, at).x * numbers_of(k_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u);
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
-// Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
-// where a selection was due. packed: from there on they stand in the set as the caches hold them; an invocation takes a whole head of them.
-// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
-
-const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
-
-// The token that stands in a slot of a set that was filled when there were so many tokens.
-fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
-  if (tokens < CAPACITY || slot < INITIAL) {
-    return slot;
-  }
-  if (slot < INITIAL + SELECTED) {
-    return selections[layer].tokens[slot - INITIAL];
-  }
-  return tokens - FILLED + slot;
-}
-
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
-}
-
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
-}
-
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return pack_stored(scales_of_quad(layer, at).y * numbers_of(v_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u));
-}
+// Second step of TokenSelect for a decode step: its key and value, which were made for the working set, go into the caches, the key turned back.
+// gather-tokens takes them from there. A workgroup takes a KV head, in a layer.
+// ragged: of the key its coefficients of the head's basis, of the value its first components (kv-project).
 
 alias Head = array<vec4<f32>, HEAD_DIM_VEC4S>;
+var<workgroup> key: Head;
+var<workgroup> value: Head;
+var<workgroup> coefficients: Head;
 
-fn block_of_head(head: Head, block: u32) -> Block {
-  var given = head;
+// As much as the row keeps, then zeros.
+fn kept_key(row: SelectedRow, i: u32) -> vec4<f32> {
+  return coefficients[i];
+}
+
+fn kept_value(row: SelectedRow, i: u32) -> vec4<f32> {
+  return select(vec4<f32>(), value[i], i < value_quads(row));
+}
+
+fn key_block(row: SelectedRow, block: u32) -> Block {
   var quads: array<vec4<f32>, 8>;
   for (var i = 0u; i < 8u; i++) {
-    quads[i] = given[block * 8u + i];
+    quads[i] = kept_key(row, block * 8u + i);
   }
   return block_of(quads);
 }
 
-// The step's own token, which stands in no slot that is filled: into the caches, and as they hold it into the slots that it has.
-fn keep_token(layer: u32, first_cached: u32, own_set: u32, slot: u32, is_due: bool) {
-  let at = own_set + slot * HEAD_DIM_VEC4S;
-  var key: Head;
-  var value: Head;
-  for (var u = 0u; u < UNITS_PER_HEAD; u++) {
-    let quads = quads_of(u);
-    let plain = plain_key(at + quads, load_turning(u, quads, slot));
-    key[quads.x] = plain.a;
-    key[quads.y] = plain.b;
-    value[quads.x] = unpack_stored(slots[SET_VALUES + at + quads.x]);
-    value[quads.y] = unpack_stored(slots[SET_VALUES + at + quads.y]);
+fn value_block(row: SelectedRow, block: u32) -> Block {
+  var quads: array<vec4<f32>, 8>;
+  for (var i = 0u; i < 8u; i++) {
+    quads[i] = kept_value(row, block * 8u + i);
   }
-  let to_cache = layer * CACHE_STRIDE + first_cached;
-  for (var b = 0u; b < HEAD_DIM_VEC4S / 8u; b++) {
-    var own_key = block_of_head(key, b);
-    var own_value = block_of_head(value, b);
-    let scales = pack2x16float(vec2<f32>(own_key.scale, own_value.scale));
-    kv_scales[layer * SCALES_STRIDE + first_cached / 8u + b] = scales;
-    for (var i = 0u; i < 4u; i++) {
-      k_cache[to_cache / 2u + b * 4u + i] = own_key.numbers[i];
-      v_cache[to_cache / 2u + b * 4u + i] = own_value.numbers[i];
-    }
-    for (var i = 0u; i < 8u; i++) {
-      key[b * 8u + i] = unpack2x16float(scales).x * numbers_of(own_key.numbers[i / 2u], i % 2u);
-      value[b * 8u + i] = unpack2x16float(scales).y * numbers_of(own_value.numbers[i / 2u], i % 2u);
-    }
-  }
-  for (var u = 0u; u < UNITS_PER_HEAD; u++) {
-    let quads = quads_of(u);
-    let plain = Quads(key[quads.x], key[quads.y]);
-    let value_a = pack_stored(value[quads.x]);
-    let value_b = pack_stored(value[quads.y]);
-    put(at + quads, plain, load_turning(u, quads, slot), value_a, value_b);
-    if (is_due) {
-      let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S + quads;
-      put(last, plain, load_turning(u, quads, FILLED - 1u), value_a, value_b);
-    }
-  }
+  return block_of(quads);
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let layer = workgroup.z;
-  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let filled = select(FILLED, tokens, tokens < CAPACITY);
-  let u = id % UNITS_PER_HEAD;
-  let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    let is_own = slot == selections[layer].slot;
-    let is_due = selections[layer].is_due != 0u;
-    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
-      return;
-    }
-    if (is_own) {
-      let first_cached = own_cache + state.position * HEAD_DIM_VEC4S;
-      if (u == 0u) {
-        keep_token(layer, first_cached, own_set, slot, is_due);
+  let kv_head = workgroup.x;
+  let slot = selections[layer].slot;
+  let own_slot = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S;
+  for (var u = invocation; u < UNITS_PER_HEAD; u += WORKGROUP) {
+    let quads = quads_of(u);
+    let at = own_slot + quads;
+    let turned = Quads(unpack_stored(slots[at.x]), unpack_stored(slots[at.y]));
+    let plain = turn(turned, turned_back(load_turning(u, quads, slot)));
+    key[quads.x] = plain.a;
+    key[quads.y] = plain.b;
+    value[quads.x] = unpack_stored(slots[SET_VALUES + at.x]);
+    value[quads.y] = unpack_stored(slots[SET_VALUES + at.y]);
+  }
+  workgroupBarrier();
+  let row = selected_row(layer, kv_head, state.position);
+  let basis_at = widths_of(layer, kv_head).basis;
+  for (var quad = invocation; quad < HEAD_DIM_VEC4S; quad += WORKGROUP) {
+    var sum = vec4<f32>();
+    if (quad < row.key_quads) {
+      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+        sum += projected(basis_at, key[i], i, quad);
       }
-      return;
     }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
-    return;
+    coefficients[quad] = sum;
   }
-  let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
-  let row = head / params.heads;
-  if (row >= state.rows) {
-    return;
+  workgroupBarrier();
+  let blocks = (max(key_quads(row), value_quads(row)) + 7u) / 8u;
+  for (var block = invocation; block < blocks; block += WORKGROUP) {
+    let of_key = key_block(row, block);
+    let of_value = value_block(row, block);
+    kv_scales[row.block + block] = pack2x16float(vec2<f32>(of_key.scale, of_value.scale));
+    for (var i = 0u; i < 4u; i++) {
+      if (block * 8u + 2u * i < key_quads(row)) {
+        k_cache[row.key / 2u + block * 4u + i] = of_key.numbers[i];
+      }
+      if (block * 8u + 2u * i < value_quads(row)) {
+        v_cache[row.value / 2u + block * 4u + i] = of_value.numbers[i];
+      }
+    }
   }
-  let at = head * HEAD_DIM_VEC4S + quads;
-  let position = filled - state.rows + row;
-  var query = Quads(queries[at.x], queries[at.y]);
-  query = turn(query, turned_back(load_turning(u, quads, selections[layer].slot)));
-  let turned = turn(query, load_turning(u, quads, position));
-  queries[at.x] = turned.a;
-  queries[at.y] = turned.b;
 }

@@ -23,7 +23,7 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 288u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 320u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
@@ -81,20 +81,47 @@ struct Place {
   rows: u32,
   padding: array<u32, 62>,
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[key_at(row, i)]);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -135,12 +162,14 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Cached = Stored;
 alias Sums = array<f32, SUMS>;
 
 // Of the KV head's GROUP query heads.
 var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -156,7 +185,6 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
     query[i] = asked[own_asked + i];
   }
@@ -172,11 +200,11 @@ fn main(
   var total_1 = 0.0;
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
     let is_own = true;
-    let at = own_keys + token * HEAD_DIM_VEC4S;
+    let row = selected_row(layer, kv_head, token);
     var score_0 = 0.0;
     var score_1 = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = key_quad(layer, at + i);
+    for (var i = 0u; i < key_quads(row); i++) {
+      let key = key_quad(row, i);
       score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
       score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
     }

@@ -1,5 +1,7 @@
 const WORKGROUP: u32 = 64u;
 const HEAD_DIM_VEC4S: u32 = 8u;
+const WIDTHS_ROOM: u32 = 8u;
+const LAYERS: u32 = 1u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -24,10 +26,11 @@ const params = Params(4u, 2u, 220u, 8u, 0.8999999761581421f, 32u, 64u, 896u, 256
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
-@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> slots: array<Stored>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(5) var<uniform> head_widths: array<HeadWidths, LAYERS * WIDTHS_ROOM>;
+@group(0) @binding(6) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(7) var<storage, read_write> slots: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -79,15 +82,15 @@ struct Place {
   rows: u32,
   padding: array<u32, 62>,
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
@@ -168,16 +171,101 @@ fn turn(values: Quads, turning: Turning) -> Quads {
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
-// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
-// For a pass the whole set is filled.
-// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
+
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
+}
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
+// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+  key_quads: u32,
+  value_quads: u32,
+}
+
+
+fn widths_of(layer: u32, kv_head: u32) -> HeadWidths {
+  return head_widths[layer * WIDTHS_ROOM + kv_head];
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let widths = widths_of(layer, kv_head);
+  let key_quads = widths.key / 4u;
+  let value_quads = widths.value / 4u;
+  return SelectedRow(
+    widths.first_key / 4u * params.context_length + token * key_quads,
+    widths.first_value / 4u * params.context_length + token * value_quads,
+    widths.first_block * params.context_length + token * widths.blocks,
+    key_quads, value_quads,
+  );
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return row.key_quads;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return row.value_quads;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + min(i, row.key_quads - 1u);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[key_at(row, i)]);
+}
+// Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
+// ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
+// Where no selection is due, the step's own token alone: from there on it stands in the set as the caches hold it.
 alias Cached = Stored;
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
@@ -193,21 +281,26 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
   return tokens - FILLED + slot;
 }
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
+fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(v_cache[row.value + i]);
 }
 
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
+fn whole_key(row: SelectedRow, widths: HeadWidths, quads: vec2<u32>) -> Quads {
+  var key = Quads(vec4<f32>(), vec4<f32>());
+  for (var i = 0u; i < row.key_quads; i++) {
+    let coefficients = key_quad(row, i);
+    key.a += unprojected(widths.basis, coefficients, i, quads.x);
+    key.b += unprojected(widths.basis, coefficients, i, quads.y);
+  }
+  return key;
 }
 
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return v_cache[layer * CACHE_STRIDE + at];
+fn whole_value(row: SelectedRow, widths: HeadWidths, i: u32) -> vec4<f32> {
+  if (i < row.value_quads) {
+    return value_quad(row, i);
+  }
+  let mean = widths.mean + 2u * i;
+  return bitcast<vec4<f32>>(vec4<u32>(basis[mean], basis[mean + 1u]));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -218,33 +311,30 @@ fn main(
 ) {
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let filled = select(FILLED, tokens, tokens < CAPACITY);
+  if (id >= SLOT_UNITS) {
+    return;
+  }
   let u = id % UNITS_PER_HEAD;
+  let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
+  let slot = id / (UNITS_PER_HEAD * params.kv_heads);
+  let tokens = state.position + state.rows;
+  let is_due = selections[layer].is_due != 0u;
+  if (!select(slot == selections[layer].slot, slot >= INITIAL && slot < FILLED, is_due)) {
+    return;
+  }
+  var token = tokens - 1u;
+  if (is_due) {
+    token = token_of(layer, slot, tokens);
+  }
   let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    if (slot >= filled) {
-      return;
-    }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
-    return;
-  }
-  let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
-  let row = head / params.heads;
-  if (row >= state.rows) {
-    return;
-  }
-  let at = head * HEAD_DIM_VEC4S + quads;
-  let position = filled - state.rows + row;
-  var query = Quads(queries[at.x], queries[at.y]);
-  let turned = turn(query, load_turning(u, quads, position));
-  queries[at.x] = turned.a;
-  queries[at.y] = turned.b;
+  let row = selected_row(layer, kv_head, token);
+  let widths = widths_of(layer, kv_head);
+  let key = whole_key(row, widths, quads);
+  let value = Quads(whole_value(row, widths, quads.x), whole_value(row, widths, quads.y));
+  let turned = turn(key, load_turning(u, quads, slot));
+  let to = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S + quads;
+  slots[to.x] = pack_stored(turned.a);
+  slots[to.y] = pack_stored(turned.b);
+  slots[SET_VALUES + to.x] = pack_stored(value.a);
+  slots[SET_VALUES + to.y] = pack_stored(value.b);
 }

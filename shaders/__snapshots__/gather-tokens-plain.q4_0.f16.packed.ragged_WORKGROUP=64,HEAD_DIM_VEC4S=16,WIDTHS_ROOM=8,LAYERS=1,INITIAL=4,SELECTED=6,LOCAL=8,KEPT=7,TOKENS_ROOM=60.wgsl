@@ -1,5 +1,7 @@
 const WORKGROUP: u32 = 64u;
 const HEAD_DIM_VEC4S: u32 = 16u;
+const WIDTHS_ROOM: u32 = 8u;
+const LAYERS: u32 = 1u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -24,11 +26,12 @@ const params = Params(4u, 2u, 220u, 64u, 0.8999999761581421f, 64u, 128u, 896u, 2
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
-@group(0) @binding(5) var<storage, read_write> kv_scales: array<u32>;
-@group(0) @binding(6) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> slots: array<Stored>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(5) var<storage, read> kv_scales: array<u32>;
+@group(0) @binding(6) var<uniform> head_widths: array<HeadWidths, LAYERS * WIDTHS_ROOM>;
+@group(0) @binding(7) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(8) var<storage, read_write> slots: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -185,63 +188,125 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
-alias Cached = vec2<u32>;
+// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/numbers-q8_0.
+alias Cached = u32;
 
 // The first or the second four.
 fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
-  return signed_bytes(cached[half]);
+  return select(low_nibbles_less(cached, 8.0), high_nibbles_less(cached, 8.0), half == 1u);
 }
 
 // Of a block whose component of largest magnitude is given.
 fn scale_of(largest: f32) -> f32 {
-  return abs(largest) / 127.0;
-}
-
-fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
-  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+  return largest / -8.0;
 }
 
 fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
-  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
+  let low = vec4<u32>(min(a + 8.5, vec4<f32>(15.5)));
+  let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
+  return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
 }
-// A block of a packed cache, by the rules of GGUF's format of the same name: 32 components of one head of one token.
-struct Block {
-  scale: f32,
-  numbers: array<Cached, 4>,
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
+}
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
+
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
 }
 
-fn block_of(quads: array<vec4<f32>, 8>) -> Block {
-  var given = quads;
-  var largest = 0.0;
-  for (var i = 0u; i < 8u; i++) {
-    for (var c = 0u; c < 4u; c++) {
-      largest = select(largest, given[i][c], abs(given[i][c]) > abs(largest));
-    }
-  }
-  var block: Block;
-  block.scale = scale_of(largest);
-  let inverse = select(1.0 / block.scale, 0.0, largest == 0.0);
-  for (var i = 0u; i < 4u; i++) {
-    block.numbers[i] = pack_numbers(given[2u * i] * inverse, given[2u * i + 1u] * inverse);
-  }
-  return block;
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
+}
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-// Of the block of a key and of its value that a quad is in.
-fn scales_of_quad(layer: u32, at: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[layer * SCALES_STRIDE + at / 8u]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+  key_quads: u32,
+  value_quads: u32,
 }
 
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return scales_of_quad(layer, at).x * numbers_of(k_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u);
+
+fn widths_of(layer: u32, kv_head: u32) -> HeadWidths {
+  return head_widths[layer * WIDTHS_ROOM + kv_head];
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let widths = widths_of(layer, kv_head);
+  let key_quads = widths.key / 4u;
+  let value_quads = widths.value / 4u;
+  return SelectedRow(
+    widths.first_key / 4u * params.context_length + token * key_quads,
+    widths.first_value / 4u * params.context_length + token * value_quads,
+    widths.first_block * params.context_length + token * widths.blocks,
+    key_quads, value_quads,
+  );
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return row.key_quads;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return row.value_quads;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + min(i, row.key_quads - 1u);
+}
+
+// Of the block of a key and of its value that a quad is in.
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
+}
+// Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
+// ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
 // For a pass the whole set is filled.
-// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
@@ -256,23 +321,28 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
   return tokens - FILLED + slot;
 }
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
+fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = row.value + i;
+  return scales_of_quad(row, i).y * numbers_of(v_cache[at / 2u], at % 2u);
 }
 
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
+fn whole_key(row: SelectedRow, widths: HeadWidths, quads: vec2<u32>) -> Quads {
+  var key = Quads(vec4<f32>(), vec4<f32>());
+  for (var i = 0u; i < row.key_quads; i++) {
+    let coefficients = key_quad(row, i);
+    key.a += unprojected(widths.basis, coefficients, i, quads.x);
+    key.b += unprojected(widths.basis, coefficients, i, quads.y);
+  }
+  return key;
 }
 
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return pack_stored(scales_of_quad(layer, at).y * numbers_of(v_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u));
+fn whole_value(row: SelectedRow, widths: HeadWidths, i: u32) -> vec4<f32> {
+  if (i < row.value_quads) {
+    return value_quad(row, i);
+  }
+  let mean = widths.mean + 2u * i;
+  return bitcast<vec4<f32>>(vec4<u32>(basis[mean], basis[mean + 1u]));
 }
-
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -282,33 +352,26 @@ fn main(
 ) {
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let filled = select(FILLED, tokens, tokens < CAPACITY);
+  if (id >= SLOT_UNITS) {
+    return;
+  }
   let u = id % UNITS_PER_HEAD;
+  let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
+  let slot = id / (UNITS_PER_HEAD * params.kv_heads);
+  let tokens = state.position + state.rows;
+  if (slot >= select(FILLED, tokens, tokens < CAPACITY)) {
+    return;
+  }
+  let token = token_of(layer, slot, tokens);
   let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    if (slot >= filled) {
-      return;
-    }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
-    return;
-  }
-  let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
-  let row = head / params.heads;
-  if (row >= state.rows) {
-    return;
-  }
-  let at = head * HEAD_DIM_VEC4S + quads;
-  let position = filled - state.rows + row;
-  var query = Quads(queries[at.x], queries[at.y]);
-  let turned = turn(query, load_turning(u, quads, position));
-  queries[at.x] = turned.a;
-  queries[at.y] = turned.b;
+  let row = selected_row(layer, kv_head, token);
+  let widths = widths_of(layer, kv_head);
+  let key = whole_key(row, widths, quads);
+  let value = Quads(whole_value(row, widths, quads.x), whole_value(row, widths, quads.y));
+  let turned = turn(key, load_turning(u, quads, slot));
+  let to = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S + quads;
+  slots[to.x] = pack_stored(turned.a);
+  slots[to.y] = pack_stored(turned.b);
+  slots[SET_VALUES + to.x] = pack_stored(value.a);
+  slots[SET_VALUES + to.y] = pack_stored(value.b);
 }

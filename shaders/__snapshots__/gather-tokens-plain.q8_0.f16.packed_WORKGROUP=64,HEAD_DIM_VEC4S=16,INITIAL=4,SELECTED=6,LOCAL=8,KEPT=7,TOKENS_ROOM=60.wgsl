@@ -1,5 +1,5 @@
 const WORKGROUP: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 4u;
+const HEAD_DIM_VEC4S: u32 = 16u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -20,13 +20,13 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 320u);
+const params = Params(4u, 2u, 220u, 64u, 0.8999999761581421f, 64u, 128u, 896u, 256u, 256u, 7040u, 896u, 1152u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
-@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(5) var<storage, read> kv_scales: array<u32>;
 @group(0) @binding(6) var<storage, read_write> slots: array<Stored>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
@@ -164,17 +164,88 @@ fn turn(values: Quads, turning: Turning) -> Quads {
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
-// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
+alias Cached = vec2<u32>;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return signed_bytes(cached[half]);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return abs(largest) / 127.0;
+}
+
+fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
+  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
+}
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
+// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+// Of the block of a key and of its value that a quad is in.
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
+}
+// Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
+// ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
 // For a pass the whole set is filled.
-// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
-alias Cached = Stored;
 
 const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
 
@@ -189,22 +260,11 @@ fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
   return tokens - FILLED + slot;
 }
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
+fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = row.value + i;
+  return scales_of_quad(row, i).y * numbers_of(v_cache[at / 2u], at % 2u);
 }
 
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
-}
-
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return v_cache[layer * CACHE_STRIDE + at];
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -214,33 +274,25 @@ fn main(
 ) {
   let layer = workgroup.z;
   let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let filled = select(FILLED, tokens, tokens < CAPACITY);
+  if (id >= SLOT_UNITS) {
+    return;
+  }
   let u = id % UNITS_PER_HEAD;
+  let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
+  let slot = id / (UNITS_PER_HEAD * params.kv_heads);
+  let tokens = state.position + state.rows;
+  if (slot >= select(FILLED, tokens, tokens < CAPACITY)) {
+    return;
+  }
+  let token = token_of(layer, slot, tokens);
   let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    if (slot >= filled) {
-      return;
-    }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
-    return;
-  }
-  let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
-  let row = head / params.heads;
-  if (row >= state.rows) {
-    return;
-  }
-  let at = head * HEAD_DIM_VEC4S + quads;
-  let position = filled - state.rows + row;
-  var query = Quads(queries[at.x], queries[at.y]);
-  let turned = turn(query, load_turning(u, quads, position));
-  queries[at.x] = turned.a;
-  queries[at.y] = turned.b;
+  let row = selected_row(layer, kv_head, token);
+  let key = Quads(key_quad(row, quads.x), key_quad(row, quads.y));
+  let value = Quads(value_quad(row, quads.x), value_quad(row, quads.y));
+  let turned = turn(key, load_turning(u, quads, slot));
+  let to = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S + quads;
+  slots[to.x] = pack_stored(turned.a);
+  slots[to.y] = pack_stored(turned.b);
+  slots[SET_VALUES + to.x] = pack_stored(value.a);
+  slots[SET_VALUES + to.y] = pack_stored(value.b);
 }

@@ -1,5 +1,5 @@
-const WORKGROUP: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 4u;
+const WORKGROUP: u32 = 32u;
+const HEAD_DIM_VEC4S: u32 = 16u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -20,14 +20,13 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 320u);
+const params = Params(9u, 3u, 220u, 64u, 0.8999999761581421f, 144u, 288u, 1984u, 576u, 256u, 10560u, 64u, 1728u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> v_cache: array<Cached>;
-@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> slots: array<Stored>;
+@group(0) @binding(3) var<storage, read> slots: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<Cached>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<Cached>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -160,109 +159,81 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   let b = values.b;
   return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
-// Workgroup counts past the limit of one dimension spill into the second.
-fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
-  return workgroup.x + workgroup.y * workgroups.x;
-}
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
 }
-// Last step of TokenSelect: fills the working set. Keys are turned to the position of their slot: the model never sees a distance beyond
-// CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's
-// key and value, in a layer.
-// Behind a decode step the step's own key and value, which were made for the working set, go into the caches as well; the set is filled only
-// where a selection was due. packed: from there on they stand in the set as the caches hold them; an invocation takes a whole head of them.
-// The queries are turned to the last positions: further invocations take a unit of a query. Those of a step were turned to its slot.
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  return unpack_stored(k_cache[key_at(row, i)]);
+}
+// Second step of TokenSelect for a decode step: its key and value, which were made for the working set, go into the caches, the key turned back.
+// gather-tokens takes them from there. A workgroup takes a KV head, in a layer.
+// ragged: of the key its coefficients of the head's basis, of the value its first components (kv-project).
 alias Cached = Stored;
 
-const SLOT_UNITS: u32 = CAPACITY * params.kv_heads * UNITS_PER_HEAD;
+alias Head = array<vec4<f32>, HEAD_DIM_VEC4S>;
+var<workgroup> key: Head;
+var<workgroup> value: Head;
 
-// The token that stands in a slot of a set that was filled when there were so many tokens.
-fn token_of(layer: u32, slot: u32, tokens: u32) -> u32 {
-  if (tokens < CAPACITY || slot < INITIAL) {
-    return slot;
-  }
-  if (slot < INITIAL + SELECTED) {
-    return selections[layer].tokens[slot - INITIAL];
-  }
-  return tokens - FILLED + slot;
+// As much as the row keeps, then zeros.
+fn kept_key(row: SelectedRow, i: u32) -> vec4<f32> {
+  return key[i];
 }
 
-fn put(slot_quads: vec2<u32>, key: Quads, turning: Turning, value_a: Stored, value_b: Stored) {
-  let turned = turn(key, turning);
-  slots[slot_quads.x] = pack_stored(turned.a);
-  slots[slot_quads.y] = pack_stored(turned.b);
-  slots[SET_VALUES + slot_quads.x] = value_a;
-  slots[SET_VALUES + slot_quads.y] = value_b;
+fn kept_value(row: SelectedRow, i: u32) -> vec4<f32> {
+  return select(vec4<f32>(), value[i], i < value_quads(row));
 }
 
-// The key of a slot before rotation.
-fn plain_key(slot_quads: vec2<u32>, turning: Turning) -> Quads {
-  return turn(Quads(unpack_stored(slots[slot_quads.x]), unpack_stored(slots[slot_quads.y])), turned_back(turning));
-}
-
-fn value_quad(layer: u32, at: u32) -> Stored {
-  return v_cache[layer * CACHE_STRIDE + at];
-}
 
 @compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let layer = workgroup.z;
-  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  let tokens = state.position + state.rows;
-  let filled = select(FILLED, tokens, tokens < CAPACITY);
-  let u = id % UNITS_PER_HEAD;
-  let quads = quads_of(u);
-  if (id < SLOT_UNITS) {
-    let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
-    let slot = id / (UNITS_PER_HEAD * params.kv_heads);
-    let own_cache = kv_head * params.context_length * HEAD_DIM_VEC4S;
-    let own_set = layer * SET_STRIDE + kv_head * CAPACITY * HEAD_DIM_VEC4S;
-    let is_own = slot == selections[layer].slot;
-    let is_due = selections[layer].is_due != 0u;
-    if (!is_own && (!is_due || slot < INITIAL || slot >= FILLED - 1u)) {
-      return;
-    }
-    if (is_own) {
-      let first_cached = own_cache + state.position * HEAD_DIM_VEC4S;
-      // It stands in no slot that is filled.
-      let from_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-      let plain = plain_key(from_slot, load_turning(u, quads, slot));
-      let value_a = slots[SET_VALUES + from_slot.x];
-      let value_b = slots[SET_VALUES + from_slot.y];
-      let to_cache = layer * CACHE_STRIDE + first_cached + quads;
-      k_cache[to_cache.x] = pack_stored(plain.a);
-      k_cache[to_cache.y] = pack_stored(plain.b);
-      v_cache[to_cache.x] = value_a;
-      v_cache[to_cache.y] = value_b;
-      if (is_due) {
-        let last = own_set + (FILLED - 1u) * HEAD_DIM_VEC4S + quads;
-        put(last, plain, load_turning(u, quads, FILLED - 1u), value_a, value_b);
-      }
-      return;
-    }
-    let from_token = own_cache + token_of(layer, slot, tokens) * HEAD_DIM_VEC4S + quads;
-    let key = Quads(key_quad(layer, from_token.x), key_quad(layer, from_token.y));
-    let to_slot = own_set + slot * HEAD_DIM_VEC4S + quads;
-    put(to_slot, key, load_turning(u, quads, slot), value_quad(layer, from_token.x), value_quad(layer, from_token.y));
-    return;
+  let kv_head = workgroup.x;
+  let slot = selections[layer].slot;
+  let own_slot = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S;
+  for (var u = invocation; u < UNITS_PER_HEAD; u += WORKGROUP) {
+    let quads = quads_of(u);
+    let at = own_slot + quads;
+    let turned = Quads(unpack_stored(slots[at.x]), unpack_stored(slots[at.y]));
+    let plain = turn(turned, turned_back(load_turning(u, quads, slot)));
+    key[quads.x] = plain.a;
+    key[quads.y] = plain.b;
+    value[quads.x] = unpack_stored(slots[SET_VALUES + at.x]);
+    value[quads.y] = unpack_stored(slots[SET_VALUES + at.y]);
   }
-  let head = (id - SLOT_UNITS) / UNITS_PER_HEAD;
-  let row = head / params.heads;
-  if (row >= state.rows) {
-    return;
+  workgroupBarrier();
+  let row = selected_row(layer, kv_head, state.position);
+  for (var i = invocation; i < HEAD_DIM_VEC4S; i += WORKGROUP) {
+    if (i < key_quads(row)) {
+      k_cache[row.key + i] = pack_stored(kept_key(row, i));
+    }
+    if (i < value_quads(row)) {
+      v_cache[row.value + i] = pack_stored(kept_value(row, i));
+    }
   }
-  let at = head * HEAD_DIM_VEC4S + quads;
-  let position = filled - state.rows + row;
-  var query = Quads(queries[at.x], queries[at.y]);
-  query = turn(query, turned_back(load_turning(u, quads, selections[layer].slot)));
-  let turned = turn(query, load_turning(u, quads, position));
-  queries[at.x] = turned.a;
-  queries[at.y] = turned.b;
 }

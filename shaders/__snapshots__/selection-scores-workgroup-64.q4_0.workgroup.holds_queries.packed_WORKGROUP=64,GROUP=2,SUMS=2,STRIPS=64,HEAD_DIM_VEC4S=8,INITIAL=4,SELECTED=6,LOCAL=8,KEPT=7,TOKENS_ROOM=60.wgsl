@@ -131,15 +131,43 @@ fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
 // Caches of q4_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-// Of the block of a key and of its value that a quad is in.
-fn scales_of_quad(layer: u32, at: u32) -> vec2<f32> {
-  return unpack2x16float(kv_scales[layer * SCALES_STRIDE + at / 8u]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
 }
 
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return scales_of_quad(layer, at).x * numbers_of(k_cache[(layer * CACHE_STRIDE + at) / 2u], at % 2u);
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+// Of the block of a key and of its value that a quad is in.
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -180,11 +208,13 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Sums = array<f32, SUMS>;
 
 // Of the KV head's GROUP query heads.
 var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -200,7 +230,6 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
     query[i] = asked[own_asked + i];
   }
@@ -216,11 +245,11 @@ fn main(
   var total_1 = 0.0;
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
     let is_own = true;
-    let at = own_keys + token * HEAD_DIM_VEC4S;
+    let row = selected_row(layer, kv_head, token);
     var score_0 = 0.0;
     var score_1 = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = key_quad(layer, at + i);
+    for (var i = 0u; i < key_quads(row); i++) {
+      let key = key_quad(row, i);
       score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
       score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
     }

@@ -1,8 +1,8 @@
-const WORKGROUP: u32 = 64u;
+const WORKGROUP: u32 = 16u;
 const GROUP: u32 = 2u;
 const SUMS: u32 = 2u;
 const STRIPS: u32 = 64u;
-const HEAD_DIM_VEC4S: u32 = 4u;
+const HEAD_DIM_VEC4S: u32 = 8u;
 const INITIAL: u32 = 4u;
 const SELECTED: u32 = 6u;
 const LOCAL: u32 = 8u;
@@ -23,13 +23,14 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 16u, 32u, 896u, 256u, 256u, 1760u, 64u, 288u);
+const params = Params(4u, 2u, 220u, 16u, 0.8999999761581421f, 32u, 64u, 896u, 256u, 256u, 3584u, 448u, 576u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> asked: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> k_cache: array<Cached>;
-@group(0) @binding(4) var<storage, read_write> scores: array<f32>;
-@group(0) @binding(5) var<storage, read_write> strips: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> kv_scales: array<u32>;
+@group(0) @binding(5) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(6) var<storage, read_write> strips: array<vec2<f32>>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -81,6 +82,44 @@ struct Place {
   rows: u32,
   padding: array<u32, 62>,
 }
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Eight numbers of a block of 32, half bytes that stand for −8 to 7, in the order of lib/unpack-words. Scales as in lib/numbers-q8_0.
+alias Cached = u32;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return select(low_nibbles_less(cached, 8.0), high_nibbles_less(cached, 8.0), half == 1u);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return largest / -8.0;
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  let low = vec4<u32>(min(a + 8.5, vec4<f32>(15.5)));
+  let high = vec4<u32>(min(b + 8.5, vec4<f32>(15.5)));
+  return dot(low, vec4<u32>(1u, 0x10000u, 0x10u, 0x100000u)) | dot(high, vec4<u32>(0x100u, 0x1000000u, 0x1000u, 0x10000000u));
+}
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
 
@@ -91,10 +130,44 @@ fn unpack_stored(stored: Stored) -> vec4<f32> {
 fn pack_stored(value: vec4<f32>) -> Stored {
   return value;
 }
-// The caches that tokens are selected from, in quads: a layer's rows [KV head][token] of HEAD_DIM_VEC4S.
+// Caches of q4_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
 // packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
-fn key_quad(layer: u32, at: u32) -> vec4<f32> {
-  return unpack_stored(k_cache[layer * CACHE_STRIDE + at]);
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+// Of the block of a key and of its value that a quad is in.
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -135,12 +208,13 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
 // STRIPS parts of the candidates, in a layer.
+// ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
-alias Cached = Stored;
 alias Sums = array<f32, SUMS>;
 
 // Of the KV head's GROUP query heads.
 var<workgroup> query: array<vec4<f32>, GROUP * HEAD_DIM_VEC4S>;
+
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -156,7 +230,6 @@ fn main(
   let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  let own_keys = kv_head * params.context_length * HEAD_DIM_VEC4S;
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
     query[i] = asked[own_asked + i];
   }
@@ -172,11 +245,11 @@ fn main(
   var total_1 = 0.0;
   for (var token = first + invocation; token < strip_end; token += WORKGROUP) {
     let is_own = true;
-    let at = own_keys + token * HEAD_DIM_VEC4S;
+    let row = selected_row(layer, kv_head, token);
     var score_0 = 0.0;
     var score_1 = 0.0;
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      let key = key_quad(layer, at + i);
+    for (var i = 0u; i < key_quads(row); i++) {
+      let key = key_quad(row, i);
       score_0 += dot(query[0u * HEAD_DIM_VEC4S + i], key);
       score_1 += dot(query[1u * HEAD_DIM_VEC4S + i], key);
     }

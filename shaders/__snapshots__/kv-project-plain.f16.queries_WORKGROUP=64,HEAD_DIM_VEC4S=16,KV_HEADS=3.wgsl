@@ -49,29 +49,55 @@ struct HeadWidths {
   value: u32,
   first_block: u32,
   blocks: u32,
-  padding: vec2<u32>,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
 }
-// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): for each KV head HEAD_DIM_VEC4S * 4 basis vectors, most important first, in halves.
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
 
-// Components 4 quad to 4 quad + 3 of vector j.
-fn basis_quad(kv_head: u32, j: u32, quad: u32) -> vec4<f32> {
-  let halves = basis[(kv_head * HEAD_DIM_VEC4S * 4u + j) * HEAD_DIM_VEC4S + quad];
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
   return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
 }
 // MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys of a pass become coefficients of their head's basis, as many as the head keeps, and
 // go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
 // changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
 // them are kept. An invocation makes four components of one head.
-// staged: keys and values are put where they stand in the pass, on their way to a packed cache.
+// queries: they become coefficients too. Not where tokens are selected: attention has whole keys there.
+// staged: keys and values are put where they stand in the pass, on their way to a packed cache; `head_widths` may be a layer's of several.
 
-// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
-fn projected(kv_head: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
-  return vec4<f32>(
-    dot(given, basis_quad(kv_head, quad * 4u, i)),
-    dot(given, basis_quad(kv_head, quad * 4u + 1u, i)),
-    dot(given, basis_quad(kv_head, quad * 4u + 2u, i)),
-    dot(given, basis_quad(kv_head, quad * 4u + 3u, i)),
-  );
+// The KV head of a head: queries are first, then keys, then values.
+fn head_of(head: u32) -> u32 {
+  if (head < params.heads) {
+    return head / params.group_size;
+  }
+  return (head - params.heads) % params.kv_heads;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -82,36 +108,37 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + 2u * params.kv_heads || row >= state.rows) {
     return;
   }
-  let slot = state.position + row;
-  let is_query = head < params.heads;
-  let kv_head = select((head - params.heads) % params.kv_heads, head / params.group_size, is_query);
+  let kv_head = head_of(head);
   let from_token = (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S;
   let widths = head_widths[kv_head];
+  let slot = state.position + row;
+  let first_key = widths.first_key;
+  let first_value = widths.first_value;
   if (head >= params.heads + params.kv_heads) {
     if (quad * 4u < widths.value) {
-      let at = (widths.first_value * params.context_length + slot * widths.value) / 4u;
+      let at = first_value / 4u * params.context_length + slot * (widths.value / 4u);
       v_cache[at + quad] = pack_stored(staged[params.first_value + from_token + quad]);
     }
     return;
   }
-  let from_query = (row * params.heads + head) * HEAD_DIM_VEC4S;
-  var coefficients = vec4<f32>();
-  if (quad * 4u < widths.key) {
-    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      var given: vec4<f32>;
-      if (is_query) {
-        given = queries[from_query + i];
-      } else {
-        given = staged[from_token + i];
-      }
-      coefficients += projected(kv_head, given, i, quad);
-    }
-  }
-  if (is_query) {
+  if (head < params.heads) {
+    let from_query = (row * params.heads + head) * HEAD_DIM_VEC4S;
     // Those that no key has are zero: kernels read whole heads.
+    var coefficients = vec4<f32>();
+    if (quad * 4u < widths.key) {
+      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+        coefficients += projected(basis_of(kv_head), queries[from_query + i], i, quad);
+      }
+    }
     narrow_queries[from_query + quad] = coefficients;
-  } else if (quad * 4u < widths.key) {
-    let at = (widths.first_key * params.context_length + slot * widths.key) / 4u;
+    return;
+  }
+  if (quad * 4u < widths.key) {
+    var coefficients = vec4<f32>();
+    for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
+      coefficients += projected(basis_of(kv_head), staged[from_token + i], i, quad);
+    }
+    let at = first_key / 4u * params.context_length + slot * (widths.key / 4u);
     k_cache[at + quad] = pack_stored(coefficients);
   }
 }

@@ -1,0 +1,328 @@
+const WORKGROUP: u32 = 32u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+const INITIAL: u32 = 4u;
+const SELECTED: u32 = 6u;
+const LOCAL: u32 = 8u;
+const KEPT: u32 = 7u;
+const TOKENS_ROOM: u32 = 60u;
+struct Params {
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
+  rope_dimensions: u32,
+  similarity: f32,
+  query_stride: u32,
+  asked_stride: u32,
+  score_stride: u32,
+  strip_stride: u32,
+  vote_stride: u32,
+  cache_stride: u32,
+  scales_stride: u32,
+  set_stride: u32,
+}
+const params = Params(4u, 2u, 220u, 64u, 0.8999999761581421f, 64u, 128u, 896u, 256u, 256u, 7040u, 896u, 1152u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> selections: array<Selection>;
+@group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> slots: array<Stored>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<Cached>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<Cached>;
+@group(0) @binding(6) var<storage, read_write> kv_scales: array<u32>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
+// KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
+// context that is shorter is the working set.
+const CAPACITY: u32 = INITIAL + SELECTED + LOCAL;
+// Slots that are taken when the working set is filled: the tokens of steps follow until there is no room.
+const FILLED: u32 = INITIAL + SELECTED + KEPT;
+
+// How far layers are apart, in elements.
+const QUERY_STRIDE: u32 = params.query_stride;
+const ASKED_STRIDE: u32 = params.asked_stride;
+const SCORE_STRIDE: u32 = params.score_stride;
+const STRIP_STRIDE: u32 = params.strip_stride;
+const VOTE_STRIDE: u32 = params.vote_stride;
+const CACHE_STRIDE: u32 = params.cache_stride;
+const SCALES_STRIDE: u32 = params.scales_stride;
+const SET_STRIDE: u32 = params.set_stride;
+// Of a layer's working set, which has keys first.
+const SET_VALUES: u32 = SET_STRIDE / 2u;
+
+// What is known of a layer from one step to the next. Layers lie side by side in each buffer, a multiple of 256 bytes apart, so that one
+// dispatch does all of them (workgroup.z) or one (bound alone).
+struct Selection {
+  // 1 where this pass or step selects.
+  is_due: u32,
+  // 1 where a single token's query selected last: those that are similar go on with its selection.
+  is_reusable: u32,
+  // The slot of the step's own token.
+  slot: u32,
+  padding: u32,
+  // Positions of the selected tokens, ascending.
+  tokens: array<u32, TOKENS_ROOM>,
+}
+
+// Where the next token stands in a layer's working set: as `State` begins.
+struct Place {
+  position: u32,
+  rows: u32,
+  padding: array<u32, 62>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
+// exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
+  let fine = rope[(position % 256u) * pairs + pair];
+  let coarse = rope[(256u + position / 256u) * pairs + pair];
+  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+}
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+// The two quads of unit `u`.
+fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+// cos and sin of what a unit turns by.
+struct Turning {
+  cos: vec4<f32>,
+  sin: vec4<f32>,
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
+  }
+  return turning;
+}
+
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
+  return back;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
+    return values;
+  }
+  let a = values.a;
+  let b = values.b;
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Eight numbers of a block of 32, signed bytes. A word of kv_scales holds the scales of a block of a key and of the same one of its value.
+alias Cached = vec2<u32>;
+
+// The first or the second four.
+fn numbers_of(cached: Cached, half: u32) -> vec4<f32> {
+  return signed_bytes(cached[half]);
+}
+
+// Of a block whose component of largest magnitude is given.
+fn scale_of(largest: f32) -> f32 {
+  return abs(largest) / 127.0;
+}
+
+fn pack_byte_quad(scaled: vec4<f32>) -> u32 {
+  return dot(vec4<u32>(vec4<i32>(scaled + 0.5 * sign(scaled))) & vec4<u32>(0xffu), vec4<u32>(1u, 0x100u, 0x10000u, 0x1000000u));
+}
+
+fn pack_numbers(a: vec4<f32>, b: vec4<f32>) -> Cached {
+  return vec2<u32>(pack_byte_quad(a), pack_byte_quad(b));
+}
+// A block of a packed cache, by the rules of GGUF's format of the same name: 32 components of one head of one token.
+struct Block {
+  scale: f32,
+  numbers: array<Cached, 4>,
+}
+
+fn block_of(quads: array<vec4<f32>, 8>) -> Block {
+  var given = quads;
+  var largest = 0.0;
+  for (var i = 0u; i < 8u; i++) {
+    for (var c = 0u; c < 4u; c++) {
+      largest = select(largest, given[i][c], abs(given[i][c]) > abs(largest));
+    }
+  }
+  var block: Block;
+  block.scale = scale_of(largest);
+  let inverse = select(1.0 / block.scale, 0.0, largest == 0.0);
+  for (var i = 0u; i < 4u; i++) {
+    block.numbers[i] = pack_numbers(given[2u * i] * inverse, given[2u * i + 1u] * inverse);
+  }
+  return block;
+}
+// The caches that tokens are selected from, in quads: rows [KV head][token] of a layer.
+// ragged: a head's rows are as wide as it keeps them (MatryoshkaKV), and layers follow each other without gaps. Beyond its width a row repeats what
+// it ends with.
+// packed: two quads to a Cached, whose numbers want a scale: lib/numbers-q8_0.
+
+// Where the key and the value of a token begin, and the scales of their blocks.
+struct SelectedRow {
+  key: u32,
+  value: u32,
+  block: u32,
+}
+
+fn selected_row(layer: u32, kv_head: u32, token: u32) -> SelectedRow {
+  let first = (kv_head * params.context_length + token) * HEAD_DIM_VEC4S;
+  return SelectedRow(layer * CACHE_STRIDE + first, layer * CACHE_STRIDE + first, layer * SCALES_STRIDE + first / 8u);
+}
+
+fn key_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn value_quads(row: SelectedRow) -> u32 {
+  return HEAD_DIM_VEC4S;
+}
+
+fn key_at(row: SelectedRow, i: u32) -> u32 {
+  return row.key + i;
+}
+
+// Of the block of a key and of its value that a quad is in.
+fn scales_of_quad(row: SelectedRow, i: u32) -> vec2<f32> {
+  return unpack2x16float(kv_scales[row.block + i / 8u]);
+}
+
+fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
+  let at = key_at(row, i);
+  return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
+}
+// Second step of TokenSelect for a decode step: its key and value, which were made for the working set, go into the caches, the key turned back.
+// gather-tokens takes them from there. A workgroup takes a KV head, in a layer.
+// ragged: of the key its coefficients of the head's basis, of the value its first components (kv-project).
+
+alias Head = array<vec4<f32>, HEAD_DIM_VEC4S>;
+var<workgroup> key: Head;
+var<workgroup> value: Head;
+
+// As much as the row keeps, then zeros.
+fn kept_key(row: SelectedRow, i: u32) -> vec4<f32> {
+  return key[i];
+}
+
+fn kept_value(row: SelectedRow, i: u32) -> vec4<f32> {
+  return select(vec4<f32>(), value[i], i < value_quads(row));
+}
+
+fn key_block(row: SelectedRow, block: u32) -> Block {
+  var quads: array<vec4<f32>, 8>;
+  for (var i = 0u; i < 8u; i++) {
+    quads[i] = kept_key(row, block * 8u + i);
+  }
+  return block_of(quads);
+}
+
+fn value_block(row: SelectedRow, block: u32) -> Block {
+  var quads: array<vec4<f32>, 8>;
+  for (var i = 0u; i < 8u; i++) {
+    quads[i] = kept_value(row, block * 8u + i);
+  }
+  return block_of(quads);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let layer = workgroup.z;
+  let kv_head = workgroup.x;
+  let slot = selections[layer].slot;
+  let own_slot = layer * SET_STRIDE + (kv_head * CAPACITY + slot) * HEAD_DIM_VEC4S;
+  for (var u = invocation; u < UNITS_PER_HEAD; u += WORKGROUP) {
+    let quads = quads_of(u);
+    let at = own_slot + quads;
+    let turned = Quads(unpack_stored(slots[at.x]), unpack_stored(slots[at.y]));
+    let plain = turn(turned, turned_back(load_turning(u, quads, slot)));
+    key[quads.x] = plain.a;
+    key[quads.y] = plain.b;
+    value[quads.x] = unpack_stored(slots[SET_VALUES + at.x]);
+    value[quads.y] = unpack_stored(slots[SET_VALUES + at.y]);
+  }
+  workgroupBarrier();
+  let row = selected_row(layer, kv_head, state.position);
+  let blocks = (max(key_quads(row), value_quads(row)) + 7u) / 8u;
+  for (var block = invocation; block < blocks; block += WORKGROUP) {
+    let of_key = key_block(row, block);
+    let of_value = value_block(row, block);
+    kv_scales[row.block + block] = pack2x16float(vec2<f32>(of_key.scale, of_value.scale));
+    for (var i = 0u; i < 4u; i++) {
+      if (block * 8u + 2u * i < key_quads(row)) {
+        k_cache[row.key / 2u + block * 4u + i] = of_key.numbers[i];
+      }
+      if (block * 8u + 2u * i < value_quads(row)) {
+        v_cache[row.value / 2u + block * 4u + i] = of_value.numbers[i];
+      }
+    }
+  }
+}
