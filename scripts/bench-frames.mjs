@@ -1,6 +1,7 @@
 /**
  * Frames a second of the detector, end to end: `npm run bench:frames -- [--gpu] [--peers] [--dist DIR] [--size n,s] [--frames 300]
- * [--rounds 5] [--source video,bitmap] [--frame 1280x720] [--image JPG]`. A frame goes the way it goes on a page: over the port to the
+ * [--rounds 5] [--source video,canvas,bitmap] [--frame 1280x720] [--image JPG] [--flags="--enable-features=X"]`. Sources: VideoFrames
+ * of a 2D canvas (`video`) or of one that WebGL drew (`canvas`: on the GPU, as a hardware decoder's frames are), or ImageBitmaps. `--flags` are more of Chromium's. A frame goes the way it goes on a page: over the port to the
  * worker, letterbox, network, boxes and masks, overlay on a canvas, a small readback. Prints a JSON line a result: frames a second
  * (median, lowest and highest of the rounds), latency of a frame alone, the GPU's time by parts, the worker's CPU time and what a frame
  * makes. n has the weights that ship, s random ones. In rounds between: our network alone, its input and outputs on the GPU
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     source: { type: 'string', default: 'video,bitmap' },
     frame: { type: 'string', default: '1280x720' },
+    flags: { type: 'string', default: '' },
     image: { type: 'string', default: resolve(root, 'e2e/fixtures/vision/sample-road.jpg') },
   },
 });
@@ -49,7 +51,7 @@ const server = await startServer({
     '/': resolve(root, dist),
   },
 });
-const browser = await launchBrowser({ gpu: options.gpu, canvas: true });
+const browser = await launchBrowser({ gpu: options.gpu, canvas: true, flags: options.flags });
 try {
   for (const size of options.size.split(',')) {
     for (const source of options.source.split(',')) await benchSize(size, source);
@@ -80,7 +82,14 @@ async function benchSize(size, source) {
     );
     const peers = options.peers && size === 'n' ? await openPeers(page) : [];
     const line = await measured(page, page.workers().at(-1), peers);
-    const about = { size, source, frame: options.frame, input: '672x384', random: size !== 'n' };
+    const about = {
+      size,
+      source,
+      flags: options.flags,
+      frame: options.frame,
+      input: '672x384',
+      random: size !== 'n',
+    };
     const origin = { ...provenance(), kind: 'frames', browser: browser.version() };
     console.log(JSON.stringify({ ...origin, ...about, ...line }));
     for (const message of failures) console.error(`page: ${message}`);

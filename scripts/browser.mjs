@@ -17,21 +17,39 @@ const hardwareFlags = [
 
 /**
  * The browser: BROWSER and PLAYWRIGHT name an executable and a playwright-core folder on hosts where nothing is installed.
- * @param {{ gpu: boolean, canvas?: boolean }} options `canvas`: the GPU draws on canvases.
+ * @param {{ gpu: boolean, canvas?: boolean, flags?: string }} options `canvas`: the GPU draws on canvases. `flags`: more of Chromium's,
+ * between spaces.
  */
-export async function launchBrowser({ gpu, canvas = false }) {
+export async function launchBrowser({ gpu, canvas = false, flags = '' }) {
+  const more = flags.split(' ').filter(Boolean);
   const { PLAYWRIGHT, BROWSER } = process.env;
   if (PLAYWRIGHT && BROWSER) {
     const { chromium } = await import(pathToFileURL(join(PLAYWRIGHT, 'index.mjs')).href);
-    return chromium.launch({ executablePath: BROWSER, args: hardwareFlags, handleSIGINT: false });
+    return chromium.launch({
+      executablePath: BROWSER,
+      args: joinLists([...hardwareFlags, ...more]),
+      handleSIGINT: false,
+    });
   }
   const { chromium } = await import('playwright');
   const { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } = await import(
     './chromium.mjs'
   );
+  const software = [...softwareAdapterFlags, ...(canvas ? softwareCanvasFlags : [])];
   return chromium.launch({
     executablePath: ensureChromium(),
-    args: gpu ? hardwareFlags : [...softwareAdapterFlags, ...(canvas ? softwareCanvasFlags : [])],
+    args: joinLists([...(gpu ? hardwareFlags : software), ...more]),
     handleSIGINT: false,
   });
+}
+
+/** Of flags that take lists of features Chromium hears the last one alone: those of a name are joined. */
+function joinLists(flags) {
+  const joined = new Map();
+  for (const flag of flags) {
+    const [name, value] = flag.split(/=(.*)/s);
+    const isList = /-features$/.test(name) && joined.has(name);
+    joined.set(name, isList ? `${joined.get(name)},${value}` : value);
+  }
+  return [...joined].map(([name, value]) => (value === undefined ? name : `${name}=${value}`));
 }

@@ -114,14 +114,33 @@ async function vitrail({ weights, shapes, image, source, frameSize }) {
 
 /** Has `createImageBitmap` of the picture give frames of this size, made anew from one that is there. */
 function giveFrames(picture, size, source) {
-  const canvas = new OffscreenCanvas(size.width, size.height);
-  canvas.getContext('2d').drawImage(picture, 0, 0, size.width, size.height);
+  const drawn = new OffscreenCanvas(size.width, size.height);
+  drawn.getContext('2d').drawImage(picture, 0, 0, size.width, size.height);
   const original = window.createImageBitmap.bind(window);
+  const canvas = source === 'canvas' ? drawnByGpu(drawn) : drawn;
   const first = source === 'bitmap' ? null : new VideoFrame(canvas, { timestamp: 0 });
   window.createImageBitmap = (given, ...rest) => {
     if (given !== picture) return original(given, ...rest);
     return first ? first.clone() : original(canvas);
   };
+}
+
+/** The same picture on a canvas that the GPU drew. */
+function drawnByGpu(picture) {
+  const { width, height } = picture;
+  const gl = new OffscreenCanvas(width, height).getContext('webgl2', {
+    antialias: false,
+    preserveDrawingBuffer: true,
+  });
+  if (!gl) throw new Error('the GPU draws no canvases here');
+  const texture = gl.createTexture();
+  gl.bindTexture(gl.TEXTURE_2D, texture);
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, picture);
+  gl.bindFramebuffer(gl.READ_FRAMEBUFFER, gl.createFramebuffer());
+  gl.framebufferTexture2D(gl.READ_FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+  // Rows of WebGL go up.
+  gl.blitFramebuffer(0, 0, width, height, 0, height, width, 0, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+  return gl.canvas;
 }
 
 async function loadImage(url) {

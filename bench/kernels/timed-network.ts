@@ -2,7 +2,12 @@ import type { Capabilities } from '../../src/gpu/capabilities.ts';
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { prepareDispatch } from '../../src/gpu/kernel.ts';
 import { createSharedParams } from '../../src/gpu/shared-params.ts';
-import { type ConvolutionUse, convolution } from '../../src/kernels/convolution.ts';
+import {
+  biasesOf,
+  type ConvolutionUse,
+  convolution,
+  convolutionShape,
+} from '../../src/kernels/convolution.ts';
 import { fragmentCount, fragmentShape } from '../../src/kernels/convolution-fragments.ts';
 import { convolutionMatrix, convolvesByMatrices } from '../../src/kernels/convolution-matrix.ts';
 import type { MapStorage } from '../../src/kernels/feature-map.ts';
@@ -12,6 +17,7 @@ import { aYolom } from '../../src/vision/a-yolom.ts';
 import { type ArenaPlan, planArena } from '../../src/vision/arena-plan.ts';
 import type { Graph } from '../../src/vision/graph.ts';
 import { convolutionUse } from '../../src/vision/network.ts';
+import { reducedGraph } from '../../src/vision/reduced-graph.ts';
 import { detectorInput, detectorOf } from '../detectors.ts';
 import { fill } from './random-buffer.ts';
 import { medianMicroseconds, type TimedKernel } from './time-kernel.ts';
@@ -25,8 +31,9 @@ export interface FrameTime {
   microseconds: number;
 }
 
-function networkOf(name: string): { graph: Graph; plan: ArenaPlan } {
-  const graph = aYolom(detectorOf(name), detectorInput.height, detectorInput.width);
+function networkOf(name: string, capabilities: Capabilities): { graph: Graph; plan: ArenaPlan } {
+  const described = aYolom(detectorOf(name), detectorInput.height, detectorInput.width);
+  const graph = reducedGraph(described, capabilities);
   return { graph, plan: planArena(graph) };
 }
 
@@ -40,12 +47,14 @@ function sizesOf(use: ConvolutionUse, elements: number) {
       output.groups * input.groups * kernel ** 2 * 16 * numberBytes,
       fragmentCount(fragmentShape(use)) * 256 * numberBytes,
     ),
-    bias: output.groups * 32,
+    bias: output.groups * 16 * (biasesOf(use) + 1),
   };
 }
 
 function titleOf(network: string, { input, output, ...use }: ConvolutionUse): string {
-  const kind = use.transposed ? 'transposed' : `${use.kernel}x${use.kernel}/${use.stride}`;
+  const kind = use.transposed
+    ? `transposed ${use.kernel}x${use.kernel}`
+    : `${use.kernel}x${use.kernel}/${use.stride}`;
   const ends = `${input.groups * 4}-${output.groups * 4}`;
   return `vision ${network} ${ends} ${kind} to ${output.height}x${output.width}`;
 }
@@ -56,7 +65,7 @@ export function timedConvolutions(
   capabilities: Capabilities,
 ): TimedKernel<ConvolutionUse>[] {
   const storage: MapStorage = capabilities.f16 ? 'f16' : 'f32';
-  const { graph, plan } = networkOf(network);
+  const { graph, plan } = networkOf(network, capabilities);
   const layers = new Map<string, { use: ConvolutionUse; count: number }>();
   for (const node of graph.nodes) {
     if (node.op !== 'convolution') continue;
@@ -65,12 +74,12 @@ export function timedConvolutions(
     layers.set(title, { use, count: (layers.get(title)?.count ?? 0) + 1 });
   }
   return [...layers].flatMap(([title, { use, count }]) => {
-    const { input, output, transposed } = use;
+    const { input, output } = use;
     const pixels = output.height * output.width;
     const kernels = convolvesByMatrices(use, capabilities)
       ? [convolution, convolutionMatrix]
       : [convolution];
-    const products = input.groups * output.groups * 16 * (transposed ? 1 : use.kernel ** 2);
+    const products = input.groups * output.groups * 16 * convolutionShape(use).KERNEL ** 2;
     return kernels.map((kernel) => ({
       title: `${title} (${count})`,
       kernel,
@@ -85,7 +94,7 @@ export function timedConvolutions(
 /** Times all dispatches of a network's frame, one after another as a frame has them, with random weights. */
 export async function timeNetwork(gpu: Gpu, network: string): Promise<FrameTime> {
   const storage: MapStorage = gpu.capabilities.f16 ? 'f16' : 'f32';
-  const { graph, plan } = networkOf(network);
+  const { graph, plan } = networkOf(network, gpu.capabilities);
   const owned: GPUBuffer[] = [];
   const create = (name: string, bytes: number): GPUBuffer => {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;

@@ -34,6 +34,7 @@ const params = Params(5u, 36u, 5u, 29u, 35u, 5227u, 19u, 5u, 29u, 17u, 17u, 0u, 
 alias MapVec4 = vec4<f16>;
 alias WeightMat = mat4x4<f16>;
 // What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+// grows: the residual is half as high and wide, and is added before the activation.
 fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;

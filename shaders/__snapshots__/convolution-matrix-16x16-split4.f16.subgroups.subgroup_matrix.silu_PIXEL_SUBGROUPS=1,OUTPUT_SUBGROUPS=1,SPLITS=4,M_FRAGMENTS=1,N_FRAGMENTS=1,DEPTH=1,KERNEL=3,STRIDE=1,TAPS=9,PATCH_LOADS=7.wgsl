@@ -34,6 +34,7 @@ const params = Params(5u, 33u, 6u, 21u, 32u, 4165u, 14u, 6u, 21u, 12u, 12u, 0u, 
 alias MapVec4 = vec4<f16>;
 alias WeightMat = mat4x4<f16>;
 // What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+// grows: the residual is half as high and wide, and is added before the activation.
 fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;

@@ -34,15 +34,19 @@ const params = Params(5u, 9u, 6u, 19u, 8u, 1033u, 7u, 6u, 19u, 5u, 20u, 0u, 0u);
 alias MapVec4 = vec4<f16>;
 alias WeightMat = mat4x4<f16>;
 // What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+// grows: the residual is half as high and wide, and is added before the activation.
 fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;
   }
   let channel_group = group % params.out_groups;
   let corner = group / params.out_groups;
-  let pixel = (row * 2u + corner / 2u) * params.out_width * 2u + column * 2u + corner % 2u;
+  let y = row * 2u + corner / 2u;
+  let x = column * 2u + corner % 2u;
+  let pixel = y * params.out_width * 2u + x;
   var value = sum + bias[channel_group];
-  value = max(value, vec4<f32>()) + bias[params.out_groups + channel_group] * min(value, vec4<f32>());
+  let slope = bias[params.out_groups + channel_group];
+  value = max(value, vec4<f32>()) + slope * min(value, vec4<f32>());
   arena[params.out_offset + pixel * params.out_stride + channel_group] = MapVec4(value);
 }
 // A convolution by subgroup matrices: implicit GEMM of fragments, 16 pixels × 16 input channels times 16 input × 16 output channels, with

@@ -30,6 +30,7 @@ const params = Params(5u, 6u, 9u, 17u, 5u, 925u, 7u, 9u, 17u, 5u, 5u, 1996u, 5u)
 alias MapVec4 = vec4<f32>;
 alias WeightMat = mat4x4<f32>;
 // What follows the sums of a convolution: bias, activation, residual, and the place in the arena.
+// grows: the residual is half as high and wide, and is added before the activation.
 fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
   if (row >= params.out_height || column >= params.out_width) {
     return;
@@ -49,7 +50,8 @@ fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
 // Implicit GEMM: rows are pixels, columns are groups of four output channels, and the depth is taps * input groups; x is never unfolded.
 // A weight matrix turns four input channels into four outputs: weights [output group][tap][input group].
 // transposed: a 2 x 2 convolution of stride 2 backwards is a 1 x 1 convolution to four times the channels, each quarter of which is one
-// of the four pixels that grow from a pixel. prelu: slopes follow the biases.
+// of the four pixels that grow from a pixel. windowed: 4 x 4 backwards, where each of the four is made of its own 2 x 2 of the 3 x 3 pixels
+// around. prelu: slopes follow the biases.
 
 const TAPS = KERNEL * KERNEL;
 const PIXEL_LANES = TILE_PIXELS / PIXELS;

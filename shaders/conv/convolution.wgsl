@@ -2,7 +2,8 @@
 // Implicit GEMM: rows are pixels, columns are groups of four output channels, and the depth is taps * input groups; x is never unfolded.
 // A weight matrix turns four input channels into four outputs: weights [output group][tap][input group].
 // transposed: a 2 x 2 convolution of stride 2 backwards is a 1 x 1 convolution to four times the channels, each quarter of which is one
-// of the four pixels that grow from a pixel. prelu: slopes follow the biases.
+// of the four pixels that grow from a pixel. windowed: 4 x 4 backwards, where each of the four is made of its own 2 x 2 of the 3 x 3 pixels
+// around. prelu: slopes follow the biases.
 //#import lib/map-{storage}
 //#import lib/map-convolution
 //#import lib/grid
@@ -160,8 +161,15 @@ fn main(
   var x: array<vec4<f32>, COLUMNS>;
   var weight = group * TAPS * params.in_groups;
   for (var tap = 0u; tap < TAPS; tap += ROW_TAPS) {
+//#if windowed
+    // An invocation's groups are of one corner.
+    let corner = group / params.out_groups;
+    let y = row + tap / KERNEL + corner / 2u - PADDING;
+    let left = column + corner % 2u - PADDING;
+//#else
     let y = row * STRIDE + tap / KERNEL * DILATION - PADDING;
     let left = column * STRIDE + tap % KERNEL * DILATION - PADDING;
+//#endif
 //#repeat C COLUMNS
     var at_C = input_pixel(y, left + C * COLUMN_STEP);
     // A pixel outside stays at the arena's zero.

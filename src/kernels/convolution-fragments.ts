@@ -1,4 +1,4 @@
-import type { ConvolutionUse } from './convolution.ts';
+import { type ConvolutionUse, convolutionShape, weightGroups } from './convolution.ts';
 
 /** Edge of the fragments that subgroups multiply. */
 export const fragmentChannels = 16;
@@ -41,15 +41,10 @@ export function toFragments(
 }
 
 /** The shape of the weights of a use. */
-export function fragmentShape({
-  input,
-  output,
-  kernel,
-  transposed,
-}: ConvolutionUse): FragmentShape {
+export function fragmentShape(use: ConvolutionUse): FragmentShape {
   return {
-    taps: transposed ? 1 : kernel ** 2,
-    inGroups: input.groups,
-    groups: output.groups * (transposed ? 4 : 1),
+    taps: convolutionShape(use).KERNEL ** 2,
+    inGroups: use.input.groups,
+    groups: weightGroups(use),
   };
 }

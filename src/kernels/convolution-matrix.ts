@@ -7,6 +7,7 @@ import {
   convolutionShape,
   gridOf,
   weightGroups,
+  windowUnsupported,
 } from './convolution.ts';
 import { fragmentChannels as edge } from './convolution-fragments.ts';
 import { matrixUnsupported } from './matrix-support.ts';
@@ -94,7 +95,7 @@ function convolutionMatrixUnsupported(
 ): string | null {
   if (use.storage !== 'f16') return 'reads halves';
   if (use.dilation !== 1) return 'reads neighbouring pixels';
-  return matrixUnsupported(capabilities);
+  return windowUnsupported(use) ?? matrixUnsupported(capabilities);
 }
 
 /** Does a network run a convolution by subgroup matrices here? Its weights then stand as fragments. */

@@ -14,15 +14,30 @@ export interface ConvolutionUse {
   stride: number;
   dilation: number;
   activation: ConvolutionActivation;
-  /** 2 × 2 with stride 2, backwards. */
+  /** Backwards, with stride 2: 2 × 2, or 4 × 4 and an input pixel less at each border, with a bias for each border (`biasesOf`). */
   transposed?: boolean;
   /** Added after the activation; as large as the output. */
   residual?: MapPlace;
+  /** The residual is half as high and wide: each of its pixels is added to four, before the activation. */
+  grows?: boolean;
 }
 
 /** Output groups that the weights have: a transposed convolution has those of its four corners. */
 export function weightGroups({ output, transposed }: ConvolutionUse): number {
   return output.groups * (transposed ? 4 : 1);
+}
+
+/**
+ * Biases of a channel: of a 4 × 4 transposed convolution nine, for the pixels of the first row, of the middle and of the last one, each in
+ * the first column, the middle and the last one. What it is made of may have a bias in the taps that lie outside the map.
+ */
+export function biasesOf(use: ConvolutionUse): number {
+  return isWindowed(use) ? 9 : 1;
+}
+
+/** Does a transposed convolution read more than one pixel for an output? */
+function isWindowed({ kernel, transposed }: ConvolutionUse): boolean {
+  return transposed === true && kernel > 2;
 }
 
 /** The pixels that sums are made for: a transposed convolution makes one sum a corner at each input pixel. */
@@ -37,22 +52,28 @@ export function convolutionFlags(use: ConvolutionUse): string[] {
   return [
     ...mapStorageFlags(use.storage),
     ...(use.transposed ? ['transposed'] : []),
+    ...(isWindowed(use) ? ['windowed'] : []),
     ...(use.activation === 'none' ? [] : [use.activation]),
-    ...(use.residual ? ['residual'] : []),
+    ...(use.residual ? [use.grows ? 'grows' : 'residual'] : []),
   ];
 }
 
-/** The window as the shaders see it: a transposed convolution is 1 × 1 to four times the channels. */
+/** The window as the shaders see it: a transposed convolution is half as wide, to four times the channels. */
 export function convolutionShape(
   use: ConvolutionUse,
 ): Record<'KERNEL' | 'STRIDE' | 'DILATION' | 'PADDING', number> {
-  const kernel = use.transposed ? 1 : use.kernel;
+  const kernel = use.transposed ? use.kernel / 2 : use.kernel;
   return {
     KERNEL: kernel,
     STRIDE: use.transposed ? 1 : use.stride,
     DILATION: use.dilation,
     PADDING: Math.floor(kernel / 2) * use.dilation,
   };
+}
+
+/** Why a variant that has outputs of several corners at a time cannot do it: their windows differ. */
+export function windowUnsupported(use: ConvolutionUse): string | null {
+  return isWindowed(use) ? 'has one window for all outputs' : null;
 }
 
 function needsF16(use: ConvolutionUse, f16: boolean): string | null {
@@ -100,7 +121,7 @@ function tiled(tile: Tile): KernelVariant<ConvolutionUse> {
   const [pixels, groups] = tile.own;
   return {
     name: tileName(tile),
-    unsupported: (use, { f16 }) => needsF16(use, f16),
+    unsupported: (use, { f16 }) => windowUnsupported(use) ?? needsF16(use, f16),
     options: (use) => ({
       choices: { storage: use.storage },
       flags: ['tiled', ...convolutionFlags(use)],
@@ -122,7 +143,10 @@ function rowTile(use: ConvolutionUse) {
   const { KERNEL, STRIDE, DILATION } = convolutionShape(use);
   const { height, width } = gridOf(use);
   const allGroups = weightGroups(use);
-  const groups = [4, 2].find((count) => count <= allGroups) ?? 1;
+  // Those of a window are of one corner.
+  const fits = (count: number): boolean =>
+    isWindowed(use) ? use.output.groups % count === 0 : count <= allGroups;
+  const groups = [4, 2].find(fits) ?? 1;
   const pixels = runLength(width);
   const places = Math.ceil(width / pixels) * height;
   const workgroup = places < 128 ? 4 : 16;

@@ -27,20 +27,28 @@ interface Between {
   output: FeatureMap;
 }
 
+export interface ConvolutionNode extends Between {
+  op: 'convolution';
+  name: string;
+  kernel: number;
+  stride: number;
+  dilation: number;
+  transposed: boolean;
+  activation: ConvolutionActivation;
+  /** Does the file have biases? Else they are those of the normalization, or none. */
+  bias: boolean;
+  residual: FeatureMap | null;
+  /** The residual is half as high and wide: each of its pixels is added to four, before the activation. */
+  grows?: boolean;
+  /** Which input channels of the file's convolution this one has; that with the last ones has the bias. See `grow-later.ts`. */
+  share?: { from: number; to: number; of: number };
+  /** The two of the file that this one does the work of: see `fold-linear.ts`. */
+  folded?: readonly [first: ConvolutionNode, second: ConvolutionNode];
+}
+
 /** One step of a network. Weights are named as in the file: see `pack-weights.ts`. */
 export type Node =
-  | (Between & {
-      op: 'convolution';
-      name: string;
-      kernel: number;
-      stride: number;
-      dilation: number;
-      transposed: boolean;
-      activation: ConvolutionActivation;
-      /** Does the file have biases? Else they are those of the normalization, or none. */
-      bias: boolean;
-      residual: FeatureMap | null;
-    })
+  | ConvolutionNode
   | (Between & { op: 'affine'; name: string; residual: FeatureMap | null })
   | (Between & { op: 'channel-attention'; name: string })
   | (Between & { op: 'pool'; kind: 'maximum' | 'mean'; window: number; stride: number })
@@ -59,6 +67,31 @@ export function groupsOf(parts: Parts): number {
 
 export function channelsOf(parts: Parts): number {
   return parts.reduce((total, channels) => total + channels, 0);
+}
+
+export function isPointwise({ kernel, stride, transposed }: ConvolutionNode): boolean {
+  return kernel === 1 && stride === 1 && !transposed;
+}
+
+interface Reader {
+  map: FeatureMap;
+  /** Null: whoever reads the outputs of the graph. */
+  node: Node | null;
+}
+
+/** Who reads a block, or something of it. */
+export function readersOf({ nodes, outputs }: Graph): Map<Block, Reader[]> {
+  const readers = new Map<Block, Reader[]>();
+  const read = (map: FeatureMap, node: Node | null): void => {
+    const { block } = placeOf(map);
+    readers.set(block, [...(readers.get(block) ?? []), { map, node }]);
+  };
+  for (const node of nodes) {
+    read(node.input, node);
+    if ('residual' in node && node.residual) read(node.residual, node);
+  }
+  for (const map of Object.values(outputs)) read(map, null);
+  return readers;
 }
 
 /** The block that a map stands in, and its first group there. */

@@ -11,8 +11,9 @@ import { pool } from '../kernels/pool.ts';
 import { resample } from '../kernels/resample.ts';
 import { numberToHalf } from '../quant/half.ts';
 import { type ArenaPlan, planArena } from './arena-plan.ts';
-import { channelsOf, type Graph, type Node } from './graph.ts';
+import { type ConvolutionNode, channelsOf, type Graph, type Node } from './graph.ts';
 import { packAffine, packConvolution } from './pack-weights.ts';
+import { reducedGraph } from './reduced-graph.ts';
 import type { WeightFile } from './weight-file.ts';
 
 /** Bindings begin at multiples of this (the WebGPU default of both offset alignments). */
@@ -33,10 +34,11 @@ export class Network {
   /** Throws `model-corrupt` where a weight is missing or has another shape, and `gpu-out-of-memory`. */
   static async create(
     gpu: Gpu,
-    graph: Graph,
+    described: Graph,
     file: WeightFile,
     storage: MapStorage,
   ): Promise<Network> {
+    const graph = reducedGraph(described, gpu.capabilities);
     const arenaPlan = planArena(graph);
     const weights = packAll(gpu, graph, arenaPlan, file, storage);
     const buffers = await gpu.withMemoryCheck(() =>
@@ -47,7 +49,7 @@ export class Network {
         prepare(gpu, node, arenaPlan, storage, weights.ranges, buffers),
       );
       const dispatches = await Promise.all(prepared);
-      return new Network(graph, arenaPlan, buffers, dispatches, storage);
+      return new Network(described, arenaPlan, buffers, dispatches, storage);
     } catch (thrown) {
       buffers.dispose();
       throw thrown;
@@ -107,13 +109,11 @@ interface Range {
   size: number;
 }
 
-type ConvolutionNode = Extract<Node, { op: 'convolution' }>;
-
 interface NetworkWeights {
   matrices: ArrayBuffer;
   bias: ArrayBuffer;
   /** Where each convolution's weights stand. */
-  ranges: ReadonlyMap<string, { matrices: Range; bias: Range }>;
+  ranges: ReadonlyMap<Node, { matrices: Range; bias: Range }>;
 }
 
 interface NetworkBuffers {
@@ -142,7 +142,7 @@ function packAll(
   };
   const matrices: (Float32Array | Uint16Array)[] = [];
   const biases: Float32Array[] = [];
-  const ranges = new Map<string, { matrices: Range; bias: Range }>();
+  const ranges = new Map<Node, { matrices: Range; bias: Range }>();
   const ends = { matrices: 0, bias: 0 };
   const next = (kind: keyof typeof ends, size: number): Range => {
     const offset = ends[kind];
@@ -154,7 +154,7 @@ function packAll(
     if (!packed) continue;
     const numbers = node.op === 'convolution' ? arranged(node, packed.matrices) : packed.matrices;
     const stored = storage === 'f16' ? Uint16Array.from(numbers, numberToHalf) : numbers;
-    ranges.set(packed.name, {
+    ranges.set(node, {
       matrices: next('matrices', stored.byteLength),
       bias: next('bias', packed.bias.byteLength),
     });
@@ -168,13 +168,13 @@ function packAll(
 function packNode(
   node: Node,
   file: WeightFile,
-): { name: string; matrices: Float32Array; bias: Float32Array } | null {
-  if (node.op === 'convolution') return { name: node.name, ...packConvolution(node, file) };
+): { matrices: Float32Array; bias: Float32Array } | null {
+  if (node.op === 'convolution') return packConvolution(node, file);
   const matrices = new Float32Array(0);
-  if (node.op === 'affine') return { name: node.name, matrices, bias: packAffine(node, file) };
+  if (node.op === 'affine') return { matrices, bias: packAffine(node, file) };
   if (node.op !== 'channel-attention') return null;
   const [gamma = 0] = file.values(`${node.name}.gamma`, [1]);
-  return { name: node.name, matrices, bias: Float32Array.of(gamma, 0, 0, 0) };
+  return { matrices, bias: Float32Array.of(gamma, 0, 0, 0) };
 }
 
 function joined(parts: readonly (Float32Array | Uint16Array)[], bytes: number): ArrayBuffer {
@@ -243,7 +243,7 @@ function prepare(
       { arena },
     );
   }
-  const range = ranges.get(node.name);
+  const range = ranges.get(node);
   if (!range) throw new Error(`${node.name} has no weights`);
   const channels = { buffer: bias, ...range.bias };
   if (node.op === 'channel-attention') {
@@ -277,10 +277,11 @@ function prepare(
 
 /** The use of a convolution's kernel at the places that its maps have. */
 export function convolutionUse(
-  { input, output, residual, kernel, stride, dilation, activation, transposed }: ConvolutionNode,
+  { input, output, residual, ...node }: ConvolutionNode,
   arenaPlan: ArenaPlan,
   storage: MapStorage,
 ): ConvolutionUse {
+  const { kernel, stride, dilation, activation, transposed, grows = false } = node;
   return {
     storage,
     input: arenaPlan.place(input),
@@ -290,6 +291,6 @@ export function convolutionUse(
     dilation,
     activation,
     transposed,
-    ...(residual ? { residual: arenaPlan.place(residual) } : {}),
+    ...(residual ? { residual: arenaPlan.place(residual), grows } : {}),
   };
 }

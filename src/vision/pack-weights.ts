@@ -1,54 +1,34 @@
-import { batchNorm, besideOf, normBeside } from './batch-norm.ts';
-import type { Node, Parts } from './graph.ts';
-import { channelsOf, groupsOf } from './graph.ts';
+import { batchNorm } from './batch-norm.ts';
+import { type ConvolutionNode, channelsOf, groupsOf, type Node, type Parts } from './graph.ts';
+import { layerWeights } from './layer-weights.ts';
 import type { WeightFile } from './weight-file.ts';
-
-export type ConvolutionNode = Extract<Node, { op: 'convolution' }>;
 
 /** A convolution's weights as the kernel reads them. */
 export interface PackedConvolution {
-  /** Matrices of 16 in columns: [output group][tap][input group][input][output]. */
+  /** Matrices of 16 in columns: [output group][tap][input group][input][output]; of a transposed one the output groups of its corners one after another. */
   matrices: Float32Array;
-  /** A vector an output group; after them the slopes of PReLU where there are any. */
+  /** A vector an output group, for each bias; after them the slopes of PReLU where there are any. */
   bias: Float32Array;
 }
 
-/**
- * Reads `name.weight` [K, C, h, w] (transposed: [C, K, 2, 2]) and `name.bias` [K]. A normalization beside it (`a.bn` of `a.conv`) is
- * folded in; slopes of PReLU stand beside it too: `a.act.weight` [K].
- */
+/** The weights of a convolution out of the file: see `layerWeights`. */
 export function packConvolution(node: ConvolutionNode, file: WeightFile): PackedConvolution {
-  const { name, kernel, transposed, activation, input, output } = node;
-  const [inputs, outputs] = [channelsOf(input.parts), channelsOf(output.parts)];
-  const ends = transposed ? [inputs, outputs] : [outputs, inputs];
-  const weight = file.values(`${name}.weight`, [...ends, kernel, kernel]);
-  const norm = normBeside(file, name, outputs);
-  const hasBias = node.bias && !norm;
-  const own = hasBias ? file.values(`${name}.bias`, [outputs]) : new Float32Array(outputs);
-  const perChannel = [norm?.shift ?? own];
-  if (activation === 'prelu')
-    perChannel.push(file.values(`${besideOf(name, 'act')}.weight`, [outputs]));
-  const [inGroups, outGroups] = [groupsOf(input.parts), groupsOf(output.parts)];
-  const from = slotsOf(input.parts);
-  const to = slotsOf(output.parts);
-  const taps = kernel * kernel;
-  const matrices = new Float32Array(outGroups * taps * inGroups * 16);
-  to.forEach((k, outChannel) => {
-    from.forEach((c, inChannel) => {
-      for (let tap = 0; tap < taps; tap += 1) {
-        const source = transposed
-          ? inChannel * outputs + outChannel
-          : outChannel * inputs + inChannel;
-        // A transposed convolution is a 1 × 1 convolution with the output groups of its corners one after another.
-        const matrix = transposed
-          ? (tap * outGroups + Math.floor(k / 4)) * inGroups
-          : (Math.floor(k / 4) * taps + tap) * inGroups;
-        const at = (matrix + Math.floor(c / 4)) * 16 + (c % 4) * 4 + (k % 4);
-        matrices[at] = (weight[source * taps + tap] ?? 0) * (norm?.scale[outChannel] ?? 1);
-      }
-    });
-  });
-  return { matrices, bias: inGroupsOfFour(perChannel, output.parts) };
+  const { weights, rows, taps, inputs, biases, slopes } = layerWeights(node, file);
+  const { parts } = node.output;
+  const outputs = channelsOf(parts);
+  const [inGroups, outGroups] = [groupsOf(node.input.parts), groupsOf(parts)];
+  const [from, to] = [slotsOf(node.input.parts), slotsOf(parts)];
+  const matrices = new Float32Array((rows / outputs) * outGroups * taps * inGroups * 16);
+  for (let row = 0; row < rows; row += 1) {
+    const slot = Math.floor(row / outputs) * outGroups * 4 + (to[row % outputs] ?? 0);
+    for (let tap = 0; tap < taps; tap += 1) {
+      const first = (Math.floor(slot / 4) * taps + tap) * inGroups * 16 + (slot % 4);
+      from.forEach((c, input) => {
+        matrices[first + c * 4] = weights[(row * taps + tap) * inputs + input] ?? 0;
+      });
+    }
+  }
+  return { matrices, bias: inGroupsOfFour([...biases, ...(slopes ? [slopes] : [])], parts) };
 }
 
 /** Scales, shifts and slopes of an affine node: `name.bn` and `name.act.weight`. */
