@@ -133,6 +133,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 //              then each accumulates one vec4 of the output over its share of the block.
 // stream:      a workgroup takes one (row, head), sets of invocations take a key each: lib/stream-attention.
 // matrix:      subgroups multiply fragments: lib/matrix-attention.
+// tiled:       tiles of tokens and keys in workgroup memory: lib/tiled-attention.
 // else:        an invocation takes one (row, head): barrier-free, for adapters where barriers are slow.
 // ragged:      keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.

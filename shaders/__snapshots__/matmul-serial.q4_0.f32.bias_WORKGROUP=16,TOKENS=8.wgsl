@@ -151,8 +151,8 @@ fn numbers_of(raw: RawGroup) -> Group {
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //
 // matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
-// tiled:  a workgroup of 16×16 makes 64 tokens × 64 rows; both tiles of a group of 32 columns lie in workgroup memory,
-//         columns outermost. An invocation holds 4×4 sums.
+// tiled:  a workgroup of 16×16 makes a square of tokens × rows, EACH × EACH an invocation; both tiles of a group of 32 columns lie in
+//         workgroup memory, the next ones are on their way.
 // else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
 
 alias X = Stored;

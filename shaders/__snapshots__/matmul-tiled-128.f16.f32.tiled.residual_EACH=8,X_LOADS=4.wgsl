@@ -1,0 +1,396 @@
+const EACH: u32 = 8u;
+const X_LOADS: u32 = 4u;
+struct Params {
+  rows: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_stride: u32,
+  y_offset: u32,
+}
+const params = Params(64u, 2u, 8u, 64u, 0u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<X>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
+// Group of 32: four vec4 of two half-precision numbers a word.
+
+fn halves(a: u32, b: u32) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
+}
+
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  c: vec4<u32>,
+  d: vec4<u32>,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 4u;
+  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  return array<vec4<f32>, 8>(
+    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
+    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+  );
+}
+// y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
+//
+// matrix: subgroups multiply fragments out of tiles of halves: lib/matrix-tiles.
+// tiled:  a workgroup of 16×16 makes a square of tokens × rows, EACH × EACH an invocation; both tiles of a group of 32 columns lie in
+//         workgroup memory, the next ones are on their way.
+// else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
+
+alias X = Stored;
+
+fn write_output(token: u32, row: u32, sum: f32) {
+  if (token >= state.rows || row >= params.rows) {
+    return;
+  }
+  let at = token * params.y_stride + params.y_offset + row;
+  var value = sum;
+  value += y[at];
+  y[at] = value;
+}
+
+// Edge of the square of invocations.
+const SIDE: u32 = 16u;
+const INVOCATIONS: u32 = SIDE * SIDE;
+const TILE: u32 = SIDE * EACH;
+const GROUP_VEC4S: u32 = 8u;
+
+var<workgroup> x_tile: array<vec4<f32>, TILE * GROUP_VEC4S>;
+var<workgroup> weight_tile: array<vec4<f32>, TILE * GROUP_VEC4S>;
+
+// Where a vector of a row lies. Rows of a tile are as long as all banks: neighbouring ones have their vectors in another order.
+fn place_of(row: u32, vector: u32) -> u32 {
+  return row * GROUP_VEC4S + (vector ^ (row % GROUP_VEC4S));
+}
+
+fn load_x(first_token: u32, group: u32, at: u32) -> X {
+  let token = min(first_token + at / GROUP_VEC4S, state.rows - 1u);
+  return x[(token * params.groups + group) * GROUP_VEC4S + at % GROUP_VEC4S];
+}
+
+fn store_x(at: u32, stored: X) {
+  x_tile[place_of(at / GROUP_VEC4S, at % GROUP_VEC4S)] = unpack_stored(stored);
+}
+
+fn load_weights(first_row: u32, group: u32, invocation: u32) -> RawGroup {
+  let row = min(first_row + invocation % TILE, params.rows - 1u);
+  return load_raw(row * params.row_vec4s, group, params.groups * 32u);
+}
+
+// The first TILE invocations decode a whole group of a row each.
+fn store_weights(invocation: u32, raw: RawGroup) {
+  if (invocation >= TILE) {
+    return;
+  }
+  let group = decode(raw);
+  weight_tile[place_of(invocation, 0u)] = group[0];
+  weight_tile[place_of(invocation, 1u)] = group[1];
+  weight_tile[place_of(invocation, 2u)] = group[2];
+  weight_tile[place_of(invocation, 3u)] = group[3];
+  weight_tile[place_of(invocation, 4u)] = group[4];
+  weight_tile[place_of(invocation, 5u)] = group[5];
+  weight_tile[place_of(invocation, 6u)] = group[6];
+  weight_tile[place_of(invocation, 7u)] = group[7];
+}
+
+fn add_products(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
+  return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));
+}
+
+@compute @workgroup_size(SIDE, SIDE)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_id) local: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let first_row = workgroup.x * TILE;
+  let first_token = workgroup.z * TILE;
+  // Sums are variables, written out: in arrays they would leave the registers.
+  var sum_0_0 = 0.0;
+  var sum_0_1 = 0.0;
+  var sum_0_2 = 0.0;
+  var sum_0_3 = 0.0;
+  var sum_0_4 = 0.0;
+  var sum_0_5 = 0.0;
+  var sum_0_6 = 0.0;
+  var sum_0_7 = 0.0;
+  var sum_1_0 = 0.0;
+  var sum_1_1 = 0.0;
+  var sum_1_2 = 0.0;
+  var sum_1_3 = 0.0;
+  var sum_1_4 = 0.0;
+  var sum_1_5 = 0.0;
+  var sum_1_6 = 0.0;
+  var sum_1_7 = 0.0;
+  var sum_2_0 = 0.0;
+  var sum_2_1 = 0.0;
+  var sum_2_2 = 0.0;
+  var sum_2_3 = 0.0;
+  var sum_2_4 = 0.0;
+  var sum_2_5 = 0.0;
+  var sum_2_6 = 0.0;
+  var sum_2_7 = 0.0;
+  var sum_3_0 = 0.0;
+  var sum_3_1 = 0.0;
+  var sum_3_2 = 0.0;
+  var sum_3_3 = 0.0;
+  var sum_3_4 = 0.0;
+  var sum_3_5 = 0.0;
+  var sum_3_6 = 0.0;
+  var sum_3_7 = 0.0;
+  var sum_4_0 = 0.0;
+  var sum_4_1 = 0.0;
+  var sum_4_2 = 0.0;
+  var sum_4_3 = 0.0;
+  var sum_4_4 = 0.0;
+  var sum_4_5 = 0.0;
+  var sum_4_6 = 0.0;
+  var sum_4_7 = 0.0;
+  var sum_5_0 = 0.0;
+  var sum_5_1 = 0.0;
+  var sum_5_2 = 0.0;
+  var sum_5_3 = 0.0;
+  var sum_5_4 = 0.0;
+  var sum_5_5 = 0.0;
+  var sum_5_6 = 0.0;
+  var sum_5_7 = 0.0;
+  var sum_6_0 = 0.0;
+  var sum_6_1 = 0.0;
+  var sum_6_2 = 0.0;
+  var sum_6_3 = 0.0;
+  var sum_6_4 = 0.0;
+  var sum_6_5 = 0.0;
+  var sum_6_6 = 0.0;
+  var sum_6_7 = 0.0;
+  var sum_7_0 = 0.0;
+  var sum_7_1 = 0.0;
+  var sum_7_2 = 0.0;
+  var sum_7_3 = 0.0;
+  var sum_7_4 = 0.0;
+  var sum_7_5 = 0.0;
+  var sum_7_6 = 0.0;
+  var sum_7_7 = 0.0;
+  var stored_0 = load_x(first_token, 0u, 0u * INVOCATIONS + invocation);
+  var stored_1 = load_x(first_token, 0u, 1u * INVOCATIONS + invocation);
+  var stored_2 = load_x(first_token, 0u, 2u * INVOCATIONS + invocation);
+  var stored_3 = load_x(first_token, 0u, 3u * INVOCATIONS + invocation);
+  var raw = load_weights(first_row, 0u, invocation);
+  for (var group = 0u; group < params.groups; group++) {
+    workgroupBarrier();
+    store_x(0u * INVOCATIONS + invocation, stored_0);
+    store_x(1u * INVOCATIONS + invocation, stored_1);
+    store_x(2u * INVOCATIONS + invocation, stored_2);
+    store_x(3u * INVOCATIONS + invocation, stored_3);
+    store_weights(invocation, raw);
+    workgroupBarrier();
+    // On their way while these are multiplied; the last turn loads its own again, and drops them.
+    let next = min(group + 1u, params.groups - 1u);
+    stored_0 = load_x(first_token, next, 0u * INVOCATIONS + invocation);
+    stored_1 = load_x(first_token, next, 1u * INVOCATIONS + invocation);
+    stored_2 = load_x(first_token, next, 2u * INVOCATIONS + invocation);
+    stored_3 = load_x(first_token, next, 3u * INVOCATIONS + invocation);
+    raw = load_weights(first_row, next, invocation);
+    for (var vector = 0u; vector < GROUP_VEC4S; vector++) {
+      let row_0 = weight_tile[place_of(0u * SIDE + local.x, vector)];
+      let row_1 = weight_tile[place_of(1u * SIDE + local.x, vector)];
+      let row_2 = weight_tile[place_of(2u * SIDE + local.x, vector)];
+      let row_3 = weight_tile[place_of(3u * SIDE + local.x, vector)];
+      let row_4 = weight_tile[place_of(4u * SIDE + local.x, vector)];
+      let row_5 = weight_tile[place_of(5u * SIDE + local.x, vector)];
+      let row_6 = weight_tile[place_of(6u * SIDE + local.x, vector)];
+      let row_7 = weight_tile[place_of(7u * SIDE + local.x, vector)];
+      {
+        let token = x_tile[place_of(0u * SIDE + local.y, vector)];
+        sum_0_0 = add_products(token, row_0, sum_0_0);
+        sum_0_1 = add_products(token, row_1, sum_0_1);
+        sum_0_2 = add_products(token, row_2, sum_0_2);
+        sum_0_3 = add_products(token, row_3, sum_0_3);
+        sum_0_4 = add_products(token, row_4, sum_0_4);
+        sum_0_5 = add_products(token, row_5, sum_0_5);
+        sum_0_6 = add_products(token, row_6, sum_0_6);
+        sum_0_7 = add_products(token, row_7, sum_0_7);
+      }
+      {
+        let token = x_tile[place_of(1u * SIDE + local.y, vector)];
+        sum_1_0 = add_products(token, row_0, sum_1_0);
+        sum_1_1 = add_products(token, row_1, sum_1_1);
+        sum_1_2 = add_products(token, row_2, sum_1_2);
+        sum_1_3 = add_products(token, row_3, sum_1_3);
+        sum_1_4 = add_products(token, row_4, sum_1_4);
+        sum_1_5 = add_products(token, row_5, sum_1_5);
+        sum_1_6 = add_products(token, row_6, sum_1_6);
+        sum_1_7 = add_products(token, row_7, sum_1_7);
+      }
+      {
+        let token = x_tile[place_of(2u * SIDE + local.y, vector)];
+        sum_2_0 = add_products(token, row_0, sum_2_0);
+        sum_2_1 = add_products(token, row_1, sum_2_1);
+        sum_2_2 = add_products(token, row_2, sum_2_2);
+        sum_2_3 = add_products(token, row_3, sum_2_3);
+        sum_2_4 = add_products(token, row_4, sum_2_4);
+        sum_2_5 = add_products(token, row_5, sum_2_5);
+        sum_2_6 = add_products(token, row_6, sum_2_6);
+        sum_2_7 = add_products(token, row_7, sum_2_7);
+      }
+      {
+        let token = x_tile[place_of(3u * SIDE + local.y, vector)];
+        sum_3_0 = add_products(token, row_0, sum_3_0);
+        sum_3_1 = add_products(token, row_1, sum_3_1);
+        sum_3_2 = add_products(token, row_2, sum_3_2);
+        sum_3_3 = add_products(token, row_3, sum_3_3);
+        sum_3_4 = add_products(token, row_4, sum_3_4);
+        sum_3_5 = add_products(token, row_5, sum_3_5);
+        sum_3_6 = add_products(token, row_6, sum_3_6);
+        sum_3_7 = add_products(token, row_7, sum_3_7);
+      }
+      {
+        let token = x_tile[place_of(4u * SIDE + local.y, vector)];
+        sum_4_0 = add_products(token, row_0, sum_4_0);
+        sum_4_1 = add_products(token, row_1, sum_4_1);
+        sum_4_2 = add_products(token, row_2, sum_4_2);
+        sum_4_3 = add_products(token, row_3, sum_4_3);
+        sum_4_4 = add_products(token, row_4, sum_4_4);
+        sum_4_5 = add_products(token, row_5, sum_4_5);
+        sum_4_6 = add_products(token, row_6, sum_4_6);
+        sum_4_7 = add_products(token, row_7, sum_4_7);
+      }
+      {
+        let token = x_tile[place_of(5u * SIDE + local.y, vector)];
+        sum_5_0 = add_products(token, row_0, sum_5_0);
+        sum_5_1 = add_products(token, row_1, sum_5_1);
+        sum_5_2 = add_products(token, row_2, sum_5_2);
+        sum_5_3 = add_products(token, row_3, sum_5_3);
+        sum_5_4 = add_products(token, row_4, sum_5_4);
+        sum_5_5 = add_products(token, row_5, sum_5_5);
+        sum_5_6 = add_products(token, row_6, sum_5_6);
+        sum_5_7 = add_products(token, row_7, sum_5_7);
+      }
+      {
+        let token = x_tile[place_of(6u * SIDE + local.y, vector)];
+        sum_6_0 = add_products(token, row_0, sum_6_0);
+        sum_6_1 = add_products(token, row_1, sum_6_1);
+        sum_6_2 = add_products(token, row_2, sum_6_2);
+        sum_6_3 = add_products(token, row_3, sum_6_3);
+        sum_6_4 = add_products(token, row_4, sum_6_4);
+        sum_6_5 = add_products(token, row_5, sum_6_5);
+        sum_6_6 = add_products(token, row_6, sum_6_6);
+        sum_6_7 = add_products(token, row_7, sum_6_7);
+      }
+      {
+        let token = x_tile[place_of(7u * SIDE + local.y, vector)];
+        sum_7_0 = add_products(token, row_0, sum_7_0);
+        sum_7_1 = add_products(token, row_1, sum_7_1);
+        sum_7_2 = add_products(token, row_2, sum_7_2);
+        sum_7_3 = add_products(token, row_3, sum_7_3);
+        sum_7_4 = add_products(token, row_4, sum_7_4);
+        sum_7_5 = add_products(token, row_5, sum_7_5);
+        sum_7_6 = add_products(token, row_6, sum_7_6);
+        sum_7_7 = add_products(token, row_7, sum_7_7);
+      }
+    }
+  }
+  write_output(first_token + 0u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_0_0);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_0_1);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_0_2);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_0_3);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_0_4);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_0_5);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_0_6);
+  write_output(first_token + 0u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_0_7);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_1_0);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_1_1);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_1_2);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_1_3);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_1_4);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_1_5);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_1_6);
+  write_output(first_token + 1u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_1_7);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_2_0);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_2_1);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_2_2);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_2_3);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_2_4);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_2_5);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_2_6);
+  write_output(first_token + 2u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_2_7);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_3_0);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_3_1);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_3_2);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_3_3);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_3_4);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_3_5);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_3_6);
+  write_output(first_token + 3u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_3_7);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_4_0);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_4_1);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_4_2);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_4_3);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_4_4);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_4_5);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_4_6);
+  write_output(first_token + 4u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_4_7);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_5_0);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_5_1);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_5_2);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_5_3);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_5_4);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_5_5);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_5_6);
+  write_output(first_token + 5u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_5_7);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_6_0);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_6_1);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_6_2);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_6_3);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_6_4);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_6_5);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_6_6);
+  write_output(first_token + 6u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_6_7);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 0u * SIDE + local.x, sum_7_0);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 1u * SIDE + local.x, sum_7_1);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 2u * SIDE + local.x, sum_7_2);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 3u * SIDE + local.x, sum_7_3);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 4u * SIDE + local.x, sum_7_4);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 5u * SIDE + local.x, sum_7_5);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 6u * SIDE + local.x, sum_7_6);
+  write_output(first_token + 7u * SIDE + local.y, first_row + 7u * SIDE + local.x, sum_7_7);
+}
