@@ -14,6 +14,7 @@ import type { TimedKernel } from './time-kernel.ts';
 
 const contextLength = 8320;
 const epsilon = 1e-5;
+/** As many as a pass has. */
 const prefillTokens = 1024;
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of existential types
