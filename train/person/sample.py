@@ -79,7 +79,7 @@ def main(folder):
 def body_metadata(image, pad, name):
     from body import FREQUENCIES
     return {"format": "vitrail-body 1", "image": str(image), "pad": str(pad), "camera": json.dumps(CAMERA), "pose": json.dumps(["chest", "neck"]),
-            "frequencies": json.dumps(FREQUENCIES), "name": name, "license": "MIT"}
+            "frequencies": json.dumps(FREQUENCIES), "networks": "homography", "name": name, "license": "MIT"}
 
 
 def expected(body, anchors, marks, targets):
