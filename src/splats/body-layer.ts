@@ -2,6 +2,7 @@ import type { AvatarBody } from '../formats/avatar-body.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { type BodyUnder, bodyFrameFloats, prepareBodyUnder } from '../kernels/body-under.ts';
 import type { BodyMethod } from '../types.ts';
+import { Displacement } from './body-displacement.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
 import { BodyNetworks, NetworkPicture } from './body-networks.ts';
 import { fillRows } from './body-pack.ts';
@@ -22,7 +23,7 @@ export function uploadBody(gpu: Gpu, body: AvatarBody, method: BodyMethod): Prom
   return method === 'networks' ? BodyNetworks.upload(gpu, body) : BodyTexture.upload(gpu, body);
 }
 
-/** Draws the body of an avatar beneath its splats: one homography a frame and one triangle, over the baked texture or over what the networks made. */
+/** Draws the body of an avatar beneath its splats: one homography a frame, shares of displacement fields and one triangle, over the baked texture or over what the networks made. */
 export class BodyLayer {
   /** What has to run before `draw`. */
   readonly stages: readonly Stage[];
@@ -32,6 +33,7 @@ export class BodyLayer {
   readonly #under: BodyUnder;
   readonly #buffer: GPUBuffer;
   readonly #places: Float64Array;
+  readonly #displacement: Displacement | null;
   readonly #center: Vec3;
   readonly #front: Vec3;
   readonly #values: Float32Array<ArrayBuffer> = new Float32Array(bodyFrameFloats);
@@ -70,6 +72,7 @@ export class BodyLayer {
     this.#under = under;
     this.#buffer = buffer;
     this.#places = new Float64Array(body.anchors.count * 2);
+    this.#displacement = networks ? null : new Displacement(body);
     this.#center = meanOf(body.anchors.positions);
     this.#front = normalize(subtract(body.camera.position, this.#center));
   }
@@ -86,6 +89,10 @@ export class BodyLayer {
     fillRows(this.#values, h);
     this.#values.set(background, 12);
     this.#values.set([view.width, view.height, image / side, pad / side], 16);
+    if (this.#displacement) {
+      this.#displacement.update(this.#places, h);
+      this.#values.set(this.#displacement.shares, 20);
+    }
     this.#gpu.write(this.#buffer, 0, this.#values);
     return true;
   }

@@ -103,8 +103,7 @@ export class NetworkPicture {
    */
   update(pose: Pose, places: Float64Array, texture: Homography): boolean {
     const { body, reach } = this.#networks;
-    const view = viewTransform(body.camera, body.image, body.image);
-    const training = solveHomography(places, projectPoints(body.anchors, pose, view, this.#places));
+    const training = body.networksSee === 'homography' ? texture : this.#toTraining(pose, places);
     if (!training?.every(Number.isFinite)) return false;
     const condition = bodyCondition(body, pose);
     fillNetworkFrame(this.#values, body, {
@@ -116,6 +115,12 @@ export class NetworkPicture {
     });
     this.#gpu.write(this.#frame, 0, this.#values);
     return true;
+  }
+
+  #toTraining(pose: Pose, places: Float64Array): Homography | null {
+    const { anchors, camera, image } = this.#networks.body;
+    const view = viewTransform(camera, image, image);
+    return solveHomography(places, projectPoints(anchors, pose, view, this.#places));
   }
 
   dispose(): void {

@@ -37,9 +37,11 @@ class FastPath:
         place = transfer(matrix, uv)
         if self.fields is None:
             return place
-        left = self.targets - transfer(matrix, seen)
-        share = (self.solve @ left.reshape(-1).double()).float()
-        return place + (self.displacements(place) * share[:, None]).sum(1)
+        return place + (self.displacements(place) * self.shares(matrix, seen).to(uv)[:, None]).sum(1)
+
+    def shares(self, matrix, seen):
+        """How much of each field there is where the anchors are `seen`: the least squares of what the homography leaves."""
+        return self.solve @ (self.targets - transfer(matrix, seen)).reshape(-1).double()
 
 
 @torch.no_grad()

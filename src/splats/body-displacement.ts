@@ -1,0 +1,109 @@
+import type { AvatarBody, FeatureMap } from '../formats/avatar-body.ts';
+import { mostFields } from '../formats/avatar-body.ts';
+import type { Homography } from './body-homography.ts';
+
+/** What of a body its displacement fields need. */
+export type DisplacedBody = Pick<AvatarBody, 'image' | 'pad' | 'fields' | 'targets'>;
+
+/** What the displacement fields say at texture coordinates: bilinear, the same beyond the edge as on it; x and y of each field. */
+export function fieldsAt(
+  { channels, size, values }: FeatureMap,
+  { image, pad }: { image: number; pad: number },
+  u: number,
+  v: number,
+): number[] {
+  const texels = size / (image + 2 * pad);
+  const clamped = (at: number): number =>
+    Math.min(size - 1, Math.max(0, (at * image + pad) * texels - 0.5));
+  const [x, y] = [clamped(u), clamped(v)];
+  const [left, top] = [Math.floor(x), Math.floor(y)];
+  const [right, bottom] = [Math.min(left + 1, size - 1), Math.min(top + 1, size - 1)];
+  return Array.from({ length: channels }, (_, channel) => {
+    const texel = (column: number, row: number): number =>
+      values[(channel * size + row) * size + column] as number;
+    const across = (row: number): number =>
+      texel(left, row) + (x - left) * (texel(right, row) - texel(left, row));
+    return across(top) + (y - top) * (across(bottom) - across(top));
+  });
+}
+
+/**
+ * How much of each displacement field a frame has: the least squares of what its homography leaves at the anchors. The fields at the
+ * anchors do not change, so a frame is a product with the pseudo-inverse (FᵀF)⁻¹Fᵀ.
+ */
+export class Displacement {
+  readonly shares: Float32Array<ArrayBuffer> = new Float32Array(mostFields);
+  readonly #targets: Float32Array;
+  /** [fields, anchors, 2] */
+  readonly #inverse: readonly Float64Array[];
+
+  constructor(body: DisplacedBody) {
+    this.#targets = body.targets;
+    this.#inverse = pseudoInverse(columnsOf(body));
+  }
+
+  /** Finds the shares of a frame whose anchors, at `places` in the picture, go through a homography. */
+  update(places: ArrayLike<number>, h: Homography): void {
+    this.shares.fill(0);
+    for (const [field, weights] of this.#inverse.entries()) {
+      let share = 0;
+      for (let i = 0; i < places.length; i += 2) {
+        const [x, y] = [places[i] as number, places[i + 1] as number];
+        const w = along(h, 6, x, y);
+        share += (weights[i] as number) * ((this.#targets[i] as number) - along(h, 0, x, y) / w);
+        share +=
+          (weights[i + 1] as number) * ((this.#targets[i + 1] as number) - along(h, 3, x, y) / w);
+      }
+      this.shares[field] = share;
+    }
+  }
+}
+
+/** A row of a homography times (x, y, 1). */
+function along(h: Homography, at: number, x: number, y: number): number {
+  return (h[at] as number) * x + (h[at + 1] as number) * y + (h[at + 2] as number);
+}
+
+/** [fields][anchors, 2]: what each field says at the anchors' targets. */
+function columnsOf({ fields, targets, image, pad }: DisplacedBody): Float64Array[] {
+  if (!fields) return [];
+  const columns = Array.from(
+    { length: fields.channels / 2 },
+    () => new Float64Array(targets.length),
+  );
+  for (let i = 0; i < targets.length; i += 2) {
+    const found = fieldsAt(fields, { image, pad }, targets[i] as number, targets[i + 1] as number);
+    columns.forEach((column, field) => {
+      column.set(found.slice(2 * field, 2 * field + 2), i);
+    });
+  }
+  return columns;
+}
+
+/** Rows of the pseudo-inverse of a matrix of independent columns: Gram and Schmidt's, so that a column without anything of its own has no share. */
+function pseudoInverse(columns: readonly Float64Array[]): Float64Array[] {
+  const product = (a: Float64Array, b: Float64Array): number =>
+    a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+  return columns.map((column, k) => {
+    // What of the column no other one has.
+    const own = Float64Array.from(column);
+    const basis: Float64Array[] = [];
+    columns.forEach((other, j) => {
+      if (j === k) return;
+      const direction = Float64Array.from(other);
+      for (const known of basis) remove(direction, known);
+      const length = Math.sqrt(product(direction, direction));
+      if (length > 1e-9) basis.push(direction.map((value) => value / length));
+    });
+    for (const known of basis) remove(own, known);
+    const squares = product(own, own);
+    return own.map((value) => (squares > 1e-18 ? value / squares : 0));
+  });
+
+  function remove(from: Float64Array, direction: Float64Array): void {
+    const share = product(from, direction);
+    from.forEach((value, i) => {
+      from[i] = value - share * (direction[i] as number);
+    });
+  }
+}
