@@ -36,25 +36,26 @@ export class Displacement {
   readonly #targets: Float32Array;
   /** [fields, anchors, 2] */
   readonly #inverse: readonly Float64Array[];
+  /** [anchors, 2]: what the homography of the frame leaves. */
+  readonly #left: Float64Array;
 
   constructor(body: DisplacedBody) {
     this.#targets = body.targets;
     this.#inverse = pseudoInverse(columnsOf(body));
+    this.#left = new Float64Array(body.targets.length);
   }
 
   /** Finds the shares of a frame whose anchors, at `places` in the picture, go through a homography. */
   update(places: ArrayLike<number>, h: Homography): void {
-    this.shares.fill(0);
-    for (const [field, weights] of this.#inverse.entries()) {
-      let share = 0;
-      for (let i = 0; i < places.length; i += 2) {
-        const [x, y] = [places[i] as number, places[i + 1] as number];
-        const w = along(h, 6, x, y);
-        share += (weights[i] as number) * ((this.#targets[i] as number) - along(h, 0, x, y) / w);
-        share +=
-          (weights[i + 1] as number) * ((this.#targets[i + 1] as number) - along(h, 3, x, y) / w);
-      }
-      this.shares[field] = share;
+    if (this.#inverse.length === 0) return;
+    for (let i = 0; i < places.length; i += 2) {
+      const [x, y] = [places[i] as number, places[i + 1] as number];
+      const w = along(h, 6, x, y);
+      this.#left[i] = (this.#targets[i] as number) - along(h, 0, x, y) / w;
+      this.#left[i + 1] = (this.#targets[i + 1] as number) - along(h, 3, x, y) / w;
+    }
+    for (let field = 0; field < this.#inverse.length; field += 1) {
+      this.shares[field] = product(this.#inverse[field] as Float64Array, this.#left);
     }
   }
 }
@@ -80,30 +81,33 @@ function columnsOf({ fields, targets, image, pad }: DisplacedBody): Float64Array
   return columns;
 }
 
-/** Rows of the pseudo-inverse of a matrix of independent columns: Gram and Schmidt's, so that a column without anything of its own has no share. */
+/** Rows of the pseudo-inverse of a matrix, as columns, by Gram and Schmidt's method: what of a column no other one has; none where that is nothing. */
 function pseudoInverse(columns: readonly Float64Array[]): Float64Array[] {
-  const product = (a: Float64Array, b: Float64Array): number =>
-    a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
   return columns.map((column, k) => {
-    // What of the column no other one has.
-    const own = Float64Array.from(column);
     const basis: Float64Array[] = [];
-    columns.forEach((other, j) => {
-      if (j === k) return;
-      const direction = Float64Array.from(other);
-      for (const known of basis) remove(direction, known);
+    for (const [j, other] of columns.entries()) {
+      const direction = without(other, basis);
       const length = Math.sqrt(product(direction, direction));
-      if (length > 1e-9) basis.push(direction.map((value) => value / length));
-    });
-    for (const known of basis) remove(own, known);
+      if (j !== k && length > 1e-9) basis.push(direction.map((value) => value / length));
+    }
+    const own = without(column, basis);
     const squares = product(own, own);
     return own.map((value) => (squares > 1e-18 ? value / squares : 0));
   });
+}
 
-  function remove(from: Float64Array, direction: Float64Array): void {
-    const share = product(from, direction);
-    from.forEach((value, i) => {
-      from[i] = value - share * (direction[i] as number);
-    });
+/** What of a vector lies across all of an orthonormal basis. */
+function without(vector: Float64Array, basis: readonly Float64Array[]): Float64Array {
+  let rest = vector;
+  for (const direction of basis) {
+    const share = product(rest, direction);
+    rest = rest.map((value, i) => value - share * (direction[i] as number));
   }
+  return rest;
+}
+
+function product(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i += 1) sum += (a[i] as number) * (b[i] as number);
+  return sum;
 }

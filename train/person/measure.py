@@ -5,7 +5,12 @@ import math
 import torch
 import torch.nn.functional as F
 
+from body import transfer
+from fast_path import FastPath
+from splats import draw
+
 WINDOW = 7  # pixels: two stitches
+SHOWN = "networks", "fast path", "splats alone"
 
 
 def blurred(picture):
@@ -53,26 +58,37 @@ class Torso:
 
 @torch.no_grad()
 def torso_figures(scene, layers, frames):
-    """{name: figures} of layers {name: i -> (rgb [n, 3], alpha [n, 1]) of the lower rows}, and their pictures {name: [h, w, 3]} of the first frame."""
-    sums, pictures = {name: Torso() for name in layers}, {}
+    """{name: figures} of layers {name: i -> (rgb [n, 3], alpha [n, 1]) of the lower rows}."""
+    sums = {name: Torso() for name in layers}
     for i in frames:
         rgb, free, mask = (x.reshape(-1, scene.size, x.shape[1]) for x in scene.lower(i))
         truth, inside = rgb + free - mask, (mask[..., 0] > 0.5) & (free[..., 0] == 1)
         for name, layer_of in layers.items():
-            color, alpha = (x.clamp(0, 1) for x in layer_of(i))
-            picture = (color * alpha + 1 - alpha).reshape(-1, scene.size, 3)
-            sums[name].add(truth, picture, inside)
-            if i == frames[0]:
-                pictures[name] = picture
-    return {name: total.figures() for name, total in sums.items()}, pictures
+            sums[name].add(truth, over_white(scene, layer_of(i)), inside)
+    return {name: total.figures() for name, total in sums.items()}
+
+
+def over_white(scene, layer):
+    color, alpha = (x.clamp(0, 1) for x in layer)
+    return (color * alpha + 1 - alpha).reshape(-1, scene.size, 3)
+
+
+@torch.no_grad()
+def compared(scene, layers, frames, ways, times=2):
+    """The middle of the torso in the frame whose chest turns most: the truth and `ways`, two in a row, enlarged. Where the head is, all have the truth."""
+    i = max(frames, key=lambda i: float(scene.data["turns"][i, 1].norm()))
+    rgb, free, mask = (x.reshape(-1, scene.size, x.shape[1]) for x in scene.lower(i))
+    truth = rgb + free - mask
+    pictures = [truth, *(free * over_white(scene, layers[way](i)) + (1 - free) * truth for way in ways if way in layers)]
+    height, width = truth.shape[0], scene.size
+    cut = [picture[height // 8 :, width // 4 : width - width // 4] for picture in pictures]
+    large = [F.interpolate(x.permute(2, 0, 1)[None], scale_factor=times, mode="bicubic")[0].permute(1, 2, 0).clamp(0, 1) for x in cut]
+    large += [torch.ones_like(large[0])] * (len(large) % 2)
+    return torch.cat([torch.cat(large[k : k + 2], 1) for k in range(0, len(large), 2)])
 
 
 def held_layers(scene, body, path, texture, torso_splats=None):
     """The ways to show the torso that are compared."""
-    from body import transfer
-    from fast_path import FastPath
-    from splats import draw
-
     grid = scene.grid()
     plain = FastPath(scene, path.anchors, path.targets)
 

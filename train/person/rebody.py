@@ -4,7 +4,7 @@ python rebody.py ict-facekit.npz expression-track.json work                     
 python rebody.py --pack ../../models/vitrail-person.zip work/new.zip work           # writes the archive from work/body.pt; Pillow
 
 The frames are drawn anew (a minute on a GPU) and kept in the folder. work/figures.json has PSNR and detail of the torso on the frames held out, for networks, fast
-path and splats alone; work/torso.png a frame held out: the truth and the ways, one below the other.
+path and splats alone; work/torso.png the frame held out whose chest turns most: truth and networks, fast path and splats alone.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from archive import read_safetensors, read_zip, write_zip
-from measure import held_layers, torso_figures
+from measure import SHOWN, compared, held_layers, torso_figures
 from png import write_png
 from subject import Subject
 from torso import train_body
@@ -78,15 +78,12 @@ def train(args):
 
 def report(scene, body, path, texture, state, args):
     texture = (texture * 255).round() / 255
-    figures, pictures = torso_figures(scene, held_layers(scene, body, path, texture, state and state["torso"]), scene.test)
-    figures = {"torso": figures, "test frames": len(scene.test), "train frames": len(scene.train), "anchors": len(path.targets)}
+    layers = held_layers(scene, body, path, texture, state and state["torso"])
+    figures = {"torso": torso_figures(scene, layers, scene.test), "test frames": len(scene.test), "train frames": len(scene.train), "anchors": len(path.targets)}
     figures |= {"splats alone": {"splats": args.body_splats, "steps": state["torso_step"], "seconds": round(state["torso_seconds"])}} if state else {}
     (args.work / "figures.json").write_text(json.dumps(figures, indent=1))
     print(json.dumps(figures), flush=True)
-    rgb, free, mask = (x.reshape(-1, scene.size, x.shape[1]) for x in scene.lower(scene.test[0]))
-    # Where the head is, all have the truth.
-    shown = [free * picture + (1 - free) * (rgb + free - mask) for picture in (rgb + free - mask, *pictures.values())]
-    write_png(args.work / "torso.png", torch.cat(shown))
+    write_png(args.work / "torso.png", compared(scene, layers, scene.test, SHOWN))
 
 
 def pack(source, target, folder):

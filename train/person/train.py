@@ -13,7 +13,7 @@ import torch.nn.functional as F
 import frames
 from body import Body, transfer
 from geometry import CAMERA, JOINTS, LANDMARKS, blended, moved, project, skin_matrices, skin_weights, view_of
-from measure import held_layers, torso_figures
+from measure import SHOWN, compared, held_layers, torso_figures
 from png import write_png
 from splats import draw
 from subject import HAIR, KNIT, Subject
@@ -452,8 +452,9 @@ def show(scene, i):
 
 
 def finish(scene, state, body, path, texture, layer_of, args, subject, seconds):
-    figures, _ = torso_figures(scene, held_layers(scene, body, path, texture, state["torso"] if state["torso_step"] else None), scene.test)
-    figures = {"torso": figures, "head and whole, dB": whole_figures(scene, state["splats"], layer_of)}
+    layers = held_layers(scene, body, path, texture, state["torso"] if state["torso_step"] else None)
+    write_png(args.out / "torso.png", compared(scene, layers, scene.test, SHOWN))
+    figures = {"torso": torso_figures(scene, layers, scene.test), "head and whole, dB": whole_figures(scene, state["splats"], layer_of)}
     figures |= {"test frames": len(scene.test), "train frames": len(scene.train), "anchors": len(path.targets), "steps": state["step"], "seconds": round(state["seconds"]),
                 "torso steps": state["torso_step"], "torso seconds": round(state["torso_seconds"]), "run seconds": round(seconds),
                 "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU", "log": state["log"], "complete": bool(state["done"] and state["torso_done"])}
