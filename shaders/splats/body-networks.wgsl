@@ -5,7 +5,7 @@
 // latents [size, size, pairs]: halves. image [height, width]: R, G, B and straight alpha in bytes.
 
 struct Frame {
-  // Rows of the homographies: picture → picture of training, and picture → texture.
+  // Rows of the homographies: picture → where the networks take a pixel to be, and picture → texture.
   training: array<vec4<f32>, 3>,
   texture: array<vec4<f32>, 3>,
   // Least and most texture coordinates at which there may be a body.

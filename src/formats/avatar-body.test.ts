@@ -23,6 +23,16 @@ function replaced(path: string, bytes: Uint8Array<ArrayBuffer>): ZipEntry[] {
   );
 }
 
+/** `body.safetensors`, a letter a byte. */
+async function bodyText(): Promise<string> {
+  const file = entries.find(({ path }) => path === 'body.safetensors');
+  return new TextDecoder('latin1').decode(await file?.bytes());
+}
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+}
+
 describe('the body of an avatar', () => {
   it('is read with its networks, anchors and maps', async () => {
     const body = await readAvatarBody(entries);
@@ -31,7 +41,7 @@ describe('the body of an avatar', () => {
     expect(body?.coarse).toMatchObject({ channels: 4, size: 76 });
     expect(body?.latents).toMatchObject({ channels: 4, size: 38 });
     expect(body?.warp.map(({ inputs, outputs }) => [inputs, outputs])).toEqual([
-      [42 + expected.condition.length, 16],
+      [26 + expected.condition.length, 16],
       [16, 16],
       [16, 16],
       [16, 16],
@@ -40,6 +50,8 @@ describe('the body of an avatar', () => {
     expect(body?.fine[0]?.inputs).toBe(4 + expected.condition.length);
     expect(body?.anchors.count).toBe(expected.projections.length);
     expect(body?.landmarks.count).toBe(4);
+    expect(body?.fields).toMatchObject({ channels: 6, size: 9 });
+    expect(body?.networksSee).toBe('homography');
     expect(String.fromCharCode(...(body?.texture.subarray(1, 4) ?? []))).toBe('PNG');
     const red = body?.coarse.values.subarray(0, 76) ?? [];
     expect([red[0], red[75]]).toEqual([0, 1]);
@@ -64,21 +76,25 @@ describe('the body of an avatar', () => {
     expect(await readAvatarBody(entries.filter(({ path }) => !path.startsWith('body')))).toBeNull();
   });
 
+  it('has networks for pixels and no displacement fields where an older file says nothing', async () => {
+    const text = await bodyText();
+    const older = text.replace('"networks"', '"netwerks"').replace('"fields"', '"feelds"');
+    const body = await readAvatarBody(replaced('body.safetensors', bytesOf(older)));
+    expect(body).toMatchObject({ fields: null, networksSee: 'picture' });
+    const odd = text.replace('"shape":[6,9,9]', '"shape":[9,6,9]');
+    await expect(readAvatarBody(replaced('body.safetensors', bytesOf(odd)))).rejects.toThrow();
+  });
+
   it('names what is wrong', async () => {
     const noTexture = entries.filter(({ path }) => path !== 'body.png');
     await expect(readAvatarBody(noTexture)).rejects.toThrow('body.webp');
-    const file = (await entries
-      .find(({ path }) => path === 'body.safetensors')
-      ?.bytes()) as Uint8Array;
-    const text = new TextDecoder('latin1').decode(file);
-    const bytes = (changed: string): Uint8Array<ArrayBuffer> =>
-      Uint8Array.from(changed, (letter) => letter.charCodeAt(0));
+    const text = await bodyText();
     const other = replaced(
       'body.safetensors',
-      bytes(text.replace('vitrail-body 1', 'vitrail-body 9')),
+      bytesOf(text.replace('vitrail-body 1', 'vitrail-body 9')),
     );
     await expect(readAvatarBody(other)).rejects.toMatchObject({ code: 'model-unsupported' });
-    const lost = replaced('body.safetensors', bytes(text.replace('warp.3.bias', 'warp.3.bios')));
+    const lost = replaced('body.safetensors', bytesOf(text.replace('warp.3.bias', 'warp.3.bios')));
     await expect(readAvatarBody(lost)).rejects.toThrow('warp.3.bias');
   });
 

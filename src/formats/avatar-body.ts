@@ -49,6 +49,10 @@ export interface AvatarBody {
   anchors: SkinnedPoints;
   /** [anchors, 2] their places in the texture, in picture coordinates 0..1. */
   targets: Float32Array;
+  /** Displacement fields over the texture's area, x and y of each one after the other: what homographies leave is a sum of them. */
+  fields: FeatureMap | null;
+  /** Where the networks take a pixel to be: in the picture of training, or where the frame's homography leads. */
+  networksSee: 'picture' | 'homography';
   landmarks: SkinnedPoints;
   /** R, G, B and alpha of the path through the networks. */
   coarse: FeatureMap;
@@ -62,6 +66,8 @@ export interface AvatarBody {
 const format = 'vitrail-body 1';
 const layers = 5;
 const maxMapSize = 8192;
+/** The runtime adds so many displacement fields. */
+export const mostFields = 4;
 
 /** The body in an archive, or null where it has none. Throws `model-corrupt` and `model-unsupported`. */
 export async function readAvatarBody(entries: readonly ZipEntry[]): Promise<AvatarBody | null> {
@@ -98,6 +104,8 @@ function bodyOf(tensors: Tensors, texture: Uint8Array<ArrayBuffer>): AvatarBody 
     frequencies: frequenciesOf(tensors.json('frequencies')),
     anchors,
     targets: tensors.values('anchors.targets', [anchors.count, 2]),
+    fields: fieldsOf(tensors),
+    networksSee: tensors.textOr('networks', 'picture') === 'homography' ? 'homography' : 'picture',
     landmarks: tensors.points('landmarks'),
     coarse,
     latents: tensors.map('latents'),
@@ -105,6 +113,13 @@ function bodyOf(tensors: Tensors, texture: Uint8Array<ArrayBuffer>): AvatarBody 
     fine: tensors.network('fine', 3),
     texture,
   };
+}
+
+function fieldsOf(tensors: Tensors): FeatureMap | null {
+  if (!tensors.has('fields')) return null;
+  const fields = tensors.map('fields');
+  if (fields.channels % 2 === 0 && fields.channels <= 2 * mostFields) return fields;
+  throw corrupt(`its displacement fields have ${fields.channels} channels`);
 }
 
 /** Tensors and texts of one safetensors file. */
@@ -123,9 +138,17 @@ class Tensors {
     return value;
   }
 
+  textOr(key: string, otherwise: string): string {
+    return this.#header.metadata.has(key) ? this.text(key) : otherwise;
+  }
+
+  has(name: string): boolean {
+    return this.#header.tensors.has(name);
+  }
+
   /** A whole number; 0 where it is not there. */
   count(key: string): number {
-    const value = this.#header.metadata.has(key) ? Number(this.text(key)) : 0;
+    const value = Number(this.textOr(key, '0'));
     if (Number.isInteger(value) && value >= 0) return value;
     throw corrupt(`its ${key} is no number`);
   }

@@ -66,7 +66,7 @@ function sampleMap(
   );
 }
 
-/** What both networks say of a pixel at training coordinates: its colour, straight alpha, and the way to its place in the texture. */
+/** What both networks say of a pixel that they take to be at u and v: its colour, straight alpha, and the way to its place in the texture. */
 export function bodyThroughNetworks(
   body: NetworkBody,
   condition: readonly number[],
@@ -234,7 +234,7 @@ export const bodyNetworksCases: readonly KernelCase<BodyNetworksUse>[] = [
       ...small,
       image: 64,
       pad: 6,
-      octaves: 10,
+      octaves: 6,
       latents: 8,
       hidden: 128,
       joints: 2,

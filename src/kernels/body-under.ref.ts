@@ -1,3 +1,6 @@
+import type { AvatarBody } from '../formats/avatar-body.ts';
+import { fieldsAt } from '../splats/body-displacement.ts';
+
 /** What of a body the reference needs (formats/avatar-body.ts). */
 export interface ReferenceBody {
   image: number;
@@ -48,9 +51,35 @@ export function through(h: ArrayLike<number>, x: number, y: number): [number, nu
   return row(6) > 0 ? [row(0) / row(6), row(3) / row(6)] : null;
 }
 
-/** What the baked texture shows at picture coordinates x and y: straight alpha. */
-export function bakedAt(body: ReferenceBody, h: ArrayLike<number>, x: number, y: number): Rgba {
+/** Where the path without networks looks in the texture: through the homography, and by what displacement fields say there, each times its share. */
+export function displaced(
+  body: Pick<AvatarBody, 'image' | 'pad' | 'fields'>,
+  h: ArrayLike<number>,
+  shares: ArrayLike<number>,
+  x: number,
+  y: number,
+): [number, number] | null {
   const place = through(h, x, y);
+  if (!place || !body.fields) return place;
+  const [u, v] = place;
+  const found = fieldsAt(body.fields, body, u, v);
+  const along = (axis: number): number =>
+    found.reduce(
+      (sum, value, i) => (i % 2 === axis ? sum + value * (shares[i >> 1] ?? 0) : sum),
+      0,
+    );
+  return [u + along(0), v + along(1)];
+}
+
+/** What the baked texture shows at picture coordinates x and y: straight alpha. */
+export function bakedAt(
+  body: ReferenceBody & Pick<AvatarBody, 'fields'>,
+  h: ArrayLike<number>,
+  shares: ArrayLike<number>,
+  x: number,
+  y: number,
+): Rgba {
+  const place = displaced(body, h, shares, x, y);
   if (!place) return [0, 0, 0, 0];
   const [red, green, blue, alpha] = bakedTexel(body, ...place);
   return [red, green, blue, alpha * edgeFade(body, ...place)];

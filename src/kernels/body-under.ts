@@ -5,23 +5,24 @@ import { splatShaders } from './splat-shaders.ts';
 const frameBinding = '@group(0) @binding(0) var<uniform> frame: Frame;';
 const textureBindings = `${frameBinding}
 @group(0) @binding(1) var body: texture_2d<f32>;
-@group(0) @binding(2) var smooth_sampler: sampler;`;
+@group(0) @binding(2) var smooth_sampler: sampler;
+@group(0) @binding(3) var fields: texture_2d_array<f32>;`;
 const networksBindings = `${frameBinding}
 @group(0) @binding(1) var<storage, read> body: array<u32>;`;
 
 /**
  * Floats of the uniform `Frame`: three rows of the homography, four floats each; the background; width and height of the picture; scale
- * and shift from texture coordinates to 0..1 of the texture.
+ * and shift from texture coordinates to 0..1 of the texture; shares of four displacement fields.
  */
-export const bodyFrameFloats: number = 20;
+export const bodyFrameFloats: number = 24;
 
 /** Draws a body beneath what the pass has. */
 export interface BodyUnder {
   draw(pass: GPURenderPassEncoder): void;
 }
 
-/** A baked texture with straight alpha, or the picture that `body-networks` made. */
-export type BodySource = { texture: GPUTexture } | { picture: GPUBuffer };
+/** A baked texture with straight alpha and its displacement fields, two in a layer, or the picture that `body-networks` made. */
+export type BodySource = { texture: GPUTexture; fields: GPUTexture } | { picture: GPUBuffer };
 
 /** Compiles it for a target, whose colours are multiplied by alpha. */
 export async function prepareBodyUnder(
@@ -55,6 +56,7 @@ export async function prepareBodyUnder(
         frame,
         body.texture.createView(),
         gpu.device.createSampler({ magFilter: 'linear', minFilter: 'linear' }),
+        body.fields.createView({ dimension: '2d-array' }),
       ];
   const entries = resources.map((resource, binding) => ({ binding, resource }));
   const bindGroup = gpu.createBindGroup(label, pipeline, entries);

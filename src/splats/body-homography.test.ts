@@ -4,7 +4,8 @@ import { readAvatarBody } from '../formats/avatar-body.ts';
 import { readLamArchive } from '../formats/lam.ts';
 import type { Clip } from '../formats/rig.ts';
 import { readZip } from '../formats/zip.ts';
-import { bakedTexel } from '../kernels/body-under.ref.ts';
+import { bakedTexel, displaced } from '../kernels/body-under.ref.ts';
+import { Displacement } from './body-displacement.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
 import { viewTransform } from './camera.ts';
 import { Pose } from './pose.ts';
@@ -16,6 +17,7 @@ const expected = JSON.parse(readFileSync('e2e/fixtures/avatars/made-up.expected.
   projections: number[][];
   landmarks: number[][];
   homography: number[][];
+  shares: number[];
   pixels: number[][];
   fast: number[][];
 };
@@ -59,12 +61,14 @@ describe('the homography of a body', () => {
     );
     const homography = solveHomography(places, body.targets) ?? [];
     expect(farthest(homography, expected.homography)).toBeLessThan(1e-4);
-    const row = (at: number, x: number, y: number): number =>
-      (homography[at] ?? 0) * x + (homography[at + 1] ?? 0) * y + (homography[at + 2] ?? 0);
+    const displacement = new Displacement(body);
+    displacement.update(places, Float64Array.from(homography));
+    expect(farthest(displacement.shares, [expected.shares])).toBeLessThan(2e-4);
+    expect(Math.max(...expected.shares.map(Math.abs))).toBeGreaterThan(0.05);
     const texels = expected.pixels.flatMap((pixel) => {
       const [x, y] = pixel.map((value) => (value + 0.5) / body.image) as [number, number];
-      const w = row(6, x, y);
-      return bakedTexel(body, row(0, x, y) / w, row(3, x, y) / w);
+      const place = displaced(body, homography, displacement.shares, x, y);
+      return place ? bakedTexel(body, ...place) : [];
     });
     expect(farthest(texels, expected.fast)).toBeLessThan(2e-3);
   });

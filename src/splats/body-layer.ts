@@ -2,6 +2,7 @@ import type { AvatarBody } from '../formats/avatar-body.ts';
 import type { BufferRange, Gpu } from '../gpu/gpu.ts';
 import { type BodyUnder, prepareBodyUnder } from '../kernels/body-under.ts';
 import type { BodyMethod } from '../types.ts';
+import { Displacement } from './body-displacement.ts';
 import { type Homography, PointProjection, solveHomography } from './body-homography.ts';
 import { BodyNetworks, NetworkPicture } from './body-networks.ts';
 import { fillRows } from './body-pack.ts';
@@ -28,7 +29,7 @@ interface BodyFrame {
   values: Float32Array;
 }
 
-/** Draws the body of an avatar beneath its splats: one homography a frame and one triangle, over the baked texture or over what the networks made. */
+/** Draws the body of an avatar beneath its splats: one homography a frame, shares of displacement fields and one triangle, over the baked texture or over what the networks made. */
 export class BodyLayer {
   /** What has to run before `draw`. */
   readonly stages: readonly Stage[];
@@ -37,6 +38,7 @@ export class BodyLayer {
   readonly #under: BodyUnder;
   readonly #anchors: PointProjection;
   readonly #homography: Homography = new Float64Array(9);
+  readonly #displacement: Displacement | null;
   readonly #center: Vec3;
   readonly #front: Vec3;
   readonly #values: Float32Array;
@@ -76,6 +78,7 @@ export class BodyLayer {
     this.#under = under;
     this.#values = values;
     this.#anchors = new PointProjection(body.anchors, pose);
+    this.#displacement = networks ? null : new Displacement(body);
     this.#center = meanOf(body.anchors.positions);
     this.#front = normalize(subtract(body.camera.position, this.#center));
   }
@@ -95,6 +98,10 @@ export class BodyLayer {
     values[17] = view.height;
     values[18] = image / side;
     values[19] = pad / side;
+    if (this.#displacement) {
+      this.#displacement.update(places, h);
+      values.set(this.#displacement.shares, 20);
+    }
     return true;
   }
 

@@ -55,7 +55,8 @@ export class NetworkPicture {
   readonly #frame: GPUBuffer;
   readonly #size: { width: number; height: number };
   readonly #values: Float32Array<ArrayBuffer>;
-  readonly #anchors: PointProjection;
+  /** Where the anchors are in the picture of training; null where the networks see what the texture's homography leads to. */
+  readonly #anchors: PointProjection | null;
   readonly #training: ViewTransform;
 
   static async prepare(
@@ -97,8 +98,8 @@ export class NetworkPicture {
     this.#frame = frame;
     this.picture = picture;
     this.#values = new Float32Array(floats);
-    const { anchors, camera, image } = networks.body;
-    this.#anchors = new PointProjection(anchors, pose);
+    const { anchors, camera, image, networksSee } = networks.body;
+    this.#anchors = networksSee === 'homography' ? null : new PointProjection(anchors, pose);
     this.#training = viewTransform(camera, image, image);
   }
 
@@ -108,7 +109,9 @@ export class NetworkPicture {
    */
   update(pose: Pose, places: Float64Array, texture: Homography): boolean {
     const { body, reach } = this.#networks;
-    const training = solveHomography(places, this.#anchors.project(pose, this.#training));
+    const training = this.#anchors
+      ? solveHomography(places, this.#anchors.project(pose, this.#training))
+      : texture;
     if (!training) return false;
     const condition = bodyCondition(body, pose);
     fillNetworkFrame(this.#values, body, {

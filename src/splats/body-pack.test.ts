@@ -16,10 +16,10 @@ describe('a body for its networks', () => {
   it('is packed with its units filled up', async () => {
     const body = await madeUp();
     const use = networksUse(body, size);
-    expect(use).toMatchObject({ hidden: 32, octaves: 10, latentPairs: 2, latentSize: 38 });
+    expect(use).toMatchObject({ hidden: 32, octaves: 6, latentPairs: 2, latentSize: 38 });
     const weights = packNetworks(body);
     const network = (rows: number, outputs: number): number => (rows + 3 * 33 + outputs) * 32 + 8;
-    expect(weights).toHaveLength(network(42, 2) + network(4, 3));
+    expect(weights).toHaveLength(network(26, 2) + network(4, 3));
     const [first] = body.warp;
     expect(weights[0]).toBe(first?.weight[0]);
     expect(weights[1]).toBe(first?.weight[first.inputs]);

@@ -110,6 +110,16 @@ export function packLatents({ channels, size, values }: FeatureMap): Uint32Array
   return new Uint32Array(halves.buffer);
 }
 
+/** Displacement fields, [2, size, size]: x and y of two fields, halves. What is missing is 0. */
+export function packFields(fields: FeatureMap | null, size: number): Uint16Array<ArrayBuffer> {
+  const texels = size * size;
+  return Uint16Array.from({ length: 2 * texels * 4 }, (_, i) => {
+    const channel = Math.floor(i / (texels * 4)) * 4 + (i % 4);
+    const texel = (i >> 2) % texels;
+    return numberToHalf(fields?.values[channel * texels + texel] ?? 0);
+  });
+}
+
 /**
  * Where the networks are asked: least and most u and v of the coarse colour's alpha, wider by the pad, in which the warp may differ
  * from the homography.
@@ -136,7 +146,7 @@ export interface NetworkFrame {
   /** Of the picture. */
   width: number;
   height: number;
-  /** Picture → picture of training. */
+  /** Picture → where the networks take a pixel to be. */
   training: Homography;
   /** Picture → texture. */
   texture: Homography;

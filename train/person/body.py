@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-FREQUENCIES = {"uv": 10, "pose": 2, "translation": 2, "landmarks": 2}
+FREQUENCIES = {"uv": 6, "pose": 2, "translation": 2, "landmarks": 2}
 
 
 def encode(x, frequencies):
@@ -24,24 +24,27 @@ def network(inputs, hidden, outputs):
 
 
 def run(layers, x, shared):
-    """Layers with ReLU between. `shared` [c] are the last inputs, the same for all rows: they only move the first bias."""
+    """Layers with ReLU between, for x [..., n, k]. `shared` [..., c] are the last inputs, the same for all n rows: they only move the first bias."""
     first, *rest = layers
     width = x.shape[-1]
-    x = F.linear(x, first.weight[:, :width], first.bias + first.weight[:, width:] @ shared)
+    x = F.linear(x, first.weight[:, :width]) + F.linear(shared, first.weight[:, width:], first.bias).unsqueeze(-2)
     for layer in rest:
         x = layer(F.relu(x))
     return torch.tanh(x)
 
 
 class Body(nn.Module):
-    def __init__(self, image=512, pad=50, latents=8, latent_size=204, hidden=128):
+    """`image` are the texels across the picture of training. A place [n, 2] that the networks are asked for is where the frame's homography takes a pixel:
+    the warp only has to find what that leaves."""
+
+    def __init__(self, image=768, pad=75, latents=8, latent_size=153, hidden=128, frequencies=FREQUENCIES):
         super().__init__()
-        self.image, self.pad = image, pad
+        self.image, self.pad, self.frequencies = image, pad, frequencies
         size = image + 2 * pad
         self.coarse = nn.Parameter(torch.full((4, size, size), 0.5))
         self.latents = nn.Parameter(torch.randn(latents, latent_size, latent_size) * 0.1)
-        condition = 6 * 5 + 3 * 5 + 8 * (1 + 2 * FREQUENCIES["landmarks"])
-        self.warp = network(2 * (1 + 2 * FREQUENCIES["uv"]) + condition, hidden, 2)
+        condition = 6 * (1 + 2 * frequencies["pose"]) + 3 * (1 + 2 * frequencies["translation"]) + 8 * (1 + 2 * frequencies["landmarks"])
+        self.warp = network(2 * (1 + 2 * frequencies["uv"]) + condition, hidden, 2)
         self.fine = network(latents + condition, hidden, 3)
         for layers in (self.warp, self.fine):
             nn.init.zeros_(layers[-1].weight)
@@ -56,16 +59,17 @@ class Body(nn.Module):
 
     def condition(self, pose, translation, landmarks):
         """pose [6] rad, translation [3] dm, landmarks [4, 2] uv."""
-        return torch.cat([encode(pose, FREQUENCIES["pose"]), encode(translation, FREQUENCIES["translation"]),
-                          encode((2 * landmarks - 1).reshape(-1), FREQUENCIES["landmarks"])])
+        octaves = self.frequencies
+        return torch.cat([encode(pose, octaves["pose"]), encode(translation, octaves["translation"]),
+                          encode((2 * landmarks - 1).reshape(-1), octaves["landmarks"])])
 
-    def displace(self, uv, condition):
-        return run(self.warp, encode(2 * uv - 1, FREQUENCIES["uv"]), condition)
+    def displace(self, place, condition):
+        return run(self.warp, encode(2 * place - 1, self.frequencies["uv"]), condition)
 
-    def forward(self, uv, condition, fine=True):
-        """uv [n, 2] -> rgb [n, 3], alpha [n, 1], displacement [n, 2]."""
-        du = self.displace(uv, condition)
-        at = uv + du
+    def forward(self, place, condition, fine=True):
+        """place [n, 2] -> rgb [n, 3], alpha [n, 1], displacement [n, 2]."""
+        du = self.displace(place, condition)
+        at = place + du
         coarse = self.sample(self.coarse, at)
         rgb = coarse[:, :3]
         if fine:

@@ -23,7 +23,7 @@ def read_body(archive):
     """The body of an archive (docs/avatar-format.md)."""
     texts, arrays = read_safetensors(read_zip(archive)["body.safetensors"])
     tensors = {name: torch.from_numpy(array.astype(np.float64)) for name, array in arrays.items()}
-    body = Body(int(texts["image"]), int(texts["pad"]), *tensors["latents"].shape[:2], tensors["warp.0.bias"].shape[0]).double()
+    body = Body(int(texts["image"]), int(texts["pad"]), *tensors["latents"].shape[:2], tensors["warp.0.bias"].shape[0], json.loads(texts["frequencies"])).double()
     body.load_state_dict({name: tensors[name] for name in body.state_dict()})
     return body, tensors
 

@@ -102,18 +102,17 @@ def kept_splats(person):
 
 
 def body_file(person, name, splats):
-    anchors, baked, body = person["anchors"], person["baked"], dict(person["body"])
-    kept = baked["kept"]
-    joints, weights = top4(anchors["skin"][kept])
+    anchors, body = person["anchors"], dict(person["body"])
+    joints, weights = top4(anchors["skin"])
     marks = torch.tensor(LANDMARKS)
     mark_joints, mark_weights = top4(skin_weights(marks))
     single = lambda array: np.asarray(array, np.float32)
-    tensors = {"anchors.positions": single(anchors["position"][kept]), "anchors.joints": single(joints), "anchors.weights": single(weights),
-               "anchors.targets": single(baked["targets"]), "landmarks.positions": single(marks), "landmarks.joints": single(mark_joints),
-               "landmarks.weights": single(mark_weights)}
+    tensors = {"anchors.positions": single(anchors["position"]), "anchors.joints": single(joints), "anchors.weights": single(weights),
+               "anchors.targets": single(person["targets"]), "fields": person["fields"].numpy().astype(np.float16), "landmarks.positions": single(marks),
+               "landmarks.joints": single(mark_joints), "landmarks.weights": single(mark_weights)}
     body["coarse"] = (body["coarse"].float().clamp(0, 1) * 255).round() / 255
     tensors |= {key: value.detach().numpy().astype(np.float16) for key, value in body.items()}
-    return safetensors(tensors, body_metadata(person["size"], person["pad"], name) | {"bodySplats": str(splats)})
+    return safetensors(tensors, body_metadata(person["image"], person["pad"], name) | {"bodySplats": str(splats)})
 
 
 def texture_file(texture):
@@ -150,7 +149,7 @@ def main():
     joints, weights = top4(splats["skin"])
     files = {"offset.ply": ply(columns(splats)), "skin.glb": skin_glb(splats["position"].numpy(), JOINTS, joints, weights, morphs),
              "animation.glb": animation_glb(JOINTS, clips(args.track)), "body.safetensors": body_file(person, args.target.stem, body),
-             "body.webp": texture_file(person["baked"]["texture"])}
+             "body.webp": texture_file(person["texture"])}
     write_zip(args.target, files)
     size = args.target.stat().st_size
     print(f"{args.target}: {size} bytes, {len(splats['position']) - body} splats of the head, {body} of the body,",

@@ -1,17 +1,16 @@
-"""Looks at a trained person: rest, expressions and orbit by both paths of the body, and the pair of pictures for the README.
+"""Looks at a trained person: rest, expressions and orbit by both paths of the body.
 
-python picture.py person.pt compare.png FOLDER
+python picture.py person.pt FOLDER
 """
 
 import math
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
-from body import Body, homography, transfer
+from body import Body, transfer
+from fast_path import FastPath
 from frames import side_view
 from geometry import CAMERA, JOINTS, LANDMARKS, blended, moved, project, skin_matrices, skin_weights, view_of
 from png import write_png
@@ -21,54 +20,43 @@ from splats import draw
 class Person:
     def __init__(self, path):
         kept = torch.load(path, weights_only=True, map_location="cpu")
-        self.names, self.size, self.baked, self.anchors = kept["morph_names"], kept["size"], kept["baked"], kept["anchors"]
+        self.names = kept["morph_names"]
         self.splats = {k: v.float() for k, v in kept["splats"].items() if k != "morphs"}
         sparse = kept["splats"]["morphs"]
         self.splats["morphs"] = torch.zeros(len(self.names), len(self.splats["position"]), 3)
         self.splats["morphs"][sparse["expression"].long(), sparse["splat"].long()] = sparse["delta"].float()
         shapes = {k: v.shape for k, v in kept["body"].items()}
-        self.body = Body(kept["size"], kept["pad"], shapes["latents"][0], shapes["latents"][1], shapes["warp.0.bias"][0])
+        self.body = Body(kept["image"], kept["pad"], shapes["latents"][0], shapes["latents"][1], shapes["warp.0.bias"][0])
         self.body.load_state_dict({k: v.float() for k, v in kept["body"].items()})
-        self.texture = self.baked["texture"].float() / 255
+        self.texture = kept["texture"].float() / 255
+        self.path = FastPath(self, kept["anchors"], kept["targets"], kept["fields"], kept["pad"] / kept["image"])
+
+    def placed(self, matrices, points, skin):
+        return project(moved(points, blended(matrices, skin)), self.view, self.view_size)[0]
 
     def draw(self, weights, turns, shift, camera=CAMERA, size=512, fast=True, background=(0.86, 0.88, 0.9)):
         matrices = skin_matrices(turns, shift)
-        view = view_of(camera, size)
+        self.view, self.view_size = view_of(camera, size), size
         vector = torch.zeros(len(self.names))
         for name, value in weights.items():
             vector[self.names.index(name)] = value
-        front = draw(self.splats, matrices, vector, view, torch.tensor(camera["position"]), size)
+        front = draw(self.splats, matrices, vector, self.view, torch.tensor(camera["position"]), size)
         rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
         uv = (torch.stack([columns, rows], 2).reshape(-1, 2) + 0.5) / size
         if fast:
-            kept = self.baked["kept"]
-            seen, _ = project(moved(self.anchors["position"][kept], blended(matrices, self.anchors["skin"][kept])), view, size)
-            layer = self.body.sample(self.texture, transfer(homography(seen, self.baked["targets"]), uv))
+            layer = self.body.sample(self.texture, self.path.at(matrices, uv))
         else:
             marks = torch.tensor(LANDMARKS)
-            seen, _ = project(moved(marks, blended(matrices, skin_weights(marks))), view, size)
-            rgb, alpha, _ = self.body(uv, self.body.condition(turns[1:3].reshape(-1), shift * 10, seen))
+            seen = self.placed(matrices, marks, skin_weights(marks))
+            rgb, alpha, _ = self.body(transfer(self.path.homography(matrices), uv), self.body.condition(turns[1:3].reshape(-1), shift * 10, seen))
             layer = torch.cat([rgb, alpha], 1)
         layer = layer.clamp(0, 1).reshape(size, size, 4)
         under = layer[..., 3:] * layer[..., :3] + (1 - layer[..., 3:]) * torch.tensor(background)
         return (front[..., :3] + (1 - front[..., 3:]) * under).clamp(0, 1)
 
 
-def pair(compare, folder, row=0):
-    """Truth, both paths and splats alone, cut out of the evaluation's pictures and enlarged."""
-    picture = Image.open(compare).convert("RGB")
-    size = picture.width // 4
-    box = (int(size * 0.24), int(size * 0.52), int(size * 0.70), int(size * 0.86))
-    parts = [picture.crop((k * size + box[0], row * size + box[1], k * size + box[2], row * size + box[3])) for k in range(4)]
-    parts = [part.resize((480, 480 * part.height // part.width), Image.LANCZOS) for part in parts]
-    joined = Image.new("RGB", (480 * 2 + 6, parts[0].height * 2 + 6), "white")
-    for k, part in enumerate(parts):
-        joined.paste(part, ((k % 2) * 486, (k // 2) * (part.height + 6)))
-    joined.save(folder / "torso.png", optimize=True)
-
-
 @torch.no_grad()
-def main(source, compare, folder):
+def main(source, folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     person = Person(source)
@@ -82,7 +70,6 @@ def main(source, compare, folder):
               person.draw({"mouthPucker": 0.8}, none, still, side_view(0.5)), person.draw({}, none, still, side_view(-0.8))]
     images.append(person.draw({}, none, still, {**CAMERA, "position": [0, 0.2, 0.9], "target": [0, 0.2, 0]}))
     write_png(folder / "poses.png", torch.cat([torch.cat(images[:4], 1), torch.cat(images[4:], 1)]))
-    pair(compare, folder)
 
 
 if __name__ == "__main__":

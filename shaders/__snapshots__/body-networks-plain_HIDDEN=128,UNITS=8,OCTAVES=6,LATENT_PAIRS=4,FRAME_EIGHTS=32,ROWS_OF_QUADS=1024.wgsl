@@ -1,6 +1,6 @@
 const HIDDEN: u32 = 128u;
 const UNITS: u32 = 8u;
-const OCTAVES: u32 = 10u;
+const OCTAVES: u32 = 6u;
 const LATENT_PAIRS: u32 = 4u;
 const FRAME_EIGHTS: u32 = 32u;
 const ROWS_OF_QUADS: u32 = 1024u;
@@ -23,7 +23,7 @@ const params = Params(64f, 6f, 76u, 26u);
 // latents [size, size, pairs]: halves. image [height, width]: R, G, B and straight alpha in bytes.
 
 struct Frame {
-  // Rows of the homographies: picture → picture of training, and picture → texture.
+  // Rows of the homographies: picture → where the networks take a pixel to be, and picture → texture.
   training: array<vec4<f32>, 3>,
   texture: array<vec4<f32>, 3>,
   // Least and most texture coordinates at which there may be a body.
