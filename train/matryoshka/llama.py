@@ -20,6 +20,13 @@ MOSTLY_Q4_0 = 2
 """`general.file_type` of a file whose matrices are all in Q4_0."""
 
 
+
+
+def is_narrowing(name: str) -> bool:
+    """A tensor that a file has for narrow caches alone."""
+    return name.endswith(("attn_k_basis.weight", "attn_v_basis.weight", "attn_v_mean.weight"))
+
+
 @dataclass(frozen=True)
 class Shape:
     layers: int
@@ -86,6 +93,7 @@ class Llama:
         self.weights = {
             name: torch.tensor(array).to(device, torch.float32 if array.ndim == 1 or "moh_" in name else dtype)
             for name, array in arrays.items()
+            if not is_narrowing(name)
         }
 
     def with_weights(self, weights: dict[str, Tensor]) -> "Llama":
