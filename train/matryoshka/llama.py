@@ -96,6 +96,10 @@ class Llama:
             if not is_narrowing(name)
         }
 
+    @property
+    def head(self) -> Tensor:
+        return self.weights.get("output.weight", self.weights["token_embd.weight"])
+
     def with_weights(self, weights: dict[str, Tensor]) -> "Llama":
         """The same model with these weights instead of its own."""
         other = copy(self)
@@ -114,7 +118,8 @@ class Llama:
 
     def embed(self, tokens: Tensor) -> Tensor:
         """[rows, length, hidden], in single precision: SmolLM2's residual stream reaches 25,000."""
-        return F.embedding(tokens, self.weights["token_embd.weight"]).float()
+        # The gradient of `index_select` waits for nothing, so a CUDA graph can hold it.
+        return self.weights["token_embd.weight"].index_select(0, tokens.flatten()).view(*tokens.shape, -1).float()
 
     def states(self, tokens: Tensor, reductions: list[Reduction] | None = None, offsets: Tensor | None = None) -> Tensor:
         """Normalized states [rows, length, hidden] that the head reads."""
@@ -124,8 +129,7 @@ class Llama:
         return self.norm(x, "output_norm.weight")
 
     def logits(self, states: Tensor) -> Tensor:
-        head = self.weights.get("output.weight", self.weights["token_embd.weight"])
-        return F.linear(states.to(self.dtype), head.to(self.dtype)).float()
+        return F.linear(states.to(self.dtype), self.head.to(self.dtype)).float()
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], self.weights[name], self.shape.epsilon)
@@ -182,7 +186,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) 
 
 def attend_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The newest token [rows, heads, 1, head_dim] over all so far."""
-    grouped = q.view(len(q), k.shape[1], -1, q.shape[-1])
+    grouped = q.reshape(len(q), k.shape[1], -1, q.shape[-1])
     return F.scaled_dot_product_attention(grouped, k, v).view(q.shape)
 
 

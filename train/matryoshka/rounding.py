@@ -29,6 +29,6 @@ def _numbers(weights: Tensor, form: str) -> tuple[Tensor, Tensor]:
     groups = weights.reshape(-1, GROUP)
     largest = groups.gather(1, groups.abs().argmax(1, keepdim=True))
     scale = largest / -8 if form == "Q4_0" else largest.abs() / 127
-    shares = groups * torch.where(scale == 0, 0.0, 1 / scale)
+    shares = groups * torch.where(scale == 0, scale, 1 / scale)
     numbers = (shares + 8.5).trunc().clamp(0, 15) - 8 if form == "Q4_0" else shares.round()
     return scale.half().float(), numbers

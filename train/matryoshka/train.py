@@ -1,6 +1,6 @@
 """Tunes a GGUF file of a llama for narrow caches (MatryoshkaKV, arXiv 2410.14731): bases of keys and values, and the weights with them.
 
-    python train.py MODEL.gguf DATA.npz OUT --seconds 150 --settle-seconds 170 --search-seconds 40
+    python train.py MODEL.gguf DATA.npz OUT --seconds 130 --settle-seconds 200 --search-seconds 45
 
 DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
 it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
@@ -31,8 +31,6 @@ from speak import spoken
 from student import Student
 
 WARM_UP_STEPS = 100
-DISTILLED = 0.5
-"""Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
 SETTLED = [1, 0.5, 0.375, 0.75, 1, 0.5, 0.375, 0.25]
 """Budgets of a step's rows, over and over, once their widths are known. Whole rows keep the model what it is without a budget."""
 SAVE_SECONDS = 60
@@ -70,6 +68,8 @@ class Stage:
     widths: Callable[[torch.Generator], Tensor]
     checked: Tensor
     """Widths that its log tells of."""
+    distilled: float
+    """Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
 
 
 def tune(teacher: Llama, student: Student, stage: Stage, windows: Windows, held_out: Tensor, out: Path, as_graph: bool) -> None:
@@ -165,7 +165,7 @@ class Gradients:
         given = model.logits(model.states(inputs, reductions, self.offsets)).log_softmax(-1)
         kl = divergence(wanted, given)
         next_token = F.nll_loss(given.flatten(0, 1), targets.flatten())
-        loss = DISTILLED * kl + (1 - DISTILLED) * next_token
+        loss = self.stage.distilled * kl + (1 - self.stage.distilled) * next_token
         gradients = torch.autograd.grad(loss, [self.keys, self.mean, *student.copies.values()])
         return [torch.stack([loss, kl, next_token]).detach(), *gradients]
 
@@ -282,9 +282,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["model", "data", "out"]:
         parser.add_argument(name, type=Path)
-    parser.add_argument("--seconds", type=float, default=150, help="of tuning at random widths")
-    parser.add_argument("--settle-seconds", type=float, default=170, help="of tuning at the widths that were found")
-    parser.add_argument("--search-seconds", type=float, default=40, help="of the search for widths; a third of it for principal components")
+    parser.add_argument("--seconds", type=float, default=130, help="of tuning at random widths")
+    parser.add_argument("--settle-seconds", type=float, default=200, help="of tuning at the widths that were found")
+    parser.add_argument("--search-seconds", type=float, default=45, help="of the search for widths; half of it for principal components")
+    parser.add_argument("--distilled", type=float, default=0.5, help="share of the divergence from the model as it was in the loss")
     parser.add_argument("--rows", type=int, default=32, help="windows a step, a multiple of 8")
     parser.add_argument("--length", type=int, default=1024, help="tokens of a window")
     parser.add_argument("--search-rows", type=int, default=8)
@@ -298,18 +299,19 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     recipe = Recipe(arguments)
-    exact, results = recipe.exact, recipe.results
+    exact = recipe.exact
     recipe.speak()
     vectors, mean = recipe.start()
     student = Student(exact, vectors, mean)
     shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
     half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
 
-    recipe.tuned(student, Stage("nested", arguments.seconds, lambda draws: random_widths(arguments.rows, shape, draws), half))
+    random = Stage("nested", arguments.seconds, lambda draws: random_widths(arguments.rows, shape, draws), half, arguments.distilled)
+    recipe.tuned(student, random)
     found = recipe.widths("widths", *student.stored(exact), arguments.search_seconds)
     known = {1: torch.full_like(half, EIGHTHS), **found}
     each = torch.stack([known[budget] for budget in SETTLED]).repeat(arguments.rows // len(SETTLED), 1, 1, 1)
-    recipe.tuned(student, Stage("settled", arguments.settle_seconds, lambda _: each, found[0.5]))
+    recipe.tuned(student, Stage("settled", arguments.settle_seconds, lambda _: each, found[0.5], arguments.distilled))
     np.savez_compressed(arguments.out / "tensors.npz", **student.tensors())
     recipe.say("tensors written")
 
@@ -321,10 +323,10 @@ def main() -> None:
     plain = Student(exact, vectors, mean)
     components = plain.bases().stored()
     turned = exact.with_weights({name: weight.detach() for name, weight in plain.weights.items()})
-    narrow = recipe.widths("components", turned, components, arguments.search_seconds / 3)
+    narrow = recipe.widths("components", turned, components, arguments.search_seconds / 2)
     for budget in sorted(BUDGETS, key=lambda budget: abs(budget - 0.5)):
         recipe.report(f"pca{percent(budget)}", turned, components, narrow[budget])
-    results.keep("seconds", {"all": round(time.monotonic() - recipe.began)})
+    recipe.say("done")
 
 
 if __name__ == "__main__":
