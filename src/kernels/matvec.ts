@@ -141,15 +141,18 @@ const shapes = {
 } as const;
 /** The same for x in fixed point, among some fifty: several subgroups share what is staged once, and long rows need more of them. */
 const fixedShapes = {
+  least: fixedShape(4, 1, 4),
   small: fixedShape(4, 2, 8),
   long: fixedShape(8, 2, 16),
   large: fixedShape(8, 4, 8, 512),
   tall: fixedShape(4, 4, 2, 256),
-  smallGated: fixedShape(4, 1, 4),
+  tallNarrow: fixedShape(4, 2, 1, 128),
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
 } as const;
 const tallRows = 2 ** 15;
+/** So few rows or columns leave multiprocessors without work where a workgroup takes many. */
+const few = 768;
 
 function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
   const weights = (gated ? 2 * rows : rows) * columns;
@@ -165,11 +168,12 @@ function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
 function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
   if (gated) {
     const weights = 2 * rows * columns;
-    if (weights < 2 ** 24) return fixedShapes.smallGated;
+    if (weights < 2 ** 24) return fixedShapes.least;
     return weights < 2 ** 26 ? fixedShapes.largeGated : fixedShapes.hugeGated;
   }
-  if (rows >= tallRows) return fixedShapes.tall;
+  if (rows >= tallRows) return columns < few ? fixedShapes.tallNarrow : fixedShapes.tall;
   if (rows >= 4096) return fixedShapes.large;
+  if (rows < few) return fixedShapes.least;
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
 
