@@ -14,26 +14,25 @@ EIGHTHS = 8
 
 @dataclass(frozen=True)
 class Bases:
-    """Row j of a basis is its vector number j, most important first."""
+    """Of keys; values have theirs in the weights around them. Row j of a basis is its vector number j, most important first."""
 
-    vectors: Tensor
-    """[layers, 2, kv_heads, head_dim, head_dim]; keys, values."""
+    keys: Tensor
+    """[layers, kv_heads, head_dim, head_dim]."""
     mean: Tensor
-    """[layers, kv_heads, head_dim] of the values."""
+    """[layers, kv_heads, head_dim] of the values, in their basis."""
 
     def stored(self) -> "Bases":
         """As the file will hold them: vectors in half precision."""
-        return Bases(self.vectors.detach().half().float(), self.mean.detach().float())
+        return Bases(self.keys.detach().half().float(), self.mean.detach().float())
 
     def reductions(self, widths: Tensor) -> list[Reduction]:
         """What each layer keeps at `widths` [(rows,) layers, 2, kv_heads], in eighths of a head."""
         widths = widths if widths.ndim == 4 else widths[None]
-        dim = self.vectors.shape[-1]
+        dim = self.keys.shape[-1]
         kept = torch.arange(dim, device=widths.device) < (widths * (dim // EIGHTHS)).unsqueeze(-1)
         keep = kept.float().unsqueeze(-2)
         return [
-            Reduction(self.vectors[layer, 0], self.vectors[layer, 1], self.mean[layer], keep[:, layer, 0], keep[:, layer, 1])
-            for layer in range(len(self.vectors))
+            Reduction(self.keys[layer], self.mean[layer], keep[:, layer, 0], keep[:, layer, 1]) for layer in range(len(self.keys))
         ]
 
 
@@ -46,8 +45,8 @@ class TurnedBases(nn.Module):
 
     def __init__(self, start: Bases) -> None:
         super().__init__()
-        self.register_buffer("start", start.vectors)
-        self.turn = nn.Parameter(torch.zeros_like(start.vectors))
+        self.register_buffer("start", start.keys)
+        self.turn = nn.Parameter(torch.zeros_like(start.keys))
         self.mean = nn.Parameter(start.mean.clone())
 
     def forward(self) -> Bases:
@@ -58,8 +57,9 @@ class TurnedBases(nn.Module):
 
 
 @torch.no_grad()
-def principal_components(model: Llama, batches: Iterator[tuple[Tensor, Tensor]]) -> Bases:
-    """Eigenvectors of the covariance of rotated keys and of values, by falling eigenvalue, over batches of (tokens, offsets)."""
+def principal_components(model: Llama, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Eigenvectors of the covariance of rotated keys and of values, by falling eigenvalue, over batches of (tokens, offsets):
+    [layers, 2, kv_heads, head_dim, head_dim]; and the values' mean [layers, kv_heads, head_dim]."""
     shape = model.shape
     sums = torch.zeros(shape.layers, 2, shape.kv_heads, shape.head_dim, dtype=torch.float64, device=model.device)
     squares = sums.unsqueeze(-1).repeat(1, 1, 1, 1, shape.head_dim)
@@ -79,18 +79,27 @@ def principal_components(model: Llama, batches: Iterator[tuple[Tensor, Tensor]])
     vectors = torch.linalg.eigh(covariance).eigenvectors.flip(-1).mT.contiguous()
     # The Cayley transform keeps the determinant, and only those of +1 hold the identity.
     vectors[..., 0, :] *= torch.linalg.det(vectors).sign().unsqueeze(-1)
-    return Bases(vectors.float(), mean[:, 1].float())
+    return vectors.float(), mean[:, 1].float()
 
 
-def random_widths(rows: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Widths in eighths, [rows, layers, 2, kv_heads]: each of its own, from 1/8 to 8/8 in one half of the rows and to 5/8 in the other.
+def with_values_in(bases: Tensor, model: Llama) -> dict[str, Tensor]:
+    """W_v and W_o of every layer for values in these bases [layers, kv_heads, head_dim, head_dim]; the model's outputs stay what they are."""
+    weights = {}
+    for layer, own in enumerate(bases.double()):
+        v, output = f"blk.{layer}.attn_v.weight", f"blk.{layer}.attn_output.weight"
+        heads, dim = own.shape[:2]
+        rows = model.weights[v].double().unflatten(0, (heads, dim))
+        columns = model.weights[output].double().unflatten(1, (heads, -1, dim))
+        weights[v] = (own @ rows).flatten(0, 1).float()
+        weights[output] = torch.einsum("nkgd,kjd->nkgj", columns, own).flatten(1).float()
+    return weights
+
+
+def random_widths(rows: int, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Widths in eighths, [rows, layers, 2, kv_heads]: whole in a quarter of the rows, else each of its own, from 1/8 to 8/8 or to 5/8.
 
     The paper draws all from 1/8 to 8/8; budgets here end at 25 %, where rows of wide heads teach little.
     """
-    most = torch.where(torch.arange(rows, device=like.device) % 2 == 0, EIGHTHS, 5).view(-1, 1, 1, 1)
-    drawn = torch.rand((rows, *like.shape[:3]), generator=generator, device=like.device)
-    return 1 + (drawn * most).long()
-
-
-def uniform_widths(budget: float, like: Tensor) -> Tensor:
-    return torch.full(like.shape[:3], round(budget * EIGHTHS), dtype=torch.long, device=like.device)
+    kind = torch.arange(rows, device=generator.device).view(-1, 1, 1, 1) % 4
+    drawn = torch.rand((rows, *shape), generator=generator, device=generator.device)
+    return torch.where(kind == 0, EIGHTHS, 1 + (drawn * torch.where(kind == 1, EIGHTHS, 5)).long())

@@ -1,10 +1,11 @@
-"""A Llama decoder out of a GGUF file, its weights frozen, whose keys and values can be read at reduced width.
+"""A Llama decoder out of a GGUF file, whose keys and values can be read at reduced width.
 
 RoPE rotates neighbouring pairs (2i, 2i+1), as the rows of GGUF's attn_q and attn_k are ordered: a basis is of keys in that order.
 Where the file has Mixture-of-Head routers (`vitrail.moh.*`), they act as in `vitrail-small/model.py`, or go by the norms of queries.
 """
 
 import sys
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "vitrail-small/write"))
 from gguf_arrays import read_gguf  # noqa: E402
+
+MOSTLY_Q4_0 = 2
+"""`general.file_type` of a file whose matrices are all in Q4_0."""
+
+
+
+
+def is_narrowing(name: str) -> bool:
+    """A tensor that a file has for narrow caches alone."""
+    return name.endswith(("attn_k_basis.weight", "attn_v_basis.weight", "attn_v_mean.weight"))
 
 
 @dataclass(frozen=True)
@@ -37,13 +48,26 @@ class Reduction:
     """What one layer keeps of keys and values. Row j of a basis is its vector number j, most important first."""
 
     keys: Tensor
-    """[kv_heads, head_dim, head_dim], orthogonal, of rotated keys."""
-    values: Tensor
+    """[kv_heads, head_dim, head_dim], orthogonal, of rotated keys. The weights have values in their basis."""
     mean: Tensor
-    """[kv_heads, head_dim]: what a value is assumed to be along the vectors that are left out."""
+    """[kv_heads, head_dim]: what coefficients of a value are assumed to be where they are left out."""
     keep_keys: Tensor
     """[rows or 1, kv_heads, 1, head_dim]: 1 for the first r vectors, else 0."""
     keep_values: Tensor
+
+
+class Cache:
+    """Keys and values of all layers, for decoding all rows token by token."""
+
+    def __init__(self, shape: Shape, rows: int, length: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.states = torch.zeros(shape.layers, 2, rows, shape.kv_heads, length, shape.head_dim, device=device, dtype=dtype)
+        self.length = 0
+
+    def with_new(self, layer: int, k: Tensor, v: Tensor) -> Tensor:
+        """[2, rows, kv_heads, tokens so far, head_dim]."""
+        own = self.states[layer, ..., : self.length + 1, :]
+        own[0, :, :, -1:], own[1, :, :, -1:] = k, v
+        return own
 
 
 class Llama:
@@ -65,11 +89,22 @@ class Llama:
             router=metadata.get("vitrail.moh.router", "learned"),
         )
         self.device, self.dtype = device, dtype
+        self.is_q4_0 = metadata["general.file_type"] == MOSTLY_Q4_0
         self.weights = {
             name: torch.tensor(array).to(device, torch.float32 if array.ndim == 1 or "moh_" in name else dtype)
             for name, array in arrays.items()
+            if not is_narrowing(name)
         }
-        self.head = self.weights.get("output.weight", self.weights["token_embd.weight"])
+
+    @property
+    def head(self) -> Tensor:
+        return self.weights.get("output.weight", self.weights["token_embd.weight"])
+
+    def with_weights(self, weights: dict[str, Tensor]) -> "Llama":
+        """The same model with these weights instead of its own."""
+        other = copy(self)
+        other.weights = self.weights | weights
+        return other
 
     def rotation(self, length: int, offsets: Tensor | None = None) -> Tensor:
         """[rows or 1, 1, length, head_dim / 2, 2]: cosine and sine at positions from `offsets` [rows] on."""
@@ -83,7 +118,8 @@ class Llama:
 
     def embed(self, tokens: Tensor) -> Tensor:
         """[rows, length, hidden], in single precision: SmolLM2's residual stream reaches 25,000."""
-        return F.embedding(tokens, self.weights["token_embd.weight"]).float()
+        # The gradient of `index_select` waits for nothing, so a CUDA graph can hold it.
+        return self.weights["token_embd.weight"].index_select(0, tokens.flatten()).view(*tokens.shape, -1).float()
 
     def states(self, tokens: Tensor, reductions: list[Reduction] | None = None, offsets: Tensor | None = None) -> Tensor:
         """Normalized states [rows, length, hidden] that the head reads."""
@@ -93,15 +129,16 @@ class Llama:
         return self.norm(x, "output_norm.weight")
 
     def logits(self, states: Tensor) -> Tensor:
-        return F.linear(states.to(self.dtype), self.head).float()
+        return F.linear(states.to(self.dtype), self.head.to(self.dtype)).float()
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], self.weights[name], self.shape.epsilon)
 
-    def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None) -> Tensor:
+    def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None, cache: Cache | None = None) -> Tensor:
         h = self.norm(x, f"blk.{layer}.attn_norm.weight")
         q, k, v = self.query_key_value(layer, h, rotation)
-        attended = attend(q, k, v, reduction).transpose(1, 2)
+        attended = attend(q, k, v, reduction) if cache is None else attend_one(q, *cache.with_new(layer, k, v))
+        attended = attended.transpose(1, 2)
         if self.shape.active_heads:
             attended = attended * self._gates(layer, h, q).to(attended.dtype).unsqueeze(-1)
         x = x + self._linear(attended.flatten(2), layer, "attn_output").float()
@@ -117,7 +154,7 @@ class Llama:
         return rotate(q, rotation), rotate(k, rotation), v
 
     def _linear(self, x: Tensor, layer: int, name: str) -> Tensor:
-        return F.linear(x.to(self.dtype), self.weights[f"blk.{layer}.{name}.weight"])
+        return F.linear(x.to(self.dtype), self.weights[f"blk.{layer}.{name}.weight"].to(self.dtype))
 
     def _gates(self, layer: int, h: Tensor, q: Tensor) -> Tensor:
         """[rows, length, heads]; learned ones as in vitrail-small/model.py."""
@@ -138,18 +175,19 @@ class Llama:
 def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) -> Tensor:
     share = q.shape[1] // k.shape[1]
     if reduction is not None:
-        key_basis, value_basis = reduction.keys.to(q.dtype), reduction.values.to(q.dtype)
-        q = q @ key_basis.mT.repeat_interleave(share, 0)
-        k = k @ key_basis.mT * reduction.keep_keys.to(q.dtype)
-        v = v @ value_basis.mT * reduction.keep_values.to(q.dtype)
+        basis, keep = reduction.keys.to(q.dtype).mT, reduction.keep_values
+        q = q @ basis.repeat_interleave(share, 0)
+        k = k @ basis * reduction.keep_keys.to(q.dtype)
+        # Weights of a softmax sum to one, so a head's output has the mean once.
+        v = v * keep.to(q.dtype) + (reduction.mean[:, None] * (1 - keep)).to(q.dtype)
     k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
-    attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    if reduction is None:
-        return attended
-    # What is left out of the values is replaced by its mean: (I - U_r U_r^T) mean, the same at every position.
-    mean = reduction.mean[:, None]
-    left_out = mean - (mean @ reduction.values.mT * reduction.keep_values) @ reduction.values
-    return attended @ value_basis.repeat_interleave(share, 0) + left_out.repeat_interleave(share, 1).to(q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def attend_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The newest token [rows, heads, 1, head_dim] over all so far."""
+    grouped = q.reshape(len(q), k.shape[1], -1, q.shape[-1])
+    return F.scaled_dot_product_attention(grouped, k, v).view(q.shape)
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
 
 training [n]; books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
 pass_keys_L [trials, longest] with pass_keys_L_answers [trials, 2] (columns where the answer starts and ends);
+prompts [n, longest] with prompt_lengths, of chats that the model answers itself;
 hellaswag [4 questions, longest] with hellaswag_endings [4 questions, 3] (start, end, bytes) and hellaswag_right [questions].
 """
 
 import argparse
 import bz2
+import json
 import random
 import sys
 from collections.abc import Iterable
@@ -27,10 +29,12 @@ sys.path[1:1] = [str(SMALL), str(SMALL / "write")]
 import sources  # noqa: E402
 from books import Book, read_books, split  # noqa: E402
 from gguf_tokenizer import tokenizer_of  # noqa: E402
+from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
 WINDOW, WINDOWS = 1024, 80
-HELLASWAG_QUESTIONS = 400
+PROMPTS, LONGEST_PROMPT = 8192, 128
+HELLASWAG_QUESTIONS = 4000
 PASS_KEY_TRIALS = 40
 FILLER = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 SEED = 9
@@ -63,6 +67,21 @@ def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: i
         for encoding in tokenizer.encode_batch_fast(list(islice(remaining, AT_ONCE))):
             tokens += [*encoding.ids, end]
     return np.array(tokens[:count], dtype=np.uint16)
+
+
+def prompts(tokenizer: Tokenizer, text: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Openings of chats, up to where the assistant begins: stories and questions, as those that Vitrail Small learned from."""
+    answer = f"{sources.START}assistant\n"
+    documents = islice(sources.instructions(text / "instructions.jsonl.xz"), 4 * PROMPTS)
+    questions = [document.split(f"{sources.END}\n")[0].removeprefix(f"{sources.START}user\n") for document in documents]
+    words = json.loads((SMALL / "write/words.json").read_text(encoding="utf-8"))
+    asked = Prompts(questions, words, SEED)
+    rows: list[list[int]] = []
+    while len(rows) < PROMPTS:
+        row = tokenizer.encode(sources.chat([asked.next()]) + answer).ids
+        if len(row) <= LONGEST_PROMPT:
+            rows.append(row)
+    return _padded(rows), np.array([len(row) for row in rows])
 
 
 def windows(tokenizer: Tokenizer, text: str) -> tuple[np.ndarray, int]:
@@ -129,6 +148,7 @@ def main() -> None:
     for length in [512, 1000, 2000, 4000]:
         if length <= context:
             arrays[f"pass_keys_{length}"], arrays[f"pass_keys_{length}_answers"] = pass_keys(tokenizer, length)
+    arrays["prompts"], arrays["prompt_lengths"] = prompts(tokenizer, text)
     questions = hellaswag(tokenizer, text / "eval/hellaswag_val_full.txt.bz2")
     arrays |= zip(["hellaswag", "hellaswag_endings", "hellaswag_right"], questions, strict=True)
     np.savez_compressed(arguments.out, **arrays)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-FORMS = {"mkv": "MatryoshkaKV", "pca": "PCA"}
+FORMS = {"mkv": "MatryoshkaKV", "pca": "principal components"}
 BUDGETS = {"75": "75 %", "50": "50 %", "37_5": "37.5 %", "25": "25 %"}
 
 
@@ -30,12 +30,11 @@ def main() -> None:
 
     print(f"| cache | books, bits a byte | perplexity × | wikitext2-test | pass keys at {' / '.join(lengths)}, % | HellaSwag, % |")
     print("| --- | --- | --- | --- | --- | --- |")
+    print(row("as it was", found["before"]))
     print(row("whole", whole))
     for key, budget in BUDGETS.items():
         for form, name in FORMS.items():
-            for kind in ["Greedy", "Uniform"]:
-                widths = "searched" if kind == "Greedy" else "equal widths"
-                print(row(f"{budget}, {name}, {widths}", found[f"{form}{kind}{key}"]))
+            print(row(f"{budget}, {name}", found[f"{form}{key}"]))
 
 
 if __name__ == "__main__":

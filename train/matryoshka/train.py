@@ -1,11 +1,11 @@
-"""Finds the bases and widths of MatryoshkaKV (arXiv 2410.14731) for a GGUF file of a llama, and what they cost.
+"""Tunes a GGUF file of a llama for narrow caches (MatryoshkaKV, arXiv 2410.14731): bases of keys and values, and the weights with them.
 
-    python train.py MODEL.gguf DATA.npz OUT --seconds 110 --search-seconds 15
+    python train.py MODEL.gguf DATA.npz OUT --seconds 130 --settle-seconds 200 --search-seconds 45
 
-DATA is from prepare.py. OUT gets basis.npz (for export.py), evaluation.json, log.csv and state.pt: started again on the same OUT, it
-goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
+DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
+it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
 
-Stages: principal components; bases tuned at random widths; the search for widths; bases tuned further at those widths; what it all costs.
+Stages: text that the model speaks; principal components; tuning at random widths; the search for widths; tuning at those widths; what it all costs.
 """
 
 import argparse
@@ -22,25 +22,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from basis import Bases, TurnedBases, principal_components, random_widths, uniform_widths
+from basis import EIGHTHS, Bases, principal_components, random_widths
 from budgets import BUDGETS, percent
 from evaluate import measure
 from llama import Llama
-from search import divergence, search_widths
+from search import Search, divergence
+from speak import spoken
+from student import Student
 
-RATE, WARM_UP_STEPS = 1e-3, 100
-DISTILLED = 0.25
-"""Share of the loss that is the divergence from the whole model; the rest is the next token's."""
-SAVE_SECONDS = 30
-CHECKS = 10
+WARM_UP_STEPS = 100
+SETTLED = [1, 0.5, 0.375, 0.75, 1, 0.5, 0.375, 0.25]
+"""Budgets of a step's rows, over and over, once their widths are known. Whole rows keep the model what it is without a budget."""
+SAVE_SECONDS = 60
+CHECKS = 12
 
 
 @dataclass(frozen=True)
 class Options:
     rows: int
     length: int
-    calibration_batches: int
-    as_graph: bool
 
 
 class Windows:
@@ -66,67 +66,67 @@ class Stage:
     name: str
     seconds: float
     widths: Callable[[torch.Generator], Tensor]
+    checked: Tensor
+    """Widths that its log tells of."""
+    distilled: float
+    """Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
 
 
-def tune(model: Llama, start: Bases, stage: Stage, windows: Windows, held_out: Tensor, out: Path) -> Bases:
-    """Turns the bases until the model's outputs at the stage's widths are as near as they come to those of the whole model."""
-    bases = TurnedBases(start).to(model.device)
-    optimizer = torch.optim.Adam(bases.parameters(), lr=RATE)
+def tune(teacher: Llama, student: Student, stage: Stage, windows: Windows, held_out: Tensor, out: Path, as_graph: bool) -> None:
+    """Tunes until the model's outputs at the stage's widths are as near as they come to those of the whole model, and to the text."""
     state_path, log_path = out / f"{stage.name}.pt", out / f"log-{stage.name}.csv"
     step, spent = 0, 0.0
     if state_path.exists():
-        state = torch.load(state_path, map_location=model.device, weights_only=True)
-        bases.load_state_dict(state["bases"])
-        optimizer.load_state_dict(state["optimizer"])
+        state = torch.load(state_path, map_location=teacher.device, weights_only=True)
+        student.load(state)
         windows.generator.set_state(state["generator"].cpu())
         step, spent = state["step"], state["seconds"]
+        if spent >= stage.seconds:
+            return
     else:
-        log_path.write_text("step,seconds,loss,divergence,next_token,held_out_bits_a_token_at_half\n", encoding="utf-8")
-    gradients = Gradients(model, start, windows, stage, windows.options.as_graph)
+        log_path.write_text("step,seconds,loss,divergence,next_token,held_out_nats_whole,held_out_nats_at_half\n", encoding="utf-8")
+    gradients = Gradients(teacher, student, windows, stage, as_graph)
     began, saved, checked = time.monotonic() - spent, spent, -1
     recent: list[Tensor] = []
     while (spent := time.monotonic() - began) < stage.seconds:
         step += 1
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds))
-        turned = bases()
-        optimizer.zero_grad(set_to_none=True)
-        losses, by_vectors, by_mean = gradients.of_step(turned)
-        torch.autograd.backward([turned.vectors, turned.mean], [by_vectors, by_mean])
-        optimizer.step()
+        turned = student.bases()
+        losses, by_keys, by_mean, *by_copies = gradients.of_step(turned)
+        torch.autograd.backward([turned.keys, turned.mean], [by_keys, by_mean])
+        student.step(by_copies, min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
         recent.append(losses.clone())
-        if model.device.type == "cuda" and step % 4 == 0:
+        if teacher.device.type == "cuda" and step % 4 == 0:
             # The clock is the schedule: it must not run ahead of the device.
             torch.cuda.synchronize()
         if int(spent / stage.seconds * CHECKS) > checked:
             checked = int(spent / stage.seconds * CHECKS)
-            loss, kl, next_token = torch.stack(recent).mean(0).tolist()
+            figures = [*torch.stack(recent).mean(0).tolist(), *_held_out(teacher, student, stage.checked, held_out)]
             recent.clear()
-            row = [step, f"{spent:.1f}", f"{loss:.4f}", f"{kl:.4f}", f"{next_token:.4f}", f"{_bits_at_half(model, bases, held_out):.4f}"]
+            row = [step, f"{spent:.1f}", *(f"{figure:.4f}" for figure in figures)]
             with log_path.open("a", encoding="utf-8") as log:
                 csv.writer(log, lineterminator="\n").writerow(row)
             print(stage.name, *row, flush=True)
         if spent - saved > SAVE_SECONDS:
             saved = spent
-            _save(state_path, bases, optimizer, windows, step, spent)
-    _save(state_path, bases, optimizer, windows, step, stage.seconds)
-    return bases().stored()
+            _save(state_path, student, windows, step, spent)
+    _save(state_path, student, windows, step, stage.seconds)
 
 
 class Gradients:
-    """Losses of a step and their gradients by the bases. One CUDA graph can compute all of it: thousands of small kernels a step."""
+    """Losses of a step and their gradients. One CUDA graph can compute all of it: thousands of small kernels a step."""
 
-    def __init__(self, model: Llama, bases: Bases, windows: Windows, stage: Stage, as_graph: bool) -> None:
-        self.model, self.windows, self.stage = model, windows, stage
-        self.vectors = bases.vectors.clone().requires_grad_()
-        self.mean = bases.mean.clone().requires_grad_()
+    def __init__(self, teacher: Llama, student: Student, windows: Windows, stage: Stage, as_graph: bool) -> None:
+        self.teacher, self.student, self.windows, self.stage = teacher, student, windows, stage
+        bases = student.bases()
+        self.keys = bases.keys.detach().clone().requires_grad_()
+        self.mean = bases.mean.detach().clone().requires_grad_()
         self._draw()
         self.graph = self._captured() if as_graph else None
 
-    def of_step(self, bases: Bases) -> tuple[Tensor, Tensor, Tensor]:
-        """([loss, divergence, next token's nats], by vectors, by the mean) for new windows and widths."""
+    def of_step(self, bases: Bases) -> list[Tensor]:
+        """[loss, divergence, next token's nats], then gradients by the keys' bases, the mean, and each copy, for new windows and widths."""
         with torch.no_grad():
-            self.vectors.copy_(bases.vectors)
+            self.keys.copy_(bases.keys)
             self.mean.copy_(bases.mean)
             tokens, offsets, widths = self.tokens, self.offsets, self.widths
             self._draw()
@@ -155,38 +155,44 @@ class Gradients:
             self.results = self._compute()
         return graph
 
-    def _compute(self) -> tuple[Tensor, Tensor, Tensor]:
-        model, inputs, targets = self.model, self.tokens[:, :-1], self.tokens[:, 1:]
+    def _compute(self) -> list[Tensor]:
+        student, inputs, targets = self.student, self.tokens[:, :-1], self.tokens[:, 1:]
+        student.round()
         with torch.no_grad():
-            wanted = model.logits(model.states(inputs, offsets=self.offsets)).log_softmax(-1)
-        reductions = Bases(self.vectors, self.mean).reductions(self.widths)
+            wanted = self.teacher.logits(self.teacher.states(inputs, offsets=self.offsets)).log_softmax(-1)
+        model = self.teacher.with_weights(student.copies)
+        reductions = Bases(self.keys, self.mean).reductions(self.widths)
         given = model.logits(model.states(inputs, reductions, self.offsets)).log_softmax(-1)
         kl = divergence(wanted, given)
         next_token = F.nll_loss(given.flatten(0, 1), targets.flatten())
-        loss = DISTILLED * kl + (1 - DISTILLED) * next_token
-        by_vectors, by_mean = torch.autograd.grad(loss, [self.vectors, self.mean])
-        return torch.stack([loss, kl, next_token]).detach(), by_vectors, by_mean
+        loss = self.stage.distilled * kl + (1 - self.stage.distilled) * next_token
+        gradients = torch.autograd.grad(loss, [self.keys, self.mean, *student.copies.values()])
+        return [torch.stack([loss, kl, next_token]).detach(), *gradients]
+
+
+def _held_out(teacher: Llama, student: Student, widths: Tensor, rows: Tensor) -> list[float]:
+    """Nats a token of the whole student, and at these widths."""
+    model, bases = student.stored(teacher)
+    return [_nats(model, reductions, rows) for reductions in (None, bases.reductions(widths))]
 
 
 @torch.no_grad()
-def _bits_at_half(model: Llama, bases: TurnedBases, rows: Tensor) -> float:
-    turned = bases()
-    logits = model.logits(model.states(rows[:, :-1], turned.reductions(uniform_widths(0.5, turned.vectors))))
-    return F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten()).item() / math.log(2)
+def _nats(model: Llama, reductions: list | None, rows: Tensor) -> float:
+    logits = model.logits(model.states(rows[:, :-1], reductions))
+    return F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten()).item()
 
 
-def _save(path: Path, bases: TurnedBases, optimizer: torch.optim.Optimizer, windows: Windows, step: int, seconds: float) -> None:
-    state = {"bases": bases.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
+def _save(path: Path, student: Student, windows: Windows, step: int, seconds: float) -> None:
     whole = path.with_suffix(".new")
-    torch.save({**state, "generator": windows.generator.get_state()}, whole)
+    torch.save({**student.state(), "step": step, "seconds": seconds, "generator": windows.generator.get_state()}, whole)
     whole.replace(path)
 
 
 class Results:
-    """evaluation.json and basis.npz, rewritten with every thing that is found."""
+    """evaluation.json and the arrays of an .npz file, rewritten with every thing that is found."""
 
     def __init__(self, out: Path) -> None:
-        self.json_path, self.array_path = out / "evaluation.json", out / "basis.npz"
+        self.json_path, self.array_path = out / "evaluation.json", out / "widths.npz"
         self.figures: dict = json.loads(self.json_path.read_text()) if self.json_path.exists() else {}
         self.arrays: dict[str, np.ndarray] = dict(np.load(self.array_path)) if self.array_path.exists() else {}
 
@@ -199,85 +205,128 @@ class Results:
         self.arrays |= {name: array.cpu().numpy() for name, array in arrays.items()}
         np.savez(self.array_path, **self.arrays)
 
-    def bases(self, name: str, device: torch.device) -> Bases | None:
-        if f"{name}_vectors" not in self.arrays:
-            return None
-        vectors, mean = (torch.from_numpy(self.arrays[f"{name}_{part}"]).float().to(device) for part in ("vectors", "mean"))
-        return Bases(vectors, mean)
+    def tensor(self, name: str, device: torch.device) -> Tensor:
+        return torch.from_numpy(self.arrays[name]).to(device)
+
+
+class Recipe:
+    """The stages, each of which does nothing where its result is on disk."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments, self.began = arguments, time.monotonic()
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.data = dict(np.load(arguments.data))
+        self.results = Results(arguments.out)
+        # Measured in single precision: rounding to bf16 would hide what an eighth of one head does.
+        self.exact = Llama(arguments.model, self.device, torch.float32)
+        self.quick = Llama(arguments.model, self.device, torch.bfloat16 if self.device.type == "cuda" else torch.float32)
+        self.say(f"loaded {self.exact.shape}")
+
+    def say(self, what: str) -> None:
+        print(f"== {time.monotonic() - self.began:.0f} s: {what}", flush=True)
+
+    def windows(self, rows: int, length: int) -> Windows:
+        return Windows(self.data["training"], self.exact.shape.context, Options(rows, length), self.device)
+
+    def speak(self) -> None:
+        """Adds what the model says to prompts to the text that it is tuned on."""
+        path, rows = self.arguments.out / "spoken.npy", self.arguments.spoken_rows
+        if rows == 0:
+            return
+        if not path.exists():
+            prompts, lengths = (torch.from_numpy(self.data[name].astype(np.int64)).to(self.device) for name in ("prompts", "prompt_lengths"))
+            generator = torch.Generator(self.device).manual_seed(2)
+            parts = [
+                spoken(self.quick, own, own_lengths, self.arguments.spoken_length, generator).cpu().numpy().astype(np.uint16)
+                for own, own_lengths in zip(prompts.split(rows), lengths.split(rows), strict=True)
+            ]
+            np.save(path, np.concatenate(parts).flatten())
+            self.say("spoken")
+        self.data["training"] = np.concatenate([self.data["training"], np.load(path)])
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """Principal components, and the mean of values."""
+        if "start_vectors" not in self.results.arrays:
+            windows = self.windows(self.arguments.rows, self.arguments.length)
+            batches = ((tokens[:, :-1], offsets) for tokens, offsets in (windows.next() for _ in range(self.arguments.calibration_batches)))
+            vectors, mean = principal_components(self.exact, batches)
+            self.results.keep_arrays(start_vectors=vectors, start_mean=mean)
+            self.say("principal components")
+        return self.results.tensor("start_vectors", self.device), self.results.tensor("start_mean", self.device)
+
+    def tuned(self, student: Student, stage: Stage) -> None:
+        windows = self.windows(self.arguments.rows, self.arguments.length)
+        books = torch.from_numpy(self.data["books"][::10].astype(np.int64)).to(self.device)
+        as_graph = self.device.type == "cuda" and not self.arguments.eager
+        tune(self.quick, student, stage, windows, books, self.arguments.out, as_graph)
+        self.say(f"tuned: {stage.name}")
+
+    def widths(self, name: str, model: Llama, bases: Bases, seconds: float) -> dict[float, Tensor]:
+        if f"{name}_{percent(BUDGETS[-1])}" not in self.results.arrays:
+            tokens = self.windows(self.arguments.search_rows, self.arguments.search_length).next()[0][:, :-1]
+            with torch.no_grad():
+                wanted = self.exact.logits(self.exact.states(tokens)).log_softmax(-1)
+            found = Search(model, bases, tokens, wanted).run(BUDGETS, seconds)
+            self.results.keep_arrays(**{f"{name}_{percent(budget)}": widths for budget, widths in found.items()})
+            self.say(f"widths of {name}: {found[0.5].tolist()} at half")
+        return {budget: self.results.tensor(f"{name}_{percent(budget)}", self.device) for budget in BUDGETS}
+
+    def report(self, name: str, model: Llama, bases: Bases | None, widths: Tensor | None) -> None:
+        if name not in self.results.figures:
+            reductions = bases.reductions(widths) if bases is not None and widths is not None else None
+            self.results.keep(name, measure(model, reductions, self.data, self.arguments.at_once))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["model", "data", "out"]:
         parser.add_argument(name, type=Path)
-    parser.add_argument("--seconds", type=float, default=110, help="of tuning at random widths")
-    parser.add_argument("--settle-seconds", type=float, default=60, help="of tuning at the widths that were found")
-    parser.add_argument("--search-seconds", type=float, default=15, help="of the search for widths, for each of the two bases")
-    parser.add_argument("--rows", type=int, default=16, help="windows a step")
+    parser.add_argument("--seconds", type=float, default=130, help="of tuning at random widths")
+    parser.add_argument("--settle-seconds", type=float, default=200, help="of tuning at the widths that were found")
+    parser.add_argument("--search-seconds", type=float, default=45, help="of the search for widths; half of it for principal components")
+    parser.add_argument("--distilled", type=float, default=0.5, help="share of the divergence from the model as it was in the loss")
+    parser.add_argument("--rows", type=int, default=32, help="windows a step, a multiple of 8")
     parser.add_argument("--length", type=int, default=1024, help="tokens of a window")
-    parser.add_argument("--search-rows", type=int, default=4)
-    parser.add_argument("--search-length", type=int, default=512)
-    parser.add_argument("--calibration-batches", type=int, default=12)
+    parser.add_argument("--search-rows", type=int, default=8)
+    parser.add_argument("--search-length", type=int, default=1024)
+    parser.add_argument("--spoken-rows", type=int, default=4096, help="prompts answered at once; 0: none")
+    parser.add_argument("--spoken-length", type=int, default=384)
+    parser.add_argument("--calibration-batches", type=int, default=8)
     parser.add_argument("--eager", action="store_true", help="without a CUDA graph")
-    parser.add_argument("--at-once", type=int, default=16_384, help="tokens a batch while measuring")
+    parser.add_argument("--at-once", type=int, default=65_536, help="tokens a batch while measuring")
     arguments = parser.parse_args()
-    began = time.monotonic()
-    arguments.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = dict(np.load(arguments.data))
-    results = Results(arguments.out)
-    options = Options(arguments.rows, arguments.length, arguments.calibration_batches, device.type == "cuda" and not arguments.eager)
-    # Measured in single precision: rounding to bf16 would hide what an eighth of one head does.
-    exact = Llama(arguments.model, device, torch.float32)
-    books = torch.from_numpy(data["books"].astype(np.int64)).to(device)
-    print(exact.shape, f"loaded after {time.monotonic() - began:.0f} s", flush=True)
+    recipe = Recipe(arguments)
+    exact = recipe.exact
+    recipe.speak()
+    vectors, mean = recipe.start()
+    student = Student(exact, vectors, mean)
+    shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
+    half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
 
-    start = results.bases("pca", device)
-    if start is None:
-        windows = Windows(data["training"], exact.shape.context, options, device)
-        batches = ((tokens[:, :-1], offsets) for tokens, offsets in (windows.next() for _ in range(options.calibration_batches)))
-        start = principal_components(exact, batches).stored()
-        results.keep_arrays(pca_vectors=start.vectors.half(), pca_mean=start.mean)
-    def tuned_in(stage: Stage, begin: Bases) -> Bases:
-        known = results.bases(stage.name, device)
-        if known is not None:
-            return known
-        quick = Llama(arguments.model, device, torch.bfloat16 if device.type == "cuda" else torch.float32)
-        windows = Windows(data["training"], exact.shape.context, options, device)
-        found = tune(quick, begin, stage, windows, books[:8, : options.length], arguments.out)
-        results.keep_arrays(**{f"{stage.name}_vectors": found.vectors.half(), f"{stage.name}_mean": found.mean})
-        print(f"{stage.name} after {time.monotonic() - began:.0f} s", flush=True)
-        return found
+    random = Stage("nested", arguments.seconds, lambda draws: random_widths(arguments.rows, shape, draws), half, arguments.distilled)
+    recipe.tuned(student, random)
+    found = recipe.widths("widths", *student.stored(exact), arguments.search_seconds)
+    known = {1: torch.full_like(half, EIGHTHS), **found}
+    each = torch.stack([known[budget] for budget in SETTLED]).repeat(arguments.rows // len(SETTLED), 1, 1, 1)
+    recipe.tuned(student, Stage("settled", arguments.settle_seconds, lambda _: each, found[0.5], arguments.distilled))
+    np.savez_compressed(arguments.out / "tensors.npz", **student.tensors())
+    recipe.say("tensors written")
 
-    def widths_of(name: str, bases: Bases) -> dict[float, Tensor]:
-        if f"{name}_widths_{percent(BUDGETS[-1])}" not in results.arrays:
-            windows = Windows(data["training"], exact.shape.context, Options(arguments.search_rows, arguments.search_length, 0, False), device)
-            tokens = windows.next()[0][:, :-1]
-            found = search_widths(exact, bases, tokens, BUDGETS, arguments.search_seconds)
-            results.keep_arrays(**{f"{name}_widths_{percent(budget)}": widths for budget, widths in found.items()})
-            print(f"widths of {name} after {time.monotonic() - began:.0f} s", flush=True)
-        return {budget: torch.from_numpy(results.arrays[f"{name}_widths_{percent(budget)}"]).to(device) for budget in BUDGETS}
-
-    nested = Stage("nested", arguments.seconds, lambda draws: random_widths(arguments.rows, start.vectors, draws))
-    bases = tuned_in(nested, start)
-    found = widths_of("mkv", bases)
-    each = torch.stack([*found.values()]).repeat(-(-arguments.rows // len(found)), 1, 1, 1)[: arguments.rows]
-    tuned = tuned_in(Stage("mkv", arguments.settle_seconds, lambda _: each), bases)
-
-    def report(name: str, bases: Bases | None, widths: Tensor | None) -> None:
-        if name not in results.figures:
-            reductions = bases.reductions(widths) if bases is not None and widths is not None else None
-            results.keep(name, measure(exact, reductions, data, arguments.at_once))
-
-    report("whole", None, None)
-    forms = {"mkv": (tuned, found), "pca": (start, widths_of("pca", start))}
-    for budget in [0.5, 0.375, 0.25, 0.75]:
-        for name, (own, widths) in forms.items():
-            report(f"{name}Greedy{percent(budget)}", own, widths[budget])
-            report(f"{name}Uniform{percent(budget)}", own, uniform_widths(budget, own.vectors))
-    print(f"done after {time.monotonic() - began:.0f} s", flush=True)
+    model, bases = student.stored(exact)
+    recipe.report("before", exact, None, None)
+    recipe.report("whole", model, None, None)
+    for budget in sorted(BUDGETS, key=lambda budget: abs(budget - 0.5)):
+        recipe.report(f"mkv{percent(budget)}", model, bases, found[budget])
+    plain = Student(exact, vectors, mean)
+    components = plain.bases().stored()
+    turned = exact.with_weights({name: weight.detach() for name, weight in plain.weights.items()})
+    narrow = recipe.widths("components", turned, components, arguments.search_seconds / 2)
+    for budget in sorted(BUDGETS, key=lambda budget: abs(budget - 0.5)):
+        recipe.report(f"pca{percent(budget)}", turned, components, narrow[budget])
+    recipe.say("done")
 
 
 if __name__ == "__main__":

@@ -52,10 +52,12 @@ def write_gguf(weights: dict[str, np.ndarray], tokenizer: dict, path: Path) -> N
 
 
 def load_gguf(path: Path) -> Decoder:
-    """The model of an exported file with its weights dequantized to float32."""
+    """The model of an exported file with its weights dequantized to float32; what it has for narrow caches is left out."""
     tensors = gguf.GGUFReader(path).tensors
     weights = {
-        tensor.name: torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy()) for tensor in tensors
+        tensor.name: torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
+        for tensor in tensors
+        if not tensor.name.endswith(("_basis.weight", "_mean.weight"))
     }
     return decoder_of(weights)
 
