@@ -149,6 +149,6 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     const tiles = use.rows < fewRows ? 'matrix-32' : use.rows < 4096 ? 'matrix-64' : 'matrix-128';
-    return [tiles, use.rows < 2048 ? 'tiled-64' : 'tiled-128', 'tiled-64', 'serial'];
+    return [tiles, use.rows < 8192 ? 'tiled-64' : 'tiled-128', 'tiled-64', 'serial'];
   },
 });
