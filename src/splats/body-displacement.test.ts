@@ -7,7 +7,7 @@ const straight = Float64Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1);
 function bodyWith(channels: number, alike = false): DisplacedBody {
   const random = new Random(11);
   const size = 6;
-  const values = Float32Array.from({ length: channels * size * size }, () => random.normal(0.01));
+  const values = Float32Array.from({ length: channels * size * size }, () => random.normal(0.001));
   if (alike) values.copyWithin(2 * size * size, 0, 2 * size * size);
   const targets = Float32Array.from({ length: 120 }, () => random.uniform());
   return { image: 40, pad: 4, fields: channels ? { channels, size, values } : null, targets };
@@ -32,6 +32,19 @@ describe('the displacement of a frame', () => {
       expect(displacement.shares[k]).toBeCloseTo(share, 4);
     });
     expect([...displacement.shares.subarray(count)].every((share) => share === 0)).toBe(true);
+  });
+
+  it('moves the anchors by two pixels of 512 at most', () => {
+    const body = bodyWith(2);
+    const displacement = new Displacement(body);
+    const sizes = [50, -50].map((share) => {
+      displacement.update(seen(body, [share]), straight);
+      return displacement.shares[0] as number;
+    });
+    const moved = seen(body, [sizes[0] as number]);
+    const squares = moved.reduce((sum, at, i) => sum + (at - (body.targets[i] as number)) ** 2, 0);
+    expect(Math.sqrt(squares / (moved.length / 2))).toBeCloseTo(2 / 512, 6);
+    expect(sizes[1]).toBe(-(sizes[0] as number));
   });
 
   it('is none without fields, and of fields that are alike neither has a share', () => {

@@ -2,6 +2,12 @@ import type { AvatarBody, FeatureMap } from '../formats/avatar-body.ts';
 import { mostFields } from '../formats/avatar-body.ts';
 import type { Homography } from './body-homography.ts';
 
+/**
+ * How far a field moves the anchors at most (root of mean squares, in texture coordinates): five times what the strongest one does in
+ * training. Seen from further aside than in training, homographies leave more than fields can tell, and unbounded ones tear the picture.
+ */
+const mostMoved = 2 / 512;
+
 /** What of a body its displacement fields need. */
 export type DisplacedBody = Pick<AvatarBody, 'image' | 'pad' | 'fields' | 'targets'>;
 
@@ -36,12 +42,16 @@ export class Displacement {
   readonly #targets: Float32Array;
   /** [fields, anchors, 2] */
   readonly #inverse: readonly Float64Array[];
+  /** [fields] the largest share, either way. */
+  readonly #limits: Float64Array;
   /** [anchors, 2]: what the homography of the frame leaves. */
   readonly #left: Float64Array;
 
   constructor(body: DisplacedBody) {
     this.#targets = body.targets;
-    this.#inverse = pseudoInverse(columnsOf(body));
+    const columns = columnsOf(body);
+    this.#inverse = pseudoInverse(columns);
+    this.#limits = Float64Array.from(columns, (column) => mostMoved / meanSize(column));
     this.#left = new Float64Array(body.targets.length);
   }
 
@@ -56,9 +66,16 @@ export class Displacement {
       this.#left[i + 1] = (this.#targets[i + 1] as number) - along(h, 3, x, y) / w;
     }
     for (let field = 0; field < this.#inverse.length; field += 1) {
-      this.shares[field] = product(this.#inverse[field] as Float64Array, this.#left);
+      const share = product(this.#inverse[field] as Float64Array, this.#left);
+      const limit = this.#limits[field] as number;
+      this.shares[field] = Math.max(-limit, Math.min(limit, share));
     }
   }
+}
+
+/** Root of the mean square of how far anchors move with a field [anchors, 2]. */
+function meanSize(column: Float64Array): number {
+  return Math.sqrt((2 * product(column, column)) / column.length);
 }
 
 /** A row of a homography times (x, y, 1). */
