@@ -266,8 +266,8 @@ export class SplatRenderer {
 
   /** Chooses for this frame: the body as a texture, or its splats. */
   #updateBody(background: Background): BodyParts | null {
-    const seen = this.#frames.seen(0);
-    const body = this.#body?.layer.update(this.#body.pose, seen, background) ? this.#body : null;
+    const drawn = this.#body?.layer.update(this.#body.pose, this.#frames.seen(0), background);
+    const body = drawn ? this.#body : null;
     const shows = body !== null;
     if (shows !== this.#showsBody) {
       this.#showsBody = shows;
