@@ -1,10 +1,10 @@
 /**
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--variants NAME,NAME] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, --variants also those of these names that would not be chosen (`--variants ''`: all); --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
+ * models, a prefill pass having --tokens, --variants also those of these names that would not be chosen (`--variants ''`: all); --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
  * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
  * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads, norms: half of them, as Mixture-of-Head has it with
- * either router; narrow: half of every key and value, as MatryoshkaKV has it, narrow-kept and narrow-anew with TokenSelect; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--bundle FILE` takes a page script made before (`--build
+ * either router; narrow: half of every key and value, as MatryoshkaKV has it, narrow-kept and narrow-anew with TokenSelect; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--flags` are more of Chromium's; `--bundle FILE` takes a page script made before (`--build
  * FILE` makes it), for hosts without the build tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
@@ -27,9 +27,11 @@ const { values: options } = parseArgs({
     positions: { type: 'string', default: '4096,131072' },
     modes: { type: 'string', default: 'dense,kept,anew' },
     variants: { type: 'string' },
+    tokens: { type: 'string', default: '1024' },
     tier: { type: 'string', default: 'A' },
     bundle: { type: 'string' },
     build: { type: 'string' },
+    flags: { type: 'string', default: '' },
   },
 });
 
@@ -53,7 +55,7 @@ async function runPage(script) {
   const page = join(dirname(script), 'kernels.html');
   writeFileSync(page, '<!doctype html><meta charset="utf-8"><script src="/kernels.js"></script>');
   const server = await startServer({ roots: { '/kernels.js': script, '/page.html': page } });
-  const browser = await launchBrowser({ gpu: options.gpu });
+  const browser = await launchBrowser({ gpu: options.gpu, flags: options.flags });
   try {
     const tab = await browser.newPage();
     tab.setDefaultTimeout(0);
@@ -138,7 +140,7 @@ async function printTimes(tab) {
   });
   const variants = options.variants === undefined ? 'chosen' : options.variants.split(',');
   await tab.evaluate(
-    ([titles, tier, variants]) => window.vitrail.time(titles, tier, variants),
-    [options.time.split(','), options.tier, variants],
+    ([titles, tier, variants, tokens]) => window.vitrail.time(titles, tier, variants, tokens),
+    [options.time.split(','), options.tier, variants, Number(options.tokens)],
   );
 }

@@ -51,10 +51,11 @@ export async function time(
   filters: readonly string[],
   maxTier: Tier,
   variants: readonly string[] | 'chosen',
+  tokens: number,
 ): Promise<void> {
   const gpu = await Gpu.create({ maxTier });
   const layers = ['n', 's'].flatMap((network) => timedConvolutions(network, gpu.capabilities));
-  for (const timed of [...timedKernels(), ...layers]) {
+  for (const timed of [...timedKernels(tokens), ...layers]) {
     if (!filters.some((filter) => timed.title.includes(filter))) continue;
     for await (const time of timeKernel(gpu, timed, variants)) console.info(JSON.stringify(time));
   }

@@ -14,16 +14,14 @@ import type { TimedKernel } from './time-kernel.ts';
 
 const contextLength = 8320;
 const epsilon = 1e-5;
-/** As many as a pass has. */
-const prefillTokens = 1024;
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of existential types
 type Timed = TimedKernel<any>;
 
-/** What is timed: every kernel of a decode step and of a prefill pass, at the sizes of four models. */
-export function timedKernels(): Timed[] {
+/** What is timed: every kernel of a decode step and of a prefill pass of `tokens`, at the sizes of four models. */
+export function timedKernels(tokens: number): Timed[] {
   return [
-    ...timedShapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape)]),
+    ...timedShapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape, tokens)]),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
     ...[64, 128].flatMap((headDim) => headProducts(headDim)),
@@ -165,19 +163,18 @@ function timedSample({ name, vocabulary }: Shape, greedy: boolean): Timed {
   };
 }
 
-function prefillKernels(shape: Shape): Timed[] {
+function prefillKernels(shape: Shape, tokens: number): Timed[] {
   const { name, hidden, intermediate, heads, kvHeads, headDim } = shape;
   const matrix = (title: string, rows: number, columns: number, more: object = {}) =>
     timedMatmul(
       `${name} prefill ${title} ${rows}x${columns}`,
       shape.format,
-      prefillTokens,
+      tokens,
       rows,
       columns,
       more,
     );
   const qkvRows = (heads + 2 * kvHeads) * headDim;
-  const tokens = prefillTokens;
   return [
     matrix('qkv', qkvRows, hidden),
     matrix('output', hidden, heads * headDim, { residual: true }),

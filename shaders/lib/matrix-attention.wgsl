@@ -24,9 +24,13 @@ const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 
 var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
+// What one subgroup alone reads is an array of its own, so that the places of its fragments are constants, which need no checks at run
+// time: see matrix-tiles.
+alias LeftPart = array<vec4<f16>, EDGE * SHARED_STRIDE>;
+alias ScorePart = array<vec4<f32>, EDGE * SCORE_STRIDE / 4u>;
 // Queries at first, then probabilities.
-var<workgroup> left_tile: array<vec4<f16>, ROWS * SHARED_STRIDE>;
-var<workgroup> scores: array<vec4<f32>, ROWS * SCORE_STRIDE / 4u>;
+var<workgroup> left_tile: array<LeftPart, SUBGROUPS>;
+var<workgroup> scores: array<ScorePart, SUBGROUPS>;
 var<workgroup> grown: u32;
 
 fn bring_queries(head: u32, first_row: u32, invocation: u32) {
@@ -35,7 +39,7 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
     let quad = i % HEAD_VEC4S;
     let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
     let query = queries[(from_row * params.heads + head) * HEAD_VEC4S + quad] * params.scale_log2e;
-    left_tile[row * SHARED_STRIDE + quad] = vec4<f16>(query);
+    left_tile[row / EDGE][row % EDGE * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
 }
 
@@ -89,11 +93,11 @@ fn main(
 
   bring_queries(head, first_row, invocation);
   workgroupBarrier();
-  let left_base = subgroup * EDGE * SHARED_STRIDE;
-  let score_base = subgroup * EDGE * SCORE_STRIDE;
+  let own_left = &left_tile[subgroup];
+  let own_scores = &scores[subgroup];
 //#repeat D DIM_FRAGMENTS
   let query_D = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    &left_tile, left_base + D * EDGE / 4u, SHARED_STRIDE);
+    own_left, D * EDGE / 4u, SHARED_STRIDE);
   var sums_D: subgroup_matrix_result<f32, EDGE, EDGE>;
 //#endrepeat
 
@@ -102,8 +106,8 @@ fn main(
   // Rows past the last one that has the head on repeat it.
   let place = first_row + subgroup * EDGE + row_of_lane;
   let position = state.position + row_of(head, min(place, end_row - 1u));
-  let lane_scores = (score_base + row_of_lane * SCORE_STRIDE) / 4u;
-  let lane_left = left_base + row_of_lane * SHARED_STRIDE;
+  let lane_scores = row_of_lane * SCORE_STRIDE / 4u;
+  let lane_left = row_of_lane * SHARED_STRIDE;
   var reference = -1.0e30;
   var total = 0.0;
 //#repeat L KEY_LOADS
@@ -135,12 +139,12 @@ fn main(
       scores_S,
     );
 //#endrepeat
-    subgroupMatrixStore<row_major>(&scores, (score_base + S * EDGE) / 4u, scores_S, SCORE_STRIDE / 4u);
+    subgroupMatrixStore<row_major>(own_scores, S * EDGE / 4u, scores_S, SCORE_STRIDE / 4u);
 //#endrepeat
     workgroupBarrier();
 
 //#repeat I TURNS
-    var row_scores_I = scores[lane_scores + 2u * I + turn_of_lane];
+    var row_scores_I = own_scores[lane_scores + 2u * I + turn_of_lane];
 //#endrepeat
     if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
 //#repeat I TURNS
@@ -161,7 +165,7 @@ fn main(
 //#repeat I TURNS
     let probability_I = exp2(row_scores_I - vec4<f32>(reference));
     row_total += probability_I;
-    left_tile[lane_left + 2u * I + turn_of_lane] = vec4<f16>(probability_I);
+    own_left[lane_left + 2u * I + turn_of_lane] = vec4<f16>(probability_I);
 //#endrepeat
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     if (grows && block < end_block) {
@@ -169,20 +173,20 @@ fn main(
     }
     if (workgroupUniformLoad(&grown) == 1u) {
 //#repeat D DIM_FRAGMENTS
-      subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      scores[lane_scores + turn_of_lane] *= rescale;
-      scores[lane_scores + 2u + turn_of_lane] *= rescale;
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
       sums_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        &scores, score_base / 4u, SCORE_STRIDE / 4u);
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
 //#endrepeat
     }
 
 //#repeat S SCORE_FRAGMENTS
     let probabilities_S = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-      &left_tile, left_base + S * EDGE / 4u, SHARED_STRIDE);
+      own_left, S * EDGE / 4u, SHARED_STRIDE);
 //#repeat D DIM_FRAGMENTS
     sums_D = subgroupMatrixMultiplyAccumulate(
       probabilities_S,
@@ -198,13 +202,13 @@ fn main(
   let row = row_of(head, min(place, state.rows - 1u));
 //#repeat D DIM_FRAGMENTS
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_D, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
     let quad = D * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * HEAD_VEC4S + quad;
-    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
-    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
 //#endrepeat
 }

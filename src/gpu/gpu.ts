@@ -247,29 +247,32 @@ export class Gpu {
   ): void {
     this.checkAlive();
     const encoder = this.device.createCommandEncoder();
-    const timing = this.#profiler?.begin(lists.flat());
-    let timed = 0;
+    const timing = this.#profiler?.begin(
+      lists.flat().filter((each) => each.workgroups(rows)[0] > 0),
+    );
+    let recorded = 0;
     let pass = encoder.beginComputePass(timing?.pass(0));
     for (const dispatches of lists) {
       for (const dispatch of dispatches) {
-        if (timing && timed > 0) {
+        const [x, y, z] = dispatch.workgroups(rows);
+        if (x === 0) continue;
+        if (timing && recorded > 0) {
           pass.end();
-          pass = encoder.beginComputePass(timing.pass(timed));
+          pass = encoder.beginComputePass(timing.pass(recorded));
         }
-        timed += 1;
         pass.setPipeline(dispatch.pipeline);
         pass.setBindGroup(0, dispatch.bindGroup);
-        const [x, y, z] = dispatch.workgroups(rows);
         pass.dispatchWorkgroups(x, y, z);
+        recorded += 1;
       }
-      this.#calls.dispatches += dispatches.length;
     }
     pass.end();
     after?.(encoder);
     timing?.resolve(encoder);
     this.device.queue.submit([encoder.finish()]);
     timing?.read();
-    this.#calls.passes += timing ? timed : 1;
+    this.#calls.dispatches += recorded;
+    this.#calls.passes += timing ? recorded : 1;
     this.#calls.submits += 1;
   }
 
@@ -345,7 +348,7 @@ export interface Dispatch {
   boundBytes: number;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
-  /** Workgroup counts for this many rows (tokens). */
+  /** Workgroup counts for this many rows (tokens). Zero where another dispatch does its work for so many: it is not recorded. */
   workgroups(rows: number): readonly [number, number, number];
 }
 

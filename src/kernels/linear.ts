@@ -1,7 +1,7 @@
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
-import { prepareDispatch } from '../gpu/kernel.ts';
+import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import type { QuantFormat } from '../quant/format.ts';
-import { matmul } from './matmul.ts';
+import { largePass, type MatmulUse, matmul } from './matmul.ts';
 import { matvec } from './matvec.ts';
 
 /** A weight matrix [rows, columns] on the GPU, row-planar. */
@@ -89,7 +89,7 @@ export function linearMatrix(
   y: GPUBuffer,
   { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
-  return parts.map(({ matrix, yOffset, bias }) => {
+  return parts.flatMap(({ matrix, yOffset, bias }) => {
     const use = {
       format: matrix.format,
       rows: matrix.rows,
@@ -100,6 +100,37 @@ export function linearMatrix(
       residual,
       bias: bias !== null,
     };
-    return prepareDispatch(gpu, matmul, use, { state, weights: matrix.buffer, x, y, bias });
+    return bySizeOfPass(gpu, use, { state, weights: matrix.buffer, x, y, bias });
   });
+}
+
+/** One dispatch, or two where large passes take larger tiles: of these, one runs. */
+function bySizeOfPass(
+  gpu: Gpu,
+  use: MatmulUse,
+  buffers: Readonly<Record<string, GPUBuffer | null>>,
+): Promise<Dispatch>[] {
+  const large = { ...use, largePass: true };
+  const one = prepareDispatch(gpu, matmul, use, buffers);
+  const { capabilities } = gpu;
+  if (chooseVariant(matmul, use, capabilities) === chooseVariant(matmul, large, capabilities)) {
+    return [one];
+  }
+  return [
+    onlyFor(one, (tokens) => tokens < largePass),
+    onlyFor(prepareDispatch(gpu, matmul, large, buffers), (tokens) => tokens >= largePass),
+  ];
+}
+
+const nothing = [0, 0, 0] as const;
+
+async function onlyFor(
+  prepared: Promise<Dispatch>,
+  isFor: (tokens: number) => boolean,
+): Promise<Dispatch> {
+  const dispatch = await prepared;
+  return {
+    ...dispatch,
+    workgroups: (tokens) => (isFor(tokens) ? dispatch.workgroups(tokens) : nothing),
+  };
 }

@@ -17,6 +17,8 @@ export interface MatmulUse {
   bias?: boolean;
   /** y += instead of y =. */
   residual?: boolean;
+  /** Passes of at least `largePass` tokens alone. */
+  largePass?: boolean;
 }
 
 /**
@@ -24,6 +26,9 @@ export interface MatmulUse {
  * undefined.
  */
 export const matmulTokens = 16;
+
+/** From so many tokens on, larger tiles of matrices with few rows are enough to fill a GPU. */
+export const largePass = 768;
 
 /** Tokens that share one decoding of a weight in the serial variant. */
 const serialTokens = 8;
@@ -67,41 +72,60 @@ function tiled(each: number): KernelVariant<MatmulUse> {
 }
 
 interface MatrixShape {
-  /** Fragments of a subgroup, of which two by two stand in a workgroup. */
+  /** Fragments of a subgroup. */
   tokenFragments: number;
   rowFragments: number;
+  /** Subgroups of a tile side by side; 2 by default. */
+  rowSubgroups?: number;
   /** Groups of 32 columns that lie in workgroup memory at a time. */
   stepGroups: number;
 }
 
-const matrixWorkgroup = 128;
-/** So few rows leave multiprocessors without work where a workgroup takes 64 tokens. */
-const fewRows = 768;
+const tokenSubgroups = 2;
+const subgroupSize = 32;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 
-function matrix(name: string, shape: MatrixShape): KernelVariant<MatmulUse> {
-  const tokens = 2 * shape.tokenFragments * fragment;
-  const rows = 2 * shape.rowFragments * fragment;
+// Where tiles begin to pay, by rows of the matrix, measured on an H200: larger tiles read less, smaller ones leave fewer multiprocessors
+// without work.
+const fewRows = 768;
+const manyRows = 4096;
+
+function largeTiles(rows: number): string[] {
+  if (rows >= manyRows || rows < 1536) return [];
+  return rows < 3072 ? ['matrix-128x128-8'] : ['matrix-64x128'];
+}
+
+/** Tiles of tokens × rows, named by them and by how many subgroups share one where that is not four. */
+function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
+  const { rowSubgroups = 2, stepGroups } = shape;
+  const tokens = tokenSubgroups * shape.tokenFragments * fragment;
+  const rows = rowSubgroups * shape.rowFragments * fragment;
+  const subgroups = tokenSubgroups * rowSubgroups;
+  const invocations = subgroups * subgroupSize;
+  const bytes = (tokens + rows) * (stepGroups * groupElements + 8) * 2;
   return {
-    name,
+    name: `matrix-${tokens}x${rows}${subgroups === 4 ? '' : `-${subgroups}`}`,
     unsupported: (use, capabilities) => {
       if (use.x !== 'f16') return 'reads halves';
       if (use.rows % fragment !== 0) return `needs a multiple of ${fragment} rows`;
+      if (capabilities.workgroupStorageBytes < bytes)
+        return `needs ${bytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
     options: (use) => ({
       choices: { quant: use.format.name, half: halfModule(use.format) },
       flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...flagsOf(use)],
       constants: {
-        WORKGROUP: matrixWorkgroup,
+        WORKGROUP: invocations,
+        ROW_SUBGROUPS: rowSubgroups,
         TOKEN_FRAGMENTS: shape.tokenFragments,
         ROW_FRAGMENTS: shape.rowFragments,
-        COLUMN_FRAGMENTS: (shape.stepGroups * groupElements) / fragment,
-        STEP_GROUPS: shape.stepGroups,
+        COLUMN_FRAGMENTS: (stepGroups * groupElements) / fragment,
+        STEP_GROUPS: stepGroups,
         EDGE: fragment,
-        X_LOADS: (tokens * shape.stepGroups * 4) / matrixWorkgroup,
-        GROUP_LOADS: (rows * shape.stepGroups) / matrixWorkgroup,
+        X_LOADS: (tokens * stepGroups * 4) / invocations,
+        GROUP_LOADS: (rows * stepGroups) / invocations,
       },
     }),
     workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
@@ -142,13 +166,21 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     serial,
     tiled(4),
     tiled(8),
-    matrix('matrix-32', { tokenFragments: 1, rowFragments: 2, stepGroups: 2 }),
-    matrix('matrix-64', { tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
-    matrix('matrix-128', { tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
+    matrix({ tokenFragments: 1, rowFragments: 2, stepGroups: 2 }),
+    matrix({ tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
+    matrix({ tokenFragments: 2, rowFragments: 4, stepGroups: 1 }),
+    matrix({ tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
+    matrix({ tokenFragments: 4, rowFragments: 2, rowSubgroups: 4, stepGroups: 2 }),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
-    const tiles = use.rows < fewRows ? 'matrix-32' : use.rows < 4096 ? 'matrix-64' : 'matrix-128';
-    return [tiles, use.rows < 8192 ? 'tiled-64' : 'tiled-128', 'tiled-64', 'serial'];
+    const { rows } = use;
+    return [
+      ...(use.largePass ? largeTiles(rows) : []),
+      rows < fewRows ? 'matrix-32x64' : rows < manyRows ? 'matrix-64x64' : 'matrix-128x128',
+      rows < 8192 ? 'tiled-64' : 'tiled-128',
+      'tiled-64',
+      'serial',
+    ];
   },
 });

@@ -186,6 +186,7 @@ class Run {
   #text = '';
   #unsent: number[] = [];
   #submitted = 0;
+  #passDoneAt = 0;
   /** A stop text has come: nothing behind it is shown. */
   #stopped = false;
 
@@ -231,13 +232,14 @@ class Run {
   }
 
   async #generate(): Promise<GenerationResult> {
+    const { burstSize } = this.#parts;
     const begun = performance.now();
     const reused = commonPrefix(this.#parts.cached, this.#prompt);
     let finish = await this.#prefill(reused);
     let firstTokenAt = begun;
     let lastTokensAt = begun;
     while (!finish) {
-      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
+      while (this.#canSubmit()) this.#submitSteps();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
       if (!burst || !Array.isArray(tokens)) {
@@ -247,7 +249,7 @@ class Run {
       this.#pending.shift();
       const now = performance.now();
       if (this.#tokens.length === 0) firstTokenAt = now;
-      else this.#parts.burstSize.adapt(burst.steps, now - lastTokensAt);
+      else if (burst.steps >= burstSize.steps) burstSize.adapt(burst.steps, now - lastTokensAt);
       lastTokensAt = now;
       for (const token of tokens) finish ??= this.#accept(token);
     }
@@ -257,10 +259,11 @@ class Run {
 
   /** Computes the prompt from `reused` on; the last chunk also samples the first token. */
   async #prefill(reused: number): Promise<FinishReason | null> {
-    const { decoder, gpu } = this.#parts;
+    const { decoder, passSize } = this.#parts;
     const { sampler, greedy } = this.#settings;
     decoder.beginSampling(sampler, sampler.repetitionPenalty === 1 ? [] : this.#prompt);
     let first = reused;
+    let before: Promise<void> = Promise.resolve();
     for (;;) {
       if (this.#signal?.aborted) return this.#abortPrefill(first);
       const position = first;
@@ -270,13 +273,27 @@ class Run {
         this.#read(1, (staging) => decoder.passAndSample(chunk, position, greedy, staging));
         break;
       }
-      const begun = performance.now();
-      decoder.pass(chunk, position);
-      await Promise.race([gpu.device.queue.onSubmittedWorkDone(), this.#aborted]);
-      this.#parts.passSize.adapt(performance.now() - begun);
+      const done = this.#pass(chunk, position);
+      await Promise.race([passSize.isQuick ? before : done, this.#aborted]);
+      before = done;
     }
     this.#parts.setCached([...this.#prompt]);
     return null;
+  }
+
+  /** A pass of the prompt, whose time says how long the next may be. */
+  #pass(chunk: readonly number[], position: number): Promise<void> {
+    const { decoder, gpu, passSize } = this.#parts;
+    const recorded = performance.now();
+    decoder.pass(chunk, position);
+    const done = gpu.device.queue.onSubmittedWorkDone().then(() => {
+      const now = performance.now();
+      passSize.adapt(now - Math.max(recorded, this.#passDoneAt));
+      this.#passDoneAt = now;
+    });
+    // Who waits for it hears of a lost device; nobody may be waiting any more.
+    done.catch(() => undefined);
+    return done;
   }
 
   /**
@@ -296,9 +313,20 @@ class Run {
     return 'abort';
   }
 
+  /** Steps are recorded as far ahead as there is room, but one alone before the first token: the browser brings it when it has recorded. */
+  #canSubmit(): boolean {
+    const isFirstTokenThere = this.#tokens.length > 0;
+    return (
+      this.#submitted < this.#limit &&
+      this.#free.length > 0 &&
+      (isFirstTokenThere || this.#pending.length < 2)
+    );
+  }
+
   #submitSteps(): void {
     const { decoder, burstSize } = this.#parts;
-    const steps = Math.min(burstSize.steps, this.#limit - this.#submitted);
+    const most = this.#tokens.length > 0 ? burstSize.steps : 1;
+    const steps = Math.min(most, this.#limit - this.#submitted);
     // The token that the last step samples stands behind all that were submitted before it.
     const position = this.#prompt.length + this.#submitted - 1;
     this.#read(steps, (staging) => decoder.steps(steps, position, this.#settings.greedy, staging));

@@ -10,6 +10,7 @@ const firstRows = 256;
 export class PassSize {
   readonly #mostRows: number;
   #rows: number;
+  #isQuick = false;
 
   /** `mostRows` is what the decoder has room for. */
   constructor(mostRows: number) {
@@ -21,8 +22,14 @@ export class PassSize {
     return this.#rows;
   }
 
+  /** The last pass was so short that the next may be recorded while it runs: an abort is heard in time all the same. */
+  get isQuick(): boolean {
+    return this.#isQuick;
+  }
+
   /** Takes the time of a pass of `rows` tokens into account. */
   adapt(ms: number): void {
+    this.#isQuick = ms < shortMs;
     if (ms < shortMs) this.#rows = Math.min(this.#rows * 2, this.#mostRows);
     if (ms > longMs) this.#rows = Math.min(this.#rows, Math.max(this.#rows / 2, smallestRows));
   }
