@@ -1,6 +1,7 @@
 import { attention } from '../../src/kernels/attention.ts';
 import { attentionCombine } from '../../src/kernels/attention-combine.ts';
 import { attentionSplit, attentionSplits } from '../../src/kernels/attention-split.ts';
+import { gatedActivation } from '../../src/kernels/gated-activation.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { matvec } from '../../src/kernels/matvec.ts';
 import { qkv } from '../../src/kernels/qkv.ts';
@@ -207,6 +208,18 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
         x: tokens * hidden * 4,
         norm_weight: hidden * 4,
         y: tokens * hidden * 4,
+      },
+      state: [0, tokens, 0, 0],
+    },
+    {
+      title: `${name} prefill activation`,
+      kernel: gatedActivation,
+      use: { activation: 'silu', columns: intermediate, yStride: intermediate, y: 'f16' },
+      rows: tokens,
+      bytes: {
+        state: 16 + tokens * 4,
+        x: tokens * 2 * intermediate * 4,
+        y: tokens * intermediate * 2,
       },
       state: [0, tokens, 0, 0],
     },

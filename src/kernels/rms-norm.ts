@@ -14,18 +14,21 @@ export interface RmsNormUse {
 
 function variant(
   name: string,
-  reduce: 'none' | 'workgroup' | 'subgroup',
+  reduce: 'none' | 'workgroup' | 'subgroup' | 'shuffle',
   workgroup: number,
+  lanes: number,
 ): KernelVariant<RmsNormUse> {
-  const lanes = reduce === 'none' ? 1 : workgroup;
   return {
     name,
-    unsupported: (_, { subgroups }) =>
-      reduce === 'subgroup' && !subgroups ? 'needs subgroups' : null,
+    unsupported: (_, { subgroups, minSubgroupSize }) => {
+      if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
+      if (reduce === 'shuffle' && minSubgroupSize < lanes) return `needs subgroups of ${lanes}`;
+      return null;
+    },
     options: (use) => ({
       choices: { reduce, y: use.y ?? 'f32' },
       flags: [
-        ...(reduce === 'subgroup' ? ['subgroups'] : []),
+        ...(reduce === 'subgroup' || reduce === 'shuffle' ? ['subgroups'] : []),
         ...(use.residual ? ['residual'] : []),
       ],
       constants: { WORKGROUP: workgroup, LANES: lanes, SUMS: 1 },
@@ -52,9 +55,13 @@ export const rmsNorm: Kernel<RmsNormUse> = defineKernel<RmsNormUse>({
     { name: 'y', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
-    variant('serial', 'none', 16),
-    variant('workgroup', 'workgroup', 128),
-    variant('subgroup', 'subgroup', 128),
+    variant('serial', 'none', 16, 1),
+    variant('workgroup', 'workgroup', 128, 128),
+    variant('subgroup', 'subgroup', 128, 128),
+    variant('shuffle', 'shuffle', 128, 32),
   ],
-  preferred: (_, { software }) => (software ? ['serial'] : ['subgroup', 'workgroup']),
+  preferred: (use, { software }) => {
+    if (software) return ['serial'];
+    return [...(use.columns <= 1024 ? ['shuffle'] : []), 'subgroup', 'workgroup'];
+  },
 });
