@@ -139,9 +139,13 @@ const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 
 var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
+// What one subgroup alone reads is an array of its own, so that the places of its fragments are constants, which need no checks at run
+// time: see matrix-tiles.
+alias LeftPart = array<vec4<f16>, EDGE * SHARED_STRIDE>;
+alias ScorePart = array<vec4<f32>, EDGE * SCORE_STRIDE / 4u>;
 // Queries at first, then probabilities.
-var<workgroup> left_tile: array<vec4<f16>, ROWS * SHARED_STRIDE>;
-var<workgroup> scores: array<vec4<f32>, ROWS * SCORE_STRIDE / 4u>;
+var<workgroup> left_tile: array<LeftPart, SUBGROUPS>;
+var<workgroup> scores: array<ScorePart, SUBGROUPS>;
 var<workgroup> grown: u32;
 
 fn bring_queries(head: u32, first_row: u32, invocation: u32) {
@@ -150,7 +154,7 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
     let quad = i % HEAD_VEC4S;
     let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
     let query = queries[(from_row * params.heads + head) * HEAD_VEC4S + quad] * params.scale_log2e;
-    left_tile[row * SHARED_STRIDE + quad] = vec4<f16>(query);
+    left_tile[row / EDGE][row % EDGE * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
 }
 
@@ -202,19 +206,19 @@ fn main(
 
   bring_queries(head, first_row, invocation);
   workgroupBarrier();
-  let left_base = subgroup * EDGE * SHARED_STRIDE;
-  let score_base = subgroup * EDGE * SCORE_STRIDE;
+  let own_left = &left_tile[subgroup];
+  let own_scores = &scores[subgroup];
   let query_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    &left_tile, left_base + 0u * EDGE / 4u, SHARED_STRIDE);
+    own_left, 0u * EDGE / 4u, SHARED_STRIDE);
   var sums_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   let query_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    &left_tile, left_base + 1u * EDGE / 4u, SHARED_STRIDE);
+    own_left, 1u * EDGE / 4u, SHARED_STRIDE);
   var sums_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   let query_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    &left_tile, left_base + 2u * EDGE / 4u, SHARED_STRIDE);
+    own_left, 2u * EDGE / 4u, SHARED_STRIDE);
   var sums_2: subgroup_matrix_result<f32, EDGE, EDGE>;
   let query_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    &left_tile, left_base + 3u * EDGE / 4u, SHARED_STRIDE);
+    own_left, 3u * EDGE / 4u, SHARED_STRIDE);
   var sums_3: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   let row_of_lane = lane / 2u;
@@ -222,8 +226,8 @@ fn main(
   // Rows past the last one that has the head on repeat it.
   let place = first_row + subgroup * EDGE + row_of_lane;
   let position = state.position + row_of(head, min(place, end_row - 1u));
-  let lane_scores = (score_base + row_of_lane * SCORE_STRIDE) / 4u;
-  let lane_left = left_base + row_of_lane * SHARED_STRIDE;
+  let lane_scores = row_of_lane * SCORE_STRIDE / 4u;
+  let lane_left = row_of_lane * SHARED_STRIDE;
   var reference = -1.0e30;
   var total = 0.0;
   var cached_0 = load_cached(rows, (end_block - 1u) * BLOCK, 0u * WORKGROUP + invocation);
@@ -273,7 +277,7 @@ fn main(
         &key_tile, 0u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
       scores_0,
     );
-    subgroupMatrixStore<row_major>(&scores, (score_base + 0u * EDGE) / 4u, scores_0, SCORE_STRIDE / 4u);
+    subgroupMatrixStore<row_major>(own_scores, 0u * EDGE / 4u, scores_0, SCORE_STRIDE / 4u);
     var scores_1 = subgroup_matrix_result<f32, EDGE, EDGE>();
     scores_1 = subgroupMatrixMultiplyAccumulate(
       query_0,
@@ -299,7 +303,7 @@ fn main(
         &key_tile, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
       scores_1,
     );
-    subgroupMatrixStore<row_major>(&scores, (score_base + 1u * EDGE) / 4u, scores_1, SCORE_STRIDE / 4u);
+    subgroupMatrixStore<row_major>(own_scores, 1u * EDGE / 4u, scores_1, SCORE_STRIDE / 4u);
     var scores_2 = subgroup_matrix_result<f32, EDGE, EDGE>();
     scores_2 = subgroupMatrixMultiplyAccumulate(
       query_0,
@@ -325,7 +329,7 @@ fn main(
         &key_tile, 2u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
       scores_2,
     );
-    subgroupMatrixStore<row_major>(&scores, (score_base + 2u * EDGE) / 4u, scores_2, SCORE_STRIDE / 4u);
+    subgroupMatrixStore<row_major>(own_scores, 2u * EDGE / 4u, scores_2, SCORE_STRIDE / 4u);
     var scores_3 = subgroup_matrix_result<f32, EDGE, EDGE>();
     scores_3 = subgroupMatrixMultiplyAccumulate(
       query_0,
@@ -351,17 +355,17 @@ fn main(
         &key_tile, 3u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
       scores_3,
     );
-    subgroupMatrixStore<row_major>(&scores, (score_base + 3u * EDGE) / 4u, scores_3, SCORE_STRIDE / 4u);
+    subgroupMatrixStore<row_major>(own_scores, 3u * EDGE / 4u, scores_3, SCORE_STRIDE / 4u);
     workgroupBarrier();
 
-    var row_scores_0 = scores[lane_scores + 2u * 0u + turn_of_lane];
-    var row_scores_1 = scores[lane_scores + 2u * 1u + turn_of_lane];
-    var row_scores_2 = scores[lane_scores + 2u * 2u + turn_of_lane];
-    var row_scores_3 = scores[lane_scores + 2u * 3u + turn_of_lane];
-    var row_scores_4 = scores[lane_scores + 2u * 4u + turn_of_lane];
-    var row_scores_5 = scores[lane_scores + 2u * 5u + turn_of_lane];
-    var row_scores_6 = scores[lane_scores + 2u * 6u + turn_of_lane];
-    var row_scores_7 = scores[lane_scores + 2u * 7u + turn_of_lane];
+    var row_scores_0 = own_scores[lane_scores + 2u * 0u + turn_of_lane];
+    var row_scores_1 = own_scores[lane_scores + 2u * 1u + turn_of_lane];
+    var row_scores_2 = own_scores[lane_scores + 2u * 2u + turn_of_lane];
+    var row_scores_3 = own_scores[lane_scores + 2u * 3u + turn_of_lane];
+    var row_scores_4 = own_scores[lane_scores + 2u * 4u + turn_of_lane];
+    var row_scores_5 = own_scores[lane_scores + 2u * 5u + turn_of_lane];
+    var row_scores_6 = own_scores[lane_scores + 2u * 6u + turn_of_lane];
+    var row_scores_7 = own_scores[lane_scores + 2u * 7u + turn_of_lane];
     if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
       row_scores_0 = mask(row_scores_0, first_key + (2u * 0u + turn_of_lane) * 4u, position);
       row_scores_1 = mask(row_scores_1, first_key + (2u * 1u + turn_of_lane) * 4u, position);
@@ -390,69 +394,69 @@ fn main(
     var row_total = vec4<f32>();
     let probability_0 = exp2(row_scores_0 - vec4<f32>(reference));
     row_total += probability_0;
-    left_tile[lane_left + 2u * 0u + turn_of_lane] = vec4<f16>(probability_0);
+    own_left[lane_left + 2u * 0u + turn_of_lane] = vec4<f16>(probability_0);
     let probability_1 = exp2(row_scores_1 - vec4<f32>(reference));
     row_total += probability_1;
-    left_tile[lane_left + 2u * 1u + turn_of_lane] = vec4<f16>(probability_1);
+    own_left[lane_left + 2u * 1u + turn_of_lane] = vec4<f16>(probability_1);
     let probability_2 = exp2(row_scores_2 - vec4<f32>(reference));
     row_total += probability_2;
-    left_tile[lane_left + 2u * 2u + turn_of_lane] = vec4<f16>(probability_2);
+    own_left[lane_left + 2u * 2u + turn_of_lane] = vec4<f16>(probability_2);
     let probability_3 = exp2(row_scores_3 - vec4<f32>(reference));
     row_total += probability_3;
-    left_tile[lane_left + 2u * 3u + turn_of_lane] = vec4<f16>(probability_3);
+    own_left[lane_left + 2u * 3u + turn_of_lane] = vec4<f16>(probability_3);
     let probability_4 = exp2(row_scores_4 - vec4<f32>(reference));
     row_total += probability_4;
-    left_tile[lane_left + 2u * 4u + turn_of_lane] = vec4<f16>(probability_4);
+    own_left[lane_left + 2u * 4u + turn_of_lane] = vec4<f16>(probability_4);
     let probability_5 = exp2(row_scores_5 - vec4<f32>(reference));
     row_total += probability_5;
-    left_tile[lane_left + 2u * 5u + turn_of_lane] = vec4<f16>(probability_5);
+    own_left[lane_left + 2u * 5u + turn_of_lane] = vec4<f16>(probability_5);
     let probability_6 = exp2(row_scores_6 - vec4<f32>(reference));
     row_total += probability_6;
-    left_tile[lane_left + 2u * 6u + turn_of_lane] = vec4<f16>(probability_6);
+    own_left[lane_left + 2u * 6u + turn_of_lane] = vec4<f16>(probability_6);
     let probability_7 = exp2(row_scores_7 - vec4<f32>(reference));
     row_total += probability_7;
-    left_tile[lane_left + 2u * 7u + turn_of_lane] = vec4<f16>(probability_7);
+    own_left[lane_left + 2u * 7u + turn_of_lane] = vec4<f16>(probability_7);
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     if (grows && block < end_block) {
       grown = 1u;
     }
     if (workgroupUniformLoad(&grown) == 1u) {
-      subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_0, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_0, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      scores[lane_scores + turn_of_lane] *= rescale;
-      scores[lane_scores + 2u + turn_of_lane] *= rescale;
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
       sums_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        &scores, score_base / 4u, SCORE_STRIDE / 4u);
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_1, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_1, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      scores[lane_scores + turn_of_lane] *= rescale;
-      scores[lane_scores + 2u + turn_of_lane] *= rescale;
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
       sums_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        &scores, score_base / 4u, SCORE_STRIDE / 4u);
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_2, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_2, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      scores[lane_scores + turn_of_lane] *= rescale;
-      scores[lane_scores + 2u + turn_of_lane] *= rescale;
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
       sums_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        &scores, score_base / 4u, SCORE_STRIDE / 4u);
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_3, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_3, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      scores[lane_scores + turn_of_lane] *= rescale;
-      scores[lane_scores + 2u + turn_of_lane] *= rescale;
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
       sums_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        &scores, score_base / 4u, SCORE_STRIDE / 4u);
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
     }
 
     let probabilities_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-      &left_tile, left_base + 0u * EDGE / 4u, SHARED_STRIDE);
+      own_left, 0u * EDGE / 4u, SHARED_STRIDE);
     sums_0 = subgroupMatrixMultiplyAccumulate(
       probabilities_0,
       subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
@@ -478,7 +482,7 @@ fn main(
       sums_3,
     );
     let probabilities_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-      &left_tile, left_base + 1u * EDGE / 4u, SHARED_STRIDE);
+      own_left, 1u * EDGE / 4u, SHARED_STRIDE);
     sums_0 = subgroupMatrixMultiplyAccumulate(
       probabilities_1,
       subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
@@ -504,7 +508,7 @@ fn main(
       sums_3,
     );
     let probabilities_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-      &left_tile, left_base + 2u * EDGE / 4u, SHARED_STRIDE);
+      own_left, 2u * EDGE / 4u, SHARED_STRIDE);
     sums_0 = subgroupMatrixMultiplyAccumulate(
       probabilities_2,
       subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
@@ -530,7 +534,7 @@ fn main(
       sums_3,
     );
     let probabilities_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-      &left_tile, left_base + 3u * EDGE / 4u, SHARED_STRIDE);
+      own_left, 3u * EDGE / 4u, SHARED_STRIDE);
     sums_0 = subgroupMatrixMultiplyAccumulate(
       probabilities_3,
       subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
@@ -560,40 +564,40 @@ fn main(
   total += subgroupShuffleXor(total, 1u);
   let row = row_of(head, min(place, state.rows - 1u));
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_0, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_0, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
     let quad = 0u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * HEAD_VEC4S + quad;
-    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
-    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_1, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_1, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
     let quad = 1u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * HEAD_VEC4S + quad;
-    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
-    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_2, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_2, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
     let quad = 2u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * HEAD_VEC4S + quad;
-    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
-    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&scores, score_base / 4u, sums_3, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_3, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
     let quad = 3u * EDGE / 4u + turn_of_lane;
     let to = (row * params.heads + head) * HEAD_VEC4S + quad;
-    out[to] = pack_output(output_of(row, head, quad, scores[lane_scores + turn_of_lane] / total));
-    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, scores[lane_scores + 2u + turn_of_lane] / total));
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a

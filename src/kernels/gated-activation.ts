@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import type { Activation } from './matvec.ts';
 
@@ -13,17 +13,7 @@ export interface GatedActivationUse {
   y?: 'f32' | 'f16';
 }
 
-function variant(name: string, workgroup: number): KernelVariant<GatedActivationUse> {
-  return {
-    name,
-    unsupported: () => null,
-    options: (use) => ({
-      choices: { activation: use.activation, y: use.y ?? 'f32' },
-      constants: { WORKGROUP: workgroup },
-    }),
-    workgroups: (use, tokens) => [Math.ceil(use.columns / 4 / workgroup), 1, tokens],
-  };
-}
+const workgroup = 256;
 
 /** The gated linear unit's product for all tokens of a pass. */
 export const gatedActivation: Kernel<GatedActivationUse> = defineKernel<GatedActivationUse>({
@@ -37,6 +27,16 @@ export const gatedActivation: Kernel<GatedActivationUse> = defineKernel<GatedAct
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'y', type: 'array<Stored>', access: 'read_write' },
   ],
-  variants: [variant('plain', 64), variant('wide', 256)],
-  preferred: (_, { software }) => [software ? 'plain' : 'wide'],
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        choices: { activation: use.activation, y: use.y ?? 'f32' },
+        constants: { WORKGROUP: workgroup },
+      }),
+      workgroups: (use, tokens) => [Math.ceil(use.columns / 4 / workgroup), 1, tokens],
+    },
+  ],
+  preferred: () => ['plain'],
 });

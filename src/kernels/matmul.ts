@@ -103,14 +103,11 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
   const rows = rowSubgroups * shape.rowFragments * fragment;
   const subgroups = tokenSubgroups * rowSubgroups;
   const invocations = subgroups * subgroupSize;
-  const bytes = (tokens + rows) * (stepGroups * groupElements + 8) * 2;
   return {
     name: `matrix-${tokens}x${rows}${subgroups === 4 ? '' : `-${subgroups}`}`,
     unsupported: (use, capabilities) => {
       if (use.x !== 'f16') return 'reads halves';
       if (use.rows % fragment !== 0) return `needs a multiple of ${fragment} rows`;
-      if (capabilities.workgroupStorageBytes < bytes)
-        return `needs ${bytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
     options: (use) => ({

@@ -14,21 +14,18 @@ export interface RmsNormUse {
 
 function variant(
   name: string,
-  reduce: 'none' | 'workgroup' | 'subgroup' | 'shuffle',
+  reduce: 'none' | 'workgroup' | 'subgroup',
   workgroup: number,
-  lanes: number,
 ): KernelVariant<RmsNormUse> {
+  const lanes = reduce === 'none' ? 1 : workgroup;
   return {
     name,
-    unsupported: (_, { subgroups, minSubgroupSize }) => {
-      if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
-      if (reduce === 'shuffle' && minSubgroupSize < lanes) return `needs subgroups of ${lanes}`;
-      return null;
-    },
+    unsupported: (_, { subgroups }) =>
+      reduce === 'subgroup' && !subgroups ? 'needs subgroups' : null,
     options: (use) => ({
       choices: { reduce, y: use.y ?? 'f32' },
       flags: [
-        ...(reduce === 'subgroup' || reduce === 'shuffle' ? ['subgroups'] : []),
+        ...(reduce === 'subgroup' ? ['subgroups'] : []),
         ...(use.residual ? ['residual'] : []),
       ],
       constants: { WORKGROUP: workgroup, LANES: lanes, SUMS: 1 },
@@ -55,13 +52,9 @@ export const rmsNorm: Kernel<RmsNormUse> = defineKernel<RmsNormUse>({
     { name: 'y', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
-    variant('serial', 'none', 16, 1),
-    variant('workgroup', 'workgroup', 128, 128),
-    variant('subgroup', 'subgroup', 128, 128),
-    variant('shuffle', 'shuffle', 128, 32),
+    variant('serial', 'none', 16),
+    variant('workgroup', 'workgroup', 128),
+    variant('subgroup', 'subgroup', 128),
   ],
-  preferred: (use, { software }) => {
-    if (software) return ['serial'];
-    return [...(use.columns <= 1024 ? ['shuffle'] : []), 'subgroup', 'workgroup'];
-  },
+  preferred: (_, { software }) => (software ? ['serial'] : ['subgroup', 'workgroup']),
 });

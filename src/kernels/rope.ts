@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 
@@ -17,29 +17,7 @@ export interface RopeUse {
   headNormEpsilon?: number;
 }
 
-function variant(name: string, workgroup: number): KernelVariant<RopeUse> {
-  return {
-    name,
-    unsupported: () => null,
-    options: (use) => ({
-      choices: { kv: use.kv },
-      flags: [
-        ...(use.interleaved ? ['interleaved'] : []),
-        ...(use.staged ? ['staged'] : []),
-        ...(hasHeadNorm(use) ? ['head_norm'] : []),
-      ],
-      constants: {
-        WORKGROUP: workgroup,
-        HEAD_DIM: use.headDim,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-      },
-    }),
-    workgroups: (use, tokens) => {
-      const quads = (use.heads + 2 * use.kvHeads) * (use.headDim / 4);
-      return [Math.ceil(quads / workgroup), 1, tokens];
-    },
-  };
-}
+const workgroup = 256;
 
 /** Rotates queries and keys and fills the KV cache. */
 export const rope: Kernel<RopeUse> = defineKernel<RopeUse>({
@@ -70,8 +48,30 @@ export const rope: Kernel<RopeUse> = defineKernel<RopeUse>({
     { name: 'q_norm', type: 'array<f32>', access: 'read', when: hasHeadNorm },
     { name: 'k_norm', type: 'array<f32>', access: 'read', when: hasHeadNorm },
   ],
-  variants: [variant('plain', 32), variant('wide', 256)],
-  preferred: (_, { software }) => [software ? 'plain' : 'wide'],
+  variants: [
+    {
+      name: 'plain',
+      unsupported: () => null,
+      options: (use) => ({
+        choices: { kv: use.kv },
+        flags: [
+          ...(use.interleaved ? ['interleaved'] : []),
+          ...(use.staged ? ['staged'] : []),
+          ...(hasHeadNorm(use) ? ['head_norm'] : []),
+        ],
+        constants: {
+          WORKGROUP: workgroup,
+          HEAD_DIM: use.headDim,
+          HEAD_DIM_VEC4S: use.headDim / 4,
+        },
+      }),
+      workgroups: (use, tokens) => {
+        const quads = (use.heads + 2 * use.kvHeads) * (use.headDim / 4);
+        return [Math.ceil(quads / workgroup), 1, tokens];
+      },
+    },
+  ],
+  preferred: () => ['plain'],
 });
 
 function hasHeadNorm(use: RopeUse): boolean {

@@ -21,6 +21,15 @@ describe('PassSize', () => {
     expect(rowsAfter(32, [4000])).toBe(32);
   });
 
+  it('lets passes follow each other only once one was short', () => {
+    const size = new PassSize(1024);
+    expect(size.isQuick).toBe(false);
+    size.adapt(10);
+    expect(size.isQuick).toBe(true);
+    size.adapt(100);
+    expect(size.isQuick).toBe(false);
+  });
+
   it('stays where passes are neither short nor long', () => {
     expect(rowsAfter(1024, [10, 100, 200])).toBe(512);
   });

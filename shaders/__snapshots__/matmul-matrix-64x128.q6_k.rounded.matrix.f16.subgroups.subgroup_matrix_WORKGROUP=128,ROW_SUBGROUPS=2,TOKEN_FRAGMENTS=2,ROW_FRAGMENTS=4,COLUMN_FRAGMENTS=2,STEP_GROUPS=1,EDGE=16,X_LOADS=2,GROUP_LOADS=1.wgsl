@@ -2,12 +2,13 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
+const ROW_SUBGROUPS: u32 = 2u;
 const TOKEN_FRAGMENTS: u32 = 2u;
-const ROW_FRAGMENTS: u32 = 2u;
-const COLUMN_FRAGMENTS: u32 = 4u;
-const STEP_GROUPS: u32 = 2u;
+const ROW_FRAGMENTS: u32 = 4u;
+const COLUMN_FRAGMENTS: u32 = 2u;
+const STEP_GROUPS: u32 = 1u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 4u;
+const X_LOADS: u32 = 2u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -151,9 +152,9 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
     vec4<f16>(g[4]), vec4<f16>(g[5]), vec4<f16>(g[6]), vec4<f16>(g[7]),
   );
 }
-// The matrix variant of matmul: a workgroup of four subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of STEP_GROUPS groups
-// of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in single precision,
-// while the next tiles are on their way into registers.
+// The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
+// STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
+// single precision, while the next tiles are on their way into registers.
 //
 // What must stay in registers is variables, written out, not arrays: with arrays and loops the same code reached 35 TFLOP/s instead of
 // 180 on an H200. Sums begin with what is to be added and are stored as whole fragments; passing them through workgroup memory cost 40 %.
@@ -163,17 +164,21 @@ alias X = vec4<u32>;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
-// Subgroups stand in a square.
-const TILE_TOKENS: u32 = 2u * SUBGROUP_TOKENS;
-const TILE_ROWS: u32 = 2u * SUBGROUP_ROWS;
+const TOKEN_SUBGROUPS: u32 = 2u;
+const TILE_TOKENS: u32 = TOKEN_SUBGROUPS * SUBGROUP_TOKENS;
+const TILE_ROWS: u32 = ROW_SUBGROUPS * SUBGROUP_ROWS;
 // Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
 const TILE_STRIDE: u32 = STEP_GROUPS * 8u + 2u;
 // Eight halves.
 const STEP_VEC8S: u32 = STEP_GROUPS * 4u;
 const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
 
-var<workgroup> x_tile: array<vec4<f16>, TILE_TOKENS * TILE_STRIDE>;
-var<workgroup> weight_tile: array<vec4<f16>, TILE_ROWS * TILE_STRIDE>;
+// What a subgroup multiplies is an array of its own, so that the places of its fragments are constants: a load from a place that is only
+// known at run time is checked against the array's end (164 instead of 236 TFLOP/s at 4096³ on an H200).
+alias TokenPart = array<vec4<f16>, SUBGROUP_TOKENS * TILE_STRIDE>;
+alias RowPart = array<vec4<f16>, SUBGROUP_ROWS * TILE_STRIDE>;
+var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
+var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
 
 fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
   let token = min(first_token + at / STEP_VEC8S, state.rows - 1u);
@@ -183,9 +188,11 @@ fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
 }
 
 fn store_x(at: u32, halves: vec4<u32>) {
-  let to = at / STEP_VEC8S * TILE_STRIDE + at % STEP_VEC8S * 2u;
-  x_tile[to] = bitcast<vec4<f16>>(halves.xy);
-  x_tile[to + 1u] = bitcast<vec4<f16>>(halves.zw);
+  let token = at / STEP_VEC8S;
+  let part = &x_tile[token / SUBGROUP_TOKENS];
+  let to = token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S * 2u;
+  part[to] = bitcast<vec4<f16>>(halves.xy);
+  part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
 }
 
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
@@ -195,19 +202,21 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
 }
 
 fn store_weights(step: u32, at: u32, raw: RawGroup) {
-  let to = at / STEP_GROUPS * TILE_STRIDE + at % STEP_GROUPS * 8u;
+  let row = at / STEP_GROUPS;
+  let part = &weight_tile[row / SUBGROUP_ROWS];
+  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 8u;
   var group = decode_half(raw);
   if (step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
     group = array<vec4<f16>, 8>();
   }
-  weight_tile[to] = group[0];
-  weight_tile[to + 1u] = group[1];
-  weight_tile[to + 2u] = group[2];
-  weight_tile[to + 3u] = group[3];
-  weight_tile[to + 4u] = group[4];
-  weight_tile[to + 5u] = group[5];
-  weight_tile[to + 6u] = group[6];
-  weight_tile[to + 7u] = group[7];
+  part[to] = group[0];
+  part[to + 1u] = group[1];
+  part[to + 2u] = group[2];
+  part[to + 3u] = group[3];
+  part[to + 4u] = group[4];
+  part[to + 5u] = group[5];
+  part[to + 6u] = group[6];
+  part[to + 7u] = group[7];
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -218,89 +227,77 @@ fn main(
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
-  let token_base = subgroup / 2u * SUBGROUP_TOKENS;
-  let row_base = subgroup % 2u * SUBGROUP_ROWS;
+  let token_part = subgroup / ROW_SUBGROUPS;
+  let row_part = subgroup % ROW_SUBGROUPS;
+  let token_base = token_part * SUBGROUP_TOKENS;
+  let row_base = row_part * SUBGROUP_ROWS;
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_0_2: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_0_3: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_2: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_3: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
-  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
-  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
-    store_x(2u * WORKGROUP + invocation, halves_2);
-    store_x(3u * WORKGROUP + invocation, halves_3);
     store_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
     halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
     halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
     raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 0u * EDGE) * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 1u * EDGE) * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+      let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+      let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 0u * EDGE) * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
+      sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
       let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 1u * EDGE) * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
+      sums_1_3 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_3, sums_1_3);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 0u * EDGE) * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 1u * EDGE) * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+      let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+      let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 0u * EDGE) * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
+      sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
       let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 1u * EDGE) * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
-    }
-    {
-      let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 0u * EDGE) * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
-      let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 1u * EDGE) * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
-      let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 0u * EDGE) * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
-      sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
-      sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 1u * EDGE) * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
-    }
-    {
-      let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 0u * EDGE) * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
-      let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile, (row_base + 1u * EDGE) * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
-      let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 0u * EDGE) * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
-      sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
-      sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile, (token_base + 1u * EDGE) * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
+      sums_1_3 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_3, sums_1_3);
     }
   }
 
@@ -310,11 +307,23 @@ fn main(
   if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
   }
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 2u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 2u * EDGE, sums_0_2, params.y_stride);
+  }
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 3u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 3u * EDGE, sums_0_3, params.y_stride);
+  }
   if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
   }
   if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 2u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 2u * EDGE, sums_1_2, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 3u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 3u * EDGE, sums_1_3, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.

@@ -1,4 +1,4 @@
-const WORKGROUP: u32 = 32u;
+const WORKGROUP: u32 = 256u;
 const HEAD_DIM: u32 = 16u;
 const HEAD_DIM_VEC4S: u32 = 4u;
 struct Params {
@@ -8,7 +8,7 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-const params = Params(4u, 1u, 40u, 16u, 0f);
+const params = Params(4u, 2u, 40u, 16u, 0f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> qkv: array<f32>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
@@ -34,15 +34,15 @@ fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
   let coarse = rope[(256u + position / 256u) * pairs + pair];
   return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
 }
-// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
-alias Stored = vec2<u32>;
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+  return stored;
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+  return value;
 }
 // Takes the rows of qkv = [queries | keys | values] of a pass, rotates queries in place, and puts rotated keys and the
 // values into the cache at their positions. An invocation handles four neighbouring components of one head.
@@ -64,10 +64,9 @@ fn rotated(base: u32, i: u32, position: u32, scale: f32, is_key: bool) -> f32 {
   if (i >= params.rope_dimensions) {
     return value;
   }
-  let half = params.rope_dimensions / 2u;
-  let pair = i % half;
-  let first = i < half;
-  let partner = select(i - half, i + half, first);
+  let pair = i / 2u;
+  let partner = i ^ 1u;
+  let first = i % 2u == 0u;
   let angle = rope_angle(position, pair, params.rope_dimensions / 2u);
   let other = component(base, partner, scale, is_key);
   return value * angle.x + select(other, -other, first) * angle.y;

@@ -1,4 +1,4 @@
-const WORKGROUP: u32 = 32u;
+const WORKGROUP: u32 = 256u;
 const HEAD_DIM: u32 = 16u;
 const HEAD_DIM_VEC4S: u32 = 4u;
 struct Params {
@@ -64,9 +64,10 @@ fn rotated(base: u32, i: u32, position: u32, scale: f32, is_key: bool) -> f32 {
   if (i >= params.rope_dimensions) {
     return value;
   }
-  let pair = i / 2u;
-  let partner = i ^ 1u;
-  let first = i % 2u == 0u;
+  let half = params.rope_dimensions / 2u;
+  let pair = i % half;
+  let first = i < half;
+  let partner = select(i - half, i + half, first);
   let angle = rope_angle(position, pair, params.rope_dimensions / 2u);
   let other = component(base, partner, scale, is_key);
   return value * angle.x + select(other, -other, first) * angle.y;

@@ -1,4 +1,4 @@
-const WORKGROUP: u32 = 64u;
+const WORKGROUP: u32 = 256u;
 struct Params {
   quads: u32,
   y_stride_quads: u32,

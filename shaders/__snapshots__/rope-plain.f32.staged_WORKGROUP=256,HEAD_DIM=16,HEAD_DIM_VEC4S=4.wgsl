@@ -1,6 +1,6 @@
-const WORKGROUP: u32 = 32u;
-const HEAD_DIM: u32 = 32u;
-const HEAD_DIM_VEC4S: u32 = 8u;
+const WORKGROUP: u32 = 256u;
+const HEAD_DIM: u32 = 16u;
+const HEAD_DIM_VEC4S: u32 = 4u;
 struct Params {
   heads: u32,
   kv_heads: u32,
@@ -8,15 +8,13 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-const params = Params(4u, 2u, 40u, 32u, 9.999999974752427e-7f);
+const params = Params(4u, 2u, 40u, 16u, 0f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> qkv: array<f32>;
 @group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> k_cache: array<Stored>;
 @group(0) @binding(5) var<storage, read_write> v_cache: array<Stored>;
-@group(0) @binding(6) var<storage, read> q_norm: array<f32>;
-@group(0) @binding(7) var<storage, read> k_norm: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -54,18 +52,10 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 // staged: keys and values are put where they stand in the pass, on their way to the cache.
 // head_norm: RMSNorm over each query and key head before the rotation.
 
-fn head_scale(base: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < HEAD_DIM; i++) {
-    squares += qkv[base + i] * qkv[base + i];
-  }
-  return inverseSqrt(squares / f32(HEAD_DIM) + params.epsilon);
-}
 
 // Component i of the head at `base` before rotation.
 fn component(base: u32, i: u32, scale: f32, is_key: bool) -> f32 {
   var value = qkv[base + i];
-  value *= scale * select(q_norm[i], k_norm[i], is_key);
   return value;
 }
 
@@ -93,7 +83,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let quad = id.x % HEAD_DIM_VEC4S;
   let position = state.position + row;
-  let slot = position;
+  let slot = row;
   let base = (row * heads + head) * HEAD_DIM;
   let i = quad * 4u;
   if (head >= params.heads + params.kv_heads) {
@@ -104,7 +94,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   }
   let is_key = head >= params.heads;
   var scale = 1.0;
-  scale = head_scale(base);
   let turned = vec4<f32>(
     rotated(base, i, position, scale, is_key),
     rotated(base, i + 1u, position, scale, is_key),

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Capabilities } from '../gpu/capabilities.ts';
+import { Gpu } from '../gpu/gpu.ts';
+import { chooseVariant } from '../gpu/kernel.ts';
+import { quantFormat } from '../quant/registry.ts';
+import { everything } from '../testing/linked-shaders.ts';
+import { linearMatrix } from './linear.ts';
+import { matmul } from './matmul.ts';
+
+let gpu: Gpu;
+beforeAll(async () => {
+  gpu = await Gpu.create();
+});
+afterAll(() => gpu.dispose());
+
+function tiles(rows: number, largePass: boolean, more: Partial<Capabilities> = {}): string {
+  const use = {
+    format: quantFormat('q4_0'),
+    rows,
+    columns: 2048,
+    x: 'f16',
+    yStride: rows,
+  } as const;
+  const capabilities = { ...everything, ...more };
+  return chooseVariant(matmul, { ...use, largePass }, capabilities).name;
+}
+
+describe('linearMatrix', () => {
+  it('takes larger tiles in large passes, where workgroup memory holds them', () => {
+    expect(tiles(2048, false)).toBe('matrix-64x64');
+    expect(tiles(2048, true)).toBe('matrix-128x128-8');
+    expect(tiles(2048, true, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
+    expect(tiles(8192, false)).toBe(tiles(8192, true));
+    expect(tiles(576, true)).toBe('matrix-32x64');
+  });
+
+  it('records nothing for a dispatch that leaves the pass to another', async () => {
+    const { STORAGE } = GPUBufferUsage;
+    const buffer = (bytes: number) => gpu.createBuffer('test', bytes, STORAGE);
+    const format = quantFormat('f32');
+    const matrix = { buffer: buffer(32 * 32 * 4), format, rows: 32, columns: 32 };
+    const parts = [{ matrix, yOffset: 0, bias: null }];
+    const linear = { parts, rows: 32, columns: 32 };
+    const more = { state: buffer(1024), inputs: 'f32' } as const;
+    const [dispatch] = await Promise.all(
+      linearMatrix(gpu, linear, buffer(4096), buffer(4096), more),
+    );
+    if (!dispatch) throw new Error('nothing prepared');
+    const before = gpu.stats().calls.dispatches;
+    gpu.submit([dispatch, { ...dispatch, workgroups: () => [0, 0, 0] }], 8);
+    expect(gpu.stats().calls.dispatches - before).toBe(1);
+  });
+});
