@@ -28,7 +28,7 @@ struct Params {
 }
 const params = Params(5u, 17u, 9u, 17u, 16u, 2608u, 18u, 9u, 17u, 16u, 16u, 5362u, 16u);
 @group(0) @binding(0) var<storage, read_write> arena: array<MapVec4>;
-@group(0) @binding(1) var<storage, read> weights: array<MapVec4>;
+@group(0) @binding(1) var<storage, read> weights: array<Fragment>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
 // Feature maps stand in one arena as pixels of channel groups: four channels a vector. Element 0 is a zero that padding reads.
 alias MapVec4 = vec4<f16>;
@@ -54,6 +54,9 @@ fn finish(sum: vec4<f32>, row: u32, column: u32, group: u32) {
 // A workgroup has PIXEL_SUBGROUPS × OUTPUT_SUBGROUPS × SPLITS subgroups. Splits share the input channels of a patch among them, for maps
 // too small to fill the GPU by their pixels; their sums meet in workgroup memory.
 //
+// What a fragment is loaded from is an array of its own, so that its place in there is a constant, which needs no check at run time: see
+// matrix-tiles.
+//
 // flat: 1 × 1, where a fragment is any 16 pixels one behind another; else 16 pixels of a row, fragments below each other.
 
 const EDGE: u32 = 16u;
@@ -63,21 +66,22 @@ const PIXELS: u32 = PIXEL_FRAGMENTS * EDGE;
 const OUTPUT_BLOCKS: u32 = OUTPUT_SUBGROUPS * N_FRAGMENTS;
 const BLOCKS: u32 = (params.in_groups + 3u) / 4u;
 const ALL_OUTPUT_BLOCKS: u32 = (params.weight_groups + 3u) / 4u;
-// Channel groups of a patch, and patches one after another.
-const CHUNK_GROUPS: u32 = 4u * SPLITS * DEPTH;
+// Channel groups of a patch, those of a split, and patches one after another.
+const CHUNK_GROUPS: u32 = SPLIT_GROUPS * SPLITS;
+const SPLIT_GROUPS: u32 = 4u * DEPTH;
 const CHUNKS: u32 = (BLOCKS + SPLITS * DEPTH - 1u) / (SPLITS * DEPTH);
 // Pixels are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const PITCH: u32 = CHUNK_GROUPS + 2u;
-const FRAGMENT_VEC4S: u32 = EDGE * EDGE / 4u;
+const PITCH: u32 = SPLIT_GROUPS + 2u;
 // Sums: pixels likewise.
 const SUM_PITCH: u32 = OUTPUT_BLOCKS * 4u + 2u;
 const PADDING: u32 = KERNEL / 2u;
 const PATCH_WIDTH: u32 = (EDGE - 1u) * STRIDE + KERNEL;
-const PATCH: u32 = PATCH_WIDTH * ((PIXEL_FRAGMENTS - 1u) * STRIDE + KERNEL);
-const FRAGMENT_STEP: u32 = STRIDE * PATCH_WIDTH;
+const PATCH_ROWS: u32 = (PIXEL_FRAGMENTS - 1u) * STRIDE + KERNEL;
 const TILES_ACROSS: u32 = (params.out_width + EDGE - 1u) / EDGE;
 
-var<workgroup> patch_tile: array<vec4<f16>, PATCH * PITCH>;
+alias Fragment = array<vec4<f16>, EDGE * EDGE / 4u>;
+alias PatchRow = array<vec4<f16>, PATCH_WIDTH * PITCH>;
+var<workgroup> patch_tile: array<PatchRow, PATCH_ROWS * SPLITS>;
 var<workgroup> sum_tile: array<vec4<f32>, SPLITS * PIXELS * SUM_PITCH>;
 
 // Channel group `i` of the patch: zero outside the map and past the last channel.
@@ -93,8 +97,11 @@ fn load_patch(tile: u32, chunk: u32, i: u32) -> vec4<f16> {
 }
 
 fn store_patch(i: u32, value: vec4<f16>) {
-  if (i < PATCH * CHUNK_GROUPS) {
-    patch_tile[i / CHUNK_GROUPS * PITCH + i % CHUNK_GROUPS] = value;
+  let pixel = i / CHUNK_GROUPS;
+  let group = i % CHUNK_GROUPS;
+  if (pixel < PATCH_ROWS * PATCH_WIDTH) {
+    let row = &patch_tile[pixel / PATCH_WIDTH * SPLITS + group / SPLIT_GROUPS];
+    row[pixel % PATCH_WIDTH * PITCH + group % SPLIT_GROUPS] = value;
   }
 }
 
@@ -142,113 +149,112 @@ fn main(
       loaded_6 = load_patch(tile, chunk + 1u, 6u * WORKGROUP + invocation);
     }
     {
-      let own = split * DEPTH + 0u;
       // Past the last block the patch is zero.
-      let channel_block = min(chunk * SPLITS * DEPTH + own, BLOCKS - 1u);
+      let channel_block = min((chunk * SPLITS + split) * DEPTH + 0u, BLOCKS - 1u);
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 0u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 0u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 0u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 0u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 0u / KERNEL * PATCH_WIDTH + 0u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 0u / KERNEL) * SPLITS + split],
+          0u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 1u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 1u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 1u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 1u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 1u / KERNEL * PATCH_WIDTH + 1u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 1u / KERNEL) * SPLITS + split],
+          1u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 2u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 2u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 2u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 2u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 2u / KERNEL * PATCH_WIDTH + 2u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 2u / KERNEL) * SPLITS + split],
+          2u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 3u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 3u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 3u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 3u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 3u / KERNEL * PATCH_WIDTH + 3u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 3u / KERNEL) * SPLITS + split],
+          3u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 4u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 4u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 4u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 4u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 4u / KERNEL * PATCH_WIDTH + 4u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 4u / KERNEL) * SPLITS + split],
+          4u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 5u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 5u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 5u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 5u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 5u / KERNEL * PATCH_WIDTH + 5u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 5u / KERNEL) * SPLITS + split],
+          5u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 6u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 6u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 6u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 6u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 6u / KERNEL * PATCH_WIDTH + 6u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 6u / KERNEL) * SPLITS + split],
+          6u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 7u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 7u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 7u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 7u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 7u / KERNEL * PATCH_WIDTH + 7u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 7u / KERNEL) * SPLITS + split],
+          7u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);
       }
       {
         let weights_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_0 + 8u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_0 + 8u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let weights_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_1 + 8u * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_1 + 8u * BLOCKS + channel_block], 0u, EDGE / 4u);
         let pixels_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + 0u) * FRAGMENT_STEP + 8u / KERNEL * PATCH_WIDTH + 8u % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + 0u) * STRIDE + 8u / KERNEL) * SPLITS + split],
+          8u % KERNEL * PITCH + 0u * 4u,
           STRIDE * PITCH);
         sums_0_0 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_0, sums_0_0);
         sums_0_1 = subgroupMatrixMultiplyAccumulate(pixels_0, weights_1, sums_0_1);

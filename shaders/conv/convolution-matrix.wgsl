@@ -6,6 +6,9 @@
 // A workgroup has PIXEL_SUBGROUPS × OUTPUT_SUBGROUPS × SPLITS subgroups. Splits share the input channels of a patch among them, for maps
 // too small to fill the GPU by their pixels; their sums meet in workgroup memory.
 //
+// What a fragment is loaded from is an array of its own, so that its place in there is a constant, which needs no check at run time: see
+// matrix-tiles.
+//
 // flat: 1 × 1, where a fragment is any 16 pixels one behind another; else 16 pixels of a row, fragments below each other.
 //#import lib/map-f16
 //#import lib/map-convolution
@@ -17,27 +20,27 @@ const PIXELS: u32 = PIXEL_FRAGMENTS * EDGE;
 const OUTPUT_BLOCKS: u32 = OUTPUT_SUBGROUPS * N_FRAGMENTS;
 const BLOCKS: u32 = (params.in_groups + 3u) / 4u;
 const ALL_OUTPUT_BLOCKS: u32 = (params.weight_groups + 3u) / 4u;
-// Channel groups of a patch, and patches one after another.
-const CHUNK_GROUPS: u32 = 4u * SPLITS * DEPTH;
+// Channel groups of a patch, those of a split, and patches one after another.
+const CHUNK_GROUPS: u32 = SPLIT_GROUPS * SPLITS;
+const SPLIT_GROUPS: u32 = 4u * DEPTH;
 const CHUNKS: u32 = (BLOCKS + SPLITS * DEPTH - 1u) / (SPLITS * DEPTH);
 // Pixels are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const PITCH: u32 = CHUNK_GROUPS + 2u;
-const FRAGMENT_VEC4S: u32 = EDGE * EDGE / 4u;
+const PITCH: u32 = SPLIT_GROUPS + 2u;
 // Sums: pixels likewise.
 const SUM_PITCH: u32 = OUTPUT_BLOCKS * 4u + 2u;
 //#if flat
-const PATCH_WIDTH: u32 = 0u;
-const PATCH: u32 = PIXELS;
-const FRAGMENT_STEP: u32 = EDGE;
+const PATCH_WIDTH: u32 = EDGE;
+const PATCH_ROWS: u32 = PIXEL_FRAGMENTS;
 //#else
 const PADDING: u32 = KERNEL / 2u;
 const PATCH_WIDTH: u32 = (EDGE - 1u) * STRIDE + KERNEL;
-const PATCH: u32 = PATCH_WIDTH * ((PIXEL_FRAGMENTS - 1u) * STRIDE + KERNEL);
-const FRAGMENT_STEP: u32 = STRIDE * PATCH_WIDTH;
+const PATCH_ROWS: u32 = (PIXEL_FRAGMENTS - 1u) * STRIDE + KERNEL;
 const TILES_ACROSS: u32 = (params.out_width + EDGE - 1u) / EDGE;
 //#endif
 
-var<workgroup> patch_tile: array<vec4<f16>, PATCH * PITCH>;
+alias Fragment = array<vec4<f16>, EDGE * EDGE / 4u>;
+alias PatchRow = array<vec4<f16>, PATCH_WIDTH * PITCH>;
+var<workgroup> patch_tile: array<PatchRow, PATCH_ROWS * SPLITS>;
 var<workgroup> sum_tile: array<vec4<f32>, SPLITS * PIXELS * SUM_PITCH>;
 
 // Channel group `i` of the patch: zero outside the map and past the last channel.
@@ -58,8 +61,11 @@ fn load_patch(tile: u32, chunk: u32, i: u32) -> vec4<f16> {
 }
 
 fn store_patch(i: u32, value: vec4<f16>) {
-  if (i < PATCH * CHUNK_GROUPS) {
-    patch_tile[i / CHUNK_GROUPS * PITCH + i % CHUNK_GROUPS] = value;
+  let pixel = i / CHUNK_GROUPS;
+  let group = i % CHUNK_GROUPS;
+  if (pixel < PATCH_ROWS * PATCH_WIDTH) {
+    let row = &patch_tile[pixel / PATCH_WIDTH * SPLITS + group / SPLIT_GROUPS];
+    row[pixel % PATCH_WIDTH * PITCH + group % SPLIT_GROUPS] = value;
   }
 }
 
@@ -99,19 +105,18 @@ fn main(
     }
 //#repeat D DEPTH
     {
-      let own = split * DEPTH + D;
       // Past the last block the patch is zero.
-      let channel_block = min(chunk * SPLITS * DEPTH + own, BLOCKS - 1u);
+      let channel_block = min((chunk * SPLITS + split) * DEPTH + D, BLOCKS - 1u);
 //#repeat T TAPS
       {
 //#repeat N N_FRAGMENTS
         let weights_N = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-          &weights, (block_N + T * BLOCKS + channel_block) * FRAGMENT_VEC4S, EDGE / 4u);
+          &weights[block_N + T * BLOCKS + channel_block], 0u, EDGE / 4u);
 //#endrepeat
 //#repeat M M_FRAGMENTS
         let pixels_M = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-          &patch_tile,
-          ((first_fragment + M) * FRAGMENT_STEP + T / KERNEL * PATCH_WIDTH + T % KERNEL) * PITCH + own * 4u,
+          &patch_tile[((first_fragment + M) * STRIDE + T / KERNEL) * SPLITS + split],
+          T % KERNEL * PITCH + D * 4u,
           STRIDE * PITCH);
 //#repeat N N_FRAGMENTS
         sums_M_N = subgroupMatrixMultiplyAccumulate(pixels_M, weights_N, sums_M_N);

@@ -34,7 +34,7 @@ function patchPixels(use: ConvolutionUse, { subgroups, fragments }: MatrixTile):
 function workgroupBytes(use: ConvolutionUse, tile: MatrixTile): number {
   const [pixelSubgroups, outputSubgroups, splits] = tile.subgroups;
   const [m, n] = tile.fragments;
-  const patch = patchPixels(use, tile) * (4 * splits * tile.depth + 2) * 8;
+  const patch = patchPixels(use, tile) * splits * (4 * tile.depth + 2) * 8;
   return patch + splits * pixelSubgroups * m * edge * (outputSubgroups * n * 4 + 2) * 16;
 }
 
@@ -124,7 +124,7 @@ export const convolutionMatrix: Kernel<ConvolutionUse> = defineKernel<Convolutio
   paramValues: convolution.paramValues,
   bindings: [
     { name: 'arena', type: 'array<MapVec4>', access: 'read_write' },
-    { name: 'weights', type: 'array<MapVec4>', access: 'read' },
+    { name: 'weights', type: 'array<Fragment>', access: 'read' },
     { name: 'bias', type: 'array<vec4<f32>>', access: 'read' },
   ],
   variants: [
