@@ -35,6 +35,7 @@ interface Shape {
   yStride?: number;
   yOffset?: number;
   x?: 'f32' | 'f16';
+  y?: 'f16';
   bias?: boolean;
   residual?: boolean;
 }
@@ -76,6 +77,7 @@ const halfShapes: readonly Shape[] = [
     bias: true,
   },
   { name: 'super-blocks', format: 'q6_k', tokens: 65, rows: 48, columns: 256 },
+  { name: 'into halves', format: 'q4_0', tokens: 150, rows: 144, columns: 96, y: 'f16' },
 ];
 
 function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
@@ -91,6 +93,7 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
     ...(shape.yOffset ? { yOffset: shape.yOffset } : {}),
     ...(shape.bias ? { bias: true } : {}),
     ...(shape.residual ? { residual: true } : {}),
+    ...(shape.y ? { y: shape.y } : {}),
   };
   const half = use.x === 'f16';
   const matrix = randomMatrix(format, rows, columns, seed);
@@ -117,7 +120,8 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
           ...(use.bias ? { bias } : {}),
           ...(use.residual ? { y } : {}),
         }),
-        ...(half ? { room: room * use.yStride } : {}),
+        ...(half && !use.y ? { room: room * use.yStride } : {}),
+        ...(use.y ? { storage: use.y } : {}),
       },
     }),
   };

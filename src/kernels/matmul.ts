@@ -15,6 +15,8 @@ export interface MatmulUse {
   /** First element of a token's outputs that is written. */
   yOffset?: number;
   bias?: boolean;
+  /** How y is stored, single precision by default. Halves come from matrix variants alone, and cannot be added to. */
+  y?: 'f32' | 'f16';
   /** y += instead of y =. */
   residual?: boolean;
   /** Passes of at least `largePass` tokens alone. */
@@ -36,7 +38,7 @@ const serialWorkgroup = 16;
 
 const serial: KernelVariant<MatmulUse> = {
   name: 'serial',
-  unsupported: () => null,
+  unsupported: (use) => (use.y === 'f16' ? 'writes single precision' : null),
   options: (use) => ({
     choices: { quant: use.format.name, x: use.x },
     flags: flagsOf(use),
@@ -58,7 +60,8 @@ function tiled(each: number): KernelVariant<MatmulUse> {
   const bytes = 2 * tile * groupElements * 4;
   return {
     name: `tiled-${tile}`,
-    unsupported: (_, { workgroupInvocations, workgroupStorageBytes }) => {
+    unsupported: (use, { workgroupInvocations, workgroupStorageBytes }) => {
+      if (use.y === 'f16') return 'writes single precision';
       if (workgroupInvocations < side * side) return `needs workgroups of ${side * side}`;
       return workgroupStorageBytes < bytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
@@ -130,7 +133,11 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
 }
 
 function flagsOf(use: MatmulUse): string[] {
-  return [...(use.bias ? ['bias'] : []), ...(use.residual ? ['residual'] : [])];
+  return [
+    ...(use.bias ? ['bias'] : []),
+    ...(use.residual ? ['residual'] : []),
+    ...(use.y === 'f16' ? ['half_output'] : []),
+  ];
 }
 
 /** Matrix · matrix for prefill. */
@@ -156,7 +163,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<X>', access: 'read' },
-    { name: 'y', type: 'array<f32>', access: 'read_write' },
+    { name: 'y', type: 'array<Y>', access: 'read_write' },
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
   ],
   variants: [
