@@ -8,6 +8,7 @@ import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
 import type { DecoderWeights } from '../../src/models/decoder-weights.ts';
 import { rowLayout } from '../../src/quant/format.ts';
 import { quantFormat } from '../../src/quant/registry.ts';
+import { evenRows } from '../../src/runtime/pass-size.ts';
 import type { KernelProfile, Tier } from '../../src/types.ts';
 import { fill } from './random-buffer.ts';
 import { type Shape, shapes } from './shapes.ts';
@@ -112,9 +113,11 @@ async function decoderOf(
 }
 
 function prompt(decoder: Decoder, length: number): void {
-  for (let first = 0; first < length; first += decoder.passRows) {
-    const rows = Math.min(decoder.passRows, length - first);
+  let first = 0;
+  while (first < length) {
+    const rows = evenRows(length - first, decoder.passRows);
     decoder.pass(new Array<number>(rows).fill(1), first);
+    first += rows;
   }
 }
 

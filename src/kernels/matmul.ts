@@ -110,6 +110,7 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
     name: `matrix-${tokens}x${rows}${subgroups === 4 ? '' : `-${subgroups}`}`,
     unsupported: (use, capabilities) => {
       if (use.x !== 'f16') return 'reads halves';
+      if (use.y === 'f16' && subgroups === 8) return 'has no room for the outputs';
       if (use.rows % fragment !== 0) return `needs a multiple of ${fragment} rows`;
       return matrixUnsupported(capabilities);
     },

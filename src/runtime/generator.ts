@@ -6,7 +6,7 @@ import type { FinishReason, GenerationResult } from '../types.ts';
 import { BurstSize } from './burst-size.ts';
 import type { GenerationSettings } from './generate-options.ts';
 import type { Emit } from './model-contract.ts';
-import { PassSize } from './pass-size.ts';
+import { evenRows, PassSize } from './pass-size.ts';
 import { StopRules } from './stop-rules.ts';
 
 /** What the generator needs of a tokenizer. */
@@ -303,9 +303,9 @@ class Run {
   #endOfPass(first: number): number {
     const { decoder, passSize } = this.#parts;
     const { length } = this.#prompt;
-    const end = Math.min(first + passSize.rows, length);
     const question = length - questionRows;
-    return decoder.config.tokenSelect && first < question ? Math.min(end, question) : end;
+    const end = decoder.config.tokenSelect && first < question ? question : length;
+    return first + evenRows(end - first, passSize.rows);
   }
 
   #abortPrefill(computed: number): FinishReason {

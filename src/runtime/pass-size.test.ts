@@ -1,11 +1,33 @@
 import { describe, expect, it } from 'vitest';
-import { PassSize } from './pass-size.ts';
+import { evenRows, PassSize } from './pass-size.ts';
 
 function rowsAfter(mostRows: number, times: readonly number[]): number {
   const size = new PassSize(mostRows);
   for (const ms of times) size.adapt(ms);
   return size.rows;
 }
+
+describe('evenRows', () => {
+  it('makes as few passes as can be, about as long', () => {
+    expect(evenRows(2048, 2048)).toBe(2048);
+    expect(evenRows(2048, 1216)).toBe(1024);
+    expect(evenRows(2049, 1024)).toBe(688);
+    expect(evenRows(5, 1024)).toBe(5);
+    expect(evenRows(33, 32)).toBe(32);
+  });
+
+  it('comes to an end, with no pass too long', () => {
+    for (let length = 1; length < 300; length += 7) {
+      let left = length;
+      while (left > 0) {
+        const rows = evenRows(left, 32);
+        expect(rows).toBeGreaterThan(0);
+        expect(rows).toBeLessThanOrEqual(32);
+        left -= rows;
+      }
+    }
+  });
+});
 
 describe('PassSize', () => {
   it('grows on a fast GPU up to what the decoder has room for', () => {

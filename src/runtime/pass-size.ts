@@ -6,6 +6,15 @@ const smallestRows = 32;
 /** Where it begins: bearable on a slow GPU. */
 const firstRows = 256;
 
+/** Products work on whole fragments of tokens. */
+const fragmentRows = 16;
+
+/** Tokens of the next pass where `left` are left and one takes `most`: the fewest passes, all about as long, since short ones fill no GPU. */
+export function evenRows(left: number, most: number): number {
+  const each = Math.ceil(left / Math.ceil(left / most) / fragmentRows) * fragmentRows;
+  return Math.min(each, most, left);
+}
+
 /** How many tokens of a prompt go into one pass: as many as this GPU takes in a bearable time, found out as it goes. */
 export class PassSize {
   readonly #mostRows: number;
