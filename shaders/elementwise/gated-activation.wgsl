@@ -3,20 +3,6 @@
 //#import lib/state
 //#import lib/stored-{y}
 //#import lib/activation-{activation}
-// x is stored as y is, or in single precision.
-//#if half_input
-alias X = Stored;
-
-fn input(at: u32) -> vec4<f32> {
-  return unpack_stored(x[at]);
-}
-//#else
-alias X = vec4<f32>;
-
-fn input(at: u32) -> vec4<f32> {
-  return x[at];
-}
-//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -26,7 +12,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let at = row * params.quads * 2u + quad;
-  let gate = input(at);
+  let gate = x[at];
   let activated = vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w));
-  y[row * params.y_stride_quads + quad] = pack_stored(activated * input(at + params.quads));
+  y[row * params.y_stride_quads + quad] = pack_stored(activated * x[at + params.quads]);
 }

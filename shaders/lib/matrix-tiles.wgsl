@@ -8,11 +8,6 @@
 
 // Eight halves.
 alias X = vec4<u32>;
-//#if half_output
-alias Y = vec4<u32>;
-//#else
-alias Y = f32;
-//#endif
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -75,39 +70,11 @@ fn store_weights(step: u32, at: u32, raw: RawGroup) {
   part[to + 7u] = group[7];
 }
 
-//#if half_output
-const LARGEST_HALF: f32 = 65504.0;
-// A row of fragments of each subgroup, on its way out; in vec4s.
-const OUT_STRIDE: u32 = SUBGROUP_ROWS / 4u + 1u;
-const OUT_VEC8S: u32 = SUBGROUP_ROWS / 8u;
-var<workgroup> out_tile: array<array<vec4<f32>, EDGE * OUT_STRIDE>, WORKGROUP / 32u>;
-
-fn to_half(sums: vec4<f32>) -> vec2<u32> {
-  return bitcast<vec2<u32>>(vec4<f16>(clamp(sums, vec4<f32>(-LARGEST_HALF), vec4<f32>(LARGEST_HALF))));
-}
-
-// The row of fragments of a subgroup whose first output is that of `token` and `row`.
-fn store_halves(subgroup: u32, lane: u32, token: u32, row: u32) {
-  for (var i = lane; i < EDGE * OUT_VEC8S; i += 32u) {
-    let own_token = token + i / OUT_VEC8S;
-    let part = i % OUT_VEC8S;
-    if (own_token < state.rows && row + part * 8u < params.rows) {
-      let at = i / OUT_VEC8S * OUT_STRIDE + part * 2u;
-      let sums = &out_tile[subgroup];
-      y[(own_token * params.y_stride + params.y_offset + row) / 8u + part] = vec4<u32>(to_half(sums[at]), to_half(sums[at + 1u]));
-    }
-  }
-}
-//#endif
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
-//#if half_output
-  @builtin(subgroup_invocation_id) lane: u32,
-//#endif
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -115,9 +82,7 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
-//#if !half_output
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
-//#endif
 //#repeat T TOKEN_FRAGMENTS
 //#repeat R ROW_FRAGMENTS
   var sums_T_R: subgroup_matrix_result<f32, EDGE, EDGE>;
@@ -187,19 +152,10 @@ fn main(
   }
 
 //#repeat T TOKEN_FRAGMENTS
-//#if half_output
-//#repeat R ROW_FRAGMENTS
-  subgroupMatrixStore<row_major>(&out_tile[subgroup], R * EDGE / 4u, sums_T_R, OUT_STRIDE);
-//#endrepeat
-  workgroupBarrier();
-  store_halves(subgroup, lane, first_token + token_base + T * EDGE, first_row + row_base);
-  workgroupBarrier();
-//#else
 //#repeat R ROW_FRAGMENTS
   if (first_token + token_base + T * EDGE < state.rows && first_row + row_base + R * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + T * EDGE * params.y_stride + R * EDGE, sums_T_R, params.y_stride);
   }
 //#endrepeat
-//#endif
 //#endrepeat
 }

@@ -11,8 +11,6 @@ export interface GatedActivationUse {
   yStride: number;
   /** How y is stored; single precision by default. */
   y?: 'f32' | 'f16';
-  /** x is stored as y is; else in single precision. */
-  halfInput?: boolean;
 }
 
 const workgroup = 256;
@@ -26,7 +24,7 @@ export const gatedActivation: Kernel<GatedActivationUse> = defineKernel<GatedAct
   paramValues: (use) => ({ quads: use.columns / 4, y_stride_quads: use.yStride / 4 }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'x', type: 'array<X>', access: 'read' },
+    { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'y', type: 'array<Stored>', access: 'read_write' },
   ],
   variants: [
@@ -35,7 +33,6 @@ export const gatedActivation: Kernel<GatedActivationUse> = defineKernel<GatedAct
       unsupported: () => null,
       options: (use) => ({
         choices: { activation: use.activation, y: use.y ?? 'f32' },
-        flags: use.halfInput ? ['half_input'] : [],
         constants: { WORKGROUP: workgroup },
       }),
       workgroups: (use, tokens) => [Math.ceil(use.columns / 4 / workgroup), 1, tokens],

@@ -77,8 +77,6 @@ export interface MatrixOptions {
   /** How x is stored. */
   inputs: 'f32' | 'f16';
   residual?: boolean;
-  /** How y is stored; single precision by default. */
-  outputs?: 'f32' | 'f16';
   /** Elements from a token's outputs to the next one's; default: as many as there are. */
   yStride?: number;
 }
@@ -89,7 +87,7 @@ export function linearMatrix(
   { parts, rows }: Linear,
   x: GPUBuffer,
   y: GPUBuffer,
-  { state, inputs, residual = false, outputs = 'f32', yStride = rows }: MatrixOptions,
+  { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
   return parts.flatMap(({ matrix, yOffset, bias }) => {
     const use = {
@@ -97,7 +95,6 @@ export function linearMatrix(
       rows: matrix.rows,
       columns: matrix.columns,
       x: inputs,
-      y: outputs,
       yStride,
       yOffset,
       residual,

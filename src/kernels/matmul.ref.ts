@@ -35,7 +35,6 @@ interface Shape {
   yStride?: number;
   yOffset?: number;
   x?: 'f32' | 'f16';
-  y?: 'f16';
   bias?: boolean;
   residual?: boolean;
 }
@@ -77,7 +76,6 @@ const halfShapes: readonly Shape[] = [
     bias: true,
   },
   { name: 'super-blocks', format: 'q6_k', tokens: 65, rows: 48, columns: 256 },
-  { name: 'into halves', format: 'q4_0', tokens: 150, rows: 144, columns: 96, y: 'f16' },
 ];
 
 function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
@@ -93,7 +91,6 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
     ...(shape.yOffset ? { yOffset: shape.yOffset } : {}),
     ...(shape.bias ? { bias: true } : {}),
     ...(shape.residual ? { residual: true } : {}),
-    ...(shape.y ? { y: shape.y } : {}),
   };
   const half = use.x === 'f16';
   const matrix = randomMatrix(format, rows, columns, seed);
@@ -120,8 +117,7 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
           ...(use.bias ? { bias } : {}),
           ...(use.residual ? { y } : {}),
         }),
-        ...(half && !use.y ? { room: room * use.yStride } : {}),
-        ...(use.y ? { storage: use.y } : {}),
+        ...(half ? { room: room * use.yStride } : {}),
       },
     }),
   };

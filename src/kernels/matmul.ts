@@ -15,8 +15,6 @@ export interface MatmulUse {
   /** First element of a token's outputs that is written. */
   yOffset?: number;
   bias?: boolean;
-  /** How y is stored, single precision by default. Halves come from matrix variants alone, and cannot be added to. */
-  y?: 'f32' | 'f16';
   /** y += instead of y =. */
   residual?: boolean;
   /** Passes of at least `largePass` tokens alone. */
@@ -38,7 +36,7 @@ const serialWorkgroup = 16;
 
 const serial: KernelVariant<MatmulUse> = {
   name: 'serial',
-  unsupported: (use) => (use.y === 'f16' ? 'writes single precision' : null),
+  unsupported: () => null,
   options: (use) => ({
     choices: { quant: use.format.name, x: use.x },
     flags: flagsOf(use),
@@ -60,8 +58,7 @@ function tiled(each: number): KernelVariant<MatmulUse> {
   const bytes = 2 * tile * groupElements * 4;
   return {
     name: `tiled-${tile}`,
-    unsupported: (use, { workgroupInvocations, workgroupStorageBytes }) => {
-      if (use.y === 'f16') return 'writes single precision';
+    unsupported: (_, { workgroupInvocations, workgroupStorageBytes }) => {
       if (workgroupInvocations < side * side) return `needs workgroups of ${side * side}`;
       return workgroupStorageBytes < bytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
@@ -110,7 +107,6 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
     name: `matrix-${tokens}x${rows}${subgroups === 4 ? '' : `-${subgroups}`}`,
     unsupported: (use, capabilities) => {
       if (use.x !== 'f16') return 'reads halves';
-      if (use.y === 'f16' && subgroups === 8) return 'has no room for the outputs';
       if (use.rows % fragment !== 0) return `needs a multiple of ${fragment} rows`;
       return matrixUnsupported(capabilities);
     },
@@ -134,11 +130,7 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
 }
 
 function flagsOf(use: MatmulUse): string[] {
-  return [
-    ...(use.bias ? ['bias'] : []),
-    ...(use.residual ? ['residual'] : []),
-    ...(use.y === 'f16' ? ['half_output'] : []),
-  ];
+  return [...(use.bias ? ['bias'] : []), ...(use.residual ? ['residual'] : [])];
 }
 
 /** Matrix · matrix for prefill. */
@@ -164,7 +156,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<X>', access: 'read' },
-    { name: 'y', type: 'array<Y>', access: 'read_write' },
+    { name: 'y', type: 'array<f32>', access: 'read_write' },
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
   ],
   variants: [

@@ -4,14 +4,7 @@ import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
-import { kvBytes } from '../kernels/kv-format.ts';
-import {
-  type Linear,
-  linearMatrix,
-  linearVector,
-  type MatrixOptions,
-  type VectorOptions,
-} from '../kernels/linear.ts';
+import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { type MatvecUse, matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
@@ -39,9 +32,9 @@ export interface DecoderOptions {
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
-const passRows = { hardware: 2048, software: 32 } as const;
-/** What a pass has between its products takes at most an eighth of what weights and cache take, or this much where that is more. */
-const smallActivationBytes = 32 * 2 ** 20;
+const passRows = { hardware: 1024, software: 32 } as const;
+/** The widest activation of a pass takes at most this much, so that large models do not pay for long passes. */
+const maxActivationBytes = 64 * 2 ** 20;
 /** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
 const fragmentRows = 16;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
@@ -57,7 +50,6 @@ export const samplingBytes: number = sampledRing * 4;
  * for. The others go on with what the step before them asked for, which is quicker.
  */
 export const ownSelections = 16;
-const bytesOf = { f32: 4, f16: 2 } as const;
 /** Bytes of `struct State` before its tokens. */
 const stateHeaderBytes = 16;
 
@@ -101,8 +93,6 @@ export class Decoder {
   readonly #attention: Attention;
   /** How inputs of matrix products are stored: in halves where the subgroup-matrix kernels read them. */
   readonly #inputs: 'f32' | 'f16';
-  /** How gates and ups of a pass are stored. */
-  readonly #gateUps: 'f32' | 'f16';
   /** Heads are projected where they attend. */
   #projectsHeads = false;
   readonly #owned: BufferSet;
@@ -142,16 +132,13 @@ export class Decoder {
     this.#weights = weights;
     this.contextLength = options.contextLength;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
-    const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
-    this.#inputs = matrices ? 'f16' : 'f32';
-    this.#gateUps = matrices && weights.layers.every(makesHalves) ? 'f16' : 'f32';
     this.passRows = Math.min(
       passRows[kind],
-      this.#rowsWithin(
-        Math.max(smallActivationBytes, (weightBytes(weights) + cacheBytes(config, options)) / 8),
-      ),
+      rowsWithin(maxActivationBytes, config),
       config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
     );
+    const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
+    this.#inputs = matrices ? 'f16' : 'f32';
     this.#owned = new BufferSet(gpu);
     try {
       this.#buffers = this.#allocate();
@@ -328,49 +315,32 @@ export class Decoder {
     return out;
   }
 
-  /**
-   * Bytes of a token in the buffers of a pass. What a product makes is used up before the next one begins, and so is a product's input: one
-   * buffer for each of both.
-   */
-  #tokenBytes(): Record<'residual' | 'queries' | 'products' | 'inputs' | 'activated', number> {
-    const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize } = this.config;
-    const hidden = pad(this.config.hiddenSize);
-    const queries = numAttentionHeads * headDim;
-    const input = bytesOf[this.#inputs];
-    return {
-      residual: hidden * 4,
-      queries: queries * 4,
-      products: Math.max(
-        (queries + 2 * numKeyValueHeads * headDim) * 4,
-        2 * intermediateSize * bytesOf[this.#gateUps],
-        hidden * 4,
-      ),
-      inputs: Math.max(hidden, pad(queries)) * input,
-      activated: pad(intermediateSize) * input,
-    };
-  }
-
-  /** Tokens whose activations fit into so many bytes, a multiple of 32. */
-  #rowsWithin(bytes: number): number {
-    const each = Object.values(this.#tokenBytes()).reduce((sum, part) => sum + part, 0);
-    return Math.max(32, Math.floor(bytes / each / 32) * 32);
-  }
-
   #allocate(): Buffers {
     const { config } = this;
-    const { numAttentionHeads: heads, headDim } = config;
     const rows = Math.ceil(this.passRows / fragmentRows) * fragmentRows;
-    const bytes = this.#tokenBytes();
+    const heads = config.numAttentionHeads;
+    const kvHeads = config.numKeyValueHeads;
+    const { headDim } = config;
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
-    // A single token's gates and ups are always in single precision.
-    const products = this.#owned.storage(
+    const inputs = (label: string, count: number) =>
+      this.#owned.storage(label, count * (this.#inputs === 'f16' ? 2 : 4));
+    // What a product makes is used up before the next one begins, and so is a product's input: one buffer for each of both.
+    const products = floats(
       'products',
-      Math.max(rows * bytes.products, 2 * config.intermediateSize * 4),
+      rows *
+        Math.max(
+          (heads + 2 * kvHeads) * headDim,
+          2 * config.intermediateSize,
+          pad(config.hiddenSize),
+        ),
     );
-    const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
+    const passInputs = inputs(
+      'inputs of products',
+      rows * Math.max(pad(config.hiddenSize), pad(heads * headDim)),
+    );
     return {
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
-      x: this.#owned.storage('residual', rows * bytes.residual),
+      x: floats('residual', rows * pad(config.hiddenSize)),
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
       summands: floats(
         'summands of heads',
@@ -383,7 +353,7 @@ export class Decoder {
       activated: floats('activated', pad(config.intermediateSize)),
       passNormed: passInputs,
       passAttended: passInputs,
-      passActivated: this.#owned.storage('activated of a pass', rows * bytes.activated),
+      passActivated: inputs('activated of a pass', rows * pad(config.intermediateSize)),
       logits: floats('logits', config.vocabSize),
       seen: this.#owned.storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
       sampler: this.#owned.create('sampler', samplerBytes, GPUBufferUsage.UNIFORM),
@@ -556,8 +526,8 @@ export class Decoder {
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
-      ...this.#matrix(layer.gateUp, passNormed, gateUp, { outputs: this.#gateUps }),
-      this.#activate(passActivated, this.#inputs, this.#gateUps === 'f16'),
+      ...this.#matrix(layer.gateUp, passNormed, gateUp),
+      this.#activate(passActivated, this.#inputs),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
   }
@@ -645,7 +615,7 @@ export class Decoder {
     linear: Linear,
     x: GPUBuffer,
     y: GPUBuffer,
-    more: Pick<MatrixOptions, 'residual' | 'outputs' | 'yStride'> = {},
+    more: { residual?: boolean; yStride?: number } = {},
   ): Promise<Dispatch>[] {
     const { state } = this.#buffers;
     return linearMatrix(this.#gpu, linear, x, y, { state, inputs: this.#inputs, ...more });
@@ -667,7 +637,7 @@ export class Decoder {
     });
   }
 
-  #activate(y: GPUBuffer, storage: 'f32' | 'f16', halfInput = false): Promise<Dispatch> {
+  #activate(y: GPUBuffer, storage: 'f32' | 'f16'): Promise<Dispatch> {
     const { state, gateUp } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
@@ -675,7 +645,6 @@ export class Decoder {
       columns: intermediateSize,
       yStride: pad(intermediateSize),
       y: storage,
-      halfInput,
     };
     return prepareDispatch(this.#gpu, gatedActivation, use, { state, x: gateUp, y });
   }
@@ -708,25 +677,9 @@ export class Decoder {
   }
 }
 
-/** Each buffer once: matrices that are multiplied together share one. */
-function weightBytes({ embedding, lmHead, layers }: DecoderWeights): number {
-  const linears = layers.flatMap(({ qkv, output, gateUp, down }) => [qkv, output, gateUp, down]);
-  const parts = [embedding, lmHead, ...linears].flatMap((linear) => linear.parts);
-  const buffers = new Set(parts.map(({ matrix }) => matrix.buffer));
-  return [...buffers].reduce((sum, buffer) => sum + buffer.size, 0);
-}
-
-/** Bytes of a cache of whole keys and values. */
-function cacheBytes(
-  { numHiddenLayers, numKeyValueHeads, headDim }: TransformerConfig,
-  { kvCache, contextLength }: DecoderOptions,
-): number {
-  return kvBytes(kvCache, 2 * numHiddenLayers * numKeyValueHeads * headDim * contextLength);
-}
-
-/** Do the products for gates and ups have whole fragments, so that they can be stored in halves? */
-function makesHalves({ gateUp }: LayerWeights): boolean {
-  return gateUp.parts.every(({ matrix }) => matrix.rows % fragmentRows === 0);
+/** Tokens whose gates and ups fit into so many bytes, a multiple of 32. */
+function rowsWithin(bytes: number, { intermediateSize }: TransformerConfig): number {
+  return Math.max(32, Math.floor(bytes / (intermediateSize * 2 * 4) / 32) * 32);
 }
 
 /** Elements of a row that kernels read in whole groups. */
