@@ -102,6 +102,48 @@ fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
   return select(vec4<f32>(-1.0e30), score, seen);
 }
 
+struct Tile {
+  head: u32,
+  first_row: u32,
+}
+
+// The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
+// by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
+// when they start, and where some end at once those that compute may share a unit while others have none.
+fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
+  var left = workgroup.z * params.heads + workgroup.x;
+  for (var level = 0u; level < tiles; level++) {
+    var having = 0u;
+    for (var head = 0u; head < params.heads; head++) {
+      having += u32(tiles_on(head) > level);
+    }
+    if (left < having) {
+      return having_tile(left, level);
+    }
+    left -= having;
+  }
+  var head = 0u;
+  while (left >= tiles - tiles_on(head)) {
+    left -= tiles - tiles_on(head);
+    head++;
+  }
+  return Tile(head, (tiles_on(head) + left) * ROWS);
+}
+
+// Tiles with tokens that have the head on.
+fn tiles_on(head: u32) -> u32 {
+  return (rows_of(head) + ROWS - 1u) / ROWS;
+}
+
+// Of the heads with more than `level` such tiles the i-th, and its last tile but `level`.
+fn having_tile(i: u32, level: u32) -> Tile {
+  var head = 0u;
+  for (var left = i; left > 0u || tiles_on(head) <= level; head++) {
+    left -= u32(tiles_on(head) > level);
+  }
+  return Tile(head, (tiles_on(head) - 1u - level) * ROWS);
+}
+
 // What tokens that have the head off get.
 fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
   for (var i = invocation; i < ROWS * HEAD_VEC4S; i += WORKGROUP) {
@@ -177,9 +219,9 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let head = workgroup.x;
-  // Late tokens see most keys: they start first.
-  let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
+  let tile = tile_of(workgroup, workgroups.z);
+  let head = tile.head;
+  let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
   if (first_row >= rows_of(head)) {
     leave_zeros(head, first_row, invocation);

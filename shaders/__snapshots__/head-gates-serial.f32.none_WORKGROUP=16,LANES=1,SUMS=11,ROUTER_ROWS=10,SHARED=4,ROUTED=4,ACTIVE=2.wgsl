@@ -66,7 +66,9 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // Gates of each token's query heads: Mixture-of-Head attention (arXiv 2410.11842, section 3.2). The router reads the normalized
 // input of the attention block; its rows are the stage's two, then one a shared head, then one a routed head. A head's gate is its
 // stage's weight times its softmax; of the routed heads the best ACTIVE are on, the others get 0. Scaled so that a router without
-// preferences gives 1 to every head that is on. LANES invocations share a token.
+// preferences gives 1 to every head that is on.
+// by_row: a workgroup makes the gates of a token, LANES invocations of it ROWS_EACH rows of the router and an invocation a head; else LANES
+// invocations share a token.
 alias Sums = array<f32, SUMS>;
 
 const HEADS: u32 = SHARED + ROUTED;
@@ -82,12 +84,17 @@ fn multiply_by_norm(a: Group, at: u32) -> Group {
   );
 }
 
+// The stage's weights of shared and of routed heads, times two, from the difference of its logits.
+fn stage_weights(more: f32) -> vec2<f32> {
+  let shared_weight = 2.0 / (1.0 + exp(more));
+  return vec2<f32>(shared_weight, 2.0 - shared_weight);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let subgroup_size = 1u;
   let lane = invocation % LANES;
   let row = workgroup.x * (WORKGROUP / LANES) + invocation / LANES;
   // Rows past the end repeat the last one up to the reduction, and write nothing.
@@ -131,10 +138,9 @@ fn main(
   sums[8u] = sum_8;
   sums[9u] = sum_9;
   sums[ROUTER_ROWS] = square_sum;
-  sums = reduce_add(sums, lane, subgroup_size);
+  sums = reduce_add(sums, lane, 1u);
   let rms = inverseSqrt(sums[ROUTER_ROWS] / f32(params.columns) + params.epsilon);
-  // 2 · softmax of two logits.
-  let shared_weight = 2.0 / (1.0 + exp((sums[1] - sums[0]) * rms));
+  let weights = stage_weights((sums[1] - sums[0]) * rms);
 
   // Powers of the heads that are on, each among its own kind: of the routed ones the best ACTIVE, of equal ones the first.
   let base = row * HEADS;
@@ -154,8 +160,8 @@ fn main(
     totals[u32(is_routed)] += power;
     gates[base + h] = power;
   }
-  totals = reduce_add(totals, lane, subgroup_size);
+  totals = reduce_add(totals, lane, 1u);
   for (var h = first; h < HEADS; h += LANES) {
-    gates[base + h] *= select(shared_weight * f32(SHARED) / totals[0], (2.0 - shared_weight) * f32(ACTIVE) / totals[1], h >= SHARED);
+    gates[base + h] *= select(weights.x * f32(SHARED) / totals[0], weights.y * f32(ACTIVE) / totals[1], h >= SHARED);
   }
 }

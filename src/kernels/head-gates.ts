@@ -15,38 +15,73 @@ export interface HeadGatesUse {
   epsilon: number;
 }
 
-function sumsOf({ sharedHeads, routedHeads }: HeadGatesUse): number {
-  return 3 + sharedHeads + routedHeads;
+function routerRows({ sharedHeads, routedHeads }: HeadGatesUse): number {
+  return 2 + sharedHeads + routedHeads;
+}
+
+/** Those of the rows, and that of the squares. */
+function sumsOf(use: HeadGatesUse): number {
+  return routerRows(use) + 1;
 }
 
 function variant(
   name: string,
-  reduce: 'none' | 'workgroup' | 'subgroup',
+  reduce: 'none' | 'workgroup',
   workgroup: number,
 ): KernelVariant<HeadGatesUse> {
   const lanes = reduce === 'none' ? 1 : workgroup;
-  const scratch = { none: 0, workgroup, subgroup: workgroup / 4 }[reduce];
   return {
     name,
-    unsupported: (use, { subgroups, workgroupStorageBytes }) => {
-      if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
-      const bytes = scratch * sumsOf(use) * 4;
+    unsupported: (use, { workgroupStorageBytes }) => {
+      const bytes = reduce === 'none' ? 0 : workgroup * sumsOf(use) * 4;
       return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
     options: (use) => ({
       choices: { quant: use.format.name, reduce },
-      flags: reduce === 'subgroup' ? ['subgroups'] : [],
-      constants: {
-        WORKGROUP: workgroup,
-        LANES: lanes,
-        SUMS: sumsOf(use),
-        ROUTER_ROWS: sumsOf(use) - 1,
-        SHARED: use.sharedHeads,
-        ROUTED: use.routedHeads,
-        ACTIVE: use.active,
-      },
+      constants: { WORKGROUP: workgroup, LANES: lanes, SUMS: sumsOf(use), ...constantsOf(use) },
     }),
     workgroups: (_, tokens) => [Math.ceil((tokens * lanes) / workgroup), 1, 1],
+  };
+}
+
+/** Rows of the router that have invocations of their own in a workgroup. */
+const rowsAtOnce = 16;
+
+/** `lanes` invocations a row of the router: with one workgroup for all rows a token waits for one after the other. */
+function byRow(lanes: number): KernelVariant<HeadGatesUse> {
+  return {
+    name: `rows-${lanes}`,
+    unsupported: (use, { minSubgroupSize, workgroupInvocations }) => {
+      if (minSubgroupSize < lanes) return `needs subgroups of at least ${lanes}`;
+      const { workgroup } = rowSets(use, lanes);
+      if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
+      const heads = use.sharedHeads + use.routedHeads;
+      return heads > workgroup ? `more than ${workgroup} heads` : null;
+    },
+    options: (use) => {
+      const { workgroup, each } = rowSets(use, lanes);
+      return {
+        choices: { quant: use.format.name },
+        flags: ['by_row', 'subgroups'],
+        constants: { WORKGROUP: workgroup, LANES: lanes, ROWS_EACH: each, ...constantsOf(use) },
+      };
+    },
+    workgroups: (_, tokens) => [tokens, 1, 1],
+  };
+}
+
+function rowSets(use: HeadGatesUse, lanes: number): { workgroup: number; each: number } {
+  const rows = routerRows(use);
+  const each = Math.ceil(rows / rowsAtOnce);
+  return { workgroup: lanes * Math.ceil(rows / each), each };
+}
+
+function constantsOf(use: HeadGatesUse): Record<string, number> {
+  return {
+    ROUTER_ROWS: routerRows(use),
+    SHARED: use.sharedHeads,
+    ROUTED: use.routedHeads,
+    ACTIVE: use.active,
   };
 }
 
@@ -72,7 +107,9 @@ export const headGates: Kernel<HeadGatesUse> = defineKernel<HeadGatesUse>({
   variants: [
     variant('serial', 'none', 16),
     variant('workgroup', 'workgroup', 32),
-    variant('subgroup', 'subgroup', 64),
+    byRow(32),
+    byRow(4),
   ],
-  preferred: (_, { software }) => (software ? ['serial'] : ['subgroup', 'workgroup', 'serial']),
+  preferred: (_, { software }) =>
+    software ? ['serial'] : ['rows-32', 'rows-4', 'workgroup', 'serial'],
 });
