@@ -479,10 +479,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let rows = cached_rows(kv_head);
   let range = range_of(split);
   // The first keys are on their way while the token becomes coefficients.
-  let before = bring_keys(rows, range.first, range.end, invocation);
+  var brought = bring_keys(rows, range.first, range.end, invocation);
   let holds_token = range.first <= state.position && range.end == state.position + 1u;
   let value = project_token(kv_head, rows, holds_token, invocation);
-  let brought = with_token(before, range.first, value, invocation);
+  brought = with_token(brought, range.first, value, invocation);
   if (is_group_off(kv_head, HEADS)) {
     return;
   }

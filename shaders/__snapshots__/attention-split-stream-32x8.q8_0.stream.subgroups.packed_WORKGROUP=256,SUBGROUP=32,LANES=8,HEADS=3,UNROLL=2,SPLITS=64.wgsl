@@ -414,7 +414,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let split = workgroup.y;
   let rows = cached_rows(kv_head);
   let range = range_of(split);
-  let brought = bring_keys(rows, range.first, range.end, invocation);
+  // The first keys are on their way while the token becomes coefficients.
+  var brought = bring_keys(rows, range.first, range.end, invocation);
   var query: array<Eight, HEADS>;
   let at_0 = (kv_head * HEADS + 0u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);

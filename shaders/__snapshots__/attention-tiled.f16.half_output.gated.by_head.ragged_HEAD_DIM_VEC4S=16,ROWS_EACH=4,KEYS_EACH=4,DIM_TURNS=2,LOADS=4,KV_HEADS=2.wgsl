@@ -141,20 +141,15 @@ struct Tile {
 // when they start, and where some end at once those that compute may share a unit while others have none.
 fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
   var left = workgroup.z * params.heads + workgroup.x;
-  for (var level = 0u; level < tiles; level++) {
-    var having = 0u;
-    for (var head = 0u; head < params.heads; head++) {
-      having += u32(tiles_on(head) > level);
+  for (var head = 0u; head < params.heads; head++) {
+    if (left < tiles_on(head)) {
+      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
     }
-    if (left < having) {
-      return having_tile(left, level);
-    }
-    left -= having;
+    left -= tiles_on(head);
   }
   var head = 0u;
-  while (left >= tiles - tiles_on(head)) {
+  for (; left >= tiles - tiles_on(head); head++) {
     left -= tiles - tiles_on(head);
-    head++;
   }
   return Tile(head, (tiles_on(head) + left) * ROWS);
 }
@@ -162,15 +157,6 @@ fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
 // Tiles with tokens that have the head on.
 fn tiles_on(head: u32) -> u32 {
   return (rows_of(head) + ROWS - 1u) / ROWS;
-}
-
-// Of the heads with more than `level` such tiles the i-th, and its last tile but `level`.
-fn having_tile(i: u32, level: u32) -> Tile {
-  var head = 0u;
-  for (var left = i; left > 0u || tiles_on(head) <= level; head++) {
-    left -= u32(tiles_on(head) > level);
-  }
-  return Tile(head, (tiles_on(head) - 1u - level) * ROWS);
 }
 
 // What tokens that have the head off get.

@@ -277,8 +277,8 @@ export class Attention {
       return [prepareDispatch(this.#gpu, queryNormGates, { ...shape, headDim }, buffers)];
     }
     const use = { ...shape, format: router.format, columns: hiddenSize, epsilon: rmsNormEps };
-    const inputs = { weights: router.buffer, x, norm_weight: attentionNorm };
-    return [prepareDispatch(this.#gpu, headGates, use, { state: this.#state, ...inputs, gates })];
+    const buffers = { weights: router.buffer, x, norm_weight: attentionNorm, gates };
+    return [prepareDispatch(this.#gpu, headGates, use, buffers)];
   }
 
   /**

@@ -135,7 +135,10 @@ function projectingCase(
       const width = widths[kvHead]?.[part] ?? 0;
       const row = part === 'keys' ? coefficients(head, kvHead, width) : head;
       // A token attends to itself as the cache holds it.
-      rows.set(halves ? roundedToHalf(Float32Array.from(row)) : row, (kvHead * contextLength + position) * headDim);
+      rows.set(
+        halves ? roundedToHalf(Float32Array.from(row)) : row,
+        (kvHead * contextLength + position) * headDim,
+      );
     }
   };
   put(keys, 'keys', bytes.queries);

@@ -1,35 +1,22 @@
 enable subgroups;
-const WORKGROUP: u32 = 352u;
-const LANES: u32 = 32u;
+const WORKGROUP: u32 = 44u;
+const LANES: u32 = 4u;
 const ROWS_EACH: u32 = 1u;
 const ROUTER_ROWS: u32 = 11u;
-const SHARED: u32 = 1u;
-const ROUTED: u32 = 8u;
-const ACTIVE: u32 = 5u;
+const SHARED: u32 = 3u;
+const ROUTED: u32 = 6u;
+const ACTIVE: u32 = 6u;
 struct Params {
   columns: u32,
   groups: u32,
   row_vec4s: u32,
   epsilon: f32,
 }
-const params = Params(172u, 6u, 48u, 0.000009999999747378752f);
-@group(0) @binding(0) var<storage, read> state: State;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> gates: array<f32>;
-// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
-struct State {
-  // Position in the context of the first row of this pass.
-  position: u32,
-  // Rows (tokens) of this pass.
-  rows: u32,
-  // Steps sampled since the generation began: the counter of the random numbers.
-  step: u32,
-  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
-  continues: u32,
-  tokens: array<u32>,
-}
+const params = Params(96u, 3u, 24u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> gates: array<f32>;
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
 
@@ -64,8 +51,7 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
 // input of the attention block; its rows are the stage's two, then one a shared head, then one a routed head. A head's gate is its
 // stage's weight times its softmax; of the routed heads the best ACTIVE are on, the others get 0. Scaled so that a router without
 // preferences gives 1 to every head that is on.
-// by_row: a workgroup makes the gates of a token, LANES invocations of it ROWS_EACH rows of the router and an invocation a head; else LANES
-// invocations share a token.
+// A workgroup makes the gates of a token: LANES invocations take ROWS_EACH rows of the router, then each some heads.
 
 const HEADS: u32 = SHARED + ROUTED;
 
@@ -80,25 +66,50 @@ fn multiply_by_norm(a: Group, at: u32) -> Group {
   );
 }
 
-// The stage's weights of shared and of routed heads, times two, from the difference of its logits.
-fn stage_weights(more: f32) -> vec2<f32> {
-  let shared_weight = 2.0 / (1.0 + exp(more));
-  return vec2<f32>(shared_weight, 2.0 - shared_weight);
-}
-
 var<workgroup> logits: array<f32, WORKGROUP / LANES * ROWS_EACH>;
 // Powers of the heads that are on.
 var<workgroup> powers: array<f32, HEADS>;
 
+// The heads among which a head's weight is a share: shared ones or routed ones.
+fn kind_of(head: u32) -> vec2<u32> {
+  return select(vec2<u32>(0u, SHARED), vec2<u32>(SHARED, HEADS), head >= SHARED);
+}
+
+// Of the routed heads the best ACTIVE are on, of equal ones the first.
+fn power_of(head: u32) -> f32 {
+  let kind = kind_of(head);
+  let own = logits[2u + head];
+  var largest = own;
+  var better = 0u;
+  for (var other = kind.x; other < kind.y; other++) {
+    let its = logits[2u + other];
+    largest = max(largest, its);
+    better += u32(its > own || (its == own && other < head));
+  }
+  return select(0.0, exp(own - largest), head < SHARED || better < ACTIVE);
+}
+
+fn gate_of(head: u32) -> f32 {
+  let kind = kind_of(head);
+  var total = 0.0;
+  for (var other = kind.x; other < kind.y; other++) {
+    total += powers[other];
+  }
+  // 2 · softmax of two logits.
+  let shared_weight = 2.0 / (1.0 + exp(logits[1] - logits[0]));
+  let weight = select(shared_weight * f32(SHARED), (2.0 - shared_weight) * f32(ACTIVE), head >= SHARED);
+  return powers[head] * weight / total;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
-  let lane = invocation % LANES;
   let first = invocation / LANES * ROWS_EACH;
   let x_base = workgroup.x * params.groups * 8u;
+  // Sums are variables, so that they stay in registers and the rows' weights are on their way together.
   let row_0 = min(first + 0u, ROUTER_ROWS - 1u) * params.row_vec4s;
   var sum_0 = 0.0;
   var square_sum = 0.0;
-  for (var group = lane; group < params.groups; group += LANES) {
+  for (var group = invocation % LANES; group < params.groups; group += LANES) {
     var x_group = load_x(x_base + group * 8u);
     square_sum += dot_group(x_group, x_group);
     x_group = multiply_by_norm(x_group, group * 8u);
@@ -108,34 +119,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     square_sum += subgroupShuffleXor(square_sum, step);
     sum_0 += subgroupShuffleXor(sum_0, step);
   }
-  if (lane == 0u) {
+  if (invocation % LANES == 0u) {
     let rms = inverseSqrt(square_sum / f32(params.columns) + params.epsilon);
     logits[first + 0u] = sum_0 * rms;
   }
   workgroupBarrier();
-
-  // Of the routed heads the best ACTIVE are on, of equal ones the first.
-  let is_routed = invocation >= SHARED;
-  let kind = select(vec2<u32>(0u, SHARED), vec2<u32>(SHARED, HEADS), is_routed);
-  if (invocation < HEADS) {
-    let own = logits[2u + invocation];
-    var largest = own;
-    var better = 0u;
-    for (var other = kind.x; other < kind.y; other++) {
-      let its = logits[2u + other];
-      largest = max(largest, its);
-      better += u32(its > own || (its == own && other < invocation));
-    }
-    powers[invocation] = select(0.0, exp(own - largest), !is_routed || better < ACTIVE);
+  for (var head = invocation; head < HEADS; head += WORKGROUP) {
+    powers[head] = power_of(head);
   }
   workgroupBarrier();
-  if (invocation < HEADS && workgroup.x < state.rows) {
-    var total = 0.0;
-    for (var other = kind.x; other < kind.y; other++) {
-      total += powers[other];
-    }
-    let weights = stage_weights(logits[1] - logits[0]);
-    let weight = select(weights.x * f32(SHARED), weights.y * f32(ACTIVE), is_routed);
-    gates[workgroup.x * HEADS + invocation] = powers[invocation] * weight / total;
+  for (var head = invocation; head < HEADS; head += WORKGROUP) {
+    gates[workgroup.x * HEADS + head] = gate_of(head);
   }
 }
