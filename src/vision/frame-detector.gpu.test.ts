@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VitrailError } from '../errors.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import { boxCandidatesReference } from '../kernels/box-candidates.ref.ts';
-import { type FrameSettings, fitFrame } from '../kernels/frame-settings.ts';
+import { type FrameSettings, fitFrame, noColours } from '../kernels/frame-settings.ts';
 import { keepBoxesReference } from '../kernels/keep-boxes.ref.ts';
 import { letterboxReference } from '../kernels/letterbox.ref.ts';
 import { rankBoxesReference } from '../kernels/rank-boxes.ref.ts';
@@ -61,7 +61,13 @@ describe('a detector', () => {
     const graph = config.graph(config.height, config.width);
     const network = await Network.create(gpu, graph, file, 'f32');
     const { input } = network;
-    const frame = { ...size, rowPixels: size.width, bytes: new Uint8Array(image.data.buffer) };
+    const frame = {
+      ...size,
+      format: 'RGBX',
+      rowPixels: size.width,
+      colours: noColours,
+      bytes: new Uint8Array(image.data.buffer),
+    } as const;
     const pixels = Float32Array.from(letterboxReference(frame, input));
     gpu.write(network.arena, input.offset * 16, pixels);
     gpu.submit(network.dispatches, 1);
@@ -73,6 +79,7 @@ describe('a detector', () => {
       frameWidth: size.width,
       frameHeight: size.height,
       rowPixels: size.width,
+      colours: noColours,
     };
     let firstCell = 0;
     const candidates = [8, 16, 32].flatMap((stride, scale) => {
