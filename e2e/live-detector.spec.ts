@@ -242,6 +242,42 @@ test('frames in memory are copied or imported: what is found and what is drawn a
   expect(seen.gpuBytes).toBe(0);
 });
 
+test('frames whose bytes the browser does not give are imported, though copies are asked for', async ({
+  blank,
+}) => {
+  await blank.evaluate(async (source) => {
+    const runtime = await vitrail.createRuntime();
+    const detector = await runtime.loadDetector(source);
+    const image = new Image();
+    image.src = '/vision/sample-road.jpg';
+    await image.decode();
+    const bytes = new Uint8Array(160 * 96 * 1.5).fill(120);
+    const size = { codedWidth: 160, codedHeight: 96, timestamp: 0 };
+    const frame = new VideoFrame(bytes, { format: 'I420', ...size });
+    Object.assign(window, { createImageBitmap: () => frame.clone() });
+    const view = detector.attach(image, document.createElement('canvas'), { way: 'copy' });
+    const next = () =>
+      new Promise<string>((resolve, reject) => {
+        view.on('result', ({ way }) => resolve(way));
+        view.on('error', reject);
+        view.setOptions({});
+      });
+    Object.assign(window, { next });
+    await next();
+  }, tinyDetector);
+  const next = () =>
+    blank.evaluate(() => (window as unknown as { next(): Promise<string> }).next());
+  expect(await next()).toBe('copy');
+  const [worker] = blank.workers();
+  await worker?.evaluate(() => {
+    const refuse = () => Promise.reject(new DOMException('not here', 'NotSupportedError'));
+    Object.assign(VideoFrame.prototype, { copyTo: refuse });
+  });
+  // Frames that were under way come first.
+  await expect.poll(next).toBe('import');
+  expect(await next()).toBe('import');
+});
+
 test('frames between two refreshes of the display are not drawn, except the last', async ({
   blank,
 }) => {

@@ -13,6 +13,7 @@ import { Random } from '../testing/random.ts';
 import { withMetadata } from '../testing/safetensors-metadata.ts';
 import { detectorConfig } from './detector-config.ts';
 import { FrameDetector } from './frame-detector.ts';
+import type { LiveScreen } from './live-screen.ts';
 import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
 
@@ -148,6 +149,17 @@ describe('a detector', () => {
     const frame = new VideoFrame(bitmap, { timestamp: 0 });
     frame.close();
     await expect(detector.detect(frame)).rejects.toMatchObject({ code: 'invalid-argument' });
+    // A live view's frames are refused before its screen sees them.
+    const screen = { staging: [] } as unknown as LiveScreen;
+    const shown = detector.show(screen, frame, 0);
+    await expect(shown).rejects.toMatchObject({ code: 'invalid-argument', where: 'vision/frame' });
+    const open = new VideoFrame(bitmap, { timestamp: 0 });
+    const asked = detector.show(screen, open, 0, { way: 'post' as 'copy' });
+    await expect(asked).rejects.toMatchObject({
+      code: 'invalid-argument',
+      where: 'vision/options',
+    });
+    expect(open.format).toBeNull();
     const pixel = await createImageBitmap(picture(96), 0, 0, 1, 1);
     expect((await detector.detect(pixel)).lanes).toMatchObject({ width: 1, height: 1 });
     await detector.dispose();
