@@ -40,15 +40,15 @@ test('a video is drawn with what is in it, as detect() sees it, in memory that s
     const errors: unknown[] = [];
     const memory: [number, number][] = [];
     // The first frames come by turns in both ways, whose memory differs.
-    const trials = 6;
+    const trials = 10;
     view.on('error', ({ code, message }) => errors.push({ code, message }));
     let wake = () => {};
     view.on('result', (result) => {
       results.push(result);
       wake();
     });
-    const until = performance.now() + 15_000;
-    while (results.length < 24 && errors.length === 0 && performance.now() < until) {
+    const until = performance.now() + 30_000;
+    while (results.length < 20 && errors.length === 0 && performance.now() < until) {
       await new Promise<void>((resolve) => {
         wake = resolve;
         setTimeout(resolve, 3000);
@@ -87,9 +87,9 @@ test('a video is drawn with what is in it, as detect() sees it, in memory that s
   }, tinyDetector);
   console.info(JSON.stringify({ ...seen, memory: seen.memory.slice(-1) }));
   expect(seen.errors).toEqual([]);
-  expect(seen.count).toBeGreaterThan(12);
+  expect(seen.count).toBeGreaterThan(13);
   expect(seen.size).toEqual([160, 96]);
-  expect(new Set(seen.ways.slice(6)).size).toBe(1);
+  expect(new Set(seen.ways.slice(10)).size).toBe(1);
   expect(seen.agreed).toBeGreaterThan(0.98);
   expect(Math.abs((seen.boxes ?? 0) - seen.stillBoxes)).toBeLessThanOrEqual(2);
   expect(new Set(seen.memory.map(String)).size).toBe(1);

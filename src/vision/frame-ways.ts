@@ -1,8 +1,11 @@
 import type { FrameFormat } from '../kernels/frame-format.ts';
 import type { FrameWay } from '../types.ts';
 
-/** Frames that are timed in each way before one of the two stays: the least time counts, since others may be at work. */
-const trialsEach = 3;
+/**
+ * Frames that are timed in each way before one of the two stays. The least time counts: others may be at work, and memory is slow the
+ * first time, of which there is one a frame under way.
+ */
+const trialsEach = 5;
 
 /** Which way the frames of a source come to the GPU: by turns at first, then the quicker one. */
 export class FrameWays {
