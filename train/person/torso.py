@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from body import run, transfer
+from edges import from_inside
 from fast_path import FastPath, Fit, canonical_texture, drawn, nearest_energy, principal_fields, trusted
 from geometry import CAMERA, LANDMARKS, blended, moved, project, skin_matrices, skin_weights
 from shade import render
@@ -166,10 +167,10 @@ def train_body(scene, subject, body, args, folder):
 
 @torch.no_grad()
 def cleaned(scene, body, texture):
-    """Traces of alpha where no body is become none, and nearly whole alpha whole."""
+    """Traces of alpha where no body is become none, and nearly whole alpha whole; the collar's edge gets the colours inside of it."""
     alpha = ((texture[3:] - 0.04) / 0.92).clamp(0, 1)
     alpha[:, : max(0, body.pad + (scene.top - 2) * body.image // scene.size)] = 0
-    return torch.cat([texture[:3], alpha])
+    return from_inside(torch.cat([texture[:3], alpha]))
 
 
 @torch.no_grad()
