@@ -6,6 +6,18 @@ import { StageClock } from './stage-clock.ts';
 
 const methods: readonly RasterMethod[] = ['quads', 'tiles'];
 const probeFrames = 4;
+/** Sides of the pictures that decide. Software adapters take seconds for large ones. */
+const leastSide = 64;
+const mostSide = { hardware: 1024, software: 128 };
+
+/** The picture that decides for pictures of a size: a square of about as many pixels, its side a power of two. */
+export function probeSide(
+  { width, height }: { width: number; height: number },
+  software: boolean,
+): number {
+  const side = 2 ** Math.round(Math.log2(width * height) / 2);
+  return Math.max(leastSide, Math.min(software ? mostSide.software : mostSide.hardware, side));
+}
 
 /** Which way of drawing is faster here: both draw a few frames, and the clock decides. */
 export async function fasterMethod(
