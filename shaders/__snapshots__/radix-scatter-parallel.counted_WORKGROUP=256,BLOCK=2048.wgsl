@@ -67,14 +67,6 @@ fn sum_shares(digit: u32) {
   }
   digits[digit] = sum;
 }
-
-fn digit_start(digit: u32, block: u32) -> u32 {
-  var start = digits[digit].y;
-  for (var lower = 0u; lower < digit; lower += 1u) {
-    start += digits[lower].x;
-  }
-  return start;
-}
 // Where the keys of each digit of the block go.
 var<workgroup> places: array<u32, 16>;
 
@@ -122,7 +114,11 @@ fn main(
     starts[invocation] = tallies[invocation * WORKGROUP];
   }
   if (invocation < 16u) {
-    places[invocation] = digit_start(invocation, block);
+    var place = digits[invocation].y;
+    for (var lower = 0u; lower < invocation; lower += 1u) {
+      place += digits[lower].x;
+    }
+    places[invocation] = place;
   }
   workgroupBarrier();
   for (var item = 0u; item < ITEMS; item += 1u) {

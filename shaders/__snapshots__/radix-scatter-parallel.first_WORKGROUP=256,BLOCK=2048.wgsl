@@ -44,9 +44,6 @@ const ITEMS: u32 = BLOCK / WORKGROUP;
 // [8 digits, invocations]: digits 0 to 7 in the low halves, 8 to 15 in the high ones. A block has at most 2,048 keys.
 var<workgroup> tallies: array<u32, 8u * WORKGROUP>;
 var<workgroup> starts: array<u32, 8>;
-fn digit_start(digit: u32, block: u32) -> u32 {
-  return offsets[digit * params.blocks + block];
-}
 // Where the keys of each digit of the block go.
 var<workgroup> places: array<u32, 16>;
 
@@ -90,7 +87,7 @@ fn main(
     starts[invocation] = tallies[invocation * WORKGROUP];
   }
   if (invocation < 16u) {
-    places[invocation] = digit_start(invocation, block);
+    places[invocation] = offsets[invocation * params.blocks + block];
   }
   workgroupBarrier();
   for (var item = 0u; item < ITEMS; item += 1u) {

@@ -6,17 +6,14 @@ import { StageClock } from './stage-clock.ts';
 
 const methods: readonly RasterMethod[] = ['quads', 'tiles'];
 const probeFrames = 4;
-/** Sides of the pictures that decide. Software adapters take seconds for large ones. */
-const leastSide = 64;
-const mostSide = { hardware: 1024, software: 128 };
 
 /** The picture that decides for pictures of a size: a square of about as many pixels, its side a power of two. */
 export function probeSide(
   { width, height }: { width: number; height: number },
   software: boolean,
 ): number {
-  const side = 2 ** Math.round(Math.log2(width * height) / 2);
-  return Math.max(leastSide, Math.min(software ? mostSide.software : mostSide.hardware, side));
+  // Software adapters take seconds for large ones.
+  return Math.min(software ? 128 : 1024, 2 ** Math.round(Math.log2(width * height) / 2));
 }
 
 /** Which way of drawing is faster here: both draw a few frames, and the clock decides. */
@@ -43,8 +40,8 @@ export async function fasterMethod(
 
 /**
  * GPU milliseconds of each stage and of the whole frame, medians over `frames` frames. Where the GPU cannot tell the time, `frame` is
- * wall-clock time, many frames at once. `encode` is CPU time of frames that follow as many others, `encodeFirst` of those: by then the
- * browser has compiled what it interpreted. Tiles get the room that the first picture needs; `dropped` is what there is no room for.
+ * wall-clock time, many frames at once. `encode` is CPU time of frames that follow twice as many others: by then the browser has compiled
+ * what it interpreted. Tiles get the room that the first picture needs; `dropped` is what there is no room for.
  */
 export async function measureFrame(
   gpu: Gpu,
@@ -86,8 +83,8 @@ export async function measureFrame(
         await gpu.device.queue.onSubmittedWorkDone();
         return { encode: (encoded - start) / frames, queued: (performance.now() - start) / frames };
       };
-      const first = await draw();
-      const ms = { ...mediansOf(samples), encodeFirst: first.encode, ...(await draw()) };
+      await draw();
+      const ms = { ...mediansOf(samples), ...(await draw()) };
       await renderer.counted();
       return { method: renderer.options.method, ms, dropped: renderer.dropped };
     },
