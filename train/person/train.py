@@ -44,6 +44,7 @@ def options():
 
 def body_options(parser):
     parser.add_argument("--anchors", type=int, default=512)
+    parser.add_argument("--fields", type=int, default=4, help="of displacement, at most four; 0: the homography alone, as in the paper")
     parser.add_argument("--poses", type=int, default=1500, help="between those of training, for the warp")
     parser.add_argument("--warp-seconds", type=float, default=60, help="of the warp network alone, on points of the sweater")
     parser.add_argument("--warp-points", type=int, default=4096, help="of each of eight poses a step")
