@@ -5,7 +5,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
 /** Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter. */
-const gpuTests = ['src/**/*.gpu.test.ts', 'src/kernels/*.test.ts'];
+const gpuTests = ['src/**/*.gpu.test.ts', 'src/kernels/*.test.ts', 'bench/**/*.gpu.test.ts'];
 
 /** Real models and reference answers; tests that need them skip where the folder is missing. */
 const data = fileURLToPath(new URL('../shared/data', import.meta.url));

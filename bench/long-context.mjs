@@ -1,8 +1,9 @@
 /**
  * What a model finds in long texts, through the public API: `npm run bench:long -- --model FILE [--gpu] [--lengths 1000,4096,16384]
- * [--modes dense,select,narrow,narrow-select] [--select initial,selected,local,similarity] [--budget 0.5] [--kv f16|q8_0|q4_0] [--trials 20] [--prose FILE] [--text FILE]`. For each mode and
- * length (tokens): the share of pass keys that are found between sentences of --prose (without it, between repetitions of the line that
- * is usual), prefill and decode speed, and with --text the nats a token of the 256 tokens that end there. One JSON line a mode.
+ * [--modes dense,select,narrow,narrow-select] [--select initial,selected,local,similarity] [--budget 0.75,0.5] [--kv f16,q8_0,q4_0]
+ * [--trials 20] [--prose FILE] [--text FILE]`. For each cache format, mode, budget of narrow ones, and length (tokens): the share of pass
+ * keys that are found between sentences of --prose (without it, between repetitions of the line that is usual), prefill and decode
+ * speed, and with --text the nats a token of the 256 tokens that end there. One JSON line a length, as it comes.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -38,27 +39,39 @@ const browser = await launchBrowser({ gpu: options.gpu });
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(0);
-  await page.exposeFunction('report', (line) => console.error(line));
+  await page.exposeFunction('report', (figures) => {
+    const line = { ...provenance(), kind: 'long-context', browser: browser.version() };
+    console.log(JSON.stringify({ ...line, ...figures }));
+  });
   await page.goto(`${server.url}/page.html`);
-  for (const mode of options.modes.split(',')) {
-    const figures = await page.evaluate(measure, {
+  for (const { mode, attention } of attentions()) {
+    await page.evaluate(measure, {
       model: `${server.url}/model.gguf`,
-      attention: {
-        tokenSelect: mode.endsWith('select') ? selectOption() : false,
-        kvCache: options.kv,
-        matryoshka: mode.startsWith('narrow') ? { budget: Number(options.budget) } : false,
-      },
+      mode,
+      attention,
       lengths: options.lengths.split(',').map(Number),
       trials: Number(options.trials),
       prose: options.prose ? readFileSync(options.prose, 'utf8') : '',
       text: options.text ? readFileSync(options.text, 'utf8') : '',
     });
-    const line = { ...provenance(), kind: 'long-context', mode, browser: browser.version() };
-    console.log(JSON.stringify({ ...line, ...figures }));
   }
 } finally {
   await browser.close();
   await server.close();
+}
+
+function attentions() {
+  const budgets = options.budget.split(',').map((budget) => ({ budget: Number(budget) }));
+  return options.kv.split(',').flatMap((kvCache) =>
+    options.modes.split(',').flatMap((mode) => {
+      const tokenSelect = mode.endsWith('select') ? selectOption() : false;
+      const caches = mode.startsWith('narrow') ? budgets : [false];
+      return caches.map((matryoshka) => ({
+        mode,
+        attention: { tokenSelect, kvCache, matryoshka },
+      }));
+    }),
+  );
 }
 
 function selectOption() {
@@ -68,7 +81,7 @@ function selectOption() {
 }
 
 /** Runs in the page. */
-async function measure({ model: source, attention, lengths, trials, prose, text }) {
+async function measure({ model: source, mode, attention, lengths, trials, prose, text }) {
   const usual =
     'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ';
   const longest = Math.max(...lengths);
@@ -85,7 +98,6 @@ async function measure({ model: source, attention, lengths, trials, prose, text 
   };
   const sentences = prose.replace(/\s+/g, ' ').match(/[^.!?]+[.!?]+["”’']*\s/g) ?? [usual];
   const sizes = sentences.map((sentence) => tokenizer.encode(sentence).length);
-  const results = {};
   for (const length of lengths) {
     let found = 0;
     let timing;
@@ -101,22 +113,21 @@ async function measure({ model: source, attention, lengths, trials, prose, text 
       found += Number(answer.text.trim().startsWith(key));
       timing = answer.timing;
     }
-    results[length] = { passKeys: found / trials, ...timing };
-    if (text) results[length].nats = await natsAt(length);
-    window.report(`${length}: ${JSON.stringify(results[length])}`);
+    const figures = { passKeys: found / trials, ...timing };
+    if (text) figures.nats = await natsAt(length);
+    const { gpuBytes } = await runtime.stats();
+    await window.report({
+      mode,
+      adapter: runtime.info.adapter,
+      model: model.info.name,
+      attention: model.info.attention,
+      options: attention,
+      filler: prose ? 'prose' : 'repeated line',
+      gpuBytes,
+      results: { [length]: figures },
+    });
   }
-  const { gpuBytes } = await runtime.stats();
-  const { info } = model;
   await runtime.dispose();
-  return {
-    adapter: runtime.info.adapter,
-    model: info.name,
-    attention: info.attention,
-    options: attention,
-    filler: prose ? 'prose' : 'repeated line',
-    gpuBytes,
-    results,
-  };
 
   /** Sentences that follow each other from anywhere on, of so many tokens together. */
   function fillerOf(room) {

@@ -135,7 +135,7 @@ function videoOf(properties: Partial<HTMLVideoElement>): HTMLVideoElement {
 const arrivals: number[] = [];
 let toldAt = 0;
 
-function showResult({ boxes, timing }: LiveDetection): void {
+function showResult({ boxes, way, timing }: LiveDetection): void {
   const now = performance.now();
   arrivals.push(now);
   while (now - (arrivals[0] ?? now) > 1000) arrivals.shift();
@@ -143,7 +143,8 @@ function showResult({ boxes, timing }: LiveDetection): void {
   toldAt = now;
   showStatus('');
   byId('fps').textContent = String(arrivals.length);
-  byId('pre').textContent = `${timing.preprocessMs.toFixed(1)} ms`;
+  const came = way === 'copy' ? 'copied' : 'imported';
+  byId('pre').textContent = `${timing.preprocessMs.toFixed(1)} ms, ${came}`;
   byId('infer').textContent = `${timing.inferMs.toFixed(1)} ms`;
   byId('post').textContent = `${timing.postMs.toFixed(1)} ms`;
   byId('boxes').replaceChildren(

@@ -1,11 +1,15 @@
 /**
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--variants NAME,NAME] [--tier A]`.
  * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, a prefill pass having --tokens, --variants also those of these names that would not be chosen (`--variants ''`: all); --decoder times whole decoders of these shapes on random weights (--profile: by kernel), --frame n,s the
- * network of a frame of the detector of these sizes (--time 'vision n' its layers), --attention SHAPE the attention of a model at --positions
- * in --modes (dense; TokenSelect with a selection that is kept or made anew; heads, norms: half of them, as Mixture-of-Head has it with
- * either router; narrow: half of every key and value, as MatryoshkaKV has it, narrow-kept and narrow-anew with TokenSelect; SHAPE:50 of --decoder likewise, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format). `--flags` are more of Chromium's; `--bundle FILE` takes a page script made before (`--build
- * FILE` makes it), for hosts without the build tools.
+ * models, a prefill pass having --tokens, --variants also those of these names that would not be chosen (`--variants ''`: all); --decoder
+ * times whole decoders of these shapes on random weights (--profile: by kernel; SHAPE:50 with caches of MatryoshkaKV at 50 %, SHAPE:q8_0 and
+ * SHAPE:q4_0 with a cache of that format), --frame n,s the network of a frame of the detector of these sizes (--time 'vision n' its layers).
+ * --attention times the attention of these shapes at --positions in --modes (dense; TokenSelect with a selection that is kept or made anew;
+ * heads, norms: half of them, as Mixture-of-Head has it with either router; narrow: half of every key and value, as MatryoshkaKV has it,
+ * narrow-kept and narrow-anew with TokenSelect): µs of a step as it runs, and by the GPU's clock of a whole step, of its kernels of attention
+ * alone, of all others, and of the former with nothing to attend to. A line a position, as it comes.
+ * `--flags` are more of Chromium's; `--bundle FILE` takes a page script made before (`--build FILE` makes it), for hosts without the build
+ * tools.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -110,12 +114,15 @@ async function printProfile(tab, shape) {
 
 async function printAttention(tab) {
   const positions = options.positions.split(',').map(Number);
-  for (const mode of options.modes.split(',')) {
-    const time = await tab.evaluate(
-      ([shape, mode, positions]) => window.vitrail.timeAttention(shape, mode, positions),
-      [options.attention, mode, positions],
-    );
-    console.log(JSON.stringify(time));
+  await tab.exposeFunction('report', (time) => console.log(JSON.stringify(time)));
+  for (const shape of options.attention.split(',')) {
+    for (const mode of options.modes.split(',')) {
+      await tab.evaluate(
+        ([shape, mode, positions]) =>
+          window.vitrail.timeAttention(shape, mode, positions, window.report),
+        [shape, mode, positions],
+      );
+    }
   }
 }
 

@@ -2,8 +2,8 @@
  * GPU time of splat frames, through the public API: `npm run bench:splats -- [--gpu] [--avatar ZIP] [--scene SPZ] [--size 1024] [--body networks]
  * [--frames 60] [--synthetic 1000000,5000000]`. Each pass apart by timestamp queries, medians; both ways of drawing. The sort of a
  * million keys is the `sort` pass of the synthetic scene of that size. Prints a JSON line a scene and method. The names of passes: project,
- * sort, then quads, or bin and raster; `frame` from the first to the last; `encode` is CPU time a frame, `queued` the wall-clock time
- * a frame where many are queued.
+ * sort, then quads, or bin and raster; `frame` from the first to the last; `encode` is CPU time a frame, behind twice as many that
+ * the browser interpreted in part, `queued` the wall-clock time a frame where many are queued.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -252,13 +252,23 @@ export interface LiveDetection {
   /** With the option `masks`. */
   drivable?: Mask;
   lanes?: Mask;
-  /** Of the last frame that was timed, one in 32. */
+  /** How this frame came to the GPU. */
+  way: FrameWay;
+  /** Of the last frame that was timed, two a second. */
   timing: Detection['timing'];
 }
+
+/**
+ * How a frame comes to the GPU. `import`: the browser gives it as a texture. `copy`: its bytes lie in memory, as a software decoder or a
+ * camera left them, and are copied as they are.
+ */
+export type FrameWay = 'import' | 'copy';
 
 export interface LiveOptions extends DetectOptions {
   /** Give the masks in each result too: they are drawn in any case. Default false. */
   masks?: boolean;
+  /** Default: the quicker one, by timing the first frames in both. Frames that cannot be copied are imported all the same. */
+  way?: FrameWay;
 }
 
 /** A pinhole camera: right-handed, metres, degrees. */

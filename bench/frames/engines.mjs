@@ -46,7 +46,7 @@ async function networkAlone({ weights, shapes }) {
  * The detector as a page has it: `attach` shows frames on a canvas. The bench gives the frames: the source is an image, and what the
  * browser is asked for as its bitmap is a frame that the bench holds, so that decoding pictures is not what is timed.
  */
-async function vitrail({ weights, shapes, image, source, frameSize }) {
+async function vitrail({ weights, shapes, image, source, way, frameSize }) {
   const runtime = await window.vitrail.createRuntime({ powerPreference: 'high-performance' });
   await window.watchNewWorker();
   const file = shapes ? randomFile(shapes) : await (await fetch(weights)).blob();
@@ -55,14 +55,18 @@ async function vitrail({ weights, shapes, image, source, frameSize }) {
   giveFrames(picture, frameSize, source);
   const canvas = document.createElement('canvas');
   document.body.append(canvas);
-  const view = detector.attach(picture, canvas);
+  const view = detector.attach(picture, canvas, way ? { way } : {});
   let failed = null;
   let onResult = () => undefined;
   view.on('error', (error) => {
     failed = error;
     onResult(null);
   });
-  view.on('result', (result) => onResult(result));
+  let last = null;
+  view.on('result', (result) => {
+    last = result;
+    onResult(result);
+  });
   await nextResult();
 
   function nextResult() {
@@ -76,6 +80,8 @@ async function vitrail({ weights, shapes, image, source, frameSize }) {
       const { gpuBytes } = await runtime.stats();
       return { adapter, tier, gpuBytes };
     },
+    /** How the last frame came to the GPU. */
+    way: () => last.way,
     /** Milliseconds from the frame to its answer, nothing else under way. */
     async one() {
       const began = performance.now();
@@ -117,12 +123,48 @@ function giveFrames(picture, size, source) {
   const drawn = new OffscreenCanvas(size.width, size.height);
   drawn.getContext('2d').drawImage(picture, 0, 0, size.width, size.height);
   const original = window.createImageBitmap.bind(window);
-  const canvas = source === 'canvas' ? drawnByGpu(drawn) : drawn;
-  const first = source === 'bitmap' ? null : new VideoFrame(canvas, { timestamp: 0 });
+  const first = source === 'bitmap' ? null : frameOf(drawn, source);
   window.createImageBitmap = (given, ...rest) => {
     if (given !== picture) return original(given, ...rest);
-    return first ? first.clone() : original(canvas);
+    return first ? first.clone() : original(drawn);
   };
+}
+
+function frameOf(drawn, source) {
+  const timestamp = 0;
+  if (source === 'video') return new VideoFrame(drawn, { timestamp });
+  if (source === 'canvas') return new VideoFrame(drawnByGpu(drawn), { timestamp });
+  const formats = { i420: 'I420', nv12: 'NV12' };
+  if (!formats[source]) throw new Error(`no source '${source}'`);
+  return decodedFrame(drawn, formats[source]);
+}
+
+/** The picture as a software decoder or a camera leaves it in memory: BT.709, limited range. */
+function decodedFrame(drawn, format) {
+  const { width, height } = drawn;
+  const { data } = drawn.getContext('2d').getImageData(0, 0, width, height);
+  const [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+  const [behind, half] = [width * height, columns * rows];
+  const bytes = new Uint8Array(behind + 2 * half);
+  for (let i = 0; i < behind; i += 1) {
+    const [r, g, b] = data.subarray(i * 4, i * 4 + 3);
+    const grey = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    bytes[i] = 16 + (grey * 219) / 255;
+    const [x, y] = [i % width, Math.floor(i / width)];
+    if (x % 2 === 1 || y % 2 === 1) continue;
+    const cell = (y / 2) * columns + x / 2;
+    const [u, v] = format === 'NV12' ? [cell * 2, cell * 2 + 1] : [cell, half + cell];
+    bytes[behind + u] = 128 + ((b - grey) * 224) / 255 / 1.8556;
+    bytes[behind + v] = 128 + ((r - grey) * 224) / 255 / 1.5748;
+  }
+  const colours = { primaries: 'bt709', transfer: 'bt709', matrix: 'bt709', fullRange: false };
+  return new VideoFrame(bytes, {
+    format,
+    codedWidth: width,
+    codedHeight: height,
+    timestamp: 0,
+    colorSpace: colours,
+  });
 }
 
 /** The same picture on a canvas that the GPU drew. */

@@ -4,7 +4,8 @@
  */
 export function watchWorker() {
   const made = {};
-  const cpu = { frames: 0, ms: 0, readMs: 0 };
+  /** `whole`: frames submitted whole, whose time is `ms`. */
+  const cpu = { frames: 0, whole: 0, ms: 0, readMs: 0 };
   /** The frame whose work is recorded; `waited` where its parts were timed by waiting for each. */
   let frame = null;
   let readBegan = 0;
@@ -17,7 +18,7 @@ export function watchWorker() {
     owner.prototype[method] = function (...given) {
       const changed = before?.call(this, given) ?? given;
       const result = original.apply(this, changed);
-      after?.call(this, result);
+      after?.call(this, result, given);
       return result;
     };
   }
@@ -29,6 +30,7 @@ export function watchWorker() {
     [GPUComputePassEncoder, ['dispatchWorkgroups']],
     [GPUQueue, ['submit', 'writeBuffer', 'copyExternalImageToTexture']],
     [GPUBuffer, ['mapAsync']],
+    [VideoFrame, ['copyTo']],
   ];
   for (const [owner, methods] of counted) {
     for (const method of methods) {
@@ -39,35 +41,33 @@ export function watchWorker() {
   }
 
   const begin = () => {
-    // A frame whose external texture cannot be had is copied: one frame all the same.
+    // A frame that cannot be had in one way comes in another: one frame all the same.
     if (frame && frame.passes === 0) return;
-    frame = { began: performance.now(), passes: 0, waited: false, ended: 0 };
+    frame = { began: performance.now(), passes: 0, waited: false };
     if (clock && clock.frames < limit) clock.frames += 1;
     else if (clock) clock.full = true;
   };
+  around(VideoFrame, 'copyTo', begin);
   around(GPUDevice, 'importExternalTexture', begin);
   around(GPUQueue, 'copyExternalImageToTexture', begin);
   around(GPUQueue, 'onSubmittedWorkDone', () => {
     if (frame) frame.waited = true;
   });
-  around(GPUQueue, 'submit', undefined, () => {
-    if (frame) frame.ended = performance.now();
-  });
-  around(GPUBuffer, 'getMappedRange', () => {
-    readBegan = performance.now();
+  around(GPUBuffer, 'getMappedRange', function () {
+    if (this.usage & GPUBufferUsage.MAP_READ) readBegan = performance.now();
   });
   around(MessagePort, 'postMessage', undefined, () => {
     if (!readBegan || !frame) return;
     cpu.readMs += performance.now() - readBegan;
     readBegan = 0;
   });
-  // The last of a frame's work is its readback.
-  around(GPUBuffer, 'mapAsync', undefined, () => {
-    if (!frame) return;
-    if (!frame.waited) {
-      cpu.frames += 1;
-      cpu.ms += frame.ended - frame.began;
-    }
+  // The last of a frame's work is its readback; memory for a later frame may be asked for before it.
+  around(GPUBuffer, 'mapAsync', undefined, (_, [mode]) => {
+    if (!frame || mode !== GPUMapMode.READ) return;
+    cpu.frames += 1;
+    if (frame.waited) return;
+    cpu.whole += 1;
+    cpu.ms += performance.now() - frame.began;
   });
 
   around(GPUDevice, 'createCommandEncoder', function () {
@@ -96,7 +96,7 @@ export function watchWorker() {
     /** Forgets what was seen; `withClock`: the GPU's clock is asked from now on. */
     reset(withClock) {
       for (const name of Object.keys(made)) delete made[name];
-      Object.assign(cpu, { frames: 0, ms: 0, readMs: 0 });
+      Object.assign(cpu, { frames: 0, whole: 0, ms: 0, readMs: 0 });
       clock?.querySet?.destroy();
       frame = null;
       clock = withClock

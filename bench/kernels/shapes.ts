@@ -69,6 +69,19 @@ const moh: Shape = {
   format: 'q4_0',
 };
 
+/** For software adapters: to see that a timing runs. */
+const tiny: Shape = {
+  name: 'tiny',
+  hidden: 128,
+  intermediate: 256,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 32,
+  vocabulary: 512,
+  format: 'q4_0',
+};
+
 /** Models whose kernels are timed one by one. */
 export const timedShapes: readonly Shape[] = [smol, qwen, llama1b, llama8b];
-export const shapes: readonly Shape[] = [...timedShapes, moh];
+export const shapes: readonly Shape[] = [...timedShapes, moh, tiny];

@@ -1,7 +1,9 @@
-import { Gpu } from '../../src/gpu/gpu.ts';
+import { type Dispatch, Gpu } from '../../src/gpu/gpu.ts';
 import { Decoder, ownSelections, samplingBytes } from '../../src/models/decoder.ts';
+import { fill } from './random-buffer.ts';
 import { type Shape, shapes } from './shapes.ts';
 import { configOf, greedy, matryoshkaOf, randomWeights } from './time-decoder.ts';
+import { type TimedPass, timedPasses } from './timed-passes.ts';
 
 /**
  * What a layer's attention does: all tokens; selected ones, with a selection that is kept or made anew each step; half of the heads, by a
@@ -17,67 +19,73 @@ export type AttentionMode =
   | 'narrow-kept'
   | 'narrow-anew';
 
+/** µs. All but `step` are passes of the dispatches of many steps, one behind the other, by the GPU's clock. */
+export interface StepTime {
+  /** Of a step as it runs, by the page's clock. */
+  step: number;
+  /** Of a whole step. */
+  pass: number;
+  /** Of a step without its kernels of attention. */
+  rest: number;
+  /** Of the kernels of attention, all layers; small models project heads in them (ADR 18). */
+  attention: number;
+  /** The same kernels where there is one token to attend to: what they take beside it. */
+  nothing: number;
+  /** Kernels of attention of a step. */
+  dispatches: number;
+}
+
 export interface AttentionTime {
   shape: string;
   mode: AttentionMode;
-  /** By position: µs of a decode step in kernels of attention, all layers, each dispatch in a pass of its own; and of a whole step as it runs. */
-  decode: Record<number, { attention: number; step: number }>;
-  /** µs of the attention of one pass of prefill that ends at the position, and its tokens. */
-  prefill: Record<number, { attention: number; tokens: number }>;
+  position: number;
+  decode: StepTime;
+  /** µs of the kernels of attention of one pass of prefill that ends at the position, in a pass by themselves, and its tokens. */
+  prefill: { attention: number; tokens: number };
 }
 
-/** Steps of a timing: fewer than a working set has room for, so that a selection which is kept is kept in all of them. */
-const steps = 32;
+/**
+ * Steps of a timing, fewer than a working set has room for, so that a selection which is kept is kept in all of them, and how often it is
+ * taken, of steps and of passes. A software adapter has no clock to warm up.
+ */
+const efforts = {
+  hardware: { steps: 32, rounds: 6, passRounds: 4 },
+  software: { steps: 8, rounds: 2, passRounds: 2 },
+} as const;
 const burst = 8;
-const rounds = 4;
+/** Routing is not counted as attention. */
 const attentionKernels =
   /^(attention|attention-split|attention-combine|selection-[a-z]+|keep-token|gather-tokens|head-rows|kv-[a-z]+)\//;
+/** Keys and values: of layers, of layers that select together, of working sets. */
+const caches = /^(keys|values|scales|[kv]_cache|kv_scales|slots) /;
 
-/** Attention of a model of random weights far into a context. Routing is not counted as attention. */
+/** Attention of a model of random weights far into a context of random keys and values; each time is reported as it comes. */
 export async function timeAttention(
   name: string,
   mode: AttentionMode,
   positions: readonly number[],
-): Promise<AttentionTime> {
+  report: (time: AttentionTime) => void,
+): Promise<void> {
   const shape = shapes.find((candidate) => candidate.name === name);
   if (!shape) throw new Error(`no shape '${name}'`);
-  const time: AttentionTime = { shape: name, mode, decode: {}, prefill: {} };
-  const longest = Math.max(...positions);
-  const profiled = await Gpu.create({ profile: true });
-  let decoder = await decoderOf(profiled, shape, mode, longest);
-  for (const position of positions) {
-    const tokens = decoder.passRows;
-    const attention = await attentionTime(profiled, 1, () => pass(decoder, position));
-    time.prefill[position] = { attention, tokens };
-    const { begin, step } = decodeAt(profiled, decoder, position);
-    time.decode[position] = {
-      attention: await attentionTime(profiled, steps, step, begin),
-      step: 0,
-    };
-  }
-  profiled.dispose();
   const gpu = await Gpu.create();
-  decoder = await decoderOf(gpu, shape, mode, longest);
+  const decoder = await decoderOf(gpu, shape, mode, Math.max(...positions));
+  const { MAP_READ, COPY_DST } = GPUBufferUsage;
+  const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
   for (const position of positions) {
-    pass(decoder, position);
-    const { begin, step } = decodeAt(gpu, decoder, position);
-    const times: number[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      begin();
-      await gpu.device.queue.onSubmittedWorkDone();
-      const began = performance.now();
-      step();
-      await gpu.device.queue.onSubmittedWorkDone();
-      times.push((1000 * (performance.now() - began)) / steps);
-    }
-    const { attention = 0 } = time.decode[position] ?? {};
-    time.decode[position] = { attention, step: middle(times) };
+    const prefill = await timePass(gpu, decoder, position);
+    const decode = await timeStep(gpu, decoder, position, staging);
+    report({ shape: name, mode, position, decode, prefill });
   }
   gpu.dispose();
-  return time;
 }
 
-async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: number) {
+async function decoderOf(
+  gpu: Gpu,
+  shape: Shape,
+  mode: AttentionMode,
+  longest: number,
+): Promise<Decoder> {
   const halfOfHeads = {
     router: mode === 'heads' ? ('learned' as const) : ('query-norm' as const),
     sharedHeads: 1,
@@ -94,67 +102,132 @@ async function decoderOf(gpu: Gpu, shape: Shape, mode: AttentionMode, longest: n
     tokenSelect: selects ? { initial: 128, selected: 384, local: 512, similarity } : null,
   };
   const weights = randomWeights(gpu, shape, mode === 'heads');
-  const contextLength = longest + 1 + burst + steps;
-  const decoder = await Decoder.create(gpu, config, weights, { contextLength, kvCache: 'f16' });
+  const contextLength = longest + 1 + burst + effortOf(gpu).steps;
+  const { made: decoder, buffers } = await withBuffers(gpu, () =>
+    Decoder.create(gpu, config, weights, { contextLength, kvCache: 'f16' }),
+  );
+  for (const buffer of buffers.filter(({ label }) => caches.test(label))) fill(gpu, buffer);
   decoder.writeRopeTables(new Map());
   decoder.beginSampling(greedy, []);
   return decoder;
 }
 
-/** A pass of prefill that ends at a position. */
-function pass(decoder: Decoder, position: number): void {
-  const rows = decoder.passRows;
-  const tokens = Array.from({ length: rows }, (_, i) => 1 + ((i * 7919) % 997));
-  decoder.pass(tokens, Math.max(0, position - rows));
+/** What `make` makes, and the buffers that it makes for that. */
+async function withBuffers<T>(
+  gpu: Gpu,
+  make: () => Promise<T>,
+): Promise<{ made: T; buffers: GPUBuffer[] }> {
+  const buffers: GPUBuffer[] = [];
+  const create = gpu.createBuffer;
+  gpu.createBuffer = (...how) => {
+    const buffer = create.apply(gpu, how);
+    buffers.push(buffer);
+    return buffer;
+  };
+  try {
+    return { made: await make(), buffers };
+  } finally {
+    gpu.createBuffer = create;
+  }
 }
 
-/**
- * Decode steps from a position on, as a generation queues them. `begin` is a token of a prompt and the steps behind it, the first of which
- * selects whatever is kept later.
- */
-function decodeAt(
+/** The dispatches that `work` submits, which do not run. */
+function recorded(gpu: Gpu, work: () => void): Dispatch[] {
+  const dispatches: Dispatch[] = [];
+  const submitAll = gpu.submitAll;
+  gpu.submitAll = (lists) => {
+    dispatches.push(...lists.flat());
+  };
+  try {
+    work();
+  } finally {
+    gpu.submitAll = submitAll;
+  }
+  return dispatches;
+}
+
+function effortOf({ capabilities }: Gpu): (typeof efforts)[keyof typeof efforts] {
+  return efforts[capabilities.software ? 'software' : 'hardware'];
+}
+
+function isOfAttention({ label }: Dispatch): boolean {
+  return attentionKernels.test(label);
+}
+
+/** A pass of prefill that ends at a position. */
+async function timePass(
   gpu: Gpu,
   decoder: Decoder,
   position: number,
-): Record<'begin' | 'step', () => void> {
-  const { MAP_READ, COPY_DST } = GPUBufferUsage;
-  const staging = gpu.createBuffer('sampled tokens', samplingBytes, MAP_READ | COPY_DST);
+): Promise<AttentionTime['prefill']> {
+  const rows = decoder.passRows;
+  const tokens = Array.from({ length: rows }, (_, i) => 1 + ((i * 7919) % 997));
+  const run = () => decoder.pass(tokens, Math.max(0, position - rows));
+  // It leaves queries, gates and the state.
+  run();
+  const dispatches = recorded(gpu, run).filter(isOfAttention);
+  const passes = new Array<TimedPass>(effortOf(gpu).passRounds).fill({
+    dispatches,
+    rows,
+    times: 1,
+  });
+  return { attention: middle(await timedPasses(gpu, passes)), tokens: rows };
+}
+
+/** Decode steps from a position on, as a generation queues them. */
+async function timeStep(
+  gpu: Gpu,
+  decoder: Decoder,
+  position: number,
+  staging: GPUBuffer,
+): Promise<StepTime> {
   // As further behind the prompt, where steps go on with what was asked for before.
   const later = position + ownSelections;
+  // A token of a prompt and the steps behind it, the first of which selects whatever is kept later.
+  const begin = () => {
+    decoder.passAndSample([1], position - 1, true, staging);
+    decoder.steps(burst, later, true, staging);
+  };
+  const { steps, rounds } = effortOf(gpu);
+  const step = recorded(gpu, () => decoder.steps(1, later, true, staging));
+  const timed = async (dispatches: readonly Dispatch[], before: () => void) => {
+    const pass = { dispatches, rows: 1, times: steps, before };
+    const times = await timedPasses(gpu, new Array<TimedPass>(rounds).fill(pass));
+    return middle(times, steps);
+  };
+  const attention = step.filter(isOfAttention);
+  const rest = step.filter((dispatch) => !isOfAttention(dispatch));
+  const nearly = () => decoder.passAndSample([1], 0, true, staging);
   return {
-    begin: () => {
-      decoder.passAndSample([1], position - 1, true, staging);
-      decoder.steps(burst, later, true, staging);
-    },
-    step: () => {
+    step: await clockOfStep(gpu, begin, () => {
       for (let i = 0; i < steps; i += burst) {
         decoder.steps(burst, later + burst + i, true, staging);
       }
-    },
+    }),
+    pass: await timed(step, begin),
+    rest: await timed(rest, begin),
+    attention: await timed(attention, begin),
+    nothing: await timed(attention, nearly),
+    dispatches: attention.length,
   };
 }
 
-/** µs of attention in one of `count` parts of the work, which follows on what is not counted. */
-async function attentionTime(
-  gpu: Gpu,
-  count: number,
-  work: () => void,
-  before?: () => void,
-): Promise<number> {
+async function clockOfStep(gpu: Gpu, begin: () => void, work: () => void): Promise<number> {
+  const { steps, rounds } = effortOf(gpu);
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    before?.();
-    await gpu.profile();
+    begin();
+    await gpu.device.queue.onSubmittedWorkDone();
+    const began = performance.now();
     work();
-    const { kernels } = await gpu.profile();
-    const own = kernels.filter(({ kernel }) => attentionKernels.test(kernel));
-    times.push((1000 * own.reduce((sum, { totalMs }) => sum + totalMs, 0)) / count);
+    await gpu.device.queue.onSubmittedWorkDone();
+    times.push(1000 * (performance.now() - began));
   }
-  return middle(times);
+  return middle(times, steps);
 }
 
-/** The median, the first round left out: it warms up. */
-function middle(times: readonly number[]): number {
+/** The median of one of `parts`, the first round left out: it warms up. */
+function middle(times: readonly number[], parts = 1): number {
   const sorted = times.slice(1).sort((a, b) => a - b);
-  return Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0);
+  return Math.round((sorted[Math.floor(sorted.length / 2)] ?? 0) / parts);
 }

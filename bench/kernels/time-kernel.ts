@@ -3,6 +3,7 @@ import { chooseVariant, type Kernel, kernelLabel, prepareDispatch } from '../../
 import { createSharedParams } from '../../src/gpu/shared-params.ts';
 
 import { fill } from './random-buffer.ts';
+import { type TimedPass, timedPasses } from './timed-passes.ts';
 
 /** A kernel at the sizes of a real model. */
 export interface TimedKernel<Use> {
@@ -37,6 +38,7 @@ const rounds = 5;
 /** GPU work of one round, roughly. */
 const roundMs = 12;
 const warmUpMs = 250;
+const mostDispatches = 2000;
 /** A pass longer than this is not repeated. */
 const patienceMs = 500;
 
@@ -102,66 +104,22 @@ function createBuffers<Use>(
   return { sets, owned };
 }
 
-/** GPUs leave their idle clock only under steady load: everything is queued at once, the warm-up first. */
+/** Of one dispatch, in a row of them over and over. */
 export async function medianMicroseconds(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
   rows: number,
 ): Promise<number> {
-  const [estimate = 1] = await timedPasses(gpu, dispatches, rows, dispatches.length, 1, 1);
+  const once = { dispatches, rows, times: 1 };
+  const [, estimate = 1] = await timedPasses(gpu, [once, once]);
   // Without hardware there is no clock to warm up, and a frame takes seconds: the pass just timed is the answer.
   if (estimate > patienceMs * 1e3) return estimate / dispatches.length;
-  const each = Math.max(1, estimate / dispatches.length);
-  const count = Math.max(dispatches.length, Math.min(2000, Math.ceil((roundMs * 1e3) / each)));
-  const warmUps = Math.ceil((warmUpMs * 1e3) / (each * count));
-  const times = await timedPasses(gpu, dispatches, rows, count, warmUps, rounds);
-  return (times.sort((a, b) => a - b)[rounds >> 1] ?? Number.NaN) / count;
-}
-
-/** Microseconds of each of `passes` passes of `count` dispatches, right behind `warmUps` of them. */
-async function timedPasses(
-  gpu: Gpu,
-  dispatches: readonly Dispatch[],
-  rows: number,
-  count: number,
-  warmUps: number,
-  passes: number,
-): Promise<number[]> {
-  const { device } = gpu;
-  const querySet = device.createQuerySet({ type: 'timestamp', count: 2 * passes });
-  const bytes = 16 * passes;
-  const { QUERY_RESOLVE, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
-  const resolved = gpu.createBuffer('times', bytes, QUERY_RESOLVE | COPY_SRC);
-  const staging = gpu.createBuffer('times readback', bytes, MAP_READ | COPY_DST);
-  for (let i = -warmUps; i < passes; i += 1) {
-    const encoder = device.createCommandEncoder();
-    const timestampWrites = {
-      querySet,
-      beginningOfPassWriteIndex: 2 * i,
-      endOfPassWriteIndex: 2 * i + 1,
-    };
-    const pass = encoder.beginComputePass(i < 0 ? {} : { timestampWrites });
-    for (let n = 0; n < count; n += 1) {
-      const dispatch = dispatches[n % dispatches.length] as Dispatch;
-      pass.setPipeline(dispatch.pipeline);
-      pass.setBindGroup(0, dispatch.bindGroup);
-      pass.dispatchWorkgroups(...dispatch.workgroups(rows));
-    }
-    pass.end();
-    if (i === passes - 1) {
-      encoder.resolveQuerySet(querySet, 0, 2 * passes, resolved, 0);
-      encoder.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
-    }
-    device.queue.submit([encoder.finish()]);
-  }
-  const times = new BigInt64Array(await gpu.readStaging(staging, bytes));
-  querySet.destroy();
-  gpu.destroyBuffer(resolved);
-  gpu.destroyBuffer(staging);
-  return Array.from(
-    { length: passes },
-    (_, i) => Number((times[2 * i + 1] ?? 0n) - (times[2 * i] ?? 0n)) / 1e3,
-  );
+  const most = Math.ceil(mostDispatches / dispatches.length);
+  const times = Math.min(most, Math.max(1, Math.ceil((roundMs * 1e3) / estimate)));
+  const warmUps = Math.ceil((warmUpMs * 1e3) / (times * Math.max(1, estimate)));
+  const passes = new Array<TimedPass>(warmUps + rounds).fill({ ...once, times });
+  const measured = (await timedPasses(gpu, passes)).slice(warmUps).sort((a, b) => a - b);
+  return (measured[rounds >> 1] ?? Number.NaN) / (times * dispatches.length);
 }
 
 function round(value: number): number {

@@ -180,7 +180,6 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
     matrix('qkv', qkvRows, hidden),
     matrix('output', hidden, heads * headDim, { residual: true }),
     matrix('gate-up', 2 * intermediate, hidden),
-    matrix('gate-up in halves', 2 * intermediate, hidden, { y: 'f16' }),
     matrix('down', hidden, intermediate, { residual: true }),
     ...[0, 1024].map(
       (position): Timed => ({

@@ -56,8 +56,13 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+// projects: the mean is in workgroup memory by then (lib/project-token).
+fn left_out(kv_head: u32, quad: u32) -> vec4<f32> {
+  return mean[kv_head][quad];
+}
+
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * left_out(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.
@@ -127,6 +132,18 @@ fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
   let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
   let seen = (keys <= vec4<u32>(position)) & (keys >= vec4<u32>(first_position(position)));
   return select(vec4<f32>(-1.0e30), score, seen);
+}
+
+struct Tile {
+  head: u32,
+  first_row: u32,
+}
+
+// The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
+// by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
+// when they start, and where some end at once those that compute may share a unit while others have none.
+fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
+  return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
 }
 // The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
 // head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
@@ -203,9 +220,9 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let head = workgroup.x;
-  // Late tokens see most keys: they start first.
-  let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
+  let tile = tile_of(workgroup, workgroups.z);
+  let head = tile.head;
+  let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
   let end_row = min(first_row + ROWS, rows_of(head));
   let first_token = state.position + row_of(head, first_row);

@@ -93,8 +93,13 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+// projects: the mean is in workgroup memory by then (lib/project-token).
+fn left_out(kv_head: u32, quad: u32) -> vec4<f32> {
+  return mean[kv_head][quad];
+}
+
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * left_out(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.
@@ -174,6 +179,34 @@ fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
   return select(vec4<f32>(-1.0e30), score, seen);
 }
 
+struct Tile {
+  head: u32,
+  first_row: u32,
+}
+
+// The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
+// by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
+// when they start, and where some end at once those that compute may share a unit while others have none.
+fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
+  var left = workgroup.z * params.heads + workgroup.x;
+  for (var head = 0u; head < params.heads; head++) {
+    if (left < tiles_on(head)) {
+      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
+    }
+    left -= tiles_on(head);
+  }
+  var head = 0u;
+  for (; left >= tiles - tiles_on(head); head++) {
+    left -= tiles - tiles_on(head);
+  }
+  return Tile(head, (tiles_on(head) + left) * ROWS);
+}
+
+// Tiles with tokens that have the head on.
+fn tiles_on(head: u32) -> u32 {
+  return (rows_of(head) + ROWS - 1u) / ROWS;
+}
+
 // What tokens that have the head off get.
 fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
   for (var i = invocation; i < ROWS * HEAD_VEC4S; i += WORKGROUP) {
@@ -249,9 +282,9 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let head = workgroup.x;
-  // Late tokens see most keys: they start first.
-  let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
+  let tile = tile_of(workgroup, workgroups.z);
+  let head = tile.head;
+  let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
   if (first_row >= rows_of(head)) {
     leave_zeros(head, first_row, invocation);

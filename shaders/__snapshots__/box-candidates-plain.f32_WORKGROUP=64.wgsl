@@ -30,8 +30,15 @@ struct FrameSettings {
   top: f32,
   frame_width: u32,
   frame_height: u32,
-  // Pixels from a row of the frame to the next, as a copy from a texture lays them out.
+  // Pixels from a row of the frame in memory to the next.
   row_pixels: u32,
+  // How planes of bytes become colours: grey = (y - zero) * scale, and what the differences add to it.
+  luma_zero: f32,
+  luma_scale: f32,
+  red_v: f32,
+  green_u: f32,
+  green_v: f32,
+  blue_u: f32,
 }
 // Cells of one detection map whose best class scores above the threshold -> candidates, in no order. A side's distance is the mean of a
 // distribution over 16 bins (Li et al. 2020, arXiv 2006.04388), measured from the cell's centre in units of the stride.

@@ -34,7 +34,8 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
   return sums[invocation];
 }
 // Moves keys and values to where the scanned counts [16 digits, blocks] say, keeping the order of equal digits: the last step
-// of a pass of LSD radix sort. first: values are the keys' own indices.
+// of a pass of LSD radix sort. first: values are the keys' own indices. counted: nobody scanned the counts, and each workgroup sums
+// those before its own.
 
 fn value_at(at: u32) -> u32 {
   return values_in[at];
@@ -44,6 +45,8 @@ const ITEMS: u32 = BLOCK / WORKGROUP;
 // [8 digits, invocations]: digits 0 to 7 in the low halves, 8 to 15 in the high ones. A block has at most 2,048 keys.
 var<workgroup> tallies: array<u32, 8u * WORKGROUP>;
 var<workgroup> starts: array<u32, 8>;
+// Where the keys of each digit of the block go.
+var<workgroup> places: array<u32, 16>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -84,6 +87,9 @@ fn main(
   if (invocation < 8u) {
     starts[invocation] = tallies[invocation * WORKGROUP];
   }
+  if (invocation < 16u) {
+    places[invocation] = offsets[invocation * params.blocks + block];
+  }
   workgroupBarrier();
   for (var item = 0u; item < ITEMS; item += 1u) {
     let at = begin + item;
@@ -94,7 +100,7 @@ fn main(
       let tally = tallies[row * WORKGROUP + invocation];
       let rank = ((tally >> half) & 0xffffu) - ((starts[row] >> half) & 0xffffu);
       tallies[row * WORKGROUP + invocation] = tally + (1u << half);
-      let target_at = offsets[digit * params.blocks + block] + rank;
+      let target_at = places[digit] + rank;
       keys_out[target_at] = own[item];
       values_out[target_at] = value_at(at);
     }

@@ -33,7 +33,8 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
   return sums[invocation];
 }
 // Moves keys and values to where the scanned counts [16 digits, blocks] say, keeping the order of equal digits: the last step
-// of a pass of LSD radix sort. first: values are the keys' own indices.
+// of a pass of LSD radix sort. first: values are the keys' own indices. counted: nobody scanned the counts, and each workgroup sums
+// those before its own.
 
 fn value_at(at: u32) -> u32 {
   return at;

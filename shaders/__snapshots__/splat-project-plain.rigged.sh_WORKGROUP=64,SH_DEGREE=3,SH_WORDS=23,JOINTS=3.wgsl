@@ -2,12 +2,7 @@ const WORKGROUP: u32 = 64u;
 const SH_DEGREE: u32 = 3u;
 const SH_WORDS: u32 = 23u;
 const JOINTS: u32 = 3u;
-struct Params {
-  count: u32,
-  first: u32,
-  hidden_key: u32,
-}
-const params = Params(101u, 0u, 65535u);
+
 @group(0) @binding(0) var<uniform> frame: Frame;
 @group(0) @binding(1) var<storage, read> splats: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> sh: array<u32>;
@@ -98,7 +93,7 @@ fn rest_color(splat: u32, direction: vec3<f32>) -> vec3<f32> {
 // Morphs, skins and projects splats to ellipses of the picture (EWA splatting, Zwicker et al. 2001; Kerbl et al. 2023, §4), culls
 // what is out of it, and gives each a key by depth.
 // splats [count, 3]: centre and opacity; covariance xx xy xz yy; covariance yz zz, colour as three halves.
-// cache [all splats, 2], keys [all splats]: this object's from `first` on. draw: the arguments of an indirect draw; its second
+// cache [all splats, 2], keys [all splats]: this object's from `frame.first` on. draw: the arguments of an indirect draw; its second
 // word counts what is visible.
 
 struct Frame {
@@ -108,6 +103,11 @@ struct Frame {
   camera: vec4<f32>,
   // Width and height in pixels, the least depth, key steps a unit of depth.
   extent: vec4<f32>,
+  // Splats that are drawn, and where they begin in the cache and the keys of the scene.
+  count: u32,
+  first: u32,
+  // The highest key: what is not visible has it.
+  hidden_key: u32,
 }
 
 const DILATION: f32 = 0.3;
@@ -144,11 +144,11 @@ fn main(
   @builtin(local_invocation_index) invocation: u32,
 ) {
   let i = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  if (i >= params.count) {
+  if (i >= frame.count) {
     return;
   }
-  let slot = params.first + i;
-  keys[slot] = params.hidden_key;
+  let slot = frame.first + i;
+  keys[slot] = frame.hidden_key;
   let place = splats[i * 3u];
   let shape = splats[i * 3u + 1u];
   let rest = splats[i * 3u + 2u];
@@ -212,6 +212,6 @@ fn main(
   cache[slot * 2u] = pack_splat_head(splat);
   cache[slot * 2u + 1u] = pack_splat_tail(splat);
   let steps = (seen.z - frame.extent.z) * frame.extent.w;
-  keys[slot] = u32(clamp(steps, 0.0, f32(params.hidden_key - 1u)));
+  keys[slot] = u32(clamp(steps, 0.0, f32(frame.hidden_key - 1u)));
   atomicAdd(&draw[1], 1u);
 }

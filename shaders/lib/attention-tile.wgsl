@@ -7,7 +7,39 @@ fn mask(score: vec4<f32>, first_key: u32, position: u32) -> vec4<f32> {
   return select(vec4<f32>(-1.0e30), score, seen);
 }
 
+struct Tile {
+  head: u32,
+  first_row: u32,
+}
+
+// The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
+// by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
+// when they start, and where some end at once those that compute may share a unit while others have none.
+fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
 //#if by_head
+  var left = workgroup.z * params.heads + workgroup.x;
+  for (var head = 0u; head < params.heads; head++) {
+    if (left < tiles_on(head)) {
+      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
+    }
+    left -= tiles_on(head);
+  }
+  var head = 0u;
+  for (; left >= tiles - tiles_on(head); head++) {
+    left -= tiles - tiles_on(head);
+  }
+  return Tile(head, (tiles_on(head) + left) * ROWS);
+//#else
+  return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
+//#endif
+}
+
+//#if by_head
+// Tiles with tokens that have the head on.
+fn tiles_on(head: u32) -> u32 {
+  return (rows_of(head) + ROWS - 1u) / ROWS;
+}
+
 // What tokens that have the head off get.
 fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
   for (var i = invocation; i < ROWS * HEAD_VEC4S; i += WORKGROUP) {

@@ -9,6 +9,13 @@ struct FrameSettings {
   top: f32,
   frame_width: u32,
   frame_height: u32,
-  // Pixels from a row of the frame to the next, as a copy from a texture lays them out.
+  // Pixels from a row of the frame in memory to the next.
   row_pixels: u32,
+  // How planes of bytes become colours: grey = (y - zero) * scale, and what the differences add to it.
+  luma_zero: f32,
+  luma_scale: f32,
+  red_v: f32,
+  green_u: f32,
+  green_v: f32,
+  blue_u: f32,
 }

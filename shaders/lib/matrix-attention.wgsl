@@ -75,9 +75,9 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let head = workgroup.x;
-  // Late tokens see most keys: they start first.
-  let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
+  let tile = tile_of(workgroup, workgroups.z);
+  let head = tile.head;
+  let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
 //#if by_head
   if (first_row >= rows_of(head)) {

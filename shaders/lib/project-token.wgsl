@@ -7,6 +7,8 @@ const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
 
 // Coefficients of the queries, then of the key.
 var<workgroup> narrow: array<f32, (HEADS + 1u) * HEAD_DIM>;
+// Of the head's values: fetched at the end, all would wait for it.
+var<workgroup> brought_mean: array<vec4<f32>, HEAD_VEC4S>;
 
 fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   let at = head * HEAD_DIM + quad * 4u;
@@ -17,8 +19,8 @@ fn staged_eight(first: u32, quad: u32) -> Eight {
   return Eight(queries[first + quad], queries[first + quad + 1u]);
 }
 
-// Barriers follow: whole workgroups call it.
-fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
+// Returns eight components of the token's value. Barriers follow: whole workgroups call it.
+fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: u32) -> Eight {
   let widths = head_widths[kv_head];
   let basis_at = basis_of(kv_head);
   let lane = invocation % LANES;
@@ -28,6 +30,7 @@ fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let query_H = staged_eight((kv_head * HEADS + H) * HEAD_VEC4S, quad);
 //#endrepeat
   let key = staged_eight(params.first_key + staged, quad);
+  let value = staged_eight(params.first_value + staged, quad);
   for (var first = 0u; first < HEAD_DIM; first += SETS) {
     let j = first + invocation / LANES;
     let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
@@ -50,15 +53,34 @@ fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
       narrow[HEADS * HEAD_DIM + j] = of_key;
     }
   }
+  if (invocation < HEAD_VEC4S) {
+    brought_mean[invocation] = mean[kv_head][invocation];
+  }
   workgroupBarrier();
-  if (holds_token && invocation < HEAD_VEC4S) {
-    let rows = cached_rows(kv_head);
+  if (holds_token) {
     if (invocation < key_width(rows)) {
       k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
     }
     if (invocation < value_width(rows)) {
       v_cache[value_at(rows, state.position, invocation)] = pack_stored(queries[params.first_value + staged + invocation]);
     }
+    // Its key is read with others unless it was among the first.
+    storageBarrier();
   }
-  storageBarrier();
+  return value;
+}
+
+// What was brought before the token was in the caches, and the token where it stands among it.
+fn with_token(brought: Brought, block: u32, value: Eight, invocation: u32) -> Brought {
+  let quad = invocation % LANES * 2u;
+  var own = brought;
+//#repeat U UNROLL
+  if (key_of(block, U, invocation) == state.position) {
+    own.key_a_U = pack_stored(narrow_quad(HEADS, quad));
+    own.key_b_U = pack_stored(narrow_quad(HEADS, quad + 1u));
+    own.value_a_U = pack_stored(value.a);
+    own.value_b_U = pack_stored(value.b);
+  }
+//#endrepeat
+  return own;
 }

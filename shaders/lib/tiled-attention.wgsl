@@ -66,9 +66,9 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let head = workgroup.x;
-  // Late tokens see most keys: they start first.
-  let first_row = (workgroups.z - 1u - workgroup.z) * ROWS;
+  let tile = tile_of(workgroup, workgroups.z);
+  let head = tile.head;
+  let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
 //#if by_head
   if (first_row >= rows_of(head)) {

@@ -2,12 +2,17 @@
 //#import lib/frame-settings
 @group(0) @binding(0) var<storage, read> settings: FrameSettings;
 @group(0) @binding(1) var<storage, read> bits: array<u32>;
+//#if stored
+//#import lib/frame-{pixels}
+@group(0) @binding(2) var<storage, read> frame: array<u32>;
+//#else
 //#if external
 @group(0) @binding(2) var frame: texture_external;
 //#else
 @group(0) @binding(2) var frame: texture_2d<f32>;
 //#endif
 @group(0) @binding(3) var bilinear: sampler;
+//#endif
 @group(0) @binding(4) var<storage, read> boxes: array<vec4<f32>>;
 
 const DRIVABLE = vec4<f32>(0.15, 0.78, 0.55, 0.38);
@@ -36,7 +41,11 @@ fn mask_at(pixel: vec2<u32>, first: u32) -> bool {
 
 @fragment
 fn picture_fragment(vertex: PictureVertex) -> @location(0) vec4<f32> {
+//#if stored
+  var colour = frame_colour(vertex.place * frame_size());
+//#else
   var colour = textureSampleBaseClampToEdge(frame, bilinear, vertex.place).rgb;
+//#endif
   let in_input = vec2<f32>(settings.left, settings.top) + vertex.place * frame_size() * vec2<f32>(settings.scale_x, settings.scale_y);
   let pixel = min(vec2<u32>(in_input), vec2<u32>(WIDTH - 1u, HEIGHT - 1u));
   if (mask_at(pixel, 0u)) {

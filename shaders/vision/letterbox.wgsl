@@ -1,24 +1,10 @@
-// A frame of RGBA bytes -> the network's input: scaled, RGB in 0..1, grey around it. Bilinear, with as many
+// A frame in memory -> the network's input: scaled, RGB in 0..1, grey around it. Bilinear, with as many
 // samples a side as frame pixels fall into an input pixel, at most four.
 //#import lib/map-{storage}
 //#import lib/frame-settings
+//#import lib/frame-{pixels}
 
 const GREY = 114.0 / 255.0;
-
-fn texel(x: u32, y: u32) -> vec3<f32> {
-  let at = min(y, settings.frame_height - 1u) * settings.row_pixels + min(x, settings.frame_width - 1u);
-  return unpack4x8unorm(frame[at]).rgb;
-}
-
-// Colour at a place in pixels of the frame; pixel centres are at halves.
-fn colour(place: vec2<f32>) -> vec3<f32> {
-  let from_centre = max(place - 0.5, vec2<f32>());
-  let corner = vec2<u32>(from_centre);
-  let part = fract(from_centre);
-  let above = mix(texel(corner.x, corner.y), texel(corner.x + 1u, corner.y), part.x);
-  let below = mix(texel(corner.x, corner.y + 1u), texel(corner.x + 1u, corner.y + 1u), part.x);
-  return mix(above, below, part.y);
-}
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -36,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     value = vec3<f32>();
     for (var i = 0u; i < samples.x * samples.y; i += 1u) {
       let sample = vec2<f32>(f32(i % samples.x), f32(i / samples.x)) + 0.5;
-      value += colour(clamp(corner + sample * step, vec2<f32>(), size));
+      value += frame_colour(clamp(corner + sample * step, vec2<f32>(), size));
     }
     value /= f32(samples.x * samples.y);
   }

@@ -49,6 +49,8 @@ export interface AttentionSettings {
   kvCache: KvCacheFormat;
   /** Tokens of one pass at most. */
   passRows: number;
+  /** Room for the queries of a pass, [tokens, heads, headDim] in single precision: nobody else's until a layer's attention is over. */
+  queries: GPUBuffer;
   /**
    * From this position on, attention of one token is cut along the context: two dispatches instead of one, but enough
    * workgroups to fill the GPU. Default: by the adapter.
@@ -154,8 +156,7 @@ export class Attention {
             buffers,
           )
         : null;
-    this.#queries =
-      this.#stagedCache?.target.queries ?? floats('queries', settings.passRows * heads * headDim);
+    this.#queries = this.#stagedCache?.target.queries ?? settings.queries;
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
     this.#splitOutputs = floats('parts of attention', parts * headDim);
@@ -277,8 +278,8 @@ export class Attention {
       return [prepareDispatch(this.#gpu, queryNormGates, { ...shape, headDim }, buffers)];
     }
     const use = { ...shape, format: router.format, columns: hiddenSize, epsilon: rmsNormEps };
-    const inputs = { weights: router.buffer, x, norm_weight: attentionNorm };
-    return [prepareDispatch(this.#gpu, headGates, use, { state: this.#state, ...inputs, gates })];
+    const buffers = { weights: router.buffer, x, norm_weight: attentionNorm, gates };
+    return [prepareDispatch(this.#gpu, headGates, use, buffers)];
   }
 
   /**

@@ -230,13 +230,14 @@ export class Gpu {
     });
   }
 
-  /** One encoder, one pass, one submit. `after` adds copies behind the pass. */
+  /** One encoder, one pass, one submit. `after` adds copies behind the pass, `before` before it. */
   submit(
     dispatches: readonly Dispatch[],
     rows: number,
     after?: (encoder: GPUCommandEncoder) => void,
+    before?: (encoder: GPUCommandEncoder) => void,
   ): void {
-    this.submitAll([dispatches], rows, after);
+    this.submitAll([dispatches], rows, after, before);
   }
 
   /** `submit` of several lists in a row. */
@@ -244,9 +245,11 @@ export class Gpu {
     lists: readonly (readonly Dispatch[])[],
     rows: number,
     after?: (encoder: GPUCommandEncoder) => void,
+    before?: (encoder: GPUCommandEncoder) => void,
   ): void {
     this.checkAlive();
     const encoder = this.device.createCommandEncoder();
+    before?.(encoder);
     const timing = this.#profiler?.begin(
       lists.flat().filter((each) => each.workgroups(rows)[0] > 0),
     );

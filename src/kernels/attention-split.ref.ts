@@ -1,6 +1,6 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { asHalves } from '../testing/weights.ts';
+import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import { type AttentionInputs, attentionCase, valueAt } from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
 import { type AttentionSplitUse, attentionSplits } from './attention-split.ts';
@@ -126,6 +126,7 @@ function projectingCase(
       return [...coefficients(headAt(head * headDim), kvHead, widths[kvHead]?.keys ?? 0)];
     }),
   );
+  const halves = use.kv === 'f16';
   const keys = Float64Array.from(inputs.keys);
   const values = Float64Array.from(inputs.values);
   const put = (rows: Float64Array, part: keyof KeptWidths, firstByte: number) => {
@@ -133,7 +134,11 @@ function projectingCase(
       const head = headAt(firstByte / 4 + kvHead * 3 * headDim);
       const width = widths[kvHead]?.[part] ?? 0;
       const row = part === 'keys' ? coefficients(head, kvHead, width) : head;
-      rows.set(row, (kvHead * contextLength + position) * headDim);
+      // A token attends to itself as the cache holds it.
+      rows.set(
+        halves ? roundedToHalf(Float32Array.from(row)) : row,
+        (kvHead * contextLength + position) * headDim,
+      );
     }
   };
   put(keys, 'keys', bytes.queries);
@@ -151,11 +156,12 @@ function projectingCase(
         values: Float32Array.from(values),
       };
       const { outputs, scales } = attentionSplitReference(use, seen);
+      const storage = halves ? 'f16' : 'f32';
       return {
         split_outputs: { values: outputs },
         split_scales: { values: scales },
-        k_cache: { values: packedRows(use, widths, keys, 'keys') },
-        v_cache: { values: packedRows(use, widths, values, 'values') },
+        k_cache: { values: packedRows(use, widths, keys, 'keys'), storage },
+        v_cache: { values: packedRows(use, widths, values, 'values'), storage },
       };
     },
   };
@@ -182,6 +188,7 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
   ),
   projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
   projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
+  projectingCase('a token of its own, late in its part', { headDim: 32, kv: 'f16' }, 1279),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
   toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),

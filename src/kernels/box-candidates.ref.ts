@@ -4,7 +4,7 @@ import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import type { BoxCandidatesUse } from './box-candidates.ts';
 import type { MapPlace } from './feature-map.ts';
-import { type FrameSettings, packFrameSettings } from './frame-settings.ts';
+import { type FrameSettings, noColours, packFrameSettings } from './frame-settings.ts';
 
 /** The candidates of a map in the order of its cells. `bins` [cells, 64], `logits` [cells, classes padded to 4]. */
 export function boxCandidatesReference(
@@ -57,6 +57,7 @@ const settings: FrameSettings = {
   frameWidth: 160,
   frameHeight: 90,
   rowPixels: 192,
+  colours: noColours,
 };
 
 /** Candidates come in any order, so a case has one cell at most that passes; the detector's test has many. */

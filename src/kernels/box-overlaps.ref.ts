@@ -2,7 +2,7 @@ import { type Candidate, packCandidates, randomCandidates } from '../testing/box
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import type { BoxOverlapsUse } from './box-overlaps.ts';
-import { packFrameSettings } from './frame-settings.ts';
+import { noColours, packFrameSettings } from './frame-settings.ts';
 import { rankBoxesReference } from './rank-boxes.ref.ts';
 
 const threshold = 0.45;
@@ -36,7 +36,7 @@ export function boxOverlapsReference(
 }
 
 /** The settings of a case: of these only the overlap matters here. */
-export const overlapSettings: Uint8Array<ArrayBuffer> = packFrameSettings({
+export const overlapSettings: Uint32Array<ArrayBuffer> = packFrameSettings({
   scoreThreshold: 0.25,
   overlapThreshold: threshold,
   scaleX: 1,
@@ -46,6 +46,7 @@ export const overlapSettings: Uint8Array<ArrayBuffer> = packFrameSettings({
   frameWidth: 1,
   frameHeight: 1,
   rowPixels: 1,
+  colours: noColours,
 });
 
 function toCase(

@@ -10,23 +10,43 @@ export interface FrameSettings {
   top: number;
   frameWidth: number;
   frameHeight: number;
-  /** Pixels from a row of the frame to the next. */
+  /** Pixels from a row of the frame in memory to the next. */
   rowPixels: number;
+  colours: FrameColours;
 }
 
-export const frameSettingsBytes: number = 36;
+/** How planes of bytes become colours: grey = (y - zero) · scale, and what a colour difference, above 128, adds to red, green and blue. */
+export interface FrameColours {
+  lumaZero: number;
+  lumaScale: number;
+  redV: number;
+  greenU: number;
+  greenV: number;
+  blueU: number;
+}
+
+/** Of frames that are red, green and blue already. */
+export const noColours: FrameColours = {
+  lumaZero: 0,
+  lumaScale: 0,
+  redV: 0,
+  greenU: 0,
+  greenV: 0,
+  blueU: 0,
+};
+
+export const frameSettingsBytes: number = 60;
 
 /** The settings as the kernels read them. */
-export function packFrameSettings(settings: FrameSettings): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer(frameSettingsBytes));
-  const { scoreThreshold, overlapThreshold, scaleX, scaleY, left, top } = settings;
-  [scoreThreshold, overlapThreshold, scaleX, scaleY, left, top].forEach((value, i) => {
-    view.setFloat32(i * 4, value, true);
-  });
-  [settings.frameWidth, settings.frameHeight, settings.rowPixels].forEach((value, i) => {
-    view.setUint32((6 + i) * 4, value, true);
-  });
-  return new Uint8Array(view.buffer);
+export function packFrameSettings(settings: FrameSettings): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(frameSettingsBytes / 4);
+  const floats = new Float32Array(words.buffer);
+  const { scoreThreshold, overlapThreshold, scaleX, scaleY, left, top, colours } = settings;
+  floats.set([scoreThreshold, overlapThreshold, scaleX, scaleY, left, top]);
+  words.set([settings.frameWidth, settings.frameHeight, settings.rowPixels], 6);
+  const { lumaZero, lumaScale, redV, greenU, greenV, blueU } = colours;
+  floats.set([lumaZero, lumaScale, redV, greenU, greenV, blueU], 9);
+  return words;
 }
 
 /** How a frame lies in an input: its proportions kept, as large as fits, in the middle; or over all of it. */

@@ -74,7 +74,6 @@ function toCase(
     use,
     rows: tokens,
     inputs: () => ({
-      state: Uint32Array.of(5, tokens, 0, 0, 0),
       weights: router.gpu,
       x: padded(x, tokens),
       norm_weight: padded(norm),

@@ -15,39 +15,45 @@ export interface HeadGatesUse {
   epsilon: number;
 }
 
-function sumsOf({ sharedHeads, routedHeads }: HeadGatesUse): number {
-  return 3 + sharedHeads + routedHeads;
+/** Rows of the router that have invocations of their own in a workgroup. */
+const rowsAtOnce = 16;
+
+/** `lanes` invocations a row of the router, of one subgroup. */
+function byRow(lanes: number): KernelVariant<HeadGatesUse> {
+  return {
+    name: `rows-${lanes}`,
+    unsupported: (use, { minSubgroupSize, workgroupInvocations }) => {
+      if (lanes > 1 && minSubgroupSize < lanes) return `needs subgroups of at least ${lanes}`;
+      const { workgroup } = rowSets(use, lanes);
+      return workgroupInvocations < workgroup ? `needs workgroups of ${workgroup}` : null;
+    },
+    options: (use) => {
+      const { rows, each, workgroup } = rowSets(use, lanes);
+      return {
+        choices: { quant: use.format.name },
+        flags: lanes > 1 ? ['subgroups'] : [],
+        constants: {
+          WORKGROUP: workgroup,
+          LANES: lanes,
+          ROWS_EACH: each,
+          ROUTER_ROWS: rows,
+          SHARED: use.sharedHeads,
+          ROUTED: use.routedHeads,
+          ACTIVE: use.active,
+        },
+      };
+    },
+    workgroups: (_, tokens) => [tokens, 1, 1],
+  };
 }
 
-function variant(
-  name: string,
-  reduce: 'none' | 'workgroup' | 'subgroup',
-  workgroup: number,
-): KernelVariant<HeadGatesUse> {
-  const lanes = reduce === 'none' ? 1 : workgroup;
-  const scratch = { none: 0, workgroup, subgroup: workgroup / 4 }[reduce];
-  return {
-    name,
-    unsupported: (use, { subgroups, workgroupStorageBytes }) => {
-      if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
-      const bytes = scratch * sumsOf(use) * 4;
-      return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
-    },
-    options: (use) => ({
-      choices: { quant: use.format.name, reduce },
-      flags: reduce === 'subgroup' ? ['subgroups'] : [],
-      constants: {
-        WORKGROUP: workgroup,
-        LANES: lanes,
-        SUMS: sumsOf(use),
-        ROUTER_ROWS: sumsOf(use) - 1,
-        SHARED: use.sharedHeads,
-        ROUTED: use.routedHeads,
-        ACTIVE: use.active,
-      },
-    }),
-    workgroups: (_, tokens) => [Math.ceil((tokens * lanes) / workgroup), 1, 1],
-  };
+function rowSets(
+  { sharedHeads, routedHeads }: HeadGatesUse,
+  lanes: number,
+): Record<'rows' | 'each' | 'workgroup', number> {
+  const rows = 2 + sharedHeads + routedHeads;
+  const each = Math.ceil(rows / rowsAtOnce);
+  return { rows, each, workgroup: lanes * Math.ceil(rows / each) };
 }
 
 /** The router of Mixture-of-Head attention: which query heads of a token are on, and with what weight. */
@@ -63,16 +69,11 @@ export const headGates: Kernel<HeadGatesUse> = defineKernel<HeadGatesUse>({
     epsilon: use.epsilon,
   }),
   bindings: [
-    { name: 'state', type: 'State', access: 'read' },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'gates', type: 'array<f32>', access: 'read_write' },
   ],
-  variants: [
-    variant('serial', 'none', 16),
-    variant('workgroup', 'workgroup', 32),
-    variant('subgroup', 'subgroup', 64),
-  ],
-  preferred: (_, { software }) => (software ? ['serial'] : ['subgroup', 'workgroup', 'serial']),
+  variants: [byRow(1), byRow(4), byRow(32)],
+  preferred: (_, { software }) => (software ? ['rows-1'] : ['rows-32', 'rows-4', 'rows-1']),
 });

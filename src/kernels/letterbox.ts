@@ -1,10 +1,12 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { type FrameFormat, frameOptions } from './frame-format.ts';
 import { visionShaders } from './vision-shaders.ts';
 
-/** One use of `letterbox`: the input map of a network. */
+/** One use of `letterbox`: the input map of a network, and how frames lie in memory. */
 export interface LetterboxUse {
   storage: MapStorage;
+  format: FrameFormat;
   output: MapPlace;
 }
 
@@ -31,7 +33,13 @@ export const letterbox: Kernel<LetterboxUse> = defineKernel<LetterboxUse>({
     {
       name: 'plain',
       unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
-      options: ({ storage }) => ({ choices: { storage }, flags: mapStorageFlags(storage) }),
+      options: ({ storage, format }) => {
+        const { choices, flags } = frameOptions(format);
+        return {
+          choices: { ...choices, storage },
+          flags: [...flags, ...mapStorageFlags(storage)],
+        };
+      },
       workgroups: ({ output }) => [
         Math.ceil(output.width / side),
         Math.ceil(output.height / side),

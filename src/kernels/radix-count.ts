@@ -10,6 +10,8 @@ export interface RadixPassUse {
   blockKeys: number;
   /** The first pass: values are the keys' own indices. `radix-count` is the same for all passes. */
   first?: boolean;
+  /** Nobody scans the counts: `radix-scatter` sums those that it needs. Every workgroup reads all of them, so blocks must be few. */
+  counted?: boolean;
 }
 
 /** Keys of a block where a workgroup or an invocation does one. */
@@ -42,7 +44,7 @@ export function radixVariants(
     },
     {
       name: 'serial',
-      unsupported: () => null,
+      unsupported: ({ counted }) => (counted ? 'needs scanned counts' : null),
       options: (use) => ({
         flags: flags(use),
         constants: { WORKGROUP: serialWorkgroup, BLOCK: use.blockKeys },

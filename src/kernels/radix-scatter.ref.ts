@@ -1,6 +1,6 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { radixCountReference, radixKeys, radixPasses } from './radix-count.ref.ts';
-import type { RadixPassUse } from './radix-count.ts';
+import { type RadixPassUse, radixBlocks } from './radix-count.ts';
 import { radixScanReference } from './radix-scan.ref.ts';
 
 /** Keys and values in the order of one digit; equal digits stay as they were. */
@@ -19,13 +19,28 @@ export function radixScatterReference(
   };
 }
 
-export const radixScatterCases: readonly KernelCase<RadixPassUse>[] = radixPasses
+/** Those of large blocks once more, by counts that nobody scanned; and so many blocks that an invocation sums several. */
+const counted: typeof radixPasses = [
+  ...radixPasses.filter(({ use }) => use.blockKeys === radixBlocks.parallel),
+  {
+    name: '41 blocks, two of them empty',
+    use: { capacity: 82_000, shift: 4, blockKeys: radixBlocks.parallel },
+    total: 79_001,
+  },
+].map(({ name, use, total }) => ({
+  name: `${name}, counted`,
+  use: { ...use, counted: true },
+  total,
+}));
+
+export const radixScatterCases: readonly KernelCase<RadixPassUse>[] = [...radixPasses, ...counted]
   .filter(({ total }) => total > 0)
   .map(({ name, use, total }, i) => {
     const keys = radixKeys(use.capacity, 660 + i);
     const values = use.first ? keys.map((_, at) => at) : radixKeys(use.capacity, 680 + i);
     const counts = radixCountReference(use, keys, total);
-    const offsets = Uint32Array.from(radixScanReference(counts).subarray(0, counts.length));
+    const scanned = radixScanReference(counts).subarray(0, counts.length);
+    const offsets = use.counted ? Uint32Array.from(counts) : Uint32Array.from(scanned);
     return {
       name,
       use,

@@ -2,7 +2,7 @@ import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { type RadixPassUse, radixBlockCount, radixVariants } from './radix-count.ts';
 import { splatShaders } from './splat-shaders.ts';
 
-/** Moves keys and values to the places that scanned counts give, equal digits in their order. */
+/** Moves keys and values to the places that counts give, scanned ones or not, equal digits in their order. */
 export const radixScatter: Kernel<RadixPassUse> = defineKernel<RadixPassUse>({
   name: 'radix-scatter',
   library: splatShaders,
@@ -21,6 +21,9 @@ export const radixScatter: Kernel<RadixPassUse> = defineKernel<RadixPassUse>({
     { name: 'keys_out', type: 'array<u32>', access: 'read_write' },
     { name: 'values_out', type: 'array<u32>', access: 'read_write' },
   ],
-  variants: radixVariants(({ first }) => (first ? ['first'] : [])),
+  variants: radixVariants(({ first, counted }) => [
+    ...(first ? ['first'] : []),
+    ...(counted ? ['counted'] : []),
+  ]),
   preferred: (_, { software }) => (software ? ['serial'] : ['parallel', 'serial']),
 });

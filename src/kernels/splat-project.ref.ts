@@ -8,26 +8,25 @@ import { projectAll } from '../splats/render.ref.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { randomCloud } from '../testing/splats.ts';
-import { hiddenKey, type SplatProjectUse } from './splat-project.ts';
+import { hiddenKey, projectFrameWords, type SplatProjectUse } from './splat-project.ts';
 
 const keyBits = 16;
 const depths = { least: 1, most: 6 };
 
-/** The uniform: rows of the view, camera and focal length, size, least depth and key steps. */
-export function frameOf(
-  view: ViewTransform,
-  least: number,
-  stepsPerUnit: number,
-): Float32Array<ArrayBuffer> {
-  return Float32Array.of(
-    ...view.view,
-    ...view.position,
-    view.focal,
-    view.width,
-    view.height,
-    least,
-    stepsPerUnit,
-  );
+/** Splats of a scene that belong to an object. */
+interface Range {
+  first: number;
+  count: number;
+}
+
+/** The uniform: rows of the view, camera and focal length, size, least depth and key steps; the object's splats, and the highest key. */
+function frameOf(view: ViewTransform, { first, count }: Range): Float32Array<ArrayBuffer> {
+  const steps = hiddenKey(keyBits) / (depths.most - depths.least);
+  const { width, height, focal } = view;
+  const frame = new Float32Array(projectFrameWords);
+  frame.set([...view.view, ...view.position, focal, width, height, depths.least, steps]);
+  new Uint32Array(frame.buffer).set([count, first, hiddenKey(keyBits)], 20);
+  return frame;
 }
 
 /** cache [slots, 8]: words of halves are left as they are packed, too small to weigh in an error. */
@@ -35,12 +34,12 @@ export function splatProjectReference(
   cloud: SplatCloud,
   pose: Pose | null,
   view: ViewTransform,
-  use: SplatProjectUse,
+  { first, count }: Range,
 ): { cache: Float64Array; keys: Float64Array; visible: number } {
-  const slots = use.first + use.count;
+  const slots = first + count;
   const cache = new Float64Array(slots * 8).fill(Number.NaN);
   const keys = new Float64Array(slots).fill(Number.NaN);
-  keys.fill(hiddenKey(use.keyBits), use.first);
+  keys.fill(hiddenKey(keyBits), first);
   let visible = 0;
   for (const splat of projectAll({ cloud, pose }, view)) {
     const [a, b, c] = splat.conic;
@@ -53,9 +52,9 @@ export function splatProjectReference(
       splat.y + halfY < 0 ||
       splat.x - halfX > view.width ||
       splat.y - halfY > view.height;
-    if (outside) continue;
+    if (outside || splat.index >= count) continue;
     visible += 1;
-    const slot = use.first + splat.index;
+    const slot = first + splat.index;
     const halves = (low: number, high: number): number =>
       asFloat(numberToHalf(low) | (numberToHalf(high) << 16));
     cache.set([splat.x, splat.y, a, b, c], slot * 8);
@@ -117,7 +116,7 @@ export function randomRig(count: number, seed: number): Rig {
 function toCase(
   name: string,
   count: number,
-  use: { first: number; shDegree: 0 | 1 | 2 | 3; rigged: boolean },
+  use: { first: number; drawn?: number; shDegree: 0 | 1 | 2 | 3; rigged: boolean },
   seed: number,
 ): KernelCase<SplatProjectUse> {
   const cloud = randomCloud(count, use.shDegree, seed);
@@ -126,17 +125,14 @@ function toCase(
   pose?.weights.set([0.5, -0.2, 1, 0, 0.3]);
   pose?.setTurn(1, [0.1, 0.2, 0, Math.sqrt(0.95)]);
   pose?.update();
-  const full: SplatProjectUse = {
-    count,
-    first: use.first,
-    shDegree: use.shDegree,
-    keyBits,
-    ...(pose ? { joints: pose.liveJoints.length } : {}),
-  };
-  const steps = hiddenKey(keyBits) / (depths.most - depths.least);
+  const range = { first: use.first, count: use.drawn ?? count };
   return {
     name,
-    use: full,
+    use: {
+      count,
+      shDegree: use.shDegree,
+      ...(pose ? { joints: pose.liveJoints.length } : {}),
+    },
     rows: 1,
     tolerance: {
       nmse: 1e-5,
@@ -144,14 +140,14 @@ function toCase(
         'keys round down, so that one may be a step off; morphs, here far larger than those of a face, are stored as halves',
     },
     inputs: () => ({
-      frame: frameOf(view, depths.least, steps),
+      frame: frameOf(view, range),
       splats: packSplats(cloud),
       ...(use.shDegree > 0 ? { sh: packSphericalHarmonics(cloud) } : {}),
       ...(pose ? { ...packRig(pose.rig, pose, count), pose: packedPose(pose) } : {}),
       draw: Uint32Array.of(4, 0, 0, 0),
     }),
     outputs: () => {
-      const { cache, keys, visible } = splatProjectReference(cloud, pose, view, full);
+      const { cache, keys, visible } = splatProjectReference(cloud, pose, view, range);
       return {
         cache: { values: cache },
         keys: { values: keys, storage: 'u32' as const },
@@ -176,4 +172,5 @@ export const splatProjectCases: readonly KernelCase<SplatProjectUse>[] = [
   toCase('harmonics of degree 3', 65, { first: 0, shDegree: 3, rigged: false }, 705),
   toCase('morphed and skinned', 131, { first: 7, shDegree: 0, rigged: true }, 706),
   toCase('morphed, skinned, harmonics', 101, { first: 0, shDegree: 3, rigged: true }, 707),
+  toCase('without the last ones', 140, { first: 3, drawn: 70, shDegree: 1, rigged: true }, 708),
 ];

@@ -1,27 +1,27 @@
 import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
 import { splatShaders } from './splat-shaders.ts';
 
-/** One use of `splat-project`: one object of a scene. */
+/**
+ * One use of `splat-project`: one object of a scene. What differs from object to object alone stands in the uniform `Frame`, so that
+ * all with one kind of rig share a pipeline.
+ */
 export interface SplatProjectUse {
-  /** Splats of this object. */
+  /** Splats of this object, at most. */
   count: number;
-  /** Where its splats begin in the cache and the keys of the scene. */
-  first: number;
   shDegree: 0 | 1 | 2 | 3;
   /** Joints of the rig that move splats; left out: the object is rigid. */
   joints?: number;
-  /** Bits of a depth key. The highest key marks what is not visible. */
-  keyBits: number;
 }
 
-/** Bytes of the uniform `Frame`. */
-export const projectFrameBytes: number = 80;
+/** 32-bit words of the uniform `Frame`: 20 floats; splats that are drawn, where they begin in the scene, the highest key. */
+export const projectFrameWords: number = 24;
 
 /** Words of a splat's spherical harmonics beyond band 0, as pairs of halves. */
 export function shWords(shDegree: number): number {
   return Math.ceil((((shDegree + 1) ** 2 - 1) * 3) / 2);
 }
 
+/** The highest depth key marks what is not visible. */
 export function hiddenKey(keyBits: number): number {
   return 2 ** keyBits - 1;
 }
@@ -33,12 +33,8 @@ export const splatProject: Kernel<SplatProjectUse> = defineKernel<SplatProjectUs
   name: 'splat-project',
   library: splatShaders,
   shader: 'splats/splat-project',
-  params: { count: 'u32', first: 'u32', hidden_key: 'u32' },
-  paramValues: (use) => ({
-    count: use.count,
-    first: use.first,
-    hidden_key: hiddenKey(use.keyBits),
-  }),
+  params: {},
+  paramValues: () => ({}),
   bindings: [
     { name: 'frame', type: 'Frame', access: 'uniform' },
     { name: 'splats', type: 'array<vec4<f32>>', access: 'read' },

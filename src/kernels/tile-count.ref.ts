@@ -24,8 +24,7 @@ export interface TileScene {
 export function tileScene(count: number, width: number, height: number, seed: number): TileScene {
   const cloud = randomCloud(count, 0, seed);
   const view = viewTransform({ position: [0, 0.2, 4], target: [0, 0, 0], fovY: 30 }, width, height);
-  const project = { count, first: 0, shDegree: 0, keyBits: 16 } as const;
-  const { cache } = splatProjectReference(cloud, null, view, project);
+  const { cache } = splatProjectReference(cloud, null, view, { first: 0, count });
   const visible = projectAll({ cloud, pose: null }, view)
     .filter(({ index }) => Number.isFinite(cache[index * 8]))
     .sort((a, b) => a.depth - b.depth);

@@ -4,6 +4,7 @@ import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { kvBytes } from '../kernels/kv-format.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { type MatvecUse, matvec } from '../kernels/matvec.ts';
@@ -32,9 +33,13 @@ export interface DecoderOptions {
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
-const passRows = { hardware: 1024, software: 32 } as const;
-/** The widest activation of a pass takes at most this much, so that large models do not pay for long passes. */
+const passRows = { hardware: 2048, software: 32 } as const;
+/** A pass of so many tokens is worth its memory. */
+const usualRows = 1024;
+/** The widest activation of such a pass takes at most this much, so that large models do not pay for long passes. */
 const maxActivationBytes = 64 * 2 ** 20;
+/** Longer passes where all activations together take at most this share of what weights and cache take. */
+const activationShare = 0.145;
 /** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
 const fragmentRows = 16;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
@@ -132,17 +137,18 @@ export class Decoder {
     this.#weights = weights;
     this.contextLength = options.contextLength;
     const kind = gpu.capabilities.software ? 'software' : 'hardware';
-    this.passRows = Math.min(
-      passRows[kind],
-      rowsWithin(maxActivationBytes, config),
-      config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
-    );
     const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
+    this.passRows = Math.min(
+      passRows[kind],
+      this.#affordableRows(weightBytes(weights) + cacheBytes(config, options)),
+      config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
+    );
     this.#owned = new BufferSet(gpu);
     try {
       this.#buffers = this.#allocate();
-      const settings = { ...options, passRows: this.passRows };
+      const { passActivated: queries } = this.#buffers;
+      const settings = { ...options, passRows: this.passRows, queries };
       this.#attention = new Attention(gpu, config, settings, this.#buffers.state, this.#owned);
     } catch (thrown) {
       this.#owned.dispose();
@@ -315,32 +321,47 @@ export class Decoder {
     return out;
   }
 
+  /**
+   * Bytes of a token in the buffers of a pass. What a product makes is used up before the next one begins, and so is a product's input: one
+   * buffer for each of both. Queries are used up before anything is activated.
+   */
+  #tokenBytes(): Record<'residual' | 'products' | 'inputs' | 'activated', number> {
+    const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize } = this.config;
+    const hidden = pad(this.config.hiddenSize);
+    const queries = numAttentionHeads * headDim;
+    const input = this.#inputs === 'f16' ? 2 : 4;
+    const widest = Math.max(queries + 2 * numKeyValueHeads * headDim, 2 * intermediateSize, hidden);
+    return {
+      residual: hidden * 4,
+      products: widest * 4,
+      inputs: Math.max(hidden, pad(queries)) * input,
+      activated: Math.max(pad(intermediateSize) * input, queries * 4),
+    };
+  }
+
+  /** Tokens of a pass, where weights and cache take `held` bytes: a multiple of 32. */
+  #affordableRows(held: number): number {
+    const { products, residual, inputs, activated } = this.#tokenBytes();
+    const usual = Math.min(usualRows, maxActivationBytes / products);
+    const within = (activationShare * held) / (products + residual + inputs + activated);
+    const most = Math.min(
+      Math.max(usual, within),
+      this.#gpu.capabilities.maxBindingBytes / products,
+    );
+    return Math.max(32, Math.floor(most / 32) * 32);
+  }
+
   #allocate(): Buffers {
     const { config } = this;
+    const { numAttentionHeads: heads, headDim } = config;
     const rows = Math.ceil(this.passRows / fragmentRows) * fragmentRows;
-    const heads = config.numAttentionHeads;
-    const kvHeads = config.numKeyValueHeads;
-    const { headDim } = config;
+    const bytes = this.#tokenBytes();
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
-    const inputs = (label: string, count: number) =>
-      this.#owned.storage(label, count * (this.#inputs === 'f16' ? 2 : 4));
-    // What a product makes is used up before the next one begins, and so is a product's input: one buffer for each of both.
-    const products = floats(
-      'products',
-      rows *
-        Math.max(
-          (heads + 2 * kvHeads) * headDim,
-          2 * config.intermediateSize,
-          pad(config.hiddenSize),
-        ),
-    );
-    const passInputs = inputs(
-      'inputs of products',
-      rows * Math.max(pad(config.hiddenSize), pad(heads * headDim)),
-    );
+    const products = this.#owned.storage('products', rows * bytes.products);
+    const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
-      x: floats('residual', rows * pad(config.hiddenSize)),
+      x: this.#owned.storage('residual', rows * bytes.residual),
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
       summands: floats(
         'summands of heads',
@@ -353,7 +374,7 @@ export class Decoder {
       activated: floats('activated', pad(config.intermediateSize)),
       passNormed: passInputs,
       passAttended: passInputs,
-      passActivated: inputs('activated of a pass', rows * pad(config.intermediateSize)),
+      passActivated: this.#owned.storage('activated, and queries', rows * bytes.activated),
       logits: floats('logits', config.vocabSize),
       seen: this.#owned.storage('seen tokens', Math.ceil(config.vocabSize / 32) * 4),
       sampler: this.#owned.create('sampler', samplerBytes, GPUBufferUsage.UNIFORM),
@@ -677,9 +698,20 @@ export class Decoder {
   }
 }
 
-/** Tokens whose gates and ups fit into so many bytes, a multiple of 32. */
-function rowsWithin(bytes: number, { intermediateSize }: TransformerConfig): number {
-  return Math.max(32, Math.floor(bytes / (intermediateSize * 2 * 4) / 32) * 32);
+/** Each buffer once: matrices that are multiplied together share one. */
+function weightBytes({ embedding, lmHead, layers }: DecoderWeights): number {
+  const linears = layers.flatMap(({ qkv, output, gateUp, down }) => [qkv, output, gateUp, down]);
+  const parts = [embedding, lmHead, ...linears].flatMap((linear) => linear.parts);
+  const buffers = new Set(parts.map(({ matrix }) => matrix.buffer));
+  return [...buffers].reduce((sum, buffer) => sum + buffer.size, 0);
+}
+
+/** Bytes of a cache of whole keys and values. */
+function cacheBytes(
+  { numHiddenLayers, numKeyValueHeads, headDim }: TransformerConfig,
+  { kvCache, contextLength }: DecoderOptions,
+): number {
+  return kvBytes(kvCache, 2 * numHiddenLayers * numKeyValueHeads * headDim * contextLength);
 }
 
 /** Elements of a row that kernels read in whole groups. */

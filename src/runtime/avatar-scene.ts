@@ -28,7 +28,7 @@ export class EngineScene implements ServedScene {
     stage.update(performance.now() / 1000);
     const view = viewTransform(camera, width, height);
     const behind = background && ([...background, 1] as const);
-    const method = options.method ?? (await stage.fasterMethod());
+    const method = options.method ?? (await stage.fasterMethod(options));
     const picture = await renderPicture(stage.requireGpu(), stage.objects, view, behind, method);
     // Somebody was disposed of meanwhile, and with that what was being drawn.
     return stage.isCurrent ? picture : this.render(options);
@@ -49,7 +49,7 @@ export class EngineScene implements ServedScene {
       viewTransform(turn ? turnedCamera(camera, frame * turn) : camera, width, height);
     const objects = copies > 1 ? sideBySide(stage.objects, copies) : stage.objects;
     const splats = stage.splats * copies;
-    const method = options.method ?? (await stage.fasterMethod());
+    const method = options.method ?? (await stage.fasterMethod(options));
     const measured = await measureFrame(stage.requireGpu(), objects, viewAt, method, frames, () =>
       stage.update(performance.now() / 1000),
     );

@@ -111,13 +111,13 @@ export class AvatarStage {
   }
 
   /** The way of drawing that is faster for the largest avatar. */
-  async fasterMethod(): Promise<RasterMethod> {
+  async fasterMethod(size: { width: number; height: number }): Promise<RasterMethod> {
     const [first, ...rest] = this.#actors.map(({ avatar }) => avatar);
     const largest = rest.reduce(
       (most, avatar) => (avatar.info.splats > (most?.info.splats ?? 0) ? avatar : most),
       first,
     );
-    return largest?.fasterMethod() ?? 'quads';
+    return largest?.fasterMethod(size) ?? 'quads';
   }
 }
 

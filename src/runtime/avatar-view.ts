@@ -117,7 +117,7 @@ export class AvatarView {
         const gpu = stage.isEmpty ? this.#shown?.gpu : stage.gpu;
         // A frame later it may be there.
         if (!gpu || gpu.isLost) return;
-        const method = wanted.method ?? (await stage.fasterMethod());
+        const method = wanted.method ?? (await stage.fasterMethod(wanted));
         const renderer = await SplatRenderer.create(gpu, stage.objects, {
           width,
           height,

@@ -6,14 +6,10 @@ import { type UploadedBody, uploadBody } from '../splats/body-layer.ts';
 import { framingCamera, viewTransform } from '../splats/camera.ts';
 import { SplatGeometry } from '../splats/geometry.ts';
 import { decodeImage } from '../splats/image-decoder.ts';
-import { fasterMethod } from '../splats/measure.ts';
+import { fasterMethod, probeSide } from '../splats/measure.ts';
 import type { SceneObject } from '../splats/renderer.ts';
 import type { AvatarInfo, BodyMethod, Camera, LoadAvatarOptions, RasterMethod } from '../types.ts';
 import type { AvatarCommand, ServedAvatar } from './avatar-contract.ts';
-
-/** Pixels of the pictures that decide which way of drawing is faster. */
-const probeSide = 512;
-const softwareProbeSide = 96;
 
 /** Splats that live on the GPU, animated where the file has a rig. */
 export class EngineAvatar implements ServedAvatar {
@@ -25,7 +21,8 @@ export class EngineAvatar implements ServedAvatar {
   #gpu: Gpu;
   #geometry: SplatGeometry;
   #body: UploadedBody | null = null;
-  #method: Promise<RasterMethod> | null = null;
+  /** By the side of the picture that decided. */
+  readonly #methods = new Map<number, Promise<RasterMethod>>();
 
   /** Uploads a file of splats. Throws `invalid-argument`, `model-corrupt`, `model-unsupported`, `gpu-out-of-memory`, `aborted`. */
   static async open(
@@ -109,7 +106,7 @@ export class EngineAvatar implements ServedAvatar {
     await this.#uploadBody(gpu);
     this.#geometry = geometry;
     this.#gpu = gpu;
-    this.#method = null;
+    this.#methods.clear();
   }
 
   dispose(): void {
@@ -137,15 +134,18 @@ export class EngineAvatar implements ServedAvatar {
     return this.#file.rig === null;
   }
 
-  /** The way of drawing that is faster here: measured once a device. */
-  fasterMethod(): Promise<RasterMethod> {
-    const side = this.#gpu.capabilities.software ? softwareProbeSide : probeSide;
+  /** The way of drawing that is faster here for pictures of about this size: measured once a device and size. */
+  fasterMethod(size: { width: number; height: number }): Promise<RasterMethod> {
+    const side = probeSide(size, this.#gpu.capabilities.software);
+    const known = this.#methods.get(side);
+    if (known) return known;
     const view = viewTransform(this.#camera(1), side, side);
-    this.#method ??= fasterMethod(this.#gpu, [this.object()], view).catch((thrown) => {
-      this.#method = null;
+    const method = fasterMethod(this.#gpu, [this.object()], view).catch((thrown) => {
+      this.#methods.delete(side);
       throw toVitrailError(thrown, 'avatar/measure');
     });
-    return this.#method;
+    this.#methods.set(side, method);
+    return method;
   }
 
   #camera(aspect: number): Camera {

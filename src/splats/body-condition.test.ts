@@ -5,7 +5,7 @@ import { readLamArchive } from '../formats/lam.ts';
 import { readZip } from '../formats/zip.ts';
 import { bodyThroughNetworks } from '../kernels/body-networks.ref.ts';
 import { through } from '../kernels/body-under.ref.ts';
-import { bodyCondition, foldCondition } from './body-condition.ts';
+import { BodyCondition, foldCondition } from './body-condition.ts';
 import { projectPoints, solveHomography } from './body-homography.ts';
 import { bodyReach } from './body-pack.ts';
 import { viewTransform } from './camera.ts';
@@ -60,9 +60,10 @@ describe('the networks of the shipped body', () => {
   it('see and say what those of the recipe do', async () => {
     const { body, pose } = await shippedPerson();
     expect(poses).toHaveLength(3);
+    const seen = new BodyCondition(body, pose);
     for (const expected of poses) {
       take(pose, expected);
-      const condition = bodyCondition(body, pose);
+      const condition = seen.update(pose);
       expect(condition).toHaveLength(expected.condition.length);
       expect(farthest(condition, expected.condition)).toBeLessThan(1e-5);
       expected.uv.forEach(([u, v], i) => {
@@ -80,7 +81,7 @@ describe('the networks of the shipped body', () => {
     let outside = 0;
     for (const sampled of poses) {
       take(pose, sampled);
-      const condition = [...bodyCondition(body, pose)];
+      const condition = [...new BodyCondition(body, pose).update(pose)];
       const view = viewTransform(body.camera, body.image, body.image);
       const h = solveHomography(projectPoints(body.anchors, pose, view), body.targets) ?? [];
       for (let i = 0; i < 24 * 24; i += 1) {

@@ -1,5 +1,5 @@
 import type { AvatarBody } from '../formats/avatar-body.ts';
-import type { BufferRange, Gpu } from '../gpu/gpu.ts';
+import type { Gpu } from '../gpu/gpu.ts';
 import { type BodyUnder, prepareBodyUnder } from '../kernels/body-under.ts';
 import type { BodyMethod } from '../types.ts';
 import { Displacement } from './body-displacement.ts';
@@ -8,6 +8,7 @@ import { BodyNetworks, NetworkPicture } from './body-networks.ts';
 import { fillRows } from './body-pack.ts';
 import { BodyTexture } from './body-texture.ts';
 import type { ViewTransform } from './camera.ts';
+import type { UniformRoom } from './frame-data.ts';
 import type { Pose } from './pose.ts';
 import type { Background, Stage } from './renderer.ts';
 import { normalize, subtract, type Vec3 } from './vector.ts';
@@ -23,10 +24,10 @@ export function uploadBody(gpu: Gpu, body: AvatarBody, method: BodyMethod): Prom
   return method === 'networks' ? BodyNetworks.upload(gpu, body) : BodyTexture.upload(gpu, body);
 }
 
-/** A uniform of the body, and what the renderer writes to it. */
-interface BodyFrame {
-  range: BufferRange;
-  values: Float32Array;
+/** Where the renderer has room for uniforms of a body. */
+interface BodyFrames {
+  under: UniformRoom;
+  networks: UniformRoom;
 }
 
 /** Draws the body of an avatar beneath its splats: one homography a frame, shares of displacement fields and one triangle, over the baked texture or over what the networks made. */
@@ -49,16 +50,16 @@ export class BodyLayer {
     target: { format: GPUTextureFormat; width: number; height: number },
     uploaded: UploadedBody,
     pose: Pose,
-    frame: BodyFrame,
+    frames: BodyFrames,
   ): Promise<BodyLayer> {
     const networks =
       uploaded instanceof BodyNetworks
-        ? await NetworkPicture.prepare(gpu, uploaded, target, pose)
+        ? await NetworkPicture.prepare(gpu, uploaded, target, pose, frames.networks)
         : null;
     try {
       const source = networks ?? (uploaded as BodyTexture);
-      const under = await prepareBodyUnder(gpu, target.format, frame.range, source);
-      return new BodyLayer(uploaded.body, pose, networks, under, frame.values);
+      const under = await prepareBodyUnder(gpu, target.format, frames.under.range, source);
+      return new BodyLayer(uploaded.body, pose, networks, under, frames.under.values);
     } catch (thrown) {
       networks?.dispose();
       throw thrown;
@@ -92,7 +93,7 @@ export class BodyLayer {
     if (!h || this.#networks?.update(pose, places, h) === false) return false;
     const values = this.#values;
     const side = image + 2 * pad;
-    fillRows(values, h);
+    fillRows(values, 0, h);
     values.set(background, 12);
     values[16] = view.width;
     values[17] = view.height;

@@ -2,7 +2,7 @@ import type { AvatarBody } from '../formats/avatar-body.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { prepareDispatch } from '../gpu/kernel.ts';
 import { bodyNetworks } from '../kernels/body-networks.ts';
-import { bodyCondition } from './body-condition.ts';
+import { BodyCondition } from './body-condition.ts';
 import { type Homography, PointProjection, solveHomography } from './body-homography.ts';
 import {
   bodyReach,
@@ -14,6 +14,7 @@ import {
   packNetworks,
 } from './body-pack.ts';
 import { type ViewTransform, viewTransform } from './camera.ts';
+import type { UniformRoom } from './frame-data.ts';
 import { uploadBuffers } from './geometry.ts';
 import type { Pose } from './pose.ts';
 
@@ -21,6 +22,8 @@ import type { Pose } from './pose.ts';
 export class BodyNetworks {
   readonly body: AvatarBody;
   readonly reach: readonly number[];
+  /** Of the uniform that a frame has for them. */
+  readonly networkFloats: number;
   readonly buffers: Readonly<Record<string, GPUBuffer>>;
   readonly #gpu: Gpu;
 
@@ -33,6 +36,7 @@ export class BodyNetworks {
     this.#gpu = gpu;
     this.body = body;
     this.reach = bodyReach(body);
+    this.networkFloats = networkFrameFloats(networksUse(body, { width: 1, height: 1 }));
     this.buffers = uploadBuffers(gpu, {
       weights: packNetworks(body),
       coarse: packCoarse(body.coarse),
@@ -52,9 +56,9 @@ export class NetworkPicture {
   readonly dispatch: Dispatch;
   readonly #gpu: Gpu;
   readonly #networks: BodyNetworks;
-  readonly #frame: GPUBuffer;
   readonly #size: { width: number; height: number };
-  readonly #values: Float32Array<ArrayBuffer>;
+  readonly #values: Float32Array;
+  readonly #condition: BodyCondition;
   /** Where the anchors are in the picture of training; null where the networks see what the texture's homography leads to. */
   readonly #anchors: PointProjection | null;
   readonly #training: ViewTransform;
@@ -64,18 +68,16 @@ export class NetworkPicture {
     networks: BodyNetworks,
     size: { width: number; height: number },
     pose: Pose,
+    frame: UniformRoom,
   ): Promise<NetworkPicture> {
     const { body, buffers } = networks;
-    const use = networksUse(body, size);
-    const floats = networkFrameFloats(use);
-    const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
-    const frame = gpu.createBuffer('body networks frame', floats * 4, UNIFORM | COPY_DST);
-    const image = gpu.createBuffer('body picture', size.width * size.height * 4, STORAGE);
+    const bytes = size.width * size.height * 4;
+    const image = gpu.createBuffer('body picture', bytes, GPUBufferUsage.STORAGE);
     try {
-      const dispatch = await prepareDispatch(gpu, bodyNetworks, use, { frame, ...buffers, image });
-      return new NetworkPicture(gpu, networks, size, dispatch, frame, image, floats, pose);
+      const bound = { frame: frame.range, ...buffers, image };
+      const dispatch = await prepareDispatch(gpu, bodyNetworks, networksUse(body, size), bound);
+      return new NetworkPicture(gpu, networks, size, dispatch, frame.values, image, pose);
     } catch (thrown) {
-      gpu.destroyBuffer(frame);
       gpu.destroyBuffer(image);
       throw thrown;
     }
@@ -86,25 +88,24 @@ export class NetworkPicture {
     networks: BodyNetworks,
     size: { width: number; height: number },
     dispatch: Dispatch,
-    frame: GPUBuffer,
+    values: Float32Array,
     picture: GPUBuffer,
-    floats: number,
     pose: Pose,
   ) {
     this.#gpu = gpu;
     this.#networks = networks;
     this.#size = size;
     this.dispatch = dispatch;
-    this.#frame = frame;
     this.picture = picture;
-    this.#values = new Float32Array(floats);
+    this.#values = values;
+    this.#condition = new BodyCondition(networks.body, pose);
     const { anchors, camera, image, networksSee } = networks.body;
     this.#anchors = networksSee === 'homography' ? null : new PointProjection(anchors, pose);
     this.#training = viewTransform(camera, image, image);
   }
 
   /**
-   * Writes a frame: `places` are the anchors in the picture, `texture` the homography from there to their targets. False: nobody can
+   * Brings the uniform to a frame: `places` are the anchors in the picture, `texture` the homography from there to their targets. False: nobody can
    * tell where its pixels lie in the picture of training.
    */
   update(pose: Pose, places: Float64Array, texture: Homography): boolean {
@@ -113,20 +114,13 @@ export class NetworkPicture {
       ? solveHomography(places, this.#anchors.project(pose, this.#training))
       : texture;
     if (!training) return false;
-    const condition = bodyCondition(body, pose);
-    fillNetworkFrame(this.#values, body, {
-      ...this.#size,
-      training,
-      texture,
-      reach,
-      condition,
-    });
-    this.#gpu.write(this.#frame, 0, this.#values);
+    const condition = this.#condition.update(pose);
+    const { width, height } = this.#size;
+    fillNetworkFrame(this.#values, body, { width, height, training, texture, reach, condition });
     return true;
   }
 
   dispose(): void {
-    this.#gpu.destroyBuffer(this.#frame);
     this.#gpu.destroyBuffer(this.picture);
   }
 }

@@ -164,16 +164,16 @@ export function fillNetworkFrame(
   { warp, fine }: NetworkBody,
   { width, height, training, texture, reach, condition }: NetworkFrame,
 ): void {
-  fillRows(into, training);
-  fillRows(into.subarray(12), texture);
+  fillRows(into, 0, training);
+  fillRows(into, 12, texture);
   into.set(reach, 24);
-  into.set([width, height], 28);
-  const biases = into.subarray(networkFrameHead);
-  foldCondition(warp[0] as LinearLayer, condition, biases);
-  foldCondition(fine[0] as LinearLayer, condition, biases.subarray(biases.length / 2));
+  into[28] = width;
+  into[29] = height;
+  foldCondition(warp[0] as LinearLayer, condition, into, networkFrameHead);
+  foldCondition(fine[0] as LinearLayer, condition, into, (networkFrameHead + into.length) / 2);
 }
 
 /** Rows of a homography, four floats each. */
-export function fillRows(into: Float32Array, matrix: Homography): void {
-  for (let i = 0; i < 9; i += 1) into[i + Math.floor(i / 3)] = matrix[i] as number;
+export function fillRows(into: Float32Array, at: number, matrix: Homography): void {
+  for (let i = 0; i < 9; i += 1) into[at + i + Math.floor(i / 3)] = matrix[i] as number;
 }

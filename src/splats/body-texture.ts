@@ -6,6 +6,7 @@ import { packFields } from './body-pack.ts';
 /** The body of an avatar on the GPU: its baked texture, and what places it. */
 export class BodyTexture {
   readonly body: AvatarBody;
+  readonly networkFloats = 0;
   readonly texture: GPUTexture;
   /** Its displacement fields, two in a layer. */
   readonly fields: GPUTexture;

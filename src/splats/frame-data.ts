@@ -1,6 +1,6 @@
 import type { BufferRange, Gpu } from '../gpu/gpu.ts';
 import { bodyFrameFloats } from '../kernels/body-under.ts';
-import { hiddenKey, projectFrameBytes } from '../kernels/splat-project.ts';
+import { hiddenKey, projectFrameWords } from '../kernels/splat-project.ts';
 import { nearPlane, type ViewTransform } from './camera.ts';
 import { poseFloats } from './pack.ts';
 import type { SceneObject } from './renderer.ts';
@@ -12,7 +12,14 @@ interface FrameSlot {
   pose: number;
   poseFloats: number;
   body: number;
+  networks: number;
   seen: ModelView;
+}
+
+/** A uniform of the buffer, and what the next write brings to it. */
+export interface UniformRoom {
+  range: BufferRange;
+  values: Float32Array;
 }
 
 /** A view as it is from an object's own space, written anew each frame. */
@@ -27,6 +34,8 @@ export class FrameData {
   readonly #gpu: Gpu;
   readonly #buffer: GPUBuffer;
   readonly #values: Float32Array<ArrayBuffer>;
+  /** The same words. */
+  readonly #counts: Uint32Array<ArrayBuffer>;
   readonly #slots: readonly FrameSlot[];
   readonly #keySteps: number;
 
@@ -49,14 +58,21 @@ export class FrameData {
     this.#slots = objects.map(({ pose, body }) => {
       const needed = pose ? poseFloats(pose) : 0;
       return {
-        frame: place(projectFrameBytes / 4),
+        frame: place(projectFrameWords),
         pose: place(needed),
         poseFloats: needed,
         body: place(body ? bodyFrameFloats : 0),
+        networks: place(body?.networkFloats ?? 0),
         seen: { view: new Float64Array(12), position: [0, 0, 0], focal: 0, width: 0, height: 0 },
       };
     });
     this.#values = new Float32Array(floats);
+    this.#counts = new Uint32Array(this.#values.buffer);
+    let first = 0;
+    for (const [i, { geometry }] of objects.entries()) {
+      this.#counts.set([geometry.count, first, hiddenKey(keyBits)], this.#slot(i).frame + 20);
+      first += geometry.count;
+    }
     this.#buffer = gpu.createBuffer(
       'splats frame',
       floats * 4,
@@ -66,7 +82,7 @@ export class FrameData {
   }
 
   frameRange(object: number): BufferRange {
-    return this.#range(this.#slot(object).frame, projectFrameBytes / 4);
+    return this.#range(this.#slot(object).frame, projectFrameWords);
   }
 
   poseRange(object: number): BufferRange {
@@ -74,22 +90,29 @@ export class FrameData {
     return this.#range(pose, poseFloats);
   }
 
-  bodyRange(object: number): BufferRange {
-    return this.#range(this.#slot(object).body, bodyFrameFloats);
+  bodyRoom(object: number): UniformRoom {
+    return this.#room(this.#slot(object).body, bodyFrameFloats);
+  }
+
+  networksRoom(object: number, floats: number): UniformRoom {
+    return this.#room(this.#slot(object).networks, floats);
+  }
+
+  /** How many of an object's splats are drawn from now on: the first ones. */
+  setDrawn(object: number, count: number): void {
+    this.#counts[this.#slot(object).frame + 20] = count;
   }
 
   #range(at: number, floats: number): BufferRange {
     return { buffer: this.#buffer, offset: at * 4, size: floats * 4 };
   }
 
-  #slot(object: number): FrameSlot {
-    return this.#slots[object] as FrameSlot;
+  #room(at: number, floats: number): UniformRoom {
+    return { range: this.#range(at, floats), values: this.#values.subarray(at, at + floats) };
   }
 
-  /** What `write` writes for the body of an object. */
-  bodyValues(object: number): Float32Array {
-    const { body } = this.#slot(object);
-    return this.#values.subarray(body, body + bodyFrameFloats);
+  #slot(object: number): FrameSlot {
+    return this.#slots[object] as FrameSlot;
   }
 
   /** An object's own view of the frame. */

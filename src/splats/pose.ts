@@ -116,10 +116,13 @@ export class Pose {
     return turned;
   }
 
-  /** How far a joint is from its rest within its parent, metres. */
-  shift(joint: number): number[] {
-    const rest = this.rig.joints[joint]?.translation ?? [];
-    return Array.from(rest, (at, i) => (this.#poses[joint]?.translation[i] as number) - at);
+  /** Writes how far a joint is from its rest within its parent, metres: three numbers. */
+  writeShift(joint: number, into: Float64Array, at: number): void {
+    const rest = this.rig.joints[joint]?.translation;
+    const now = this.#poses[joint]?.translation;
+    for (let axis = 0; axis < 3; axis += 1) {
+      into[at + axis] = rest && now ? (now[axis] as number) - (rest[axis] as number) : 0;
+    }
   }
 
   /** Works out `skinMatrices`. Allocates nothing. */

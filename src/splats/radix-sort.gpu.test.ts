@@ -70,6 +70,21 @@ describe('radix sort', () => {
     await expectSorted(new Uint32Array(5000).fill(0xffff), 16);
   });
 
+  it('sorts as on hardware, with two dispatches a pass', async () => {
+    const software = { software: gpu.capabilities.software };
+    Object.assign(gpu.capabilities, { software: false });
+    try {
+      const before = gpu.stats().calls.dispatches;
+      await expectSorted(
+        randomKeys(9000, 8).map((key) => key % 40),
+        8,
+      );
+      expect(gpu.stats().calls.dispatches - before).toBe(4);
+    } finally {
+      Object.assign(gpu.capabilities, software);
+    }
+  }, 60_000);
+
   it('a million keys', async () => {
     await expectSorted(randomKeys(1_000_000, 32), 32);
   }, 60_000);

@@ -25,9 +25,12 @@ export interface RadixSortOptions {
   values?: GPUBuffer;
 }
 
+/** A million keys. Scanning the counts of as many blocks apart costs a dispatch more than it saves. */
+const mostCountedBlocks = 512;
+
 /**
- * Stable ascending sort of u32 keys on the GPU: least significant digit first, 4 bits a pass, 3 dispatches a pass (Knuth, TAOCP 3,
- * 5.2.5). Needs neither subgroups nor progress between workgroups.
+ * Stable ascending sort of u32 keys on the GPU: least significant digit first, 4 bits a pass, 2 dispatches a pass, 3 of many keys
+ * (Knuth, TAOCP 3, 5.2.5). Needs neither subgroups nor progress between workgroups.
  */
 export class RadixSort {
   readonly dispatches: readonly Dispatch[];
@@ -39,9 +42,12 @@ export class RadixSort {
   /** Throws `gpu-limit-exceeded` and `gpu-out-of-memory`. */
   static async prepare(gpu: Gpu, options: RadixSortOptions): Promise<RadixSort> {
     const { label, capacity } = options;
-    const blockKeys = gpu.capabilities.software ? radixBlocks.serial : radixBlocks.parallel;
-    const pass: RadixPassUse = { capacity, blockKeys, shift: 0 };
-    const length = radixDigits * radixBlockCount(pass);
+    const { software } = gpu.capabilities;
+    const blockKeys = software ? radixBlocks.serial : radixBlocks.parallel;
+    const blocks = radixBlockCount({ capacity, blockKeys, shift: 0 });
+    const counted = !software && blocks <= mostCountedBlocks;
+    const pass: RadixPassUse = { capacity, blockKeys, shift: 0, counted };
+    const length = radixDigits * blocks;
     const storage = await StorageSet.make(gpu, label, {
       counts: length,
       sum: 1,
@@ -61,7 +67,11 @@ export class RadixSort {
           keys: from.keys,
           counts,
         }),
-        await prepareDispatch(gpu, radixScan, { length }, { counts, sum }),
+      );
+      if (!counted) {
+        dispatches.push(await prepareDispatch(gpu, radixScan, { length }, { counts, sum }));
+      }
+      dispatches.push(
         await prepareDispatch(gpu, radixScatter, use, {
           total: options.total,
           offsets: counts,

@@ -39,11 +39,10 @@ export interface RendererOptions {
 /** Options that draw a picture whole which lacked what is farthest. */
 export type Remedy = Partial<Pick<RendererOptions, 'method' | 'pairs'>>;
 
-/** The body of the only object: `stages` leave its splats out. */
+/** The body of the only object. Where it is drawn, the splats that stand for it are not. */
 interface BodyParts {
   layer: BodyLayer;
   pose: Pose;
-  stages: readonly Stage[];
   headCount: number;
 }
 
@@ -53,11 +52,12 @@ export interface Stage {
   dispatches: readonly Dispatch[];
 }
 
-/** A stage as frames record it: workgroups are counted once. */
+/** A stage as frames record it: workgroups are counted once, and a pipeline is set where it is another one. */
 interface Recording {
   name: string;
   calls: readonly {
-    pipeline: GPUComputePipeline;
+    /** Null: that of the call before. */
+    pipeline: GPUComputePipeline | null;
     bindGroup: GPUBindGroup;
     workgroups: readonly [number, number, number];
   }[];
@@ -124,30 +124,27 @@ export class SplatRenderer {
     const frames = new FrameData(gpu, objects, keyBits);
     owned.push(frames);
     const project: Dispatch[] = [];
-    let body: (Omit<BodyParts, 'stages'> & { head: Stage }) | null = null;
-    let first = 0;
+    let body: BodyParts | null = null;
     for (const [i, { geometry, pose, body: texture }] of objects.entries()) {
       const { count, shDegree, joints } = geometry;
-      const use = { count, first, shDegree, keyBits, ...(joints === null ? {} : { joints }) };
-      const bound = {
-        ...geometry.buffers,
-        frame: frames.frameRange(i),
-        ...(joints === null ? {} : { pose: frames.poseRange(i) }),
-        cache,
-        keys,
-        draw,
-      };
-      project.push(await prepareDispatch(gpu, splatProject, use, bound));
-      first += count;
+      const use = { count, shDegree, ...(joints === null ? {} : { joints }) };
+      project.push(
+        await prepareDispatch(gpu, splatProject, use, {
+          ...geometry.buffers,
+          frame: frames.frameRange(i),
+          ...(joints === null ? {} : { pose: frames.poseRange(i) }),
+          cache,
+          keys,
+          draw,
+        }),
+      );
       if (!texture || !pose || objects.length > 1) continue;
       const layer = await BodyLayer.prepare(gpu, options, texture, pose, {
-        range: frames.bodyRange(i),
-        values: frames.bodyValues(i),
+        under: frames.bodyRoom(i),
+        networks: frames.networksRoom(i, texture.networkFloats),
       });
       owned.push(layer);
-      const headCount = count - texture.body.splats;
-      const head = await prepareDispatch(gpu, splatProject, { ...use, count: headCount }, bound);
-      body = { layer, pose, headCount, head: { name: 'project', dispatches: [head] } };
+      body = { layer, pose, headCount: count - texture.body.splats };
     }
     const sort = await RadixSort.prepare(gpu, {
       label: 'splats',
@@ -179,7 +176,7 @@ export class SplatRenderer {
       quads,
       tiles,
       owned,
-      body: body && { ...body, stages: [body.head, ...body.layer.stages, ...stages.slice(1)] },
+      body,
       total,
       count,
     });
@@ -206,7 +203,10 @@ export class SplatRenderer {
     this.#objects = objects;
     this.options = options;
     this.#recordings = parts.stages.map(recordingOf);
-    this.#bodyRecordings = (parts.body?.stages ?? []).map(recordingOf);
+    this.#bodyRecordings = [
+      ...this.#recordings,
+      ...(parts.body?.layer.stages ?? []).map(recordingOf),
+    ];
     this.#frames = parts.frames;
     this.#draw = parts.draw;
     this.#drawStart = parts.drawStart;
@@ -266,12 +266,14 @@ export class SplatRenderer {
 
   /** Chooses for this frame: the body as a texture, or its splats. */
   #updateBody(background: Background): BodyParts | null {
-    const drawn = this.#body?.layer.update(this.#body.pose, this.#frames.seen(0), background);
-    const body = drawn ? this.#body : null;
-    const shows = body !== null;
+    const shows =
+      this.#body?.layer.update(this.#body.pose, this.#frames.seen(0), background) ?? false;
+    const body = shows ? this.#body : null;
     if (shows !== this.#showsBody) {
       this.#showsBody = shows;
-      this.#gpu.write(this.#total, 0, Uint32Array.of(body?.headCount ?? this.#count));
+      const drawn = body?.headCount ?? this.#count;
+      this.#frames.setDrawn(0, drawn);
+      this.#gpu.write(this.#total, 0, Uint32Array.of(drawn));
     }
     return body;
   }
@@ -302,8 +304,7 @@ export class SplatRenderer {
 
   /** Names of the stages that a clock sees. */
   get stageNames(): readonly string[] {
-    const recordings = this.#body ? this.#bodyRecordings : this.#recordings;
-    const names = recordings.map(({ name }) => name);
+    const names = this.#bodyRecordings.map(({ name }) => name);
     return this.#quads ? [...names, 'quads'] : names;
   }
 
@@ -319,8 +320,8 @@ function isOutOfMemory(thrown: unknown): boolean {
 const transparent: Background = [0, 0, 0, 0];
 
 function recordingOf({ name, dispatches }: Stage): Recording {
-  const calls = dispatches.map(({ pipeline, bindGroup, workgroups }) => ({
-    pipeline,
+  const calls = dispatches.map(({ pipeline, bindGroup, workgroups }, i) => ({
+    pipeline: pipeline === dispatches[i - 1]?.pipeline ? null : pipeline,
     bindGroup,
     workgroups: workgroups(1),
   }));
@@ -351,7 +352,7 @@ function recordApart(
 
 function recordCalls(pass: GPUComputePassEncoder, { calls }: Recording): void {
   for (const { pipeline, bindGroup, workgroups } of calls) {
-    pass.setPipeline(pipeline);
+    if (pipeline) pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindGroup);
     pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
   }

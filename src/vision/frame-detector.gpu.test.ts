@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VitrailError } from '../errors.ts';
 import { Gpu } from '../gpu/gpu.ts';
 import { boxCandidatesReference } from '../kernels/box-candidates.ref.ts';
-import { type FrameSettings, fitFrame } from '../kernels/frame-settings.ts';
+import { type FrameSettings, fitFrame, noColours } from '../kernels/frame-settings.ts';
 import { keepBoxesReference } from '../kernels/keep-boxes.ref.ts';
 import { letterboxReference } from '../kernels/letterbox.ref.ts';
 import { rankBoxesReference } from '../kernels/rank-boxes.ref.ts';
@@ -13,6 +13,7 @@ import { Random } from '../testing/random.ts';
 import { withMetadata } from '../testing/safetensors-metadata.ts';
 import { detectorConfig } from './detector-config.ts';
 import { FrameDetector } from './frame-detector.ts';
+import type { LiveScreen } from './live-screen.ts';
 import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
 
@@ -61,7 +62,13 @@ describe('a detector', () => {
     const graph = config.graph(config.height, config.width);
     const network = await Network.create(gpu, graph, file, 'f32');
     const { input } = network;
-    const frame = { ...size, rowPixels: size.width, bytes: new Uint8Array(image.data.buffer) };
+    const frame = {
+      ...size,
+      format: 'RGBX',
+      rowPixels: size.width,
+      colours: noColours,
+      bytes: new Uint8Array(image.data.buffer),
+    } as const;
     const pixels = Float32Array.from(letterboxReference(frame, input));
     gpu.write(network.arena, input.offset * 16, pixels);
     gpu.submit(network.dispatches, 1);
@@ -73,6 +80,7 @@ describe('a detector', () => {
       frameWidth: size.width,
       frameHeight: size.height,
       rowPixels: size.width,
+      colours: noColours,
     };
     let firstCell = 0;
     const candidates = [8, 16, 32].flatMap((stride, scale) => {
@@ -141,6 +149,17 @@ describe('a detector', () => {
     const frame = new VideoFrame(bitmap, { timestamp: 0 });
     frame.close();
     await expect(detector.detect(frame)).rejects.toMatchObject({ code: 'invalid-argument' });
+    // A live view's frames are refused before its screen sees them.
+    const screen = { staging: [] } as unknown as LiveScreen;
+    const shown = detector.show(screen, frame, 0);
+    await expect(shown).rejects.toMatchObject({ code: 'invalid-argument', where: 'vision/frame' });
+    const open = new VideoFrame(bitmap, { timestamp: 0 });
+    const asked = detector.show(screen, open, 0, { way: 'post' as 'copy' });
+    await expect(asked).rejects.toMatchObject({
+      code: 'invalid-argument',
+      where: 'vision/options',
+    });
+    expect(open.format).toBeNull();
     const pixel = await createImageBitmap(picture(96), 0, 0, 1, 1);
     expect((await detector.detect(pixel)).lanes).toMatchObject({ width: 1, height: 1 });
     await detector.dispose();

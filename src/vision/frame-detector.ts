@@ -5,6 +5,7 @@ import {
   type FrameSettings,
   fitFrame,
   frameSettingsBytes,
+  noColours,
   packFrameSettings,
 } from '../kernels/frame-settings.ts';
 import { letterbox } from '../kernels/letterbox.ts';
@@ -14,6 +15,7 @@ import type {
   Detection,
   DetectOptions,
   DetectorInfo,
+  FrameWay,
   LiveDetection,
   LiveOptions,
   Mask,
@@ -26,13 +28,13 @@ import {
 } from './box-pipeline.ts';
 import { type DetectorConfig, detectorConfig } from './detector-config.ts';
 import { type Frame, FrameBuffer, type FrameSize, frameSize } from './frame-buffer.ts';
-import { LiveScreen } from './live-screen.ts';
+import { LiveScreen, type ScreenFrame } from './live-screen.ts';
 import { Network } from './network.ts';
 import { WeightFile } from './weight-file.ts';
 
 const strides = [8, 16, 32];
-/** Timing a frame's parts means waiting for each, so one frame in these many is timed. */
-const timedEvery = 32;
+/** Timing a frame's parts means waiting for each, so a frame is timed once in these milliseconds. */
+const timedEvery = 500;
 /** In the order in which their bits stand. */
 const maskNames = ['drivable', 'lanes'] as const;
 const defaults = { threshold: 0.25, overlap: 0.45 };
@@ -58,7 +60,9 @@ export class FrameDetector {
   /** Frames share the buffers: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #disposed = false;
-  #shownFrames = 0;
+  #nextTimed = 0;
+  /** The settings as the GPU has them. */
+  #settings: Uint32Array<ArrayBuffer> | null = null;
   #split: Detection['timing'] = { preprocessMs: 0, inferMs: 0, postMs: 0 };
 
   /**
@@ -143,8 +147,9 @@ export class FrameDetector {
       frameWidth: size.width,
       frameHeight: size.height,
       rowPixels,
+      colours: noColours,
     };
-    this.#gpu.write(this.#buffers.settings, 0, packFrameSettings(settings));
+    this.#writeSettings(settings);
     if (changed || !this.#pre) await this.#planLetterbox(buffer);
     this.#gpu.submit(this.#pre ?? [], 1);
     await done();
@@ -170,7 +175,7 @@ export class FrameDetector {
 
   /**
    * Detects in a frame and draws both on a screen. `slot` chooses the readback: the next frames are submitted while this one is
-   * read, and no pixel comes to the CPU. Closes the frame. Throws as `detect` does.
+   * read. Closes the frame. Throws as `detect` does.
    */
   show(
     screen: LiveScreen,
@@ -194,25 +199,24 @@ export class FrameDetector {
     screen: LiveScreen,
     frame: VideoFrame | ImageBitmap,
     slot: number,
-    { masks = false, ...options }: LiveOptions,
+    { masks = false, way, ...options }: LiveOptions,
   ): Promise<{ read: () => Promise<LiveDetection> }> {
     this.#checkOpen();
     const { threshold, overlap } = checkedOptions(options);
     const size = frameSize(frame);
     const staging = screen.staging[slot] as GPUBuffer;
+    const shown = await screen.take(frame, size, slot, checkedWay(way));
     const settings: FrameSettings = {
       scoreThreshold: threshold,
       overlapThreshold: overlap,
       ...fitFrame(size, this.#network.input, this.#config.fit),
       frameWidth: size.width,
       frameHeight: size.height,
-      rowPixels: size.width,
+      ...shown.settings,
     };
+    this.#writeSettings(settings);
     const { boxes, bits } = this.#buffers;
     const bytes = boxResultBytes + (masks ? maskBytes(this.#config) : 0);
-    const isTimed = this.#shownFrames++ % timedEvery === 0;
-    const shown = screen.take(frame, size);
-    this.#gpu.write(this.#buffers.settings, 0, packFrameSettings(settings));
     const parts = [[shown.input], this.#network.dispatches, [...this.#post, shown.count]];
     const finish = (encoder: GPUCommandEncoder): void => {
       shown.draw(encoder);
@@ -220,14 +224,18 @@ export class FrameDetector {
       if (masks)
         encoder.copyBufferToBuffer(bits, 0, staging, boxResultBytes, maskBytes(this.#config));
     };
-    if (isTimed) this.#split = await this.#submitTimed(parts, finish);
-    else this.#gpu.submitAll(parts, 1, finish);
+    if (shown.isTrial || shown.began >= this.#nextTimed) {
+      this.#nextTimed = shown.began + timedEvery;
+      this.#split = await this.#submitTimed(shown, parts, finish);
+    } else this.#gpu.submitAll(parts, 1, finish, shown.copy);
+    shown.submitted?.();
     const mapped = this.#gpu.readStaging(staging, bytes);
     mapped.catch(() => undefined);
     const read = async (): Promise<LiveDetection> => ({
       ...size,
       boxes: boxesOf(await mapped, this.#config.labels),
       ...(masks ? masksOf(await mapped, this.info, settings, size) : {}),
+      way: shown.way,
       timing: this.#split,
     });
     return { read };
@@ -235,17 +243,28 @@ export class FrameDetector {
 
   /** Submits preprocessing, network and post-processing one after another, and waits for each. */
   async #submitTimed(
+    { began, isTrial, tell, copy }: ScreenFrame,
     parts: readonly (readonly Dispatch[])[],
     finish: (encoder: GPUCommandEncoder) => void,
   ): Promise<Detection['timing']> {
-    const marks = [performance.now()];
+    const marks = [began];
     for (const [i, part] of parts.entries()) {
-      this.#gpu.submit(part, 1, i === parts.length - 1 ? finish : undefined);
+      const [isFirst, isLast] = [i === 0, i === parts.length - 1];
+      this.#gpu.submit(part, 1, isLast ? finish : undefined, isFirst ? copy : undefined);
       await this.#gpu.device.queue.onSubmittedWorkDone();
       marks.push(performance.now());
     }
     const [start = 0, ready = 0, inferred = 0, end = 0] = marks;
+    if (isTrial) tell(ready - start);
     return { preprocessMs: ready - start, inferMs: inferred - ready, postMs: end - inferred };
+  }
+
+  /** Tells the GPU what frames have, unless the one before had the same. */
+  #writeSettings(settings: FrameSettings): void {
+    const packed = packFrameSettings(settings);
+    if (this.#settings?.every((word, i) => word === packed[i])) return;
+    this.#settings = packed;
+    this.#gpu.write(this.#buffers.settings, 0, packed);
   }
 
   #checkOpen(): void {
@@ -258,7 +277,7 @@ export class FrameDetector {
   async #planLetterbox(frame: GPUBuffer): Promise<void> {
     this.#pre = null;
     const { arena, storage, input } = this.#network;
-    const use = { storage, output: input };
+    const use = { storage, format: 'RGBX', output: input } as const;
     const { settings } = this.#buffers;
     const buffers = { settings, frame, arena };
     this.#pre = [await prepareDispatch(this.#gpu, letterbox, use, buffers)];
@@ -335,6 +354,12 @@ function checkedOptions(options: DetectOptions): Required<DetectOptions> {
     throw invalidArgument('vision/options', `The option '${name}' is ${value}.`, fix);
   }
   return checked;
+}
+
+function checkedWay(way: FrameWay | undefined): FrameWay | undefined {
+  if (way === undefined || way === 'import' || way === 'copy') return way;
+  const fix = "Leave it out, or pass 'import' or 'copy'.";
+  throw invalidArgument('vision/options', `The option 'way' is ${way}.`, fix);
 }
 
 function boxesOf(bytes: ArrayBuffer, labels: readonly string[]): DetectedBox[] {

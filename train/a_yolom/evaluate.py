@@ -1,14 +1,17 @@
 """Measures an exported model: CamVid's test frames (never trained on), and pictures without labels against the teachers.
 
-    python evaluate.py ../../models/a-yolom-n.safetensors DATA work/evaluation [--camvid 233]
+    python evaluate.py ../../models/a-yolom-n.safetensors DATA work/evaluation [--camvid 233] [--found found.json]
 
+`--found`: what the library itself found in CamVid's frames (`detect.mjs`) is measured instead of PyTorch's answers, and nothing else.
 Prints and writes evaluation.json: mIoU of road against the rest, AP at IoU 0.5 of cars on CamVid; on the BDD100K stills the
 agreement with the teachers. Draws every still with its masks and boxes. Runs on a CPU in some minutes.
 """
 
 import argparse
+import base64
 import json
 import tarfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -27,6 +30,10 @@ ROAD, CAR = 3, 8
 SMALLEST_CAR = 150
 """Pixels below which a blob of CamVid's car class is a remnant that something hides, not a car to be found."""
 SHOWN_SCORE = 0.25
+LEAST_SCORE = 0.005
+
+Found = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Boxes [B, 5] in pixels of the picture, best first, drivable and lane masks [H, W]."""
 
 
 def load(path: Path) -> AYolom:
@@ -39,8 +46,8 @@ def load(path: Path) -> AYolom:
 
 
 @torch.no_grad()
-def detect(model: AYolom, picture: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A picture [H, W, 3] u8 -> boxes [B, 5] in its pixels, drivable and lane masks [H, W]."""
+def detect(model: AYolom, picture: np.ndarray) -> Found:
+    """Of a picture [H, W, 3] u8."""
     height, width = picture.shape[:2]
     scale = min(INPUT[0] / height, INPUT[1] / width)
     size = (round(height * scale), round(width * scale))
@@ -53,9 +60,17 @@ def detect(model: AYolom, picture: np.ndarray, threshold: float) -> tuple[np.nda
     bins, scores = flatten(maps)
     corners = (decode(bins, points) * strides[:, None])[0] - torch.tensor([left, top, left, top])
     boxes = torch.cat((corners / scale, scores.sigmoid()[0, :, None]), -1).numpy()
-    boxes = suppress(boxes[boxes[:, 4] > threshold][:3000], 0.45)
+    boxes = suppress(boxes[boxes[:, 4] > LEAST_SCORE][:3000], 0.45)
     masks = [F.interpolate(one[..., top : top + size[0], left : left + size[1]], (height, width), mode="bilinear") for one in logits]
     return boxes, *[(one[0, 1] > one[0, 0]).numpy() for one in masks]
+
+
+def read_found(answer: dict, picture: np.ndarray) -> Found:
+    """The same of what `detect.mjs` wrote."""
+    height, width = picture.shape[:2]
+    masks = [np.frombuffer(base64.b64decode(answer[name]), np.uint8) for name in ("drivable", "lanes")]
+    bits = [np.unpackbits(mask, count=height * width, bitorder="little").reshape(height, width) for mask in masks]
+    return np.array(answer["boxes"], np.float32).reshape(-1, 5), bits[0] > 0, bits[1] > 0
 
 
 def average_precision(found: list[tuple[float, bool]], total: int) -> float:
@@ -89,8 +104,8 @@ def cars_of(labels: np.ndarray) -> list[np.ndarray]:
     return boxes
 
 
-def camvid(archive: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(picture, labels) of each test frame; pictures and labels have the same name in two folders."""
+def camvid(archive: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """(name, picture, labels) of each test frame; pictures and labels have the same name in two folders."""
     pictures: dict[str, dict[bool, np.ndarray]] = {}
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -99,17 +114,17 @@ def camvid(archive: Path) -> list[tuple[np.ndarray, np.ndarray]]:
                 is_label = member.name.startswith("labels/")
                 array = np.asarray(image if is_label else image.convert("RGB"))
                 pictures.setdefault(Path(member.name).stem, {})[is_label] = array
-    return [(both[False], both[True]) for _, both in sorted(pictures.items())]
+    return [(name, both[False], both[True]) for name, both in sorted(pictures.items())]
 
 
-def on_camvid(model: AYolom, archive: Path, limit: int) -> dict[str, float]:
+def on_camvid(find: Callable[[str, np.ndarray], Found], archive: Path, limit: int) -> dict[str, float]:
     frames = camvid(archive)
     frames = frames[:: max(1, len(frames) // limit)]
     confusion = np.zeros((2, 2))
     found: list[tuple[float, bool]] = []
     total = 0
-    for picture, labels in frames:
-        boxes, drivable, _ = detect(model, picture, 0.005)
+    for name, picture, labels in frames:
+        boxes, drivable, _ = find(name, picture)
         known = labels != 11
         for truth in (0, 1):
             for guess in (0, 1):
@@ -137,7 +152,7 @@ def on_stills(model: AYolom, data: Path, output: Path) -> dict[str, float]:
     drivable_ious, lane_ious, found, total = [], [], [], 0
     for path in sorted((data / "driving").glob("*-*.jpg")):
         picture = np.asarray(Image.open(path).convert("RGB"))
-        boxes, drivable, lanes = detect(model, picture, 0.005)
+        boxes, drivable, lanes = detect(model, picture)
         tensor = torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255
         true_drivable, true_lanes = (mask.numpy() for mask in masks_teacher.masks(tensor))
         drivable_ious.append(overlap(drivable, true_drivable))
@@ -167,13 +182,18 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--camvid", type=int, default=233, help="how many of the test frames, evenly spread")
+    parser.add_argument("--found", type=Path, help="what detect.mjs wrote")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    model = load(args.model)
-    result = {
-        "camvid": on_camvid(model, args.data / "driving/camvid-test.tar", args.camvid),
-        "stills": on_stills(model, args.data, args.output),
-    }
+    archive = args.data / "driving/camvid-test.tar"
+    if args.found:
+        written = json.loads(args.found.read_text())
+        camvid_result = on_camvid(lambda name, picture: read_found(written["found"][name], picture), archive, args.camvid)
+        result = {"adapter": written["adapter"], "camvid": camvid_result}
+    else:
+        model = load(args.model)
+        camvid_result = on_camvid(lambda _, picture: detect(model, picture), archive, args.camvid)
+        result = {"camvid": camvid_result, "stills": on_stills(model, args.data, args.output)}
     (args.output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 

@@ -108,8 +108,10 @@ def body_file(person, name, splats):
     mark_joints, mark_weights = top4(skin_weights(marks))
     single = lambda array: np.asarray(array, np.float32)
     tensors = {"anchors.positions": single(anchors["position"]), "anchors.joints": single(joints), "anchors.weights": single(weights),
-               "anchors.targets": single(person["targets"]), "fields": person["fields"].numpy().astype(np.float16), "landmarks.positions": single(marks),
+               "anchors.targets": single(person["targets"]), "landmarks.positions": single(marks),
                "landmarks.joints": single(mark_joints), "landmarks.weights": single(mark_weights)}
+    if person["fields"] is not None:
+        tensors["fields"] = person["fields"].numpy().astype(np.float16)
     body["coarse"] = (body["coarse"].float().clamp(0, 1) * 255).round() / 255
     tensors |= {key: value.detach().numpy().astype(np.float16) for key, value in body.items()}
     return safetensors(tensors, body_metadata(person["image"], person["pad"], name) | {"bodySplats": str(splats)})

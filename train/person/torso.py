@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from body import run, transfer
+from edges import from_inside
 from fast_path import FastPath, Fit, canonical_texture, drawn, nearest_energy, principal_fields, trusted
 from geometry import CAMERA, LANDMARKS, blended, moved, project, skin_matrices, skin_weights
 from shade import render
@@ -45,8 +46,8 @@ def start_coarse(scene, body):
 
 
 @torch.no_grad()
-def find_path(scene, body, points, targets, count, file):
-    """Anchors that RANSAC keeps, drawn by what the texture shows around them, and the displacement fields."""
+def find_path(scene, body, points, targets, count, fields, file):
+    """Anchors that RANSAC keeps, drawn by what the texture shows around them, and so many displacement fields."""
     if not file.exists():
         chosen = spread_out(points, 1024)
         anchors, places = {name: value[chosen] for name, value in points.items()}, targets[chosen]
@@ -56,7 +57,7 @@ def find_path(scene, body, points, targets, count, file):
         anchors, places = {name: value[weighed] for name, value in anchors.items()}, places[weighed]
         print(f"{len(kept)} anchors kept, {len(weighed.unique())} drawn", flush=True)
         pad = body.pad / body.image
-        fields = principal_fields(FastPath(scene, anchors, places, pad=pad), points, targets)
+        fields = principal_fields(FastPath(scene, anchors, places, pad=pad), points, targets, fields) if fields else None
         torch.save((anchors, places, fields), file)
     anchors, places, fields = torch.load(file, weights_only=True, map_location=scene.device)
     return FastPath(scene, anchors, places, fields, body.pad / body.image)
@@ -148,7 +149,7 @@ def train_body(scene, subject, body, args, folder):
     """All stages: the body's networks and maps, the fast path, and its texture [4, s, s]."""
     points, targets = sweater_points(subject, scene)
     start_coarse(scene, body)
-    path = find_path(scene, body, points, targets, args.anchors, folder / "path.pt")
+    path = find_path(scene, body, points, targets, args.anchors, args.fields, folder / "path.pt")
     if not (folder / "warp.pt").exists():
         examples = Poses(scene, body, path, points, targets, args.poses)
         train_warp(scene, body, examples, args.warp_seconds, args.warp_points, folder / "warp.pt")
@@ -166,10 +167,10 @@ def train_body(scene, subject, body, args, folder):
 
 @torch.no_grad()
 def cleaned(scene, body, texture):
-    """Traces of alpha where no body is become none, and nearly whole alpha whole."""
+    """Traces of alpha where no body is become none, and nearly whole alpha whole; the collar's edge gets the colours inside of it."""
     alpha = ((texture[3:] - 0.04) / 0.92).clamp(0, 1)
     alpha[:, : max(0, body.pad + (scene.top - 2) * body.image // scene.size)] = 0
-    return torch.cat([texture[:3], alpha])
+    return from_inside(torch.cat([texture[:3], alpha]))
 
 
 @torch.no_grad()

@@ -44,6 +44,7 @@ def options():
 
 def body_options(parser):
     parser.add_argument("--anchors", type=int, default=512)
+    parser.add_argument("--fields", type=int, default=4, help="of displacement, at most four; 0: the homography alone, as in the paper")
     parser.add_argument("--poses", type=int, default=1500, help="between those of training, for the warp")
     parser.add_argument("--warp-seconds", type=float, default=60, help="of the warp network alone, on points of the sweater")
     parser.add_argument("--warp-points", type=int, default=4096, help="of each of eight poses a step")
@@ -136,6 +137,15 @@ def structure(a, b):
     return 1 - (((2 * ma * mb + 1e-4) * (2 * cov + 9e-4)) / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4))).mean()
 
 
+def frames_from_the_front(turns):
+    return [i for i in range(len(turns)) if turns[i, 0, 1] == 0]
+
+
+def held_frames(turns, drawn):
+    """Numbers of the frames that no training sees, of the `drawn` first."""
+    return [i for i in frames_from_the_front(turns)[9::13] if i < drawn]
+
+
 class Scene:
     """Frames, camera and what a frame's pose means for splats and body."""
 
@@ -144,9 +154,9 @@ class Scene:
         self.view = view_of(CAMERA, size, subject.device)
         self.eye = torch.tensor(CAMERA["position"], device=subject.device)
         self.count = len(data["weights"])
-        self.away = [i for i in range(self.count) if data["turns"][i, 0, 1] != 0]
-        front = [i for i in range(self.count) if i not in set(self.away)]
-        self.test = [i for i in front[9::13] if i < data["drawn"]]
+        front = frames_from_the_front(data["turns"])
+        self.away = [i for i in range(self.count) if i not in set(front)]
+        self.test = held_frames(data["turns"], data["drawn"])
         self.train = [i for i in front if i not in set(self.test)]
         self.matrices = torch.stack([skin_matrices(t, s) for t, s in zip(data["turns"], data["shift"])])
         marks = torch.tensor(LANDMARKS, device=subject.device)

@@ -1,6 +1,7 @@
-"""Evaluates a checkpoint as it is stored, through Q4_0: perplexity, HellaSwag, pass keys, the routers' load.
+"""Evaluates a checkpoint as it is stored, through Q4_0, or an exported file: perplexity, HellaSwag, pass keys, the routers' load.
 
     python evaluate.py DATA CHECKPOINT.npz EVAL OUT.json [--dense]
+    python evaluate.py DATA MODEL.gguf EVAL OUT.json
 
 DATA holds tokenizer.json and books.npz of prepare.py, EVAL wikitext2-test.txt and hellaswag_val_full.txt.bz2. A GPU makes it quick.
 """
@@ -10,6 +11,8 @@ import bz2
 import json
 import math
 import random
+import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +24,9 @@ from torch import Tensor
 
 from model import Decoder, ModelConfig, fake_quantize, is_quantized, rope_table
 
+sys.path.insert(1, str(Path(__file__).resolve().parent / "write"))
+from gguf_arrays import read_gguf  # noqa: E402
+
 STRIDE = 512
 HELLASWAG_QUESTIONS = 1000
 PASS_KEY_TRIALS = 40
@@ -28,16 +34,26 @@ PASS_KEY_LENGTHS = [256, 512, 1000, 2048, 4096]
 FILLER = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 
 
-def load(checkpoint: Path, config: ModelConfig, device: torch.device, longest: int) -> Decoder:
-    """The model as its file will hold it: matrices through Q4_0, routers in single precision."""
+def load(path: Path, config: ModelConfig, device: torch.device, longest: int) -> Decoder:
+    """The model as its file holds it: matrices through Q4_0, routers in single precision."""
     model = Decoder(config)
-    with np.load(checkpoint) as arrays:
+    model.load_state_dict(stored(path, model.state_dict().keys()) if path.suffix == ".gguf" else quantized(path))
+    model.rotation = rope_table(config, length=longest)
+    return model.to(device).eval()
+
+
+def stored(path: Path, names: Iterable[str]) -> dict[str, Tensor]:
+    """What an exported file has for narrow caches is left out."""
+    arrays = read_gguf(path)[1]
+    return {name: torch.tensor(arrays[name]) for name in names}
+
+
+def quantized(path: Path) -> dict[str, Tensor]:
+    with np.load(path) as arrays:
         weights = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files if name != "steps"}
     names = [name for name, weight in weights.items() if is_quantized(name, weight)]
     weights.update(zip(names, fake_quantize([weights[name] for name in names]), strict=True))
-    model.load_state_dict(weights)
-    model.rotation = rope_table(config, length=longest)
-    return model.to(device).eval()
+    return weights
 
 
 def next_token_losses(model: Decoder, rows: Tensor) -> Tensor:

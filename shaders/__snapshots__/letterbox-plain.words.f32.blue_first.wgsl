@@ -22,21 +22,26 @@ struct FrameSettings {
   top: f32,
   frame_width: u32,
   frame_height: u32,
-  // Pixels from a row of the frame to the next, as a copy from a texture lays them out.
+  // Pixels from a row of the frame in memory to the next.
   row_pixels: u32,
+  // How planes of bytes become colours: grey = (y - zero) * scale, and what the differences add to it.
+  luma_zero: f32,
+  luma_scale: f32,
+  red_v: f32,
+  green_u: f32,
+  green_v: f32,
+  blue_u: f32,
 }
-// A frame of RGBA bytes -> the network's input: scaled, RGB in 0..1, grey around it. Bilinear, with as many
-// samples a side as frame pixels fall into an input pixel, at most four.
-
-const GREY = 114.0 / 255.0;
-
+// A frame of four bytes a pixel. `row_pixels` words a row.
 fn texel(x: u32, y: u32) -> vec3<f32> {
   let at = min(y, settings.frame_height - 1u) * settings.row_pixels + min(x, settings.frame_width - 1u);
-  return unpack4x8unorm(frame[at]).rgb;
+  let bytes = unpack4x8unorm(frame[at]);
+  let colour = bytes.bgr;
+  return colour;
 }
 
 // Colour at a place in pixels of the frame; pixel centres are at halves.
-fn colour(place: vec2<f32>) -> vec3<f32> {
+fn frame_colour(place: vec2<f32>) -> vec3<f32> {
   let from_centre = max(place - 0.5, vec2<f32>());
   let corner = vec2<u32>(from_centre);
   let part = fract(from_centre);
@@ -44,6 +49,10 @@ fn colour(place: vec2<f32>) -> vec3<f32> {
   let below = mix(texel(corner.x, corner.y + 1u), texel(corner.x + 1u, corner.y + 1u), part.x);
   return mix(above, below, part.y);
 }
+// A frame in memory -> the network's input: scaled, RGB in 0..1, grey around it. Bilinear, with as many
+// samples a side as frame pixels fall into an input pixel, at most four.
+
+const GREY = 114.0 / 255.0;
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -61,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     value = vec3<f32>();
     for (var i = 0u; i < samples.x * samples.y; i += 1u) {
       let sample = vec2<f32>(f32(i % samples.x), f32(i / samples.x)) + 0.5;
-      value += colour(clamp(corner + sample * step, vec2<f32>(), size));
+      value += frame_colour(clamp(corner + sample * step, vec2<f32>(), size));
     }
     value /= f32(samples.x * samples.y);
   }

@@ -1,0 +1,494 @@
+enable subgroups;
+const WORKGROUP: u32 = 32u;
+const SUBGROUP: u32 = 4u;
+const LANES: u32 = 4u;
+const HEADS: u32 = 2u;
+const UNROLL: u32 = 2u;
+const KV_HEADS: u32 = 2u;
+const HEAD_DIM_VEC4S: u32 = 8u;
+const SPLITS: u32 = 64u;
+struct Params {
+  context_length: u32,
+  window: u32,
+  scale_log2e: f32,
+  staged_rows: u32,
+  first_key: u32,
+  first_value: u32,
+}
+const params = Params(1283u, 0u, 0.3606737554073334f, 3u, 96u, 144u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read_write> v_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(7) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+@group(0) @binding(8) var<uniform> mean: array<array<vec4<f32>, HEAD_DIM_VEC4S>, KV_HEADS>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+// projects: the mean is in workgroup memory by then (lib/project-token).
+fn left_out(kv_head: u32, quad: u32) -> vec4<f32> {
+  return brought_mean[quad];
+}
+
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return select(attended, weight * left_out(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
+}
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+
+
+struct CachedRows {
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  let widths = head_widths[kv_head];
+  return CachedRows(
+    widths.first_key / CACHED_COMPONENTS * params.context_length, widths.key / CACHED_COMPONENTS,
+    widths.first_value / CACHED_COMPONENTS * params.context_length, widths.value / CACHED_COMPONENTS,
+  );
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return rows.key_width;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return rows.value_width;
+}
+
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_key + position * rows.key_width + min(i, rows.key_width - 1u);
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_value + position * rows.value_width + min(i, rows.value_width - 1u);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return 0u;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[key_at(rows, position, i)];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[value_at(rows, position, i)];
+}
+// Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
+// eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
+// such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
+// Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
+
+
+const SETS: u32 = WORKGROUP / LANES;
+const PARTIALS: u32 = WORKGROUP / SUBGROUP;
+const HEAD_VEC4S: u32 = LANES * 2u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S;
+struct Eight {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+struct Softmax {
+  largest: array<f32, HEADS>,
+  total: array<f32, HEADS>,
+  output: array<Eight, HEADS>,
+}
+
+var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
+var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
+
+// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
+struct Brought {
+  key_a_0: Cached,
+  key_b_0: Cached,
+  value_a_0: Cached,
+  value_b_0: Cached,
+  key_a_1: Cached,
+  key_b_1: Cached,
+  value_a_1: Cached,
+  value_b_1: Cached,
+}
+
+// The position of the i-th key of an invocation in a block.
+fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
+  return block + i * SETS + invocation / LANES;
+}
+
+fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+  let quad = invocation % LANES * 2u;
+  var brought: Brought;
+  let at_0 = min(key_of(block, 0u, invocation), end - 1u);
+  brought.key_a_0 = cached_key(rows, at_0, quad);
+  brought.key_b_0 = cached_key(rows, at_0, quad + 1u);
+  brought.value_a_0 = cached_value(rows, at_0, quad);
+  brought.value_b_0 = cached_value(rows, at_0, quad + 1u);
+  let at_1 = min(key_of(block, 1u, invocation), end - 1u);
+  brought.key_a_1 = cached_key(rows, at_1, quad);
+  brought.key_b_1 = cached_key(rows, at_1, quad + 1u);
+  brought.value_a_1 = cached_value(rows, at_1, quad);
+  brought.value_b_1 = cached_value(rows, at_1, quad + 1u);
+  return brought;
+}
+
+// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
+fn stream_keys(
+  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
+) -> Softmax {
+  var sum: Softmax;
+  sum.largest[0u] = -1.0e30;
+  sum.largest[1u] = -1.0e30;
+  var brought = first_brought;
+  // All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end;) {
+    let is_key_0 = key_of(block, 0u, invocation) < end;
+    let keys_0 = Eight(unpack_stored(brought.key_a_0), unpack_stored(brought.key_b_0));
+    let values_0 = Eight(unpack_stored(brought.value_a_0), unpack_stored(brought.value_b_0));
+    let is_key_1 = key_of(block, 1u, invocation) < end;
+    let keys_1 = Eight(unpack_stored(brought.key_a_1), unpack_stored(brought.key_b_1));
+    let values_1 = Eight(unpack_stored(brought.value_a_1), unpack_stored(brought.value_b_1));
+    {
+      var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_0 += subgroupShuffleXor(score_0, step);
+      }
+      score_0 = select(-2.0e30, score_0, is_key_0);
+      var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_1 += subgroupShuffleXor(score_1, step);
+      }
+      score_1 = select(-2.0e30, score_1, is_key_1);
+      var largest = sum.largest[0u];
+      largest = max(largest, score_0);
+      largest = max(largest, score_1);
+      let rescale = exp2(sum.largest[0u] - largest);
+      sum.largest[0u] = largest;
+      sum.total[0u] *= rescale;
+      sum.output[0u].a *= rescale;
+      sum.output[0u].b *= rescale;
+      let probability_0 = exp2(score_0 - largest);
+      sum.total[0u] += probability_0;
+      let weight_0 = probability_0;
+      sum.output[0u].a += weight_0 * values_0.a;
+      sum.output[0u].b += weight_0 * values_0.b;
+      let probability_1 = exp2(score_1 - largest);
+      sum.total[0u] += probability_1;
+      let weight_1 = probability_1;
+      sum.output[0u].a += weight_1 * values_1.a;
+      sum.output[0u].b += weight_1 * values_1.b;
+    }
+    {
+      var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_0 += subgroupShuffleXor(score_0, step);
+      }
+      score_0 = select(-2.0e30, score_0, is_key_0);
+      var score_1 = dot(query[1u].a, keys_1.a) + dot(query[1u].b, keys_1.b);
+      for (var step = LANES / 2u; step > 0u; step /= 2u) {
+        score_1 += subgroupShuffleXor(score_1, step);
+      }
+      score_1 = select(-2.0e30, score_1, is_key_1);
+      var largest = sum.largest[1u];
+      largest = max(largest, score_0);
+      largest = max(largest, score_1);
+      let rescale = exp2(sum.largest[1u] - largest);
+      sum.largest[1u] = largest;
+      sum.total[1u] *= rescale;
+      sum.output[1u].a *= rescale;
+      sum.output[1u].b *= rescale;
+      let probability_0 = exp2(score_0 - largest);
+      sum.total[1u] += probability_0;
+      let weight_0 = probability_0;
+      sum.output[1u].a += weight_0 * values_0.a;
+      sum.output[1u].b += weight_0 * values_0.b;
+      let probability_1 = exp2(score_1 - largest);
+      sum.total[1u] += probability_1;
+      let weight_1 = probability_1;
+      sum.output[1u].a += weight_1 * values_1.a;
+      sum.output[1u].b += weight_1 * values_1.b;
+    }
+    block += SETS * UNROLL;
+    if (block < end) {
+      brought = bring_keys(rows, block, end, invocation);
+    }
+  }
+  return sum;
+}
+
+// Merges the sets of each subgroup and leaves what they found in workgroup memory.
+fn leave_partials(own: Softmax, invocation: u32) {
+  var sum = own;
+  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+    let largest_0 = max(sum.largest[0u], subgroupShuffleXor(sum.largest[0u], step));
+    let rescale_0 = exp2(sum.largest[0u] - largest_0);
+    sum.largest[0u] = largest_0;
+    sum.total[0u] *= rescale_0;
+    sum.total[0u] += subgroupShuffleXor(sum.total[0u], step);
+    let a_0 = sum.output[0u].a * rescale_0;
+    let b_0 = sum.output[0u].b * rescale_0;
+    sum.output[0u].a = a_0 + subgroupShuffleXor(a_0, step);
+    sum.output[0u].b = b_0 + subgroupShuffleXor(b_0, step);
+    let largest_1 = max(sum.largest[1u], subgroupShuffleXor(sum.largest[1u], step));
+    let rescale_1 = exp2(sum.largest[1u] - largest_1);
+    sum.largest[1u] = largest_1;
+    sum.total[1u] *= rescale_1;
+    sum.total[1u] += subgroupShuffleXor(sum.total[1u], step);
+    let a_1 = sum.output[1u].a * rescale_1;
+    let b_1 = sum.output[1u].b * rescale_1;
+    sum.output[1u].a = a_1 + subgroupShuffleXor(a_1, step);
+    sum.output[1u].b = b_1 + subgroupShuffleXor(b_1, step);
+  }
+  let lane = invocation % SUBGROUP;
+  let first = invocation / SUBGROUP * HEADS;
+  if (lane < LANES) {
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u] = sum.output[0u].a;
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[0u].b;
+    partial_scales[first + 0u] = vec2<f32>(sum.largest[0u], sum.total[0u]);
+    partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u] = sum.output[1u].a;
+    partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[1u].b;
+    partial_scales[first + 1u] = vec2<f32>(sum.largest[1u], sum.total[1u]);
+  }
+  workgroupBarrier();
+}
+
+struct Merged {
+  largest: f32,
+  total: f32,
+  output: vec4<f32>,
+}
+
+// Four components of a head's output over all subgroups, unnormalized.
+fn merge_partials(head: u32, quad: u32) -> Merged {
+  var largest = partial_scales[head].x;
+  for (var p = 1u; p < PARTIALS; p++) {
+    largest = max(largest, partial_scales[p * HEADS + head].x);
+  }
+  var merged = Merged(largest, 0.0, vec4<f32>());
+  for (var p = 0u; p < PARTIALS; p++) {
+    let scale = partial_scales[p * HEADS + head];
+    let weight = exp2(scale.x - largest);
+    merged.total += weight * scale.y;
+    merged.output += weight * partial_outputs[(p * HEADS + head) * HEAD_VEC4S + quad];
+  }
+  return merged;
+}
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
+
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
+}
+// The newest token of a decode step on its way into ragged caches, as kv-project has it, within the attention that reads them: every
+// workgroup of a KV head makes the coefficients of its queries and of its key, a vector of the basis a set of LANES invocations, as scores of
+// keys are made; the one whose part holds the token puts it into the caches. `queries` holds queries, then keys, then values, as the projection left them.
+
+const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
+
+// Coefficients of the queries, then of the key.
+var<workgroup> narrow: array<f32, (HEADS + 1u) * HEAD_DIM>;
+// Of the head's values: fetched at the end, all would wait for it.
+var<workgroup> brought_mean: array<vec4<f32>, HEAD_VEC4S>;
+
+fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
+  let at = head * HEAD_DIM + quad * 4u;
+  return vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
+}
+
+fn staged_eight(first: u32, quad: u32) -> Eight {
+  return Eight(queries[first + quad], queries[first + quad + 1u]);
+}
+
+// Returns eight components of the token's value. Barriers follow: whole workgroups call it.
+fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: u32) -> Eight {
+  let widths = head_widths[kv_head];
+  let basis_at = basis_of(kv_head);
+  let lane = invocation % LANES;
+  let quad = lane * 2u;
+  let staged = kv_head * params.staged_rows * HEAD_VEC4S;
+  let query_0 = staged_eight((kv_head * HEADS + 0u) * HEAD_VEC4S, quad);
+  let query_1 = staged_eight((kv_head * HEADS + 1u) * HEAD_VEC4S, quad);
+  let key = staged_eight(params.first_key + staged, quad);
+  let value = staged_eight(params.first_value + staged, quad);
+  for (var first = 0u; first < HEAD_DIM; first += SETS) {
+    let j = first + invocation / LANES;
+    let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
+    // Zeros beyond the width: kernels read whole heads.
+    let kept = f32(j < widths.key);
+    var coefficient_0 = dot(query_0.a, vector.a) + dot(query_0.b, vector.b);
+    var coefficient_1 = dot(query_1.a, vector.a) + dot(query_1.b, vector.b);
+    var of_key = dot(key.a, vector.a) + dot(key.b, vector.b);
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+      coefficient_0 += subgroupShuffleXor(coefficient_0, step);
+      coefficient_1 += subgroupShuffleXor(coefficient_1, step);
+      of_key += subgroupShuffleXor(of_key, step);
+    }
+    if (lane == 0u && j < HEAD_DIM) {
+      narrow[0u * HEAD_DIM + j] = kept * coefficient_0;
+      narrow[1u * HEAD_DIM + j] = kept * coefficient_1;
+      narrow[HEADS * HEAD_DIM + j] = of_key;
+    }
+  }
+  if (invocation < HEAD_VEC4S) {
+    brought_mean[invocation] = mean[kv_head][invocation];
+  }
+  workgroupBarrier();
+  if (holds_token) {
+    if (invocation < key_width(rows)) {
+      k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
+    }
+    if (invocation < value_width(rows)) {
+      v_cache[value_at(rows, state.position, invocation)] = pack_stored(queries[params.first_value + staged + invocation]);
+    }
+    // Its key is read with others unless it was among the first.
+    storageBarrier();
+  }
+  return value;
+}
+
+// What was brought before the token was in the caches, and the token where it stands among it.
+fn with_token(brought: Brought, block: u32, value: Eight, invocation: u32) -> Brought {
+  let quad = invocation % LANES * 2u;
+  var own = brought;
+  if (key_of(block, 0u, invocation) == state.position) {
+    own.key_a_0 = pack_stored(narrow_quad(HEADS, quad));
+    own.key_b_0 = pack_stored(narrow_quad(HEADS, quad + 1u));
+    own.value_a_0 = pack_stored(value.a);
+    own.value_b_0 = pack_stored(value.b);
+  }
+  if (key_of(block, 1u, invocation) == state.position) {
+    own.key_a_1 = pack_stored(narrow_quad(HEADS, quad));
+    own.key_b_1 = pack_stored(narrow_quad(HEADS, quad + 1u));
+    own.value_a_1 = pack_stored(value.a);
+    own.value_b_1 = pack_stored(value.b);
+  }
+  return own;
+}
+// Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
+// positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
+// part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// gated: a group whose heads are all off is left out.
+// stream: sets of invocations take a key each: lib/stream-attention.
+// Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
+// caches first: lib/project-token.
+
+alias Cached = Stored;
+const CACHED_COMPONENTS: u32 = 4u;
+
+struct Range {
+  first: u32,
+  end: u32,
+}
+
+// The cached positions of a part.
+fn range_of(split: u32) -> Range {
+  let position = state.position;
+  // A window of 0 means all positions.
+  let window_start = select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
+  let span = (position + 1u - window_start + SPLITS - 1u) / SPLITS;
+  let first = window_start + split * span;
+  return Range(first, min(first + span, position + 1u));
+}
+
+
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let kv_head = workgroup.x;
+  let split = workgroup.y;
+  let rows = cached_rows(kv_head);
+  let range = range_of(split);
+  // The first keys are on their way while the token becomes coefficients.
+  var brought = bring_keys(rows, range.first, range.end, invocation);
+  let holds_token = range.first <= state.position && range.end == state.position + 1u;
+  let value = project_token(kv_head, rows, holds_token, invocation);
+  brought = with_token(brought, range.first, value, invocation);
+  var query: array<Eight, HEADS>;
+  let at_0 = invocation % LANES * 2u;
+  query[0u] = Eight(narrow_quad(0u, at_0) * params.scale_log2e, narrow_quad(0u, at_0 + 1u) * params.scale_log2e);
+  let at_1 = invocation % LANES * 2u;
+  query[1u] = Eight(narrow_quad(1u, at_1) * params.scale_log2e, narrow_quad(1u, at_1 + 1u) * params.scale_log2e);
+  let own = stream_keys(query, rows, range.first, range.end, brought, invocation);
+  leave_partials(own, invocation);
+  for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
+    let head = i / HEAD_VEC4S;
+    let quad = i % HEAD_VEC4S;
+    let merged = merge_partials(head, quad);
+    let at = (kv_head * HEADS + head) * SPLITS + split;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, kv_head, quad);
+    if (quad == 0u) {
+      split_scales[at] = vec2<f32>(merged.largest, merged.total);
+    }
+  }
+}
