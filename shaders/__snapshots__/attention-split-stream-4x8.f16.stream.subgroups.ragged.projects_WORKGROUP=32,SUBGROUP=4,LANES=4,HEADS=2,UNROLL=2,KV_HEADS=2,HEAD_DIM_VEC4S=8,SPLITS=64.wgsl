@@ -49,13 +49,8 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-// projects: the mean is in workgroup memory by then (lib/project-token).
-fn left_out(kv_head: u32, quad: u32) -> vec4<f32> {
-  return brought_mean[quad];
-}
-
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * left_out(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.
@@ -356,8 +351,6 @@ const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
 
 // Coefficients of the queries, then of the key.
 var<workgroup> narrow: array<f32, (HEADS + 1u) * HEAD_DIM>;
-// Of the head's values: fetched at the end, all would wait for it.
-var<workgroup> brought_mean: array<vec4<f32>, HEAD_VEC4S>;
 
 fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   let at = head * HEAD_DIM + quad * 4u;
@@ -397,9 +390,6 @@ fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: 
       narrow[1u * HEAD_DIM + j] = kept * coefficient_1;
       narrow[HEADS * HEAD_DIM + j] = of_key;
     }
-  }
-  if (invocation < HEAD_VEC4S) {
-    brought_mean[invocation] = mean[kv_head][invocation];
   }
   workgroupBarrier();
   if (holds_token) {

@@ -7,8 +7,6 @@ const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
 
 // Coefficients of the queries, then of the key.
 var<workgroup> narrow: array<f32, (HEADS + 1u) * HEAD_DIM>;
-// Of the head's values: fetched at the end, all would wait for it.
-var<workgroup> brought_mean: array<vec4<f32>, HEAD_VEC4S>;
 
 fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   let at = head * HEAD_DIM + quad * 4u;
@@ -52,9 +50,6 @@ fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: 
 //#endrepeat
       narrow[HEADS * HEAD_DIM + j] = of_key;
     }
-  }
-  if (invocation < HEAD_VEC4S) {
-    brought_mean[invocation] = mean[kv_head][invocation];
   }
   workgroupBarrier();
   if (holds_token) {
