@@ -158,65 +158,43 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
-struct Brought {
-  key_0: Cached,
-  value_0: Cached,
-  scales_0: vec2<f32>,
-  key_1: Cached,
-  value_1: Cached,
-  scales_1: vec2<f32>,
-}
-
-// The position of the i-th key of an invocation in a block.
-fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
-  return block + i * SETS + invocation / LANES;
-}
-
-fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var brought: Brought;
-  let at_0 = min(key_of(block, 0u, invocation), end - 1u);
-  brought.key_0 = k_cache[key_at(rows, at_0, quad) / 2u];
-  brought.value_0 = v_cache[value_at(rows, at_0, quad) / 2u];
-  brought.scales_0 = cached_scales(rows, at_0, quad);
-  let at_1 = min(key_of(block, 1u, invocation), end - 1u);
-  brought.key_1 = k_cache[key_at(rows, at_1, quad) / 2u];
-  brought.value_1 = v_cache[value_at(rows, at_1, quad) / 2u];
-  brought.scales_1 = cached_scales(rows, at_1, quad);
-  return brought;
-}
-
-// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
-fn stream_keys(
-  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
-) -> Softmax {
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
   sum.largest[1u] = -1.0e30;
   sum.largest[2u] = -1.0e30;
-  var brought = first_brought;
-  // All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end;) {
-    let is_key_0 = key_of(block, 0u, invocation) < end;
-    let keys_0 = Eight(numbers_of(brought.key_0, 0u), numbers_of(brought.key_0, 1u));
-    let values_0 = Eight(numbers_of(brought.value_0, 0u), numbers_of(brought.value_0, 1u));
-    let is_key_1 = key_of(block, 1u, invocation) < end;
-    let keys_1 = Eight(numbers_of(brought.key_1, 0u), numbers_of(brought.key_1, 1u));
-    let values_1 = Eight(numbers_of(brought.value_1, 0u), numbers_of(brought.value_1, 1u));
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end; block += SETS * UNROLL) {
+    let key_0 = block + 0u * SETS + own_set;
+    let at_0 = min(key_0, end - 1u);
+    let cached_key_0 = k_cache[key_at(rows, at_0, quad) / 2u];
+    let cached_value_0 = v_cache[value_at(rows, at_0, quad) / 2u];
+    let scales_0 = cached_scales(rows, at_0, quad);
+    let keys_0 = Eight(numbers_of(cached_key_0, 0u), numbers_of(cached_key_0, 1u));
+    let values_0 = Eight(numbers_of(cached_value_0, 0u), numbers_of(cached_value_0, 1u));
+    let key_1 = block + 1u * SETS + own_set;
+    let at_1 = min(key_1, end - 1u);
+    let cached_key_1 = k_cache[key_at(rows, at_1, quad) / 2u];
+    let cached_value_1 = v_cache[value_at(rows, at_1, quad) / 2u];
+    let scales_1 = cached_scales(rows, at_1, quad);
+    let keys_1 = Eight(numbers_of(cached_key_1, 0u), numbers_of(cached_key_1, 1u));
+    let values_1 = Eight(numbers_of(cached_value_1, 0u), numbers_of(cached_value_1, 1u));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
-      score_0 *= brought.scales_0.x;
+      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
-      score_1 *= brought.scales_1.x;
+      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -227,28 +205,28 @@ fn stream_keys(
       sum.output[0u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[0u] += probability_0;
-      let weight_0 = probability_0 * brought.scales_0.y;
+      let weight_0 = probability_0 * scales_0.y;
       sum.output[0u].a += weight_0 * values_0.a;
       sum.output[0u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[0u] += probability_1;
-      let weight_1 = probability_1 * brought.scales_1.y;
+      let weight_1 = probability_1 * scales_1.y;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
     }
     {
       var score_0 = dot(query[1u].a, keys_0.a) + dot(query[1u].b, keys_0.b);
-      score_0 *= brought.scales_0.x;
+      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[1u].a, keys_1.a) + dot(query[1u].b, keys_1.b);
-      score_1 *= brought.scales_1.x;
+      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -259,28 +237,28 @@ fn stream_keys(
       sum.output[1u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[1u] += probability_0;
-      let weight_0 = probability_0 * brought.scales_0.y;
+      let weight_0 = probability_0 * scales_0.y;
       sum.output[1u].a += weight_0 * values_0.a;
       sum.output[1u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[1u] += probability_1;
-      let weight_1 = probability_1 * brought.scales_1.y;
+      let weight_1 = probability_1 * scales_1.y;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
     }
     {
       var score_0 = dot(query[2u].a, keys_0.a) + dot(query[2u].b, keys_0.b);
-      score_0 *= brought.scales_0.x;
+      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[2u].a, keys_1.a) + dot(query[2u].b, keys_1.b);
-      score_1 *= brought.scales_1.x;
+      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[2u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -291,18 +269,14 @@ fn stream_keys(
       sum.output[2u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[2u] += probability_0;
-      let weight_0 = probability_0 * brought.scales_0.y;
+      let weight_0 = probability_0 * scales_0.y;
       sum.output[2u].a += weight_0 * values_0.a;
       sum.output[2u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[2u] += probability_1;
-      let weight_1 = probability_1 * brought.scales_1.y;
+      let weight_1 = probability_1 * scales_1.y;
       sum.output[2u].a += weight_1 * values_1.a;
       sum.output[2u].b += weight_1 * values_1.b;
-    }
-    block += SETS * UNROLL;
-    if (block < end) {
-      brought = bring_keys(rows, block, end, invocation);
     }
   }
   return sum;
@@ -410,10 +384,7 @@ fn range_of(split: u32) -> Range {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
-  let rows = cached_rows(kv_head);
   let range = range_of(split);
-  // The first keys are on their way while the token becomes coefficients.
-  var brought = bring_keys(rows, range.first, range.end, invocation);
   var query: array<Eight, HEADS>;
   let at_0 = (kv_head * HEADS + 0u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);
@@ -421,7 +392,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   query[1u] = Eight(queries[at_1] * params.scale_log2e, queries[at_1 + 1u] * params.scale_log2e);
   let at_2 = (kv_head * HEADS + 2u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[2u] = Eight(queries[at_2] * params.scale_log2e, queries[at_2 + 1u] * params.scale_log2e);
-  let own = stream_keys(query, rows, range.first, range.end, brought, invocation);
+  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

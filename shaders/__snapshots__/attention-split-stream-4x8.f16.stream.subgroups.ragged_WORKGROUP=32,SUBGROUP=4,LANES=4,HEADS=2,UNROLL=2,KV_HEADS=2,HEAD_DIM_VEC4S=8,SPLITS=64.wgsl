@@ -136,66 +136,34 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
-struct Brought {
-  key_a_0: Cached,
-  key_b_0: Cached,
-  value_a_0: Cached,
-  value_b_0: Cached,
-  key_a_1: Cached,
-  key_b_1: Cached,
-  value_a_1: Cached,
-  value_b_1: Cached,
-}
-
-// The position of the i-th key of an invocation in a block.
-fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
-  return block + i * SETS + invocation / LANES;
-}
-
-fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var brought: Brought;
-  let at_0 = min(key_of(block, 0u, invocation), end - 1u);
-  brought.key_a_0 = cached_key(rows, at_0, quad);
-  brought.key_b_0 = cached_key(rows, at_0, quad + 1u);
-  brought.value_a_0 = cached_value(rows, at_0, quad);
-  brought.value_b_0 = cached_value(rows, at_0, quad + 1u);
-  let at_1 = min(key_of(block, 1u, invocation), end - 1u);
-  brought.key_a_1 = cached_key(rows, at_1, quad);
-  brought.key_b_1 = cached_key(rows, at_1, quad + 1u);
-  brought.value_a_1 = cached_value(rows, at_1, quad);
-  brought.value_b_1 = cached_value(rows, at_1, quad + 1u);
-  return brought;
-}
-
-// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
-fn stream_keys(
-  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
-) -> Softmax {
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
   sum.largest[1u] = -1.0e30;
-  var brought = first_brought;
-  // All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end;) {
-    let is_key_0 = key_of(block, 0u, invocation) < end;
-    let keys_0 = Eight(unpack_stored(brought.key_a_0), unpack_stored(brought.key_b_0));
-    let values_0 = Eight(unpack_stored(brought.value_a_0), unpack_stored(brought.value_b_0));
-    let is_key_1 = key_of(block, 1u, invocation) < end;
-    let keys_1 = Eight(unpack_stored(brought.key_a_1), unpack_stored(brought.key_b_1));
-    let values_1 = Eight(unpack_stored(brought.value_a_1), unpack_stored(brought.value_b_1));
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end; block += SETS * UNROLL) {
+    let key_0 = block + 0u * SETS + own_set;
+    let at_0 = min(key_0, end - 1u);
+    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
+    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
+    let key_1 = block + 1u * SETS + own_set;
+    let at_1 = min(key_1, end - 1u);
+    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
+    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -220,12 +188,12 @@ fn stream_keys(
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[1u].a, keys_1.a) + dot(query[1u].b, keys_1.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -244,10 +212,6 @@ fn stream_keys(
       let weight_1 = probability_1;
       sum.output[1u].a += weight_1 * values_1.a;
       sum.output[1u].b += weight_1 * values_1.b;
-    }
-    block += SETS * UNROLL;
-    if (block < end) {
-      brought = bring_keys(rows, block, end, invocation);
     }
   }
   return sum;
@@ -344,16 +308,13 @@ fn range_of(split: u32) -> Range {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
-  let rows = cached_rows(kv_head);
   let range = range_of(split);
-  // The first keys are on their way while the token becomes coefficients.
-  var brought = bring_keys(rows, range.first, range.end, invocation);
   var query: array<Eight, HEADS>;
   let at_0 = (kv_head * HEADS + 0u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);
   let at_1 = (kv_head * HEADS + 1u) * HEAD_VEC4S + invocation % LANES * 2u;
   query[1u] = Eight(queries[at_1] * params.scale_log2e, queries[at_1 + 1u] * params.scale_log2e);
-  let own = stream_keys(query, rows, range.first, range.end, brought, invocation);
+  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

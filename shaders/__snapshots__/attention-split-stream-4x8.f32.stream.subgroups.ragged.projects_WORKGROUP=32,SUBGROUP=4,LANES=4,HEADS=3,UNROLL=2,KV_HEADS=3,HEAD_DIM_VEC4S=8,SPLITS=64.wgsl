@@ -137,67 +137,35 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
-struct Brought {
-  key_a_0: Cached,
-  key_b_0: Cached,
-  value_a_0: Cached,
-  value_b_0: Cached,
-  key_a_1: Cached,
-  key_b_1: Cached,
-  value_a_1: Cached,
-  value_b_1: Cached,
-}
-
-// The position of the i-th key of an invocation in a block.
-fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
-  return block + i * SETS + invocation / LANES;
-}
-
-fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var brought: Brought;
-  let at_0 = min(key_of(block, 0u, invocation), end - 1u);
-  brought.key_a_0 = cached_key(rows, at_0, quad);
-  brought.key_b_0 = cached_key(rows, at_0, quad + 1u);
-  brought.value_a_0 = cached_value(rows, at_0, quad);
-  brought.value_b_0 = cached_value(rows, at_0, quad + 1u);
-  let at_1 = min(key_of(block, 1u, invocation), end - 1u);
-  brought.key_a_1 = cached_key(rows, at_1, quad);
-  brought.key_b_1 = cached_key(rows, at_1, quad + 1u);
-  brought.value_a_1 = cached_value(rows, at_1, quad);
-  brought.value_b_1 = cached_value(rows, at_1, quad + 1u);
-  return brought;
-}
-
-// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
-fn stream_keys(
-  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
-) -> Softmax {
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
   sum.largest[1u] = -1.0e30;
   sum.largest[2u] = -1.0e30;
-  var brought = first_brought;
-  // All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end;) {
-    let is_key_0 = key_of(block, 0u, invocation) < end;
-    let keys_0 = Eight(unpack_stored(brought.key_a_0), unpack_stored(brought.key_b_0));
-    let values_0 = Eight(unpack_stored(brought.value_a_0), unpack_stored(brought.value_b_0));
-    let is_key_1 = key_of(block, 1u, invocation) < end;
-    let keys_1 = Eight(unpack_stored(brought.key_a_1), unpack_stored(brought.key_b_1));
-    let values_1 = Eight(unpack_stored(brought.value_a_1), unpack_stored(brought.value_b_1));
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end; block += SETS * UNROLL) {
+    let key_0 = block + 0u * SETS + own_set;
+    let at_0 = min(key_0, end - 1u);
+    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
+    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
+    let key_1 = block + 1u * SETS + own_set;
+    let at_1 = min(key_1, end - 1u);
+    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
+    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -222,12 +190,12 @@ fn stream_keys(
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[1u].a, keys_1.a) + dot(query[1u].b, keys_1.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[1u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -252,12 +220,12 @@ fn stream_keys(
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[2u].a, keys_1.a) + dot(query[2u].b, keys_1.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var largest = sum.largest[2u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -276,10 +244,6 @@ fn stream_keys(
       let weight_1 = probability_1;
       sum.output[2u].a += weight_1 * values_1.a;
       sum.output[2u].b += weight_1 * values_1.b;
-    }
-    block += SETS * UNROLL;
-    if (block < end) {
-      brought = bring_keys(rows, block, end, invocation);
     }
   }
   return sum;
@@ -404,8 +368,8 @@ fn staged_eight(first: u32, quad: u32) -> Eight {
   return Eight(queries[first + quad], queries[first + quad + 1u]);
 }
 
-// Returns eight components of the token's value. Barriers follow: whole workgroups call it.
-fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: u32) -> Eight {
+// Barriers follow: whole workgroups call it.
+fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let widths = head_widths[kv_head];
   let basis_at = basis_of(kv_head);
   let lane = invocation % LANES;
@@ -415,7 +379,6 @@ fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: 
   let query_1 = staged_eight((kv_head * HEADS + 1u) * HEAD_VEC4S, quad);
   let query_2 = staged_eight((kv_head * HEADS + 2u) * HEAD_VEC4S, quad);
   let key = staged_eight(params.first_key + staged, quad);
-  let value = staged_eight(params.first_value + staged, quad);
   for (var first = 0u; first < HEAD_DIM; first += SETS) {
     let j = first + invocation / LANES;
     let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
@@ -439,36 +402,16 @@ fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: 
     }
   }
   workgroupBarrier();
-  if (holds_token) {
+  if (holds_token && invocation < HEAD_VEC4S) {
+    let rows = cached_rows(kv_head);
     if (invocation < key_width(rows)) {
       k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
     }
     if (invocation < value_width(rows)) {
       v_cache[value_at(rows, state.position, invocation)] = pack_stored(queries[params.first_value + staged + invocation]);
     }
-    // Its key is read with others unless it was among the first.
-    storageBarrier();
   }
-  return value;
-}
-
-// What was brought before the token was in the caches, and the token where it stands among it.
-fn with_token(brought: Brought, block: u32, value: Eight, invocation: u32) -> Brought {
-  let quad = invocation % LANES * 2u;
-  var own = brought;
-  if (key_of(block, 0u, invocation) == state.position) {
-    own.key_a_0 = pack_stored(narrow_quad(HEADS, quad));
-    own.key_b_0 = pack_stored(narrow_quad(HEADS, quad + 1u));
-    own.value_a_0 = pack_stored(value.a);
-    own.value_b_0 = pack_stored(value.b);
-  }
-  if (key_of(block, 1u, invocation) == state.position) {
-    own.key_a_1 = pack_stored(narrow_quad(HEADS, quad));
-    own.key_b_1 = pack_stored(narrow_quad(HEADS, quad + 1u));
-    own.value_a_1 = pack_stored(value.a);
-    own.value_b_1 = pack_stored(value.b);
-  }
-  return own;
+  storageBarrier();
 }
 // Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
 // positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
@@ -504,13 +447,9 @@ fn range_of(split: u32) -> Range {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
-  let rows = cached_rows(kv_head);
   let range = range_of(split);
-  // The first keys are on their way while the token becomes coefficients.
-  var brought = bring_keys(rows, range.first, range.end, invocation);
   let holds_token = range.first <= state.position && range.end == state.position + 1u;
-  let value = project_token(kv_head, rows, holds_token, invocation);
-  brought = with_token(brought, range.first, value, invocation);
+  project_token(kv_head, holds_token, invocation);
   var query: array<Eight, HEADS>;
   let at_0 = invocation % LANES * 2u;
   query[0u] = Eight(narrow_quad(0u, at_0) * params.scale_log2e, narrow_quad(0u, at_0 + 1u) * params.scale_log2e);
@@ -518,7 +457,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   query[1u] = Eight(narrow_quad(1u, at_1) * params.scale_log2e, narrow_quad(1u, at_1 + 1u) * params.scale_log2e);
   let at_2 = invocation % LANES * 2u;
   query[2u] = Eight(narrow_quad(2u, at_2) * params.scale_log2e, narrow_quad(2u, at_2 + 1u) * params.scale_log2e);
-  let own = stream_keys(query, rows, range.first, range.end, brought, invocation);
+  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

@@ -116,99 +116,51 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
-struct Brought {
-  key_a_0: Cached,
-  key_b_0: Cached,
-  value_a_0: Cached,
-  value_b_0: Cached,
-  key_a_1: Cached,
-  key_b_1: Cached,
-  value_a_1: Cached,
-  value_b_1: Cached,
-  key_a_2: Cached,
-  key_b_2: Cached,
-  value_a_2: Cached,
-  value_b_2: Cached,
-  key_a_3: Cached,
-  key_b_3: Cached,
-  value_a_3: Cached,
-  value_b_3: Cached,
-}
-
-// The position of the i-th key of an invocation in a block.
-fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
-  return block + i * SETS + invocation / LANES;
-}
-
-fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var brought: Brought;
-  let at_0 = min(key_of(block, 0u, invocation), end - 1u);
-  brought.key_a_0 = cached_key(rows, at_0, quad);
-  brought.key_b_0 = cached_key(rows, at_0, quad + 1u);
-  brought.value_a_0 = cached_value(rows, at_0, quad);
-  brought.value_b_0 = cached_value(rows, at_0, quad + 1u);
-  let at_1 = min(key_of(block, 1u, invocation), end - 1u);
-  brought.key_a_1 = cached_key(rows, at_1, quad);
-  brought.key_b_1 = cached_key(rows, at_1, quad + 1u);
-  brought.value_a_1 = cached_value(rows, at_1, quad);
-  brought.value_b_1 = cached_value(rows, at_1, quad + 1u);
-  let at_2 = min(key_of(block, 2u, invocation), end - 1u);
-  brought.key_a_2 = cached_key(rows, at_2, quad);
-  brought.key_b_2 = cached_key(rows, at_2, quad + 1u);
-  brought.value_a_2 = cached_value(rows, at_2, quad);
-  brought.value_b_2 = cached_value(rows, at_2, quad + 1u);
-  let at_3 = min(key_of(block, 3u, invocation), end - 1u);
-  brought.key_a_3 = cached_key(rows, at_3, quad);
-  brought.key_b_3 = cached_key(rows, at_3, quad + 1u);
-  brought.value_a_3 = cached_value(rows, at_3, quad);
-  brought.value_b_3 = cached_value(rows, at_3, quad + 1u);
-  return brought;
-}
-
-// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
-fn stream_keys(
-  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
-) -> Softmax {
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
-  var brought = first_brought;
-  // All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end;) {
-    let is_key_0 = key_of(block, 0u, invocation) < end;
-    let keys_0 = Eight(unpack_stored(brought.key_a_0), unpack_stored(brought.key_b_0));
-    let values_0 = Eight(unpack_stored(brought.value_a_0), unpack_stored(brought.value_b_0));
-    let is_key_1 = key_of(block, 1u, invocation) < end;
-    let keys_1 = Eight(unpack_stored(brought.key_a_1), unpack_stored(brought.key_b_1));
-    let values_1 = Eight(unpack_stored(brought.value_a_1), unpack_stored(brought.value_b_1));
-    let is_key_2 = key_of(block, 2u, invocation) < end;
-    let keys_2 = Eight(unpack_stored(brought.key_a_2), unpack_stored(brought.key_b_2));
-    let values_2 = Eight(unpack_stored(brought.value_a_2), unpack_stored(brought.value_b_2));
-    let is_key_3 = key_of(block, 3u, invocation) < end;
-    let keys_3 = Eight(unpack_stored(brought.key_a_3), unpack_stored(brought.key_b_3));
-    let values_3 = Eight(unpack_stored(brought.value_a_3), unpack_stored(brought.value_b_3));
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end; block += SETS * UNROLL) {
+    let key_0 = block + 0u * SETS + own_set;
+    let at_0 = min(key_0, end - 1u);
+    let keys_0 = Eight(unpack_stored(cached_key(rows, at_0, quad)), unpack_stored(cached_key(rows, at_0, quad + 1u)));
+    let values_0 = Eight(unpack_stored(cached_value(rows, at_0, quad)), unpack_stored(cached_value(rows, at_0, quad + 1u)));
+    let key_1 = block + 1u * SETS + own_set;
+    let at_1 = min(key_1, end - 1u);
+    let keys_1 = Eight(unpack_stored(cached_key(rows, at_1, quad)), unpack_stored(cached_key(rows, at_1, quad + 1u)));
+    let values_1 = Eight(unpack_stored(cached_value(rows, at_1, quad)), unpack_stored(cached_value(rows, at_1, quad + 1u)));
+    let key_2 = block + 2u * SETS + own_set;
+    let at_2 = min(key_2, end - 1u);
+    let keys_2 = Eight(unpack_stored(cached_key(rows, at_2, quad)), unpack_stored(cached_key(rows, at_2, quad + 1u)));
+    let values_2 = Eight(unpack_stored(cached_value(rows, at_2, quad)), unpack_stored(cached_value(rows, at_2, quad + 1u)));
+    let key_3 = block + 3u * SETS + own_set;
+    let at_3 = min(key_3, end - 1u);
+    let keys_3 = Eight(unpack_stored(cached_key(rows, at_3, quad)), unpack_stored(cached_key(rows, at_3, quad + 1u)));
+    let values_3 = Eight(unpack_stored(cached_value(rows, at_3, quad)), unpack_stored(cached_value(rows, at_3, quad + 1u)));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_2 += subgroupShuffleXor(score_2, step);
       }
-      score_2 = select(-2.0e30, score_2, is_key_2);
+      score_2 = select(-2.0e30, score_2, key_2 < end);
       var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_3 += subgroupShuffleXor(score_3, step);
       }
-      score_3 = select(-2.0e30, score_3, is_key_3);
+      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -239,10 +191,6 @@ fn stream_keys(
       let weight_3 = probability_3;
       sum.output[0u].a += weight_3 * values_3.a;
       sum.output[0u].b += weight_3 * values_3.b;
-    }
-    block += SETS * UNROLL;
-    if (block < end) {
-      brought = bring_keys(rows, block, end, invocation);
     }
   }
   return sum;
@@ -345,9 +293,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let rows = cached_rows(head / params.group_size);
-  let first = first_position(position);
-  let brought = bring_keys(rows, first, position + 1u, invocation);
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first, position + 1u, brought, invocation);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

@@ -191,95 +191,67 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
-struct Brought {
-  key_0: Cached,
-  value_0: Cached,
-  scales_0: vec2<f32>,
-  key_1: Cached,
-  value_1: Cached,
-  scales_1: vec2<f32>,
-  key_2: Cached,
-  value_2: Cached,
-  scales_2: vec2<f32>,
-  key_3: Cached,
-  value_3: Cached,
-  scales_3: vec2<f32>,
-}
-
-// The position of the i-th key of an invocation in a block.
-fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
-  return block + i * SETS + invocation / LANES;
-}
-
-fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var brought: Brought;
-  let at_0 = min(key_of(block, 0u, invocation), end - 1u);
-  brought.key_0 = k_cache[key_at(rows, at_0, quad) / 2u];
-  brought.value_0 = v_cache[value_at(rows, at_0, quad) / 2u];
-  brought.scales_0 = cached_scales(rows, at_0, quad);
-  let at_1 = min(key_of(block, 1u, invocation), end - 1u);
-  brought.key_1 = k_cache[key_at(rows, at_1, quad) / 2u];
-  brought.value_1 = v_cache[value_at(rows, at_1, quad) / 2u];
-  brought.scales_1 = cached_scales(rows, at_1, quad);
-  let at_2 = min(key_of(block, 2u, invocation), end - 1u);
-  brought.key_2 = k_cache[key_at(rows, at_2, quad) / 2u];
-  brought.value_2 = v_cache[value_at(rows, at_2, quad) / 2u];
-  brought.scales_2 = cached_scales(rows, at_2, quad);
-  let at_3 = min(key_of(block, 3u, invocation), end - 1u);
-  brought.key_3 = k_cache[key_at(rows, at_3, quad) / 2u];
-  brought.value_3 = v_cache[value_at(rows, at_3, quad) / 2u];
-  brought.scales_3 = cached_scales(rows, at_3, quad);
-  return brought;
-}
-
-// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
-fn stream_keys(
-  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
-) -> Softmax {
   var sum: Softmax;
   sum.largest[0u] = -1.0e30;
-  var brought = first_brought;
-  // All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end;) {
-    let is_key_0 = key_of(block, 0u, invocation) < end;
-    let keys_0 = Eight(numbers_of(brought.key_0, 0u), numbers_of(brought.key_0, 1u));
-    let values_0 = Eight(numbers_of(brought.value_0, 0u), numbers_of(brought.value_0, 1u));
-    let is_key_1 = key_of(block, 1u, invocation) < end;
-    let keys_1 = Eight(numbers_of(brought.key_1, 0u), numbers_of(brought.key_1, 1u));
-    let values_1 = Eight(numbers_of(brought.value_1, 0u), numbers_of(brought.value_1, 1u));
-    let is_key_2 = key_of(block, 2u, invocation) < end;
-    let keys_2 = Eight(numbers_of(brought.key_2, 0u), numbers_of(brought.key_2, 1u));
-    let values_2 = Eight(numbers_of(brought.value_2, 0u), numbers_of(brought.value_2, 1u));
-    let is_key_3 = key_of(block, 3u, invocation) < end;
-    let keys_3 = Eight(numbers_of(brought.key_3, 0u), numbers_of(brought.key_3, 1u));
-    let values_3 = Eight(numbers_of(brought.value_3, 0u), numbers_of(brought.value_3, 1u));
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end; block += SETS * UNROLL) {
+    let key_0 = block + 0u * SETS + own_set;
+    let at_0 = min(key_0, end - 1u);
+    let cached_key_0 = k_cache[key_at(rows, at_0, quad) / 2u];
+    let cached_value_0 = v_cache[value_at(rows, at_0, quad) / 2u];
+    let scales_0 = cached_scales(rows, at_0, quad);
+    let keys_0 = Eight(numbers_of(cached_key_0, 0u), numbers_of(cached_key_0, 1u));
+    let values_0 = Eight(numbers_of(cached_value_0, 0u), numbers_of(cached_value_0, 1u));
+    let key_1 = block + 1u * SETS + own_set;
+    let at_1 = min(key_1, end - 1u);
+    let cached_key_1 = k_cache[key_at(rows, at_1, quad) / 2u];
+    let cached_value_1 = v_cache[value_at(rows, at_1, quad) / 2u];
+    let scales_1 = cached_scales(rows, at_1, quad);
+    let keys_1 = Eight(numbers_of(cached_key_1, 0u), numbers_of(cached_key_1, 1u));
+    let values_1 = Eight(numbers_of(cached_value_1, 0u), numbers_of(cached_value_1, 1u));
+    let key_2 = block + 2u * SETS + own_set;
+    let at_2 = min(key_2, end - 1u);
+    let cached_key_2 = k_cache[key_at(rows, at_2, quad) / 2u];
+    let cached_value_2 = v_cache[value_at(rows, at_2, quad) / 2u];
+    let scales_2 = cached_scales(rows, at_2, quad);
+    let keys_2 = Eight(numbers_of(cached_key_2, 0u), numbers_of(cached_key_2, 1u));
+    let values_2 = Eight(numbers_of(cached_value_2, 0u), numbers_of(cached_value_2, 1u));
+    let key_3 = block + 3u * SETS + own_set;
+    let at_3 = min(key_3, end - 1u);
+    let cached_key_3 = k_cache[key_at(rows, at_3, quad) / 2u];
+    let cached_value_3 = v_cache[value_at(rows, at_3, quad) / 2u];
+    let scales_3 = cached_scales(rows, at_3, quad);
+    let keys_3 = Eight(numbers_of(cached_key_3, 0u), numbers_of(cached_key_3, 1u));
+    let values_3 = Eight(numbers_of(cached_value_3, 0u), numbers_of(cached_value_3, 1u));
     {
       var score_0 = dot(query[0u].a, keys_0.a) + dot(query[0u].b, keys_0.b);
-      score_0 *= brought.scales_0.x;
+      score_0 *= scales_0.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_0 += subgroupShuffleXor(score_0, step);
       }
-      score_0 = select(-2.0e30, score_0, is_key_0);
+      score_0 = select(-2.0e30, score_0, key_0 < end);
       var score_1 = dot(query[0u].a, keys_1.a) + dot(query[0u].b, keys_1.b);
-      score_1 *= brought.scales_1.x;
+      score_1 *= scales_1.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_1 += subgroupShuffleXor(score_1, step);
       }
-      score_1 = select(-2.0e30, score_1, is_key_1);
+      score_1 = select(-2.0e30, score_1, key_1 < end);
       var score_2 = dot(query[0u].a, keys_2.a) + dot(query[0u].b, keys_2.b);
-      score_2 *= brought.scales_2.x;
+      score_2 *= scales_2.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_2 += subgroupShuffleXor(score_2, step);
       }
-      score_2 = select(-2.0e30, score_2, is_key_2);
+      score_2 = select(-2.0e30, score_2, key_2 < end);
       var score_3 = dot(query[0u].a, keys_3.a) + dot(query[0u].b, keys_3.b);
-      score_3 *= brought.scales_3.x;
+      score_3 *= scales_3.x;
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_3 += subgroupShuffleXor(score_3, step);
       }
-      score_3 = select(-2.0e30, score_3, is_key_3);
+      score_3 = select(-2.0e30, score_3, key_3 < end);
       var largest = sum.largest[0u];
       largest = max(largest, score_0);
       largest = max(largest, score_1);
@@ -292,28 +264,24 @@ fn stream_keys(
       sum.output[0u].b *= rescale;
       let probability_0 = exp2(score_0 - largest);
       sum.total[0u] += probability_0;
-      let weight_0 = probability_0 * brought.scales_0.y;
+      let weight_0 = probability_0 * scales_0.y;
       sum.output[0u].a += weight_0 * values_0.a;
       sum.output[0u].b += weight_0 * values_0.b;
       let probability_1 = exp2(score_1 - largest);
       sum.total[0u] += probability_1;
-      let weight_1 = probability_1 * brought.scales_1.y;
+      let weight_1 = probability_1 * scales_1.y;
       sum.output[0u].a += weight_1 * values_1.a;
       sum.output[0u].b += weight_1 * values_1.b;
       let probability_2 = exp2(score_2 - largest);
       sum.total[0u] += probability_2;
-      let weight_2 = probability_2 * brought.scales_2.y;
+      let weight_2 = probability_2 * scales_2.y;
       sum.output[0u].a += weight_2 * values_2.a;
       sum.output[0u].b += weight_2 * values_2.b;
       let probability_3 = exp2(score_3 - largest);
       sum.total[0u] += probability_3;
-      let weight_3 = probability_3 * brought.scales_3.y;
+      let weight_3 = probability_3 * scales_3.y;
       sum.output[0u].a += weight_3 * values_3.a;
       sum.output[0u].b += weight_3 * values_3.b;
-    }
-    block += SETS * UNROLL;
-    if (block < end) {
-      brought = bring_keys(rows, block, end, invocation);
     }
   }
   return sum;
@@ -415,9 +383,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let rows = cached_rows(head / params.group_size);
-  let first = first_position(position);
-  let brought = bring_keys(rows, first, position + 1u, invocation);
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first, position + 1u, brought, invocation);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

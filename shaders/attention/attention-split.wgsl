@@ -52,14 +52,10 @@ fn is_group_off(kv_head: u32, group_size: u32) -> bool {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let kv_head = workgroup.x;
   let split = workgroup.y;
-  let rows = cached_rows(kv_head);
   let range = range_of(split);
-  // The first keys are on their way while the token becomes coefficients.
-  var brought = bring_keys(rows, range.first, range.end, invocation);
 //#if projects
   let holds_token = range.first <= state.position && range.end == state.position + 1u;
-  let value = project_token(kv_head, rows, holds_token, invocation);
-  brought = with_token(brought, range.first, value, invocation);
+  project_token(kv_head, holds_token, invocation);
 //#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
@@ -76,7 +72,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
 //#endif
 //#endrepeat
-  let own = stream_keys(query, rows, range.first, range.end, brought, invocation);
+  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

@@ -17,8 +17,8 @@ fn staged_eight(first: u32, quad: u32) -> Eight {
   return Eight(queries[first + quad], queries[first + quad + 1u]);
 }
 
-// Returns eight components of the token's value. Barriers follow: whole workgroups call it.
-fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: u32) -> Eight {
+// Barriers follow: whole workgroups call it.
+fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
   let widths = head_widths[kv_head];
   let basis_at = basis_of(kv_head);
   let lane = invocation % LANES;
@@ -28,7 +28,6 @@ fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: 
   let query_H = staged_eight((kv_head * HEADS + H) * HEAD_VEC4S, quad);
 //#endrepeat
   let key = staged_eight(params.first_key + staged, quad);
-  let value = staged_eight(params.first_value + staged, quad);
   for (var first = 0u; first < HEAD_DIM; first += SETS) {
     let j = first + invocation / LANES;
     let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
@@ -52,30 +51,14 @@ fn project_token(kv_head: u32, rows: CachedRows, holds_token: bool, invocation: 
     }
   }
   workgroupBarrier();
-  if (holds_token) {
+  if (holds_token && invocation < HEAD_VEC4S) {
+    let rows = cached_rows(kv_head);
     if (invocation < key_width(rows)) {
       k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
     }
     if (invocation < value_width(rows)) {
       v_cache[value_at(rows, state.position, invocation)] = pack_stored(queries[params.first_value + staged + invocation]);
     }
-    // Its key is read with others unless it was among the first.
-    storageBarrier();
   }
-  return value;
-}
-
-// What was brought before the token was in the caches, and the token where it stands among it.
-fn with_token(brought: Brought, block: u32, value: Eight, invocation: u32) -> Brought {
-  let quad = invocation % LANES * 2u;
-  var own = brought;
-//#repeat U UNROLL
-  if (key_of(block, U, invocation) == state.position) {
-    own.key_a_U = pack_stored(narrow_quad(HEADS, quad));
-    own.key_b_U = pack_stored(narrow_quad(HEADS, quad + 1u));
-    own.value_a_U = pack_stored(value.a);
-    own.value_b_U = pack_stored(value.b);
-  }
-//#endrepeat
-  return own;
+  storageBarrier();
 }

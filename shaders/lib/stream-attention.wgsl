@@ -23,65 +23,28 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
-// UNROLL keys and their values as they are cached, eight components of each: they are under way at once.
-struct Brought {
-//#repeat U UNROLL
-//#if packed
-  key_U: Cached,
-  value_U: Cached,
-  scales_U: vec2<f32>,
-//#else
-  key_a_U: Cached,
-  key_b_U: Cached,
-  value_a_U: Cached,
-  value_b_U: Cached,
-//#endif
-//#endrepeat
-}
-
-// The position of the i-th key of an invocation in a block.
-fn key_of(block: u32, i: u32, invocation: u32) -> u32 {
-  return block + i * SETS + invocation / LANES;
-}
-
-fn bring_keys(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Brought {
+// The softmax of a set over positions [first, end) of a KV head.
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var brought: Brought;
-//#repeat U UNROLL
-  let at_U = min(key_of(block, U, invocation), end - 1u);
-//#if packed
-  brought.key_U = k_cache[key_at(rows, at_U, quad) / 2u];
-  brought.value_U = v_cache[value_at(rows, at_U, quad) / 2u];
-  brought.scales_U = cached_scales(rows, at_U, quad);
-//#else
-  brought.key_a_U = cached_key(rows, at_U, quad);
-  brought.key_b_U = cached_key(rows, at_U, quad + 1u);
-  brought.value_a_U = cached_value(rows, at_U, quad);
-  brought.value_b_U = cached_value(rows, at_U, quad + 1u);
-//#endif
-//#endrepeat
-  return brought;
-}
-
-// The softmax of a set over positions [first, end) of a KV head, of which the first block is brought.
-fn stream_keys(
-  query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, first_brought: Brought, invocation: u32,
-) -> Softmax {
   var sum: Softmax;
 //#repeat H HEADS
   sum.largest[H] = -1.0e30;
 //#endrepeat
-  var brought = first_brought;
-  // All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end;) {
+  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
+  for (var block = first; block < end; block += SETS * UNROLL) {
 //#repeat U UNROLL
-    let is_key_U = key_of(block, U, invocation) < end;
+    let key_U = block + U * SETS + own_set;
+    let at_U = min(key_U, end - 1u);
 //#if packed
-    let keys_U = Eight(numbers_of(brought.key_U, 0u), numbers_of(brought.key_U, 1u));
-    let values_U = Eight(numbers_of(brought.value_U, 0u), numbers_of(brought.value_U, 1u));
+    let cached_key_U = k_cache[key_at(rows, at_U, quad) / 2u];
+    let cached_value_U = v_cache[value_at(rows, at_U, quad) / 2u];
+    let scales_U = cached_scales(rows, at_U, quad);
+    let keys_U = Eight(numbers_of(cached_key_U, 0u), numbers_of(cached_key_U, 1u));
+    let values_U = Eight(numbers_of(cached_value_U, 0u), numbers_of(cached_value_U, 1u));
 //#else
-    let keys_U = Eight(unpack_stored(brought.key_a_U), unpack_stored(brought.key_b_U));
-    let values_U = Eight(unpack_stored(brought.value_a_U), unpack_stored(brought.value_b_U));
+    let keys_U = Eight(unpack_stored(cached_key(rows, at_U, quad)), unpack_stored(cached_key(rows, at_U, quad + 1u)));
+    let values_U = Eight(unpack_stored(cached_value(rows, at_U, quad)), unpack_stored(cached_value(rows, at_U, quad + 1u)));
 //#endif
 //#endrepeat
 //#repeat H HEADS
@@ -89,12 +52,12 @@ fn stream_keys(
 //#repeat U UNROLL
       var score_U = dot(query[H].a, keys_U.a) + dot(query[H].b, keys_U.b);
 //#if packed
-      score_U *= brought.scales_U.x;
+      score_U *= scales_U.x;
 //#endif
       for (var step = LANES / 2u; step > 0u; step /= 2u) {
         score_U += subgroupShuffleXor(score_U, step);
       }
-      score_U = select(-2.0e30, score_U, is_key_U);
+      score_U = select(-2.0e30, score_U, key_U < end);
 //#endrepeat
       var largest = sum.largest[H];
 //#repeat U UNROLL
@@ -109,7 +72,7 @@ fn stream_keys(
       let probability_U = exp2(score_U - largest);
       sum.total[H] += probability_U;
 //#if packed
-      let weight_U = probability_U * brought.scales_U.y;
+      let weight_U = probability_U * scales_U.y;
 //#else
       let weight_U = probability_U;
 //#endif
@@ -118,10 +81,6 @@ fn stream_keys(
 //#endrepeat
     }
 //#endrepeat
-    block += SETS * UNROLL;
-    if (block < end) {
-      brought = bring_keys(rows, block, end, invocation);
-    }
   }
   return sum;
 }
