@@ -32,12 +32,12 @@ export function provenance() {
   };
 }
 
-/** The commit; on a host without git the one that `bench:pack` noted. */
+/** The commit; on a host that runs a pack the one that it was made of, whatever git says of the files there. */
 function commit() {
-  const found = output('git', ['rev-parse', '--short', 'HEAD']);
-  if (found) return found;
   const note = resolve(root, '.carry/bench/commit');
-  return existsSync(note) ? readFileSync(note, 'utf8').trim() : '';
+  const isInstalled = existsSync(resolve(root, 'node_modules'));
+  if (!isInstalled && existsSync(note)) return readFileSync(note, 'utf8').trim();
+  return output('git', ['rev-parse', '--short', 'HEAD']) ?? '';
 }
 
 function output(command, options) {

@@ -232,14 +232,13 @@ class Run {
   }
 
   async #generate(): Promise<GenerationResult> {
-    const { burstSize } = this.#parts;
     const begun = performance.now();
     const reused = commonPrefix(this.#parts.cached, this.#prompt);
     let finish = await this.#prefill(reused);
     let firstTokenAt = begun;
     let lastTokensAt = begun;
     while (!finish) {
-      while (this.#canSubmit()) this.#submitSteps();
+      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
       if (!burst || !Array.isArray(tokens)) {
@@ -249,7 +248,7 @@ class Run {
       this.#pending.shift();
       const now = performance.now();
       if (this.#tokens.length === 0) firstTokenAt = now;
-      else if (burst.steps >= burstSize.steps) burstSize.adapt(burst.steps, now - lastTokensAt);
+      else this.#parts.burstSize.adapt(burst.steps, now - lastTokensAt);
       lastTokensAt = now;
       for (const token of tokens) finish ??= this.#accept(token);
     }
@@ -313,20 +312,9 @@ class Run {
     return 'abort';
   }
 
-  /** Steps are recorded as far ahead as there is room, but one alone before the first token: the browser brings it when it has recorded. */
-  #canSubmit(): boolean {
-    const isFirstTokenThere = this.#tokens.length > 0;
-    return (
-      this.#submitted < this.#limit &&
-      this.#free.length > 0 &&
-      (isFirstTokenThere || this.#pending.length < 2)
-    );
-  }
-
   #submitSteps(): void {
     const { decoder, burstSize } = this.#parts;
-    const most = this.#tokens.length > 0 ? burstSize.steps : 1;
-    const steps = Math.min(most, this.#limit - this.#submitted);
+    const steps = Math.min(burstSize.steps, this.#limit - this.#submitted);
     // The token that the last step samples stands behind all that were submitted before it.
     const position = this.#prompt.length + this.#submitted - 1;
     this.#read(steps, (staging) => decoder.steps(steps, position, this.#settings.greedy, staging));
