@@ -5,7 +5,8 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
 /** Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter. */
-const gpuTests = ['src/**/*.gpu.test.ts', 'src/kernels/*.test.ts', 'bench/**/*.gpu.test.ts'];
+const kernelTests = ['src/kernels/*.test.ts'];
+const gpuTests = ['src/**/*.gpu.test.ts', 'bench/**/*.gpu.test.ts'];
 
 /** Real models and reference answers; tests that need them skip where the folder is missing. */
 const data = fileURLToPath(new URL('../shared/data', import.meta.url));
@@ -18,29 +19,39 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'node',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
-          exclude: gpuTests,
+          exclude: [...kernelTests, ...gpuTests],
         },
       },
-      {
-        define,
-        server: { fs: { allow: ['.', data] } },
-        test: {
-          name: 'gpu',
-          include: gpuTests,
-          fileParallelism: false,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            provider: playwright({
-              launchOptions: { executablePath: ensureChromium(), args: softwareAdapterFlags },
-            }),
-            instances: [{ browser: 'chromium' }],
-          },
-        },
-      },
+      inChromium('kernels', kernelTests),
+      inChromium('gpu', gpuTests, kernelTests),
     ],
   },
 });
+
+/** A project of tests that run in one browser, file by file. Each has a cache of its own, since `npm test` runs both at once. */
+function inChromium(name: string, include: string[], exclude: string[] = []): object {
+  return {
+    define,
+    cacheDir: `node_modules/.vite-${name}`,
+    server: { fs: { allow: ['.', data] } },
+    test: {
+      name,
+      include,
+      exclude,
+      fileParallelism: false,
+      // Shaders of hardware's variants take seconds to compile on a software adapter, more beside another browser.
+      testTimeout: 60_000,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({
+          launchOptions: { executablePath: ensureChromium(), args: softwareAdapterFlags },
+        }),
+        instances: [{ browser: 'chromium' }],
+      },
+    },
+  };
+}
 
 export default config;

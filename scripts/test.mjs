@@ -1,8 +1,9 @@
 /**
- * `npm test`: builds, runs the unit and kernel tests (Vitest) and the end-to-end tests (Playwright), and ends with one line
+ * `npm test`: builds, runs the unit and kernel tests (Vitest, kernels in a browser of their own beside the others: a software adapter
+ * compiles shaders on one core) and the end-to-end tests (Playwright), and ends with one line
  * `N passed, N failed, N skipped`. Exits with 1 when anything failed or no test ran.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -21,15 +22,10 @@ const skipReasons = [
 ];
 
 run('npm', ['run', '--silent', 'build']) || stop('The build failed.');
-const vitestReport = join(folder, 'vitest.json');
-const vitest = run('npx', [
-  'vitest',
-  'run',
-  '--reporter=default',
-  '--reporter=json',
-  `--outputFile.json=${vitestReport}`,
-]);
-count(vitest, () => countVitest(JSON.parse(readFileSync(vitestReport, 'utf8'))));
+const unitTests = [runVitest('kernels', ['kernels']), runVitest('others', ['node', 'gpu'])];
+for (const { report, succeeded } of await Promise.all(unitTests)) {
+  count(succeeded, () => countVitest(JSON.parse(readFileSync(report, 'utf8'))));
+}
 const playwrightReport = join(folder, 'playwright.json');
 const playwright = run('npx', ['playwright', 'test', '--reporter=list,json'], {
   PLAYWRIGHT_JSON_OUTPUT_NAME: playwrightReport,
@@ -42,8 +38,23 @@ console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} sk
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
 
 function run(command, args, environment = {}) {
+  return spawnSync(command, args, settings(environment)).status === 0;
+}
+
+function settings(environment = {}) {
   const env = { ...process.env, CHROME_PATH: chromium, ...environment };
-  return spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0;
+  return { stdio: ['ignore', 'inherit', 'inherit'], env };
+}
+
+/** Some of the projects of vitest.config.ts, beside others. */
+function runVitest(name, projects) {
+  const report = join(folder, `${name}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const chosen = projects.map((project) => `--project=${project}`);
+  const vitest = spawn('npx', ['vitest', 'run', ...chosen, ...reporters], settings());
+  return new Promise((resolve) => {
+    vitest.on('close', (status) => resolve({ report, succeeded: status === 0 }));
+  });
 }
 
 /** Adds what a runner reports. A runner that fails without a failed test has failed as a whole. */
