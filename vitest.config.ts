@@ -31,7 +31,8 @@ const config: ViteUserConfig = defineConfig({
 /** A project of tests that run in one browser, file by file. Each has a cache of its own, since `npm test` runs both at once. */
 function inChromium(name: string, include: string[], exclude: string[] = []): object {
   return {
-    define,
+    // A copy: Vitest takes out of it what it reads.
+    define: { ...define },
     cacheDir: `node_modules/.vite-${name}`,
     server: { fs: { allow: ['.', data] } },
     test: {
