@@ -6,6 +6,7 @@ import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
+import { matmulTokens } from '../kernels/matmul.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { type MatvecUse, matvec } from '../kernels/matvec.ts';
 import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
@@ -40,8 +41,6 @@ const usualRows = 1024;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Longer passes where all activations together take at most this share of what weights and cache take. */
 const activationShare = 0.145;
-/** Matrix products store whole fragments of so many tokens: buffers have room for the last one. */
-const fragmentRows = 16;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
 /** Dispatches of a long pass that are submitted at a time. */
@@ -354,7 +353,7 @@ export class Decoder {
   #allocate(): Buffers {
     const { config } = this;
     const { numAttentionHeads: heads, headDim } = config;
-    const rows = Math.ceil(this.passRows / fragmentRows) * fragmentRows;
+    const rows = Math.ceil(this.passRows / matmulTokens) * matmulTokens;
     const bytes = this.#tokenBytes();
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
     const products = this.#owned.storage('products', rows * bytes.products);

@@ -1,3 +1,5 @@
+import { matmulTokens } from '../kernels/matmul.ts';
+
 /** A pass that is shorter than this leaves the GPU waiting on the host between passes. */
 const shortMs = 60;
 /** A pass that is longer than this makes the page stutter, and comes near what drivers take for a hang. */
@@ -6,12 +8,9 @@ const smallestRows = 32;
 /** Where it begins: bearable on a slow GPU. */
 const firstRows = 256;
 
-/** Products work on whole fragments of tokens. */
-const fragmentRows = 16;
-
 /** Tokens of the next pass where `left` are left and one takes `most`: the fewest passes, all about as long, since short ones fill no GPU. */
 export function evenRows(left: number, most: number): number {
-  const each = Math.ceil(left / Math.ceil(left / most) / fragmentRows) * fragmentRows;
+  const each = Math.ceil(left / Math.ceil(left / most) / matmulTokens) * matmulTokens;
   return Math.min(each, most, left);
 }
 

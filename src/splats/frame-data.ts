@@ -6,6 +6,9 @@ import { poseFloats } from './pack.ts';
 import type { SceneObject } from './renderer.ts';
 import { type Affine, multiplyAffine } from './vector.ts';
 
+/** Where the counts of `struct Frame` begin (splat-project), behind what each frame writes anew. */
+const countWord = 20;
+
 /** An object's data in the buffer, in floats, and how it is seen. */
 interface FrameSlot {
   frame: number;
@@ -70,7 +73,10 @@ export class FrameData {
     this.#counts = new Uint32Array(this.#values.buffer);
     let first = 0;
     for (const [i, { geometry }] of objects.entries()) {
-      this.#counts.set([geometry.count, first, hiddenKey(keyBits)], this.#slot(i).frame + 20);
+      this.#counts.set(
+        [geometry.count, first, hiddenKey(keyBits)],
+        this.#slot(i).frame + countWord,
+      );
       first += geometry.count;
     }
     this.#buffer = gpu.createBuffer(
@@ -100,7 +106,7 @@ export class FrameData {
 
   /** How many of an object's splats are drawn from now on: the first ones. */
   setDrawn(object: number, count: number): void {
-    this.#counts[this.#slot(object).frame + 20] = count;
+    this.#counts[this.#slot(object).frame + countWord] = count;
   }
 
   #range(at: number, floats: number): BufferRange {
