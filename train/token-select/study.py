@@ -263,7 +263,7 @@ class Reader:
                 model._linear(h, layer, f"attn_{part}").unflatten(2, (-1, shape.head_dim)).transpose(1, 2).float() for part in "qkv"
             )
             self.keys[layer, :, :, first : self.length], self.values[layer, :, :, first : self.length] = k, v
-            gates = model._gates(layer, h) if shape.active_heads else None
+            gates = model._gates(layer, h, q) if shape.active_heads else None
             chosen = None
             if self.length >= sizes.capacity:
                 # What a step asks for serves the step after it.
