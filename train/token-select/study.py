@@ -26,13 +26,8 @@ from llama import Llama, rotate, read_gguf  # noqa: E402
 
 REPEATED = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 WORDS = "apple river candle garden button ladder window bridge basket hammer pocket mirror lantern ribbon saddle kettle orchard needle harbour marble".split()
-NAMES = "Marta Quill,Jonas Abel,Ruth Sandoval,Peter Lund,Clara Voss,Hugo Brand,Nina Castell,Otto Reyes,Ida Morrow,Leo Fischer".split(",")
-FACTS = [
-    ("{name} keeps the blue lantern under the {answer}. ", "Where does {name} keep the blue lantern?", "teapot,piano,stove,carpet,saddle,barrel,mattress,doormat".split(",")),
-    ("The favourite animal of {name} is the {answer}. ", "What is the favourite animal of {name}?", "otter,falcon,badger,turtle,camel,lynx,hedgehog,swan".split(",")),
-    ("The best thing to do in the town of {name} is to {answer}. ", "What is the best thing to do in the town of {name}?", "fly a kite,feed the ducks,rent a canoe,taste the cheese,climb the tower,ride the tram".split(",")),
-]
-"""What is said, what is asked, and what is right."""
+NEEDLES = json.loads(Path(__file__).with_name("needles.json").read_text(encoding="utf-8"))
+"""Facts, how they are asked for and who they are about: the same for `npm run bench:long`."""
 TAIL = 96
 """Last tokens of a prompt, which each variant reads anew: questions differ in them alone."""
 ANSWER = 20
@@ -184,10 +179,10 @@ class Writer:
         return Hidden(line, key, {"key": ("What is the pass key?", "The pass key is")})
 
     def _fact(self) -> Hidden:
-        line, question, answers = self.rng.choice(FACTS)
-        name, answer = self.rng.choice(NAMES), self.rng.choice(answers)
-        asked = {"fact": (question.format(name=name), "")} if self.form.is_chat else {}
-        return Hidden(line.format(name=name, answer=answer), answer, asked)
+        fact, name = self.rng.choice(NEEDLES["facts"]), self.rng.choice(NEEDLES["names"])
+        answer = self.rng.choice(fact["answers"])
+        asked = {"fact": (fact["question"].format(name=name), "")} if self.form.is_chat else {}
+        return Hidden(fact["line"].format(name=name, answer=answer), answer, asked)
 
     def _pairs(self, count: int) -> list[Hidden]:
         names = self.rng.sample([f"{a} {b}" for a in WORDS for b in WORDS if a != b], count)
