@@ -418,6 +418,7 @@ def variants(sizes: Sizes) -> list[Variant]:
     for tail in (1, 4, 8, 32):
         result.append(replace(runtime, name=f"tail {tail}", tail=(tail,)))
     result.append(replace(runtime, name="tail 15+1", tail=(15, 1)))
+    result.append(replace(runtime, name="tail of 16 passes", tail=(1,) * 16))
     for turn in ("none", "true"):
         result.append(replace(runtime, name=f"turn {turn}", turn=turn))
     for queries in ("each", "most", "last"):
