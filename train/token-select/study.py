@@ -70,7 +70,7 @@ class Variant:
     """Votes by the gates of Mixture-of-Head."""
     carry: bool = False
     """Votes of layers add up."""
-    tail: tuple[int, ...] = (16,)
+    tail: tuple[int, ...] = (1,) * 16
     """Passes that end the prompt."""
     own: bool = True
     """A step attends to what it asks for itself, not to what the step before it asked for."""
@@ -415,14 +415,12 @@ def variants(sizes: Sizes) -> list[Variant]:
         result.append(replace(runtime, name=f"vote {vote}", vote=vote))
     for smooth in (0, 2, 8, 16):
         result.append(replace(runtime, name=f"smooth {smooth}", smooth=smooth))
-    for tail in (1, 4, 8, 32):
-        result.append(replace(runtime, name=f"tail {tail}", tail=(tail,)))
-    result.append(replace(runtime, name="tail 15+1", tail=(15, 1)))
-    result.append(replace(runtime, name="tail of 16 passes", tail=(1,) * 16))
+    for tail in ((16,), (1,), (15, 1), (4,), (32,)):
+        result.append(replace(runtime, name=f"tail {'+'.join(map(str, tail))}", tail=tail))
     for turn in ("none", "true"):
         result.append(replace(runtime, name=f"turn {turn}", turn=turn))
     for queries in ("each", "most", "last"):
-        result.append(replace(runtime, name=f"queries {queries}", queries=queries))
+        result.append(replace(runtime, name=f"tail 16, queries {queries}", queries=queries, tail=(16,)))
     for part in (2, 4, 8):
         result.append(replace(runtime, name=f"selected / {part}", sizes=replace(sizes, selected=sizes.selected // part)))
     return result
