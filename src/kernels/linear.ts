@@ -1,4 +1,4 @@
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import type { QuantFormat } from '../quant/format.ts';
 import { largePass, type MatmulUse, matmul } from './matmul.ts';
@@ -85,7 +85,7 @@ export interface MatrixOptions {
 export function linearMatrix(
   gpu: Gpu,
   { parts, rows }: Linear,
-  x: GPUBuffer,
+  x: GPUBuffer | BufferRange,
   y: GPUBuffer,
   { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
@@ -108,7 +108,7 @@ export function linearMatrix(
 function bySizeOfPass(
   gpu: Gpu,
   use: MatmulUse,
-  buffers: Readonly<Record<string, GPUBuffer | null>>,
+  buffers: Readonly<Record<string, BufferRange | GPUBuffer | null>>,
 ): Promise<Dispatch>[] {
   const large = { ...use, largePass: true };
   const one = prepareDispatch(gpu, matmul, use, buffers);

@@ -1,6 +1,6 @@
 import { Attention, type OneToken } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
@@ -24,6 +24,15 @@ import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
 import type { DecoderWeights, LayerWeights } from './decoder-weights.ts';
+import {
+  forSlab,
+  type PassShape,
+  partOf,
+  productBytes,
+  type Slab,
+  shapeOfPass,
+  slabsOf,
+} from './pass-shape.ts';
 
 export interface DecoderOptions {
   /** Tokens that the KV cache holds. */
@@ -31,6 +40,8 @@ export interface DecoderOptions {
   kvCache: KvCacheFormat;
   /** See `AttentionSettings`. */
   splitFrom?: number;
+  /** Tokens whose gates and ups are made at a time. Default: by memory. */
+  slabRows?: number;
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
@@ -41,6 +52,8 @@ const usualRows = 1024;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Longer passes where all activations together take at most this share of what weights and cache take. */
 const activationShare = 0.145;
+/** Gates and ups that are made at a time at least: fewer leave multiprocessors of a large GPU without work. */
+const slabOutputs = 2 ** 22;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
 /** Dispatches of a long pass that are submitted at a time. */
@@ -92,6 +105,7 @@ export class Decoder {
   readonly contextLength: number;
   /** Tokens of one pass at most. */
   readonly passRows: number;
+  readonly #slabs: readonly Slab[];
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #attention: Attention;
@@ -135,17 +149,14 @@ export class Decoder {
     this.config = config;
     this.#weights = weights;
     this.contextLength = options.contextLength;
-    const kind = gpu.capabilities.software ? 'software' : 'hardware';
     const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
-    this.passRows = Math.min(
-      passRows[kind],
-      this.#affordableRows(weightBytes(weights) + cacheBytes(config, options)),
-      config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
-    );
+    const shape = this.#shapeOfPass(weightBytes(weights) + cacheBytes(config, options), options);
+    this.passRows = shape.rows;
+    this.#slabs = slabsOf(shape);
     this.#owned = new BufferSet(gpu);
     try {
-      this.#buffers = this.#allocate();
+      this.#buffers = this.#allocate(shape);
       const { passActivated: queries } = this.#buffers;
       const settings = { ...options, passRows: this.passRows, queries };
       this.#attention = new Attention(gpu, config, settings, this.#buffers.state, this.#owned);
@@ -324,39 +335,53 @@ export class Decoder {
    * Bytes of a token in the buffers of a pass. What a product makes is used up before the next one begins, and so is a product's input: one
    * buffer for each of both. Queries are used up before anything is activated.
    */
-  #tokenBytes(): Record<'residual' | 'products' | 'inputs' | 'activated', number> {
+  #tokenBytes(): Record<'residual' | 'products' | 'gateUp' | 'inputs' | 'activated', number> {
     const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize } = this.config;
     const hidden = pad(this.config.hiddenSize);
     const queries = numAttentionHeads * headDim;
     const input = this.#inputs === 'f16' ? 2 : 4;
-    const widest = Math.max(queries + 2 * numKeyValueHeads * headDim, 2 * intermediateSize, hidden);
     return {
       residual: hidden * 4,
-      products: widest * 4,
+      products: Math.max(queries + 2 * numKeyValueHeads * headDim, hidden) * 4,
+      gateUp: 2 * intermediateSize * 4,
       inputs: Math.max(hidden, pad(queries)) * input,
       activated: Math.max(pad(intermediateSize) * input, queries * 4),
     };
   }
 
-  /** Tokens of a pass, where weights and cache take `held` bytes: a multiple of 32. */
-  #affordableRows(held: number): number {
-    const { products, residual, inputs, activated } = this.#tokenBytes();
-    const usual = Math.min(usualRows, maxActivationBytes / products);
-    const within = (activationShare * held) / (products + residual + inputs + activated);
-    const most = Math.min(
-      Math.max(usual, within),
-      this.#gpu.capabilities.maxBindingBytes / products,
+  /** Tokens of a pass and its slabs, where weights and cache take `held` bytes. */
+  #shapeOfPass(held: number, { slabRows }: DecoderOptions): PassShape {
+    const { tokenSelect } = this.config;
+    const { software, maxBindingBytes } = this.#gpu.capabilities;
+    const { products, gateUp, residual, inputs, activated } = this.#tokenBytes();
+    const kept = residual + inputs + activated;
+    const widest = Math.max(products, gateUp);
+    const usual = Math.min(usualRows, maxActivationBytes / widest);
+    const shape = shapeOfPass(
+      { kept, products, gateUp },
+      {
+        rows: Math.min(
+          passRows[software ? 'software' : 'hardware'],
+          tokenSelect ? passTokensOf(tokenSelect) : Number.POSITIVE_INFINITY,
+        ),
+        bytes: Math.max(activationShare * held, usual * (kept + widest)),
+        bufferBytes: maxBindingBytes,
+        // Larger tiles of matrices are what makes long passes quick.
+        slabRows: this.#inputs === 'f16' ? slabOutputs / (gateUp / 4) : Number.POSITIVE_INFINITY,
+      },
     );
-    return Math.max(32, Math.floor(most / 32) * 32);
+    return slabRows ? { ...shape, slabRows } : shape;
   }
 
-  #allocate(): Buffers {
+  #allocate(shape: PassShape): Buffers {
     const { config } = this;
     const { numAttentionHeads: heads, headDim } = config;
-    const rows = Math.ceil(this.passRows / matmulTokens) * matmulTokens;
+    const whole = (tokens: number) => Math.ceil(tokens / matmulTokens) * matmulTokens;
+    const rows = whole(shape.rows);
     const bytes = this.#tokenBytes();
+    const widest = productBytes(bytes, { rows, slabRows: whole(shape.slabRows) });
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
-    const products = this.#owned.storage('products', rows * bytes.products);
+    const products = this.#owned.storage('products', widest);
     const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
@@ -537,7 +562,7 @@ export class Decoder {
   }
 
   #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
-    const { x, qkv, passNormed, passAttended, gateUp, passActivated } = this.#buffers;
+    const { x, qkv, passNormed, passAttended, passActivated } = this.#buffers;
     return [
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
@@ -546,10 +571,21 @@ export class Decoder {
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
-      ...this.#matrix(layer.gateUp, passNormed, gateUp),
-      this.#activate(passActivated, this.#inputs),
+      ...this.#slabs.flatMap((slab) => this.#gateUpForMany(layer, slab)),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
+  }
+
+  /** Activated gates of some tokens of a pass. */
+  #gateUpForMany({ gateUp }: LayerWeights, slab: Slab): Promise<Dispatch>[] {
+    const { passNormed, passActivated, gateUp: products } = this.#buffers;
+    const { hiddenSize, intermediateSize } = this.config;
+    const input = this.#inputs === 'f16' ? 2 : 4;
+    const x = partOf(passNormed, slab, pad(hiddenSize) * input);
+    const y = partOf(passActivated, slab, pad(intermediateSize) * input);
+    return [...this.#matrix(gateUp, x, products), this.#activate(y, this.#inputs)].map((prepared) =>
+      forSlab(prepared, slab),
+    );
   }
 
   #normForProduct(weight: GPUBuffer): Promise<Dispatch> {
@@ -633,7 +669,7 @@ export class Decoder {
   /** The product for the tokens of a pass. */
   #matrix(
     linear: Linear,
-    x: GPUBuffer,
+    x: GPUBuffer | BufferRange,
     y: GPUBuffer,
     more: { residual?: boolean; yStride?: number } = {},
   ): Promise<Dispatch>[] {
@@ -657,7 +693,7 @@ export class Decoder {
     });
   }
 
-  #activate(y: GPUBuffer, storage: 'f32' | 'f16'): Promise<Dispatch> {
+  #activate(y: GPUBuffer | BufferRange, storage: 'f32' | 'f16'): Promise<Dispatch> {
     const { state, gateUp } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
