@@ -17,8 +17,8 @@ export interface MatmulUse {
   bias?: boolean;
   /** y += instead of y =. */
   residual?: boolean;
-  /** Passes of at least `largePass` tokens alone. */
-  largePass?: boolean;
+  /** Tokens of the passes that it is for, at least: one of `passSizes`. */
+  leastTokens?: number;
 }
 
 /**
@@ -27,8 +27,8 @@ export interface MatmulUse {
  */
 export const matmulTokens = 16;
 
-/** From so many tokens on, larger tiles of matrices with few rows are enough to fill a GPU. */
-export const largePass = 768;
+/** From so many tokens on, larger tiles are enough to fill a GPU. */
+export const passSizes: readonly number[] = [0, 768, 1536];
 
 /** Tokens that share one decoding of a weight in the serial variant. */
 const serialTokens = 8;
@@ -173,7 +173,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     if (software) return ['serial'];
     const { rows } = use;
     return [
-      ...(use.largePass ? largeTiles(rows) : []),
+      ...((use.leastTokens ?? 0) >= 768 ? largeTiles(rows) : []),
       rows < fewRows ? 'matrix-32x64' : rows < manyRows ? 'matrix-64x64' : 'matrix-128x128',
       rows < 8192 ? 'tiled-64' : 'tiled-128',
       'tiled-64',
