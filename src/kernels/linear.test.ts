@@ -30,8 +30,16 @@ describe('linearMatrix', () => {
     expect(tiles(2048, 0)).toBe('matrix-64x64');
     expect(tiles(2048, 768)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
-    expect(tiles(8192, 0)).toBe(tiles(8192, 768));
-    expect(tiles(576, 768)).toBe('matrix-32x64');
+    expect(tiles(2048, 1536)).toBe('matrix-128x128');
+    expect(tiles(8192, 0)).toBe(tiles(8192, 1536));
+    expect([768, 1536].map((tokens) => tiles(576, tokens))).toEqual([
+      'matrix-32x64',
+      'matrix-64x64',
+    ]);
+    expect([1536, 1920].map((tokens) => tiles(896, tokens))).toEqual([
+      'matrix-64x64',
+      'matrix-128x128-8',
+    ]);
   });
 
   it('records nothing for a dispatch that leaves the pass to another', async () => {

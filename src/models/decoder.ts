@@ -56,8 +56,8 @@ const activationShare = 0.145;
 const slabOutputs = 2 ** 22;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
-/** Dispatches of a long pass that are submitted at a time. */
-const partDispatches = 48;
+/** Dispatches of a long pass that are submitted first; then twice as many each time, as long as the GPU takes for more than the host. */
+const firstPart = 8;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
@@ -293,11 +293,12 @@ export class Decoder {
 
   /** Submits a long pass but for its last part, which comes back: the GPU begins while the host still records. */
   #submitAhead(dispatches: Dispatches, rows: number): Dispatches {
-    let at = 0;
-    for (; at + partDispatches < dispatches.length; at += partDispatches) {
-      this.#gpu.submit(dispatches.slice(at, at + partDispatches), rows);
+    let left = dispatches.filter((dispatch) => dispatch.workgroups(rows)[0] > 0);
+    for (let part = firstPart; part < left.length; part *= 2) {
+      this.#gpu.submit(left.slice(0, part), rows);
+      left = left.slice(part);
     }
-    return dispatches.slice(at);
+    return left;
   }
 
   /** What `tail` makes of tokens from `position` on, in passes of `rows`. */
