@@ -5,6 +5,7 @@ import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
+import { lastRow } from '../kernels/last-row.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
 import { matmulTokens } from '../kernels/matmul.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
@@ -72,11 +73,21 @@ const stateHeaderBytes = 16;
 
 type Dispatches = readonly Dispatch[];
 
-/** The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens. */
+/**
+ * The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens: these end with the
+ * attention of the last layer, since nothing but its keys and values is asked of most of them.
+ */
 type Body = 'one' | 'oneFar' | 'own' | 'many';
+
+/** Where one token's residual stream lies, and a state that has one row, where these are not those of the pass. */
+interface OneRow {
+  x?: GPUBuffer;
+  state?: GPUBuffer;
+}
 
 type Buffers = Record<
   | 'state'
+  | 'oneRow'
   | 'x'
   | 'xTurn'
   | 'summands'
@@ -116,6 +127,8 @@ export class Decoder {
   readonly #owned: BufferSet;
   readonly #buffers: Buffers;
   #bodies!: Record<Body, Dispatches>;
+  /** Behind a pass: what is left of its last layer, for all of its tokens. */
+  #rest!: Dispatches;
   /** The passes that end in a sampled token, by body and sampler: put together once, so that a step allocates nothing. */
   #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
   /** From this position on steps need not select for themselves. */
@@ -157,6 +170,7 @@ export class Decoder {
     this.#owned = new BufferSet(gpu);
     try {
       this.#buffers = this.#allocate(shape);
+      gpu.write(this.#buffers.oneRow, 0, Uint32Array.of(0, 1));
       const { passActivated: queries } = this.#buffers;
       const settings = { ...options, passRows: this.passRows, queries };
       this.#attention = new Attention(gpu, config, settings, this.#buffers.state, this.#owned);
@@ -321,7 +335,7 @@ export class Decoder {
         const part = tokens.slice(first, first + rows);
         this.#writeState(part, position + first);
         const bytes = part.length * width * 4;
-        this.#gpu.submit([...this.#bodies.many, ...tail], part.length, (encoder) =>
+        this.#gpu.submit([...this.#bodies.many, ...this.#rest, ...tail], part.length, (encoder) =>
           encoder.copyBufferToBuffer(source, 0, staging, 0, bytes),
         );
         out.set(new Float32Array(await this.#gpu.readStaging(staging, bytes)), first * width);
@@ -385,6 +399,7 @@ export class Decoder {
     const products = this.#owned.storage('products', widest);
     const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
+      oneRow: this.#owned.storage('state of one row', stateHeaderBytes + 4),
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
       x: this.#owned.storage('residual', rows * bytes.residual),
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
@@ -420,26 +435,36 @@ export class Decoder {
     const { tokenSelect } = this.config;
     // Its working set is full.
     const ownHow = { far: this.#attention.isFar(this.contextLength), own: true };
-    const [one, oneFar, own, many, after, head, greedy, random] = await Promise.all([
-      forOne({ far: false }),
-      forOne({ far: true }),
-      tokenSelect ? forOne(ownHow) : [],
-      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
-      Promise.all(this.#attention.afterStep(layers[0]?.bases ?? null)),
-      Promise.all(this.#lmHead()),
-      this.#sample({ vocabulary, greedy: true }),
-      this.#sample({ vocabulary, greedy: false }),
-    ]);
+    const last = layers.at(-1);
+    const forMany = (layer: LayerWeights, i: number) => [
+      ...this.#attendForMany(layer, i),
+      ...(layer === last ? [] : this.#feedForMany(layer)),
+    ];
+    const { x, xTurn, state, oneRow } = this.#buffers;
+    const [one, oneFar, own, many, rest, lastOfMany, after, head, greedy, random] =
+      await Promise.all([
+        forOne({ far: false }),
+        forOne({ far: true }),
+        tokenSelect ? forOne(ownHow) : [],
+        Promise.all([...this.#embed(), ...each(forMany)]),
+        Promise.all(last ? this.#feedForMany(last) : []),
+        Promise.all([...(last ? this.#feedForLast(last) : []), ...this.#lmHead(xTurn, oneRow)]),
+        Promise.all(this.#attention.afterStep(layers[0]?.bases ?? null)),
+        Promise.all(this.#lmHead(x, state)),
+        this.#sample({ vocabulary, greedy: true }),
+        this.#sample({ vocabulary, greedy: false }),
+      ]);
     const withSampler = (body: Dispatches) => ({
-      greedy: [...body, ...head, greedy],
-      random: [...body, ...head, random],
+      greedy: [...body, greedy],
+      random: [...body, random],
     });
     this.#bodies = { one, oneFar, own, many };
+    this.#rest = rest;
     this.#sampled = {
-      one: withSampler([...one, ...after]),
-      oneFar: withSampler([...oneFar, ...after]),
-      own: withSampler(own),
-      many: withSampler(many),
+      one: withSampler([...one, ...after, ...head]),
+      oneFar: withSampler([...oneFar, ...after, ...head]),
+      own: withSampler([...own, ...head]),
+      many: withSampler([...many, ...lastOfMany]),
     };
   }
 
@@ -503,8 +528,7 @@ export class Decoder {
       ...this.#attention.oneProjected(index, how, output.matrix, summands, layer.bases),
       ...this.#gateUpForOne(layer, {
         x: this.#xOfLayer(index),
-        x_sum: this.#xOfLayer(index + 1),
-        summands,
+        summing: { x_sum: this.#xOfLayer(index + 1), summands },
       }),
     ];
   }
@@ -544,9 +568,13 @@ export class Decoder {
 
   #gateUpForOne(
     layer: LayerWeights,
-    summing?: Record<'x' | 'x_sum' | 'summands', GPUBuffer>,
+    {
+      x = this.#buffers.x,
+      state = this.#buffers.state,
+      summing,
+    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer> } = {},
   ): Promise<Dispatch>[] {
-    const { x, gateUp, activated } = this.#buffers;
+    const { gateUp, activated } = this.#buffers;
     const norm = layer.feedForwardNorm;
     const use = this.#gateUpUse(layer);
     const [both] = layer.gateUp.parts;
@@ -555,26 +583,53 @@ export class Decoder {
       const products = linearVector(this.#gpu, layer.gateUp, x, gateUp, {
         norm: this.#normOf(norm),
       });
-      return [...products, this.#activate(activated, 'f32')];
+      return [...products, this.#activate(activated, 'f32', state)];
     }
     const summands = summing ? { summands: this.config.numAttentionHeads } : {};
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }
 
-  #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
-    const { x, qkv, passNormed, passAttended, passActivated } = this.#buffers;
+  /** A layer for the tokens of a pass, up to the outputs of its heads. */
+  #attendForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
+    const { x, qkv, passNormed, passAttended } = this.#buffers;
     return [
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index, 'many'),
       ...this.#attention.route(index, 'many', { ...layer, x }),
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
+    ];
+  }
+
+  /** The rest of it. */
+  #feedForMany(layer: LayerWeights): Promise<Dispatch>[] {
+    const { passAttended, passActivated } = this.#buffers;
+    return [
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
       ...this.#slabs.flatMap((slab) => this.#gateUpForMany(layer, slab)),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
+  }
+
+  /** The rest of a layer for the last token of a pass alone, whose residual stream goes on in `xTurn`. */
+  #feedForLast(layer: LayerWeights): Promise<Dispatch>[] {
+    const { x, xTurn, attended, activated, passAttended, oneRow } = this.#buffers;
+    const { numAttentionHeads, headDim, hiddenSize } = this.config;
+    const one = { x: xTurn, state: oneRow };
+    return [
+      this.#lastRow(passAttended, attended, numAttentionHeads * headDim, this.#inputs),
+      this.#lastRow(x, xTurn, pad(hiddenSize), 'f32'),
+      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', one),
+      ...this.#gateUpForOne(layer, one),
+      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector', one),
+    ].map((prepared) => forSlab(prepared, { first: 0, rows: 1 }));
+  }
+
+  #lastRow(x: GPUBuffer, y: GPUBuffer, columns: number, storage: 'f32' | 'f16'): Promise<Dispatch> {
+    const { state } = this.#buffers;
+    return prepareDispatch(this.#gpu, lastRow, { columns, x: storage }, { state, x, y });
   }
 
   /** Activated gates of some tokens of a pass. */
@@ -644,7 +699,7 @@ export class Decoder {
     input: GPUBuffer,
     postNorm: GPUBuffer | null,
     form: 'vector' | 'matrix',
-    { isOfHeads = false, x = this.#buffers.x } = {},
+    { isOfHeads = false, x = this.#buffers.x, state }: OneRow & { isOfHeads?: boolean } = {},
   ): Promise<Dispatch>[] {
     const { projected } = this.#buffers;
     const heads = isOfHeads ? this.#skippableHeads() : {};
@@ -653,7 +708,10 @@ export class Decoder {
         ? linearVector(this.#gpu, linear, input, y, { residual, ...heads })
         : this.#matrix(linear, input, y, { residual, yStride: pad(linear.rows) });
     if (!postNorm) return multiply(x, true);
-    return [...multiply(projected, false), this.#norm(projected, postNorm, x, { residual: true })];
+    return [
+      ...multiply(projected, false),
+      this.#norm(projected, postNorm, x, { residual: true }, state),
+    ];
   }
 
   /** Heads whose columns the output projection need not read while they are off. */
@@ -683,19 +741,24 @@ export class Decoder {
     weight: GPUBuffer,
     y: GPUBuffer,
     more: Pick<RmsNormUse, 'residual' | 'y'> = {},
+    state: GPUBuffer = this.#buffers.state,
   ): Promise<Dispatch> {
     const { hiddenSize, rmsNormEps } = this.config;
     const use = { columns: hiddenSize, epsilon: rmsNormEps, ...more };
     return prepareDispatch(this.#gpu, rmsNorm, use, {
-      state: this.#buffers.state,
+      state,
       x,
       norm_weight: weight,
       y,
     });
   }
 
-  #activate(y: GPUBuffer | BufferRange, storage: 'f32' | 'f16'): Promise<Dispatch> {
-    const { state, gateUp } = this.#buffers;
+  #activate(
+    y: GPUBuffer | BufferRange,
+    storage: 'f32' | 'f16',
+    state: GPUBuffer = this.#buffers.state,
+  ): Promise<Dispatch> {
+    const { gateUp } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
       activation: hiddenAct,
@@ -706,9 +769,10 @@ export class Decoder {
     return prepareDispatch(this.#gpu, gatedActivation, use, { state, x: gateUp, y });
   }
 
-  #lmHead(): Promise<Dispatch>[] {
+  /** The head for the last row of `x`, of which `state` says how many there are. */
+  #lmHead(x: GPUBuffer, state: GPUBuffer): Promise<Dispatch>[] {
     const { lmHead, finalNorm } = this.#weights;
-    const { state, x, logits } = this.#buffers;
+    const { logits } = this.#buffers;
     const norm = this.#normOf(finalNorm);
     return linearVector(this.#gpu, lmHead, x, logits, { norm, lastRow: state });
   }
