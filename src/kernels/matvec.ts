@@ -40,6 +40,8 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
+  /** Turns whose weights are on their way while others are multiplied, in shapes with `fixed`. */
+  ahead?: number;
 }
 
 export interface MatrixShape {
@@ -58,15 +60,16 @@ export function fixedShape(
   rows: number,
   splits: number,
   workgroup: number = 32 * splits,
+  ahead = 1,
 ): LaneShape {
-  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true };
+  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
-export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
+export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed, ahead }: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -149,6 +152,24 @@ const fixedShapes = {
   tallNarrow: fixedShape(4, 2, 1, 128),
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
+  ahead2: fixedShape(8, 4, 8, 512, 2),
+  ahead3: fixedShape(8, 4, 8, 512, 3),
+  ahead4: fixedShape(8, 4, 8, 512, 4),
+  ahead2b: fixedShape(8, 2, 16, 512, 2),
+  ahead3b: fixedShape(8, 2, 16, 512, 3),
+  ahead4b: fixedShape(8, 2, 16, 512, 4),
+  ahead2c: fixedShape(8, 4, 4, 256, 2),
+  ahead4c: fixedShape(8, 4, 4, 256, 4),
+  ahead2d: fixedShape(8, 2, 8, 256, 2),
+  ahead4d: fixedShape(8, 2, 8, 256, 4),
+  ahead2e: fixedShape(4, 2, 4, 128, 2),
+  ahead3e: fixedShape(4, 2, 4, 128, 3),
+  ahead2f: fixedShape(4, 2, 2, 128, 2),
+  ahead2g: fixedShape(4, 1, 4, 128, 2),
+  ahead3g: fixedShape(4, 1, 4, 128, 3),
+  ahead2h: fixedShape(4, 2, 8, 256, 2),
+  ahead2i: fixedShape(4, 4, 2, 256, 2),
+  ahead2j: fixedShape(4, 2, 1, 128, 2),
 } as const;
 const tallRows = 2 ** 15;
 /** So few rows or columns leave multiprocessors without work where a workgroup takes many. */
@@ -201,7 +222,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
       SPLITS: shape.splits,
       ROWS: shape.rows,
       SUMS: sums,
-      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
+      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape), AHEAD: shape.ahead ?? 1 } : {}),
       ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };
