@@ -65,7 +65,15 @@ export function fixedShape(
   return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
-export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed, ahead }: LaneShape): string {
+export function shapeName({
+  reduce,
+  workgroup,
+  lanes,
+  rows,
+  splits,
+  fixed,
+  ahead,
+}: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
