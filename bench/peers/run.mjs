@@ -1,5 +1,5 @@
 /**
- * `npm run bench:peers -- [--shapes smol135,qwen05] [--gpu] [--append]`: Vitrail, onnxruntime-web and wllama in one page on the same
+ * `npm run bench:peers -- [--shapes smol135,qwen05] [--gpu] [--timeline] [--append]`: Vitrail, onnxruntime-web and wllama in one page on the same
  * random weights. Rounds are interleaved: each engine once, then all again; the first round warms up. Prints a table and a JSON line
  * a model; --append adds the lines of hardware adapters to bench/history.
  */
@@ -11,6 +11,7 @@ import { launchBrowser } from '../../scripts/browser.mjs';
 import { startServer } from '../../scripts/static-server.mjs';
 import { appendHistory, provenance } from '../history.mjs';
 import { packedFiles } from '../pack.mjs';
+import { exposeTimeline } from '../timeline.mjs';
 import { compare, table } from './compare.mjs';
 import { shapes } from './shapes.mjs';
 
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     models: { type: 'string', default: '.carry/models' },
     gpu: { type: 'boolean', default: false },
+    timeline: { type: 'boolean', default: false },
     append: { type: 'boolean', default: false },
     history: { type: 'string', default: 'bench/history' },
     'accuracy-level': { type: 'string', default: '4' },
@@ -56,6 +58,7 @@ async function benchShape(shape) {
   try {
     page.setDefaultTimeout(0);
     await page.exposeFunction('report', (line) => console.error(line));
+    if (options.timeline) await exposeTimeline(page);
     await page.goto(`${server.url}/bench/page.html`);
     const adapter = await page.evaluate(adapterInfo);
     const float = adapter.f16 ? 'f16' : 'f32';
@@ -162,7 +165,9 @@ async function measure({ engineNames, model, prompts, count, rounds, warmUp }) {
       for (const [name, engine] of Object.entries(loaded)) {
         if (results[name].error) continue;
         try {
+          if (name === 'vitrail') await window.beginTimeline?.();
           const sample = await engine.ask(promptOf(length, round), count);
+          if (name === 'vitrail') await window.endTimeline?.(`round ${round + 1}`);
           const speed = (1000 * sample.decodedTokens) / sample.decodeMs;
           await window.report(
             `  round ${round + 1}, ${length} tokens, ${name}: ${sample.prefillMs.toFixed(1)} ms, ${speed.toFixed(2)} tok/s`,

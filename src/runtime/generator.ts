@@ -16,10 +16,11 @@ export interface GeneratorTokenizer {
 }
 
 /**
- * Bursts of decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,
- * since a step takes long there and an abort should not wait for a second.
+ * Submits that wait on the GPU at once. A software adapter gets one, since a step takes long there and an abort should not wait for a second.
+ * Hardware computes one while the next waits for it. Bursts of short steps take the browser as long to record as the GPU to compute: one more is
+ * on its way meanwhile. Not behind a prompt, though: its token comes back only after what was submitted with it has been recorded.
  */
-const burstsInFlight = { hardware: 2, software: 1 } as const;
+const inFlight = { software: 1, hardware: 2, shortSteps: 3 } as const;
 
 /** Tokens at the end of a prompt that tokens are selected for apart from those before. */
 const questionRows = 16;
@@ -39,7 +40,6 @@ export class Generator {
   readonly #decoder: Decoder;
   readonly #tokenizer: GeneratorTokenizer;
   readonly #staging: GPUBuffer[] = [];
-  readonly #depth: number;
   readonly #passSize: PassSize;
   readonly #burstSize = new BurstSize();
   /** Tokens whose keys and values are in the cache, from position 0. */
@@ -54,8 +54,8 @@ export class Generator {
     this.#decoder = decoder;
     this.#tokenizer = tokenizer;
     this.#passSize = new PassSize(decoder.passRows);
-    this.#depth = gpu.capabilities.software ? burstsInFlight.software : burstsInFlight.hardware;
-    for (let i = 0; i < this.#depth; i += 1) {
+    const most = gpu.capabilities.software ? inFlight.software : inFlight.shortSteps;
+    for (let i = 0; i < most; i += 1) {
       const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
       this.#staging.push(gpu.createBuffer('sampled tokens', samplingBytes, usage));
     }
@@ -184,7 +184,8 @@ class Run {
   readonly #pending: Burst[] = [];
   readonly #limit: number;
   #text = '';
-  #unsent: number[] = [];
+  #unsentText = '';
+  #unsentTokens: number[] = [];
   #submitted = 0;
   #passDoneAt = 0;
   /** A stop text has come: nothing behind it is shown. */
@@ -238,7 +239,8 @@ class Run {
     let firstTokenAt = begun;
     let lastTokensAt = begun;
     while (!finish) {
-      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
+      while (this.#submitted < this.#limit && this.#hasRoom()) this.#submitSteps();
+      this.#send();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
       if (!burst || !Array.isArray(tokens)) {
@@ -252,7 +254,8 @@ class Run {
       lastTokensAt = now;
       for (const token of tokens) finish ??= this.#accept(token);
     }
-    this.#send(this.#rest());
+    this.#unsentText += this.#rest();
+    this.#send();
     return this.#result(finish, reused, begun, firstTokenAt);
   }
 
@@ -312,6 +315,12 @@ class Run {
     return 'abort';
   }
 
+  #hasRoom(): boolean {
+    const hasShortSteps = this.#tokens.length > 0 && this.#parts.burstSize.steps > 1;
+    const most = hasShortSteps ? inFlight.shortSteps : inFlight.hardware;
+    return this.#free.length > 0 && this.#pending.length < most;
+  }
+
   #submitSteps(): void {
     const { decoder, burstSize } = this.#parts;
     const steps = Math.min(burstSize.steps, this.#limit - this.#submitted);
@@ -338,10 +347,10 @@ class Run {
   /** Takes a token in. Says why the generation ends, if it does. */
   #accept(token: number): FinishReason | null {
     this.#tokens.push(token);
-    this.#unsent.push(token);
+    this.#unsentTokens.push(token);
     if (this.#parts.tokenizer.endIds.has(token) && !this.#settings.ignoreEos) return 'stop';
     const { text, stopped } = this.#stopRules.push(this.#detokenizer.push(token));
-    this.#send(text);
+    this.#unsentText += text;
     this.#stopped = stopped;
     if (stopped) return 'stop';
     return this.#tokens.length >= this.#limit ? 'length' : null;
@@ -354,11 +363,13 @@ class Run {
     return stopped ? text : text + this.#stopRules.flush();
   }
 
-  #send(text: string): void {
-    if (text.length === 0) return;
-    this.#text += text;
-    this.#emit({ type: 'text', text, tokens: this.#unsent });
-    this.#unsent = [];
+  /** Sends what came with a burst, behind the submit of another: a page hears of a burst once, and the GPU does not wait for that. */
+  #send(): void {
+    if (this.#unsentText.length === 0) return;
+    this.#text += this.#unsentText;
+    this.#emit({ type: 'text', text: this.#unsentText, tokens: this.#unsentTokens });
+    this.#unsentText = '';
+    this.#unsentTokens = [];
   }
 
   #result(
