@@ -46,7 +46,9 @@ async function vitrail({ shape, contextLength }) {
     info: { tier, adapter, gpuBytes, weightBytes: model.info.weightBytes, calls },
     async ask(prompt, count) {
       const options = { temperature: 0, maxTokens: count, ignoreEos: true };
-      const { tokens, timing } = await model.complete(prompt, options).result;
+      const { tokens, timing, usage } = await model.complete(prompt, options).result;
+      // The peers keep nothing of the prompt before.
+      if (usage.cachedTokens > 0) throw new Error('a part of the prompt was computed already');
       const decodedTokens = tokens.length - 1;
       const decodeMs = (1000 * decodedTokens) / timing.decodeTokensPerSecond;
       return { prefillMs: timing.ttftMs, decodeMs, decodedTokens, tokens };

@@ -45,8 +45,6 @@ const activationShare = 0.145;
 const maxSummandBytes = 32 * 2 ** 10;
 /** Dispatches of a long pass that are submitted at a time. */
 const partDispatches = 48;
-/** Decode steps that are submitted at a time: likewise, and the browser hears between them of what is done. */
-const partSteps = 4;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
@@ -202,7 +200,7 @@ export class Decoder {
   }
 
   /**
-   * `count` decode steps from what the last one left on the GPU: an encoder, a pass and a submit for a few, nothing written. `position`
+   * `count` decode steps from what the last one left on the GPU: one encoder, one pass, one submit, nothing written. `position`
    * is where the first of their inputs stands. At most as many as the ring of sampled tokens holds.
    */
   steps(count: number, position: number, greedy: boolean, staging: GPUBuffer): void {
@@ -270,8 +268,7 @@ export class Decoder {
   #submitSampled(bodies: readonly Body[], rows: number, greedy: boolean, staging: GPUBuffer): void {
     const sampler = greedy ? 'greedy' : 'random';
     const whole = bodies.map((body) => this.#sampled[body][sampler]);
-    const lists =
-      rows > 1 ? whole.map((list) => this.#submitAhead(list, rows)) : this.#submitStepsAhead(whole);
+    const lists = rows > 1 ? whole.map((list) => this.#submitAhead(list, rows)) : whole;
     this.#gpu.submitAll(lists, rows, (encoder) =>
       encoder.copyBufferToBuffer(
         this.#buffers.state,
@@ -290,15 +287,6 @@ export class Decoder {
       this.#gpu.submit(dispatches.slice(at, at + partDispatches), rows);
     }
     return dispatches.slice(at);
-  }
-
-  /** Submits many steps but for the last few, which come back. */
-  #submitStepsAhead(steps: readonly Dispatches[]): readonly Dispatches[] {
-    let at = 0;
-    for (; at + partSteps < steps.length; at += partSteps) {
-      this.#gpu.submitAll(steps.slice(at, at + partSteps), 1);
-    }
-    return steps.slice(at);
   }
 
   /** What `tail` makes of tokens from `position` on, in passes of `rows`. */

@@ -2,8 +2,8 @@ import { sampledRing } from '../kernels/sample.ts';
 
 /** A burst takes about so long: text still flows, and what the GPU computes past the end of an answer is soon over. */
 const burstMs = 8;
-/** Its tokens are copied off the GPU as one, before the next begins. */
-const mostSteps = sampledRing;
+/** Two bursts wait on the GPU at once, and neither may overwrite the other's tokens. */
+const mostSteps = sampledRing / 2;
 
 /**
  * How many decode steps go into one submit. A submit costs a fast GPU as much as a fifth of a step of a small model (157 µs of 837 for

@@ -16,11 +16,10 @@ export interface GeneratorTokenizer {
 }
 
 /**
- * Submits that wait on the GPU at once. A software adapter gets one, since a step takes long there and an abort should not wait for a second.
- * Hardware computes one while the next waits for it. Bursts of short steps take the browser as long to record as the GPU to compute: one more is
- * on its way meanwhile. Not behind a prompt, though: its token comes back only after what was submitted with it has been recorded.
+ * Bursts of decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,
+ * since a step takes long there and an abort should not wait for a second.
  */
-const inFlight = { software: 1, hardware: 2, shortSteps: 3 } as const;
+const burstsInFlight = { hardware: 2, software: 1 } as const;
 
 /** Tokens at the end of a prompt that tokens are selected for apart from those before. */
 const questionRows = 16;
@@ -40,6 +39,7 @@ export class Generator {
   readonly #decoder: Decoder;
   readonly #tokenizer: GeneratorTokenizer;
   readonly #staging: GPUBuffer[] = [];
+  readonly #depth: number;
   readonly #passSize: PassSize;
   readonly #burstSize = new BurstSize();
   /** Tokens whose keys and values are in the cache, from position 0. */
@@ -54,8 +54,8 @@ export class Generator {
     this.#decoder = decoder;
     this.#tokenizer = tokenizer;
     this.#passSize = new PassSize(decoder.passRows);
-    const most = gpu.capabilities.software ? inFlight.software : inFlight.shortSteps;
-    for (let i = 0; i < most; i += 1) {
+    this.#depth = gpu.capabilities.software ? burstsInFlight.software : burstsInFlight.hardware;
+    for (let i = 0; i < this.#depth; i += 1) {
       const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
       this.#staging.push(gpu.createBuffer('sampled tokens', samplingBytes, usage));
     }
@@ -239,7 +239,7 @@ class Run {
     let firstTokenAt = begun;
     let lastTokensAt = begun;
     while (!finish) {
-      while (this.#submitted < this.#limit && this.#hasRoom()) this.#submitSteps();
+      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
       this.#send();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
@@ -313,12 +313,6 @@ class Run {
   #abortPrefill(computed: number): FinishReason {
     this.#parts.setCached(this.#prompt.slice(0, computed));
     return 'abort';
-  }
-
-  #hasRoom(): boolean {
-    const hasShortSteps = this.#tokens.length > 0 && this.#parts.burstSize.steps > 1;
-    const most = hasShortSteps ? inFlight.shortSteps : inFlight.hardware;
-    return this.#free.length > 0 && this.#pending.length < most;
   }
 
   #submitSteps(): void {
