@@ -62,18 +62,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
 //#endif
+  let rows = cached_rows(kv_head);
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
 //#if projects
-  let at_H = invocation % LANES * 2u;
+  let at_H = key_quad(rows, invocation);
   query[H] = Eight(narrow_quad(H, at_H) * params.scale_log2e, narrow_quad(H, at_H + 1u) * params.scale_log2e);
 //#else
-  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
+  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + key_quad(rows, invocation);
   query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
 //#endif
 //#endrepeat
-  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
-  leave_partials(own, invocation);
+  let own = stream_keys(query, rows, range.first, range.end, invocation);
+  leave_partials(own, rows, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;
     let quad = i % HEAD_VEC4S;

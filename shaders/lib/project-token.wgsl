@@ -1,53 +1,62 @@
 // The newest token of a decode step on its way into ragged caches, as kv-project has it, within the attention that reads them: every
-// workgroup of a KV head makes the coefficients of its queries and of its key, a vector of the basis a set of LANES invocations, as scores of
-// keys are made; the one whose part holds the token puts it into the caches. `queries` holds queries, then keys, then values, as the projection left them.
+// workgroup of a KV head makes the coefficients of its queries and of its key; the one whose part holds the token puts it into the caches.
+// A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as the
+// projection left them.
 //#import lib/basis
 
 const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
+const VECTORS: u32 = WORKGROUP / VECTOR_LANES;
 
-// Coefficients of the queries, then of the key.
-var<workgroup> narrow: array<f32, (HEADS + 1u) * HEAD_DIM>;
+// Queries, then the key: as they are, and their coefficients, zeros beyond the width since kernels read whole heads.
+var<workgroup> whole: array<vec4<f32>, PROJECTED * HEAD_VEC4S>;
+var<workgroup> narrow: array<f32, PROJECTED * HEAD_DIM>;
 
 fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   let at = head * HEAD_DIM + quad * 4u;
   return vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
 }
 
-fn staged_eight(first: u32, quad: u32) -> Eight {
-  return Eight(queries[first + quad], queries[first + quad + 1u]);
-}
-
 // Barriers follow: whole workgroups call it.
 fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
-  let widths = head_widths[kv_head];
-  let basis_at = basis_of(kv_head);
-  let lane = invocation % LANES;
-  let quad = lane * 2u;
+  let width = head_widths[kv_head].key;
+  let own_vector = invocation / VECTOR_LANES;
+  let lane = invocation % VECTOR_LANES;
   let staged = kv_head * params.staged_rows * HEAD_VEC4S;
-//#repeat H HEADS
-  let query_H = staged_eight((kv_head * HEADS + H) * HEAD_VEC4S, quad);
+  var at = basis_of(kv_head) + own_vector * HEAD_VEC4S + lane;
+//#repeat I LANE_QUADS
+  var vector_I = basis[at + I * VECTOR_LANES];
 //#endrepeat
-  let key = staged_eight(params.first_key + staged, quad);
-  for (var first = 0u; first < HEAD_DIM; first += SETS) {
-    let j = first + invocation / LANES;
-    let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
-    // Zeros beyond the width: kernels read whole heads.
-    let kept = f32(j < widths.key);
-//#repeat H HEADS
-    var coefficient_H = dot(query_H.a, vector.a) + dot(query_H.b, vector.b);
+  for (var i = invocation; i < PROJECTED * HEAD_VEC4S; i += WORKGROUP) {
+    let of_key = params.first_key + staged + i - HEADS * HEAD_VEC4S;
+    whole[i] = queries[select(kv_head * HEADS * HEAD_VEC4S + i, of_key, i >= HEADS * HEAD_VEC4S)];
+  }
+  workgroupBarrier();
+  for (var first = 0u; first < width; first += VECTORS) {
+    let j = first + own_vector;
+//#repeat V PROJECTED
+    var sum_V = 0.0;
 //#endrepeat
-    var of_key = dot(key.a, vector.a) + dot(key.b, vector.b);
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-//#repeat H HEADS
-      coefficient_H += subgroupShuffleXor(coefficient_H, step);
+//#repeat I LANE_QUADS
+    let quad_I = vec4<f32>(unpack2x16float(vector_I.x), unpack2x16float(vector_I.y));
+//#repeat V PROJECTED
+    sum_V += dot(whole[V * HEAD_VEC4S + I * VECTOR_LANES + lane], quad_I);
 //#endrepeat
-      of_key += subgroupShuffleXor(of_key, step);
+//#endrepeat
+    at += VECTORS * HEAD_VEC4S;
+    if (first + VECTORS < width) {
+//#repeat I LANE_QUADS
+      vector_I = basis[at + I * VECTOR_LANES];
+//#endrepeat
     }
-    if (lane == 0u && j < HEAD_DIM) {
-//#repeat H HEADS
-      narrow[H * HEAD_DIM + j] = kept * coefficient_H;
+    for (var step = VECTOR_LANES / 2u; step > 0u; step /= 2u) {
+//#repeat V PROJECTED
+      sum_V += subgroupShuffleXor(sum_V, step);
 //#endrepeat
-      narrow[HEADS * HEAD_DIM + j] = of_key;
+    }
+    if (lane == 0u && j < width) {
+//#repeat V PROJECTED
+      narrow[V * HEAD_DIM + j] = sum_V;
+//#endrepeat
     }
   }
   workgroupBarrier();

@@ -1,6 +1,7 @@
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
 // such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
+// ragged: where a head's keys fill no more than half of a set, its halves take a key each, and values too where they do as keys.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
 
 //#import lib/cached-rows
@@ -23,28 +24,82 @@ struct Softmax {
 var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
 var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
+// Lanes that share a key.
+fn key_lanes(rows: CachedRows) -> u32 {
+//#if ragged
+  return select(LANES, LANES / 2u, key_width(rows) <= HEAD_VEC4S / 2u);
+//#else
+  return LANES;
+//#endif
+}
+
+// Lanes that share a value, and a softmax.
+fn value_lanes(rows: CachedRows) -> u32 {
+//#if ragged
+  return select(LANES, key_lanes(rows), value_width(rows) <= HEAD_VEC4S / 2u);
+//#else
+  return LANES;
+//#endif
+}
+
+// The first of the two quads of a head that an invocation holds of its queries and keys.
+fn key_quad(rows: CachedRows, invocation: u32) -> u32 {
+  return invocation % key_lanes(rows) * 2u;
+}
+
+fn no_softmax() -> Softmax {
+  var none: Softmax;
+//#repeat H HEADS
+  none.largest[H] = -1.0e30;
+//#endrepeat
+  return none;
+}
+
+// Eight components as they are stored; packed ones want their scale.
+fn key_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
+//#if packed
+  let cached = k_cache[key_at(rows, position, quad) / 2u];
+  return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
+//#else
+  return Eight(unpack_stored(cached_key(rows, position, quad)), unpack_stored(cached_key(rows, position, quad + 1u)));
+//#endif
+}
+
+fn value_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
+//#if packed
+  let cached = v_cache[value_at(rows, position, quad) / 2u];
+  return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
+//#else
+  return Eight(unpack_stored(cached_value(rows, position, quad)), unpack_stored(cached_value(rows, position, quad + 1u)));
+//#endif
+}
+
 // The softmax of a set over positions [first, end) of a KV head.
 fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+//#if ragged
+  if (value_lanes(rows) < LANES) {
+    return stream_pairs_1(query, rows, first, end, invocation);
+  }
+  if (key_lanes(rows) < LANES) {
+    return stream_pairs_0(query, rows, first, end, invocation);
+  }
+//#endif
+  return stream_whole(query, rows, first, end, invocation);
+}
+
+fn stream_whole(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var sum: Softmax;
-//#repeat H HEADS
-  sum.largest[H] = -1.0e30;
-//#endrepeat
+  var sum = no_softmax();
   // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
 //#repeat U UNROLL
     let key_U = block + U * SETS + own_set;
     let at_U = min(key_U, end - 1u);
+    let keys_U = key_eight(rows, at_U, quad);
+    let values_U = value_eight(rows, at_U, quad);
 //#if packed
-    let cached_key_U = k_cache[key_at(rows, at_U, quad) / 2u];
-    let cached_value_U = v_cache[value_at(rows, at_U, quad) / 2u];
     let scales_U = cached_scales(rows, at_U, quad);
-    let keys_U = Eight(numbers_of(cached_key_U, 0u), numbers_of(cached_key_U, 1u));
-    let values_U = Eight(numbers_of(cached_value_U, 0u), numbers_of(cached_value_U, 1u));
-//#else
-    let keys_U = Eight(unpack_stored(cached_key(rows, at_U, quad)), unpack_stored(cached_key(rows, at_U, quad + 1u)));
-    let values_U = Eight(unpack_stored(cached_value(rows, at_U, quad)), unpack_stored(cached_value(rows, at_U, quad + 1u)));
 //#endif
 //#endrepeat
 //#repeat H HEADS
@@ -85,10 +140,84 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
   return sum;
 }
 
-// Merges the sets of each subgroup and leaves what they found in workgroup memory.
-fn leave_partials(own: Softmax, invocation: u32) {
+//#if ragged
+// The same where each half of a set takes a key of its own, of every pair. M = 1: and the value of that key; M = 0: both halves
+// take the values of both.
+//#repeat M PAIR_KINDS
+fn stream_pairs_M(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
+  let half = invocation % LANES / (LANES / 2u);
+  let quad = key_quad(rows, invocation);
+  let quad_of_values = invocation % value_lanes(rows) * 2u;
+  var sum = no_softmax();
+  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
+//#repeat P PAIRS
+    let own_P = block + (2u * P + half) * SETS + own_set;
+    let other_P = block + (2u * P + 1u - half) * SETS + own_set;
+    let own_at_P = min(own_P, end - 1u);
+    let other_at_P = min(other_P, end - 1u);
+    let keys_P = key_eight(rows, own_at_P, quad);
+    let values_P = value_eight(rows, own_at_P, quad_of_values);
+    let others_P = value_eight(rows, other_at_P, quad_of_values);
+//#if packed
+    let key_scale_P = cached_scales(rows, own_at_P, quad).x;
+    let scale_P = cached_scales(rows, own_at_P, quad_of_values).y;
+    let other_scale_P = cached_scales(rows, other_at_P, quad_of_values).y;
+//#endif
+//#endrepeat
+//#repeat H HEADS
+    {
+      var largest = sum.largest[H];
+//#repeat P PAIRS
+      var score_P = dot(query[H].a, keys_P.a) + dot(query[H].b, keys_P.b);
+//#if packed
+      score_P *= key_scale_P;
+//#endif
+      for (var step = LANES / 4u; step > 0u; step /= 2u) {
+        score_P += subgroupShuffleXor(score_P, step);
+      }
+      var other_score_P = -2.0e30;
+      if (M == 0u) {
+        other_score_P = select(-2.0e30, subgroupShuffleXor(score_P, LANES / 2u), other_P < end);
+      }
+      score_P = select(-2.0e30, score_P, own_P < end);
+      largest = max(largest, max(score_P, other_score_P));
+//#endrepeat
+      let rescale = exp2(sum.largest[H] - largest);
+      sum.largest[H] = largest;
+      sum.total[H] *= rescale;
+      sum.output[H].a *= rescale;
+      sum.output[H].b *= rescale;
+//#repeat P PAIRS
+      var weight_P = exp2(score_P - largest);
+      sum.total[H] += weight_P;
+//#if packed
+      weight_P *= scale_P;
+//#endif
+      sum.output[H].a += weight_P * values_P.a;
+      sum.output[H].b += weight_P * values_P.b;
+      if (M == 0u) {
+        var other_weight_P = exp2(other_score_P - largest);
+        sum.total[H] += other_weight_P;
+//#if packed
+        other_weight_P *= other_scale_P;
+//#endif
+        sum.output[H].a += other_weight_P * others_P.a;
+        sum.output[H].b += other_weight_P * others_P.b;
+      }
+//#endrepeat
+    }
+//#endrepeat
+  }
+  return sum;
+}
+//#endrepeat
+//#endif
+
+// Merges what shares no softmax yet in each subgroup, and leaves it in workgroup memory.
+fn leave_partials(own: Softmax, rows: CachedRows, invocation: u32) {
   var sum = own;
-  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+  for (var step = value_lanes(rows); step < SUBGROUP; step *= 2u) {
 //#repeat H HEADS
     let largest_H = max(sum.largest[H], subgroupShuffleXor(sum.largest[H], step));
     let rescale_H = exp2(sum.largest[H] - largest_H);

@@ -67,8 +67,8 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
       choices: { kv: use.kv },
       flags: ['stream', 'subgroups', ...splitFlags(use)],
       constants: {
-        ...streamConstants(use, groupOf(use), workgroup, subgroup),
-        UNROLL: splitKeys,
+        ...streamConstants(use, groupOf(use), workgroup, subgroup, splitKeys),
+        ...(projects(use) ? projectConstants(use, workgroup) : {}),
         SPLITS: attentionSplits(use.kvHeads),
       },
     }),
@@ -84,6 +84,16 @@ function splitStreamUnsupported(
 ): string | null {
   if (groupOf(use) > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
   return streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities);
+}
+
+/** How a workgroup makes coefficients: half of a basis at once, since most heads keep no more. */
+function projectConstants(use: AttentionUse, workgroup: number): Record<string, number> {
+  const lanes = Math.max(1, Math.min((2 * workgroup) / use.headDim, use.headDim / 4));
+  return {
+    VECTOR_LANES: lanes,
+    LANE_QUADS: use.headDim / 4 / lanes,
+    PROJECTED: groupOf(use) + 1,
+  };
 }
 
 function projects({ stagedRows }: AttentionSplitUse): boolean {

@@ -89,7 +89,7 @@ function cooperative(
 
 /** Components of a head that an invocation of the stream variants holds. */
 const streamComponents = 8;
-/** Keys that it has under way at once. */
+/** Keys that it has under way at once; of narrow ones, pairs. */
 const streamKeys = 4;
 
 /** Why a stream variant for so many heads a workgroup does not run, or null. */
@@ -113,13 +113,15 @@ export function streamConstants(
   heads: number,
   workgroup: number,
   subgroup: number,
+  keys = streamKeys,
 ): Record<string, number> {
   return {
     WORKGROUP: workgroup,
     SUBGROUP: subgroup,
     LANES: use.headDim / streamComponents,
     HEADS: heads,
-    UNROLL: streamKeys,
+    UNROLL: keys,
+    ...(use.ragged ? { PAIRS: keys, PAIR_KINDS: 2 } : {}),
     ...raggedConstants(use),
   };
 }
