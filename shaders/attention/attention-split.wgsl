@@ -54,15 +54,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let split = workgroup.y;
   let range = range_of(split);
 //#if projects
-  let holds_token = range.first <= state.position && range.end == state.position + 1u;
-  project_token(kv_head, holds_token, invocation);
+  let rows = cached_rows(kv_head);
+  // The newest token is attended to as it is made: it is not read from the caches.
+  let end = min(range.end, state.position);
+  let holds_token = range.first <= end && end < range.end;
+  project_token(kv_head, invocation);
+  if (holds_token) {
+    keep_token(rows, kv_head, invocation);
+  }
+//#else
+  let rows = cached_rows(kv_head);
+  let end = range.end;
 //#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
     return;
   }
 //#endif
-  let rows = cached_rows(kv_head);
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
 //#if projects
@@ -73,7 +81,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
 //#endif
 //#endrepeat
-  let own = stream_keys(query, rows, range.first, range.end, invocation);
+  var seen = no_softmax();
+//#if projects
+  if (holds_token) {
+    seen = token_softmax(query, rows, kv_head, invocation);
+  }
+//#endif
+  let own = stream_keys(seen, query, rows, range.first, end, invocation);
   leave_partials(own, rows, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

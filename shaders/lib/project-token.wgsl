@@ -1,5 +1,6 @@
 // The newest token of a decode step on its way into ragged caches, as kv-project has it, within the attention that reads them: every
-// workgroup of a KV head makes the coefficients of its queries and of its key; the one whose part holds the token puts it into the caches.
+// workgroup of a KV head makes the coefficients of its queries and of its key; the one whose part holds the token attends to it and puts it
+// into the caches.
 // A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as the
 // projection left them.
 //#import lib/basis
@@ -17,17 +18,17 @@ fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
 }
 
 // Barriers follow: whole workgroups call it.
-fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
+fn project_token(kv_head: u32, invocation: u32) {
   let width = head_widths[kv_head].key;
   let own_vector = invocation / VECTOR_LANES;
   let lane = invocation % VECTOR_LANES;
-  let staged = kv_head * params.staged_rows * HEAD_VEC4S;
+  let first_key = params.first_key + kv_head * params.staged_rows * HEAD_VEC4S;
   var at = basis_of(kv_head) + own_vector * HEAD_VEC4S + lane;
 //#repeat I LANE_QUADS
   var vector_I = basis[at + I * VECTOR_LANES];
 //#endrepeat
   for (var i = invocation; i < PROJECTED * HEAD_VEC4S; i += WORKGROUP) {
-    let of_key = params.first_key + staged + i - HEADS * HEAD_VEC4S;
+    let of_key = first_key + i - HEADS * HEAD_VEC4S;
     whole[i] = queries[select(kv_head * HEADS * HEAD_VEC4S + i, of_key, i >= HEADS * HEAD_VEC4S)];
   }
   workgroupBarrier();
@@ -60,14 +61,47 @@ fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
     }
   }
   workgroupBarrier();
-  if (holds_token && invocation < HEAD_VEC4S) {
-    let rows = cached_rows(kv_head);
-    if (invocation < key_width(rows)) {
-      k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
-    }
-    if (invocation < value_width(rows)) {
-      v_cache[value_at(rows, state.position, invocation)] = pack_stored(queries[params.first_value + staged + invocation]);
-    }
+}
+
+// Four components of the token's value.
+fn value_quad(kv_head: u32, quad: u32) -> vec4<f32> {
+  return queries[params.first_value + kv_head * params.staged_rows * HEAD_VEC4S + quad];
+}
+
+fn as_stored(quad: vec4<f32>) -> vec4<f32> {
+  return unpack_stored(pack_stored(quad));
+}
+
+// The softmax of the first set over the token alone, which attends to itself as the caches hold it.
+fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, kv_head: u32, invocation: u32) -> Softmax {
+  let quad = key_quad(rows, invocation);
+  let key = Eight(as_stored(narrow_quad(HEADS, quad)), as_stored(narrow_quad(HEADS, quad + 1u)));
+  let of_values = invocation % value_lanes(rows) * 2u;
+  let value = Eight(as_stored(value_quad(kv_head, of_values)), as_stored(value_quad(kv_head, of_values + 1u)));
+  var sum = no_softmax();
+//#repeat H HEADS
+  var score_H = dot(query[H].a, key.a) + dot(query[H].b, key.b);
+//#endrepeat
+  for (var step = key_lanes(rows) / 2u; step > 0u; step /= 2u) {
+//#repeat H HEADS
+    score_H += subgroupShuffleXor(score_H, step);
+//#endrepeat
   }
-  storageBarrier();
+  if (invocation < value_lanes(rows)) {
+//#repeat H HEADS
+    sum.largest[H] = score_H;
+    sum.total[H] = 1.0;
+    sum.output[H] = value;
+//#endrepeat
+  }
+  return sum;
+}
+
+fn keep_token(rows: CachedRows, kv_head: u32, invocation: u32) {
+  if (invocation < key_width(rows)) {
+    k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
+  }
+  if (invocation < value_width(rows)) {
+    v_cache[value_at(rows, state.position, invocation)] = pack_stored(value_quad(kv_head, invocation));
+  }
 }

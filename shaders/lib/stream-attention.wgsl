@@ -74,23 +74,23 @@ fn value_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
 //#endif
 }
 
-// The softmax of a set over positions [first, end) of a KV head.
-fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+// `seen`, the softmax of a set, and positions [first, end) of a KV head.
+fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
 //#if ragged
   if (value_lanes(rows) < LANES) {
-    return stream_pairs_1(query, rows, first, end, invocation);
+    return stream_pairs_1(seen, query, rows, first, end, invocation);
   }
   if (key_lanes(rows) < LANES) {
-    return stream_pairs_0(query, rows, first, end, invocation);
+    return stream_pairs_0(seen, query, rows, first, end, invocation);
   }
 //#endif
-  return stream_whole(query, rows, first, end, invocation);
+  return stream_whole(seen, query, rows, first, end, invocation);
 }
 
-fn stream_whole(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn stream_whole(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let quad = invocation % LANES * 2u;
-  var sum = no_softmax();
+  var sum = seen;
   // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
   for (var block = first; block < end; block += SETS * UNROLL) {
 //#repeat U UNROLL
@@ -144,12 +144,12 @@ fn stream_whole(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u
 // The same where each half of a set takes a key of its own, of every pair. M = 1: and the value of that key; M = 0: both halves
 // take the values of both.
 //#repeat M PAIR_KINDS
-fn stream_pairs_M(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let half = invocation % LANES / (LANES / 2u);
   let quad = key_quad(rows, invocation);
   let quad_of_values = invocation % value_lanes(rows) * 2u;
-  var sum = no_softmax();
+  var sum = seen;
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
 //#repeat P PAIRS
     let own_P = block + (2u * P + half) * SETS + own_set;
