@@ -150,8 +150,8 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
   let quad = key_quad(rows, invocation);
   let quad_of_values = invocation % value_lanes(rows) * 2u;
   var sum = seen;
-  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
-//#repeat P PAIRS
+  for (var block = first; block < end; block += 2u * SETS * PAIRS_M) {
+//#repeat P PAIRS_M
     let own_P = block + (2u * P + half) * SETS + own_set;
     let other_P = block + (2u * P + 1u - half) * SETS + own_set;
     let own_at_P = min(own_P, end - 1u);
@@ -168,7 +168,7 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
 //#repeat H HEADS
     {
       var largest = sum.largest[H];
-//#repeat P PAIRS
+//#repeat P PAIRS_M
       var score_P = dot(query[H].a, keys_P.a) + dot(query[H].b, keys_P.b);
 //#if packed
       score_P *= key_scale_P;
@@ -188,7 +188,7 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
       sum.total[H] *= rescale;
       sum.output[H].a *= rescale;
       sum.output[H].b *= rescale;
-//#repeat P PAIRS
+//#repeat P PAIRS_M
       var weight_P = exp2(score_P - largest);
       sum.total[H] += weight_P;
 //#if packed

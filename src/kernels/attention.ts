@@ -121,7 +121,7 @@ export function streamConstants(
     LANES: use.headDim / streamComponents,
     HEADS: heads,
     UNROLL: keys,
-    ...(use.ragged ? { PAIRS: keys, PAIR_KINDS: 2 } : {}),
+    ...(use.ragged ? { PAIR_KINDS: 2, PAIRS_0: keys <= 2 && heads > 3 ? 1 : keys, PAIRS_1: keys } : {}),
     ...raggedConstants(use),
   };
 }
