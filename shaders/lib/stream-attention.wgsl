@@ -78,71 +78,18 @@ fn value_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
 fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
 //#if ragged
   if (value_lanes(rows) < LANES) {
-    return stream_pairs_1(seen, query, rows, first, end, invocation);
+    return stream_pairs_2(seen, query, rows, first, end, invocation);
   }
   if (key_lanes(rows) < LANES) {
-    return stream_pairs_0(seen, query, rows, first, end, invocation);
+    return stream_pairs_1(seen, query, rows, first, end, invocation);
   }
 //#endif
-  return stream_whole(seen, query, rows, first, end, invocation);
+  return stream_pairs_0(seen, query, rows, first, end, invocation);
 }
 
-fn stream_whole(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
-  let own_set = invocation / LANES;
-  let quad = invocation % LANES * 2u;
-  var sum = seen;
-  // UNROLL keys are under way at once. All written out: loops would move what they hold out of the registers.
-  for (var block = first; block < end; block += SETS * UNROLL) {
-//#repeat U UNROLL
-    let key_U = block + U * SETS + own_set;
-    let at_U = min(key_U, end - 1u);
-    let keys_U = key_eight(rows, at_U, quad);
-    let values_U = value_eight(rows, at_U, quad);
-//#if packed
-    let scales_U = cached_scales(rows, at_U, quad);
-//#endif
-//#endrepeat
-//#repeat H HEADS
-    {
-//#repeat U UNROLL
-      var score_U = dot(query[H].a, keys_U.a) + dot(query[H].b, keys_U.b);
-//#if packed
-      score_U *= scales_U.x;
-//#endif
-      for (var step = LANES / 2u; step > 0u; step /= 2u) {
-        score_U += subgroupShuffleXor(score_U, step);
-      }
-      score_U = select(-2.0e30, score_U, key_U < end);
-//#endrepeat
-      var largest = sum.largest[H];
-//#repeat U UNROLL
-      largest = max(largest, score_U);
-//#endrepeat
-      let rescale = exp2(sum.largest[H] - largest);
-      sum.largest[H] = largest;
-      sum.total[H] *= rescale;
-      sum.output[H].a *= rescale;
-      sum.output[H].b *= rescale;
-//#repeat U UNROLL
-      let probability_U = exp2(score_U - largest);
-      sum.total[H] += probability_U;
-//#if packed
-      let weight_U = probability_U * scales_U.y;
-//#else
-      let weight_U = probability_U;
-//#endif
-      sum.output[H].a += weight_U * values_U.a;
-      sum.output[H].b += weight_U * values_U.b;
-//#endrepeat
-    }
-//#endrepeat
-  }
-  return sum;
-}
-
-//#if ragged
-// The same where each half of a set takes a key of its own, of every pair. M = 1: and the value of that key; M = 0: both halves
-// take the values of both.
+// A set takes pairs of keys, PAIRS_M of them under way at once, each of its halves one as its own. Where M = 0 both halves hold components of
+// both; where M = 1 a half holds its own key whole; where M = 2 the value of that key too, and attends to nothing else.
+// All written out: loops would move what they hold out of the registers.
 //#repeat M PAIR_KINDS
 fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
@@ -156,28 +103,37 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
     let other_P = block + (2u * P + 1u - half) * SETS + own_set;
     let own_at_P = min(own_P, end - 1u);
     let other_at_P = min(other_P, end - 1u);
-    let keys_P = key_eight(rows, own_at_P, quad);
-    let values_P = value_eight(rows, own_at_P, quad_of_values);
-    let others_P = value_eight(rows, other_at_P, quad_of_values);
+    let key_P = key_eight(rows, own_at_P, quad);
+    let other_key_P = key_eight(rows, other_at_P, quad);
+    let value_P = value_eight(rows, own_at_P, quad_of_values);
+    let other_value_P = value_eight(rows, other_at_P, quad_of_values);
 //#if packed
     let key_scale_P = cached_scales(rows, own_at_P, quad).x;
-    let scale_P = cached_scales(rows, own_at_P, quad_of_values).y;
-    let other_scale_P = cached_scales(rows, other_at_P, quad_of_values).y;
+    let other_key_scale_P = cached_scales(rows, other_at_P, quad).x;
+    let value_scale_P = cached_scales(rows, own_at_P, quad_of_values).y;
+    let other_value_scale_P = cached_scales(rows, other_at_P, quad_of_values).y;
 //#endif
 //#endrepeat
 //#repeat H HEADS
     {
       var largest = sum.largest[H];
 //#repeat P PAIRS_M
-      var score_P = dot(query[H].a, keys_P.a) + dot(query[H].b, keys_P.b);
+      var score_P = dot(query[H].a, key_P.a) + dot(query[H].b, key_P.b);
 //#if packed
       score_P *= key_scale_P;
 //#endif
+      if (M == 0u) {
+        var other_part = dot(query[H].a, other_key_P.a) + dot(query[H].b, other_key_P.b);
+//#if packed
+        other_part *= other_key_scale_P;
+//#endif
+        score_P += subgroupShuffleXor(other_part, LANES / 2u);
+      }
       for (var step = LANES / 4u; step > 0u; step /= 2u) {
         score_P += subgroupShuffleXor(score_P, step);
       }
       var other_score_P = -2.0e30;
-      if (M == 0u) {
+      if (M < 2u) {
         other_score_P = select(-2.0e30, subgroupShuffleXor(score_P, LANES / 2u), other_P < end);
       }
       score_P = select(-2.0e30, score_P, own_P < end);
@@ -192,18 +148,18 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
       var weight_P = exp2(score_P - largest);
       sum.total[H] += weight_P;
 //#if packed
-      weight_P *= scale_P;
+      weight_P *= value_scale_P;
 //#endif
-      sum.output[H].a += weight_P * values_P.a;
-      sum.output[H].b += weight_P * values_P.b;
-      if (M == 0u) {
+      sum.output[H].a += weight_P * value_P.a;
+      sum.output[H].b += weight_P * value_P.b;
+      if (M < 2u) {
         var other_weight_P = exp2(other_score_P - largest);
         sum.total[H] += other_weight_P;
 //#if packed
-        other_weight_P *= other_scale_P;
+        other_weight_P *= other_value_scale_P;
 //#endif
-        sum.output[H].a += other_weight_P * others_P.a;
-        sum.output[H].b += other_weight_P * others_P.b;
+        sum.output[H].a += other_weight_P * other_value_P.a;
+        sum.output[H].b += other_weight_P * other_value_P.b;
       }
 //#endrepeat
     }
@@ -212,7 +168,6 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
   return sum;
 }
 //#endrepeat
-//#endif
 
 // Merges what shares no softmax yet in each subgroup, and leaves it in workgroup memory.
 fn leave_partials(own: Softmax, rows: CachedRows, invocation: u32) {

@@ -120,8 +120,9 @@ export function streamConstants(
     SUBGROUP: subgroup,
     LANES: use.headDim / streamComponents,
     HEADS: heads,
-    UNROLL: keys,
-    ...(use.ragged ? { PAIR_KINDS: 2, PAIRS_0: keys <= 2 && heads > 3 ? 1 : keys, PAIRS_1: keys } : {}),
+    PAIR_KINDS: use.ragged ? 3 : 1,
+    PAIRS_0: keys / 2,
+    ...(use.ragged ? { PAIRS_1: keys, PAIRS_2: keys } : {}),
     ...raggedConstants(use),
   };
 }
