@@ -98,10 +98,22 @@ fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, kv_head: u32, inv
 }
 
 fn keep_token(rows: CachedRows, kv_head: u32, invocation: u32) {
+//#if eights
+  let quad = invocation * 2u;
+  if (invocation < key_width(rows)) {
+    let kept = vec4<u32>(pack_stored(narrow_quad(HEADS, quad)), pack_stored(narrow_quad(HEADS, quad + 1u)));
+    k_cache[key_at(rows, state.position, invocation)] = kept;
+  }
+  if (invocation < value_width(rows)) {
+    let kept = vec4<u32>(pack_stored(value_quad(kv_head, quad)), pack_stored(value_quad(kv_head, quad + 1u)));
+    v_cache[value_at(rows, state.position, invocation)] = kept;
+  }
+//#else
   if (invocation < key_width(rows)) {
     k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
   }
   if (invocation < value_width(rows)) {
     v_cache[value_at(rows, state.position, invocation)] = pack_stored(value_quad(kv_head, invocation));
   }
+//#endif
 }

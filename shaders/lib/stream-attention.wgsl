@@ -9,7 +9,7 @@
 const SETS: u32 = WORKGROUP / LANES;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
-const CACHED_PER_HEAD: u32 = HEAD_VEC4S;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S * 4u / CACHED_COMPONENTS;
 struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -27,7 +27,7 @@ var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 // Lanes that share a key.
 fn key_lanes(rows: CachedRows) -> u32 {
 //#if ragged
-  return select(LANES, LANES / 2u, key_width(rows) <= HEAD_VEC4S / 2u);
+  return select(LANES, LANES / 2u, key_width(rows) <= CACHED_PER_HEAD / 2u);
 //#else
   return LANES;
 //#endif
@@ -36,7 +36,7 @@ fn key_lanes(rows: CachedRows) -> u32 {
 // Lanes that share a value, and a softmax.
 fn value_lanes(rows: CachedRows) -> u32 {
 //#if ragged
-  return select(LANES, key_lanes(rows), value_width(rows) <= HEAD_VEC4S / 2u);
+  return select(LANES, key_lanes(rows), value_width(rows) <= CACHED_PER_HEAD / 2u);
 //#else
   return LANES;
 //#endif
@@ -61,7 +61,12 @@ fn key_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
   let cached = k_cache[key_at(rows, position, quad) / 2u];
   return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
 //#else
+//#if eights
+  let cached = k_cache[key_at(rows, position, quad / 2u)];
+  return Eight(unpack_stored(cached.xy), unpack_stored(cached.zw));
+//#else
   return Eight(unpack_stored(cached_key(rows, position, quad)), unpack_stored(cached_key(rows, position, quad + 1u)));
+//#endif
 //#endif
 }
 
@@ -70,7 +75,12 @@ fn value_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
   let cached = v_cache[value_at(rows, position, quad) / 2u];
   return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
 //#else
+//#if eights
+  let cached = v_cache[value_at(rows, position, quad / 2u)];
+  return Eight(unpack_stored(cached.xy), unpack_stored(cached.zw));
+//#else
   return Eight(unpack_stored(cached_value(rows, position, quad)), unpack_stored(cached_value(rows, position, quad + 1u)));
+//#endif
 //#endif
 }
 

@@ -1,6 +1,6 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
+import { type AttentionUse, streamConstants, streamFlags, streamUnsupported } from './attention.ts';
 import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import { isPacked, kvScalesBinding, packedFlags } from './kv-format.ts';
 import { stagedBytes } from './kv-project.ts';
@@ -65,7 +65,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
       splitStreamUnsupported(use, workgroup, subgroup, capabilities),
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: ['stream', 'subgroups', ...splitFlags(use)],
+      flags: [...streamFlags(use), ...splitFlags(use)],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup, splitKeys),
         ...(projects(use) ? projectConstants(use, workgroup) : {}),

@@ -108,12 +108,18 @@ export function streamUnsupported(
   return storage > workgroupStorageBytes ? `needs ${storage} bytes of workgroup memory` : null;
 }
 
+/** Halves are read eight at once, where rows are multiples of that. */
+export function streamFlags({ kv, ragged, headDim }: AttentionUse): string[] {
+  const whole = kv === 'f16' && (!ragged || headDim % raggedUnit === 0);
+  return ['stream', 'subgroups', ...(whole ? ['eights'] : [])];
+}
+
 export function streamConstants(
   use: AttentionUse,
   heads: number,
   workgroup: number,
   subgroup: number,
-  keys = streamKeys,
+  keys: number = streamKeys,
 ): Record<string, number> {
   return {
     WORKGROUP: workgroup,
@@ -138,7 +144,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
       const { choices, flags, constants } = summandOptions(use);
       return {
         choices: { kv: use.kv, ...choices },
-        flags: ['stream', 'subgroups', ...useFlags(use), ...flags],
+        flags: [...streamFlags(use), ...useFlags(use), ...flags],
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
