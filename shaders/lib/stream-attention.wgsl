@@ -125,52 +125,56 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
 //#endif
 //#endrepeat
 //#repeat H HEADS
-    {
-      var largest = sum.largest[H];
+    var largest_H = sum.largest[H];
 //#repeat P PAIRS_M
-      var score_P = dot(query[H].a, key_P.a) + dot(query[H].b, key_P.b);
+    var weight_P_H = dot(query[H].a, key_P.a) + dot(query[H].b, key_P.b);
 //#if packed
-      score_P *= key_scale_P;
+    weight_P_H *= key_scale_P;
 //#endif
-      if (M == 0u) {
-        var other_part = dot(query[H].a, other_key_P.a) + dot(query[H].b, other_key_P.b);
+    if (M == 0u) {
+      var other_part = dot(query[H].a, other_key_P.a) + dot(query[H].b, other_key_P.b);
 //#if packed
-        other_part *= other_key_scale_P;
+      other_part *= other_key_scale_P;
 //#endif
-        score_P += subgroupShuffleXor(other_part, LANES / 2u);
-      }
-      for (var step = LANES / 4u; step > 0u; step /= 2u) {
-        score_P += subgroupShuffleXor(score_P, step);
-      }
-      var other_score_P = -2.0e30;
-      if (M < 2u) {
-        other_score_P = select(-2.0e30, subgroupShuffleXor(score_P, LANES / 2u), other_P < end);
-      }
-      score_P = select(-2.0e30, score_P, own_P < end);
-      largest = max(largest, max(score_P, other_score_P));
+      weight_P_H += subgroupShuffleXor(other_part, LANES / 2u);
+    }
+    for (var step = LANES / 4u; step > 0u; step /= 2u) {
+      weight_P_H += subgroupShuffleXor(weight_P_H, step);
+    }
+    var other_weight_P_H = -2.0e30;
+    if (M < 2u) {
+      other_weight_P_H = select(-2.0e30, subgroupShuffleXor(weight_P_H, LANES / 2u), other_P < end);
+    }
+    weight_P_H = select(-2.0e30, weight_P_H, own_P < end);
+    largest_H = max(largest_H, max(weight_P_H, other_weight_P_H));
 //#endrepeat
-      let rescale = exp2(sum.largest[H] - largest);
-      sum.largest[H] = largest;
-      sum.total[H] *= rescale;
-      sum.output[H].a *= rescale;
-      sum.output[H].b *= rescale;
+    let rescale_H = exp2(sum.largest[H] - largest_H);
+    sum.largest[H] = largest_H;
+    sum.total[H] *= rescale_H;
+    sum.output[H].a *= rescale_H;
+    sum.output[H].b *= rescale_H;
 //#repeat P PAIRS_M
-      var weight_P = exp2(score_P - largest);
-      sum.total[H] += weight_P;
+    weight_P_H = exp2(weight_P_H - largest_H);
+    sum.total[H] += weight_P_H;
+    if (M < 2u) {
+      other_weight_P_H = exp2(other_weight_P_H - largest_H);
+      sum.total[H] += other_weight_P_H;
+    }
 //#if packed
-      weight_P *= value_scale_P;
+    weight_P_H *= value_scale_P;
+    other_weight_P_H *= other_value_scale_P;
 //#endif
-      sum.output[H].a += weight_P * value_P.a;
-      sum.output[H].b += weight_P * value_P.b;
-      if (M < 2u) {
-        var other_weight_P = exp2(other_score_P - largest);
-        sum.total[H] += other_weight_P;
-//#if packed
-        other_weight_P *= other_value_scale_P;
-//#endif
-        sum.output[H].a += other_weight_P * other_value_P.a;
-        sum.output[H].b += other_weight_P * other_value_P.b;
-      }
+//#endrepeat
+//#endrepeat
+//#repeat P PAIRS_M
+//#repeat H HEADS
+    sum.output[H].a += weight_P_H * value_P.a;
+    sum.output[H].b += weight_P_H * value_P.b;
+//#endrepeat
+    if (M < 2u) {
+//#repeat H HEADS
+      sum.output[H].a += other_weight_P_H * other_value_P.a;
+      sum.output[H].b += other_weight_P_H * other_value_P.b;
 //#endrepeat
     }
 //#endrepeat
