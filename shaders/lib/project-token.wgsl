@@ -31,6 +31,7 @@ fn project_token(kv_head: u32, invocation: u32) {
     let of_key = first_key + i - HEADS * HEAD_VEC4S;
     whole[i] = queries[select(kv_head * HEADS * HEAD_VEC4S + i, of_key, i >= HEADS * HEAD_VEC4S)];
   }
+  bring_left_out(kv_head, invocation);
   workgroupBarrier();
   for (var first = 0u; first < width; first += VECTORS) {
     let j = first + own_vector;
