@@ -186,10 +186,21 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
     { heads: 9, kvHeads: 3, headDim: 64, kv: 'q4_0', ragged: true },
     991,
   ),
+  toCase(
+    'ragged, widths of all kinds',
+    { heads: 14, kvHeads: 7, headDim: 32, kv: 'f16', ragged: true },
+    1300,
+  ),
   projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
   projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
   projectingCase('a token of its own, late in its part', { headDim: 32, kv: 'f16' }, 1279),
+  projectingCase(
+    'a token of its own, widths of all kinds',
+    { heads: 24, kvHeads: 12, headDim: 32, kv: 'f16' },
+    1100,
+  ),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
   toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),
+  toCase('halves of short heads', { kv: 'f16', headDim: 32 }, 2100),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),
 ];

@@ -62,7 +62,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
-      splitStreamUnsupported(use, workgroup, subgroup, capabilities),
+      splitStreamUnsupported(use, workgroup, subgroup, capabilities, projects(use)),
     options: (use) => ({
       choices: { kv: use.kv },
       flags: [...streamFlags(use), ...splitFlags(use)],
@@ -81,9 +81,13 @@ function splitStreamUnsupported(
   workgroup: number,
   subgroup: number,
   capabilities: Capabilities,
+  isProjecting: boolean,
 ): string | null {
-  if (groupOf(use) > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
-  return streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities);
+  const group = groupOf(use);
+  if (group > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
+  // Queries and a key, their coefficients, and the mean.
+  const projected = isProjecting ? (2 * (group + 1) + 1) * use.headDim * 4 : 0;
+  return streamUnsupported(use, group, workgroup, subgroup, capabilities, projected);
 }
 
 /** How a workgroup makes coefficients: half of a basis at once, since most heads keep no more. */
@@ -179,7 +183,7 @@ export function canSplitAttention(
 export function canProjectToken(use: AttentionUse, capabilities: Capabilities): boolean {
   const { workgroup, subgroup } = hardwareStream;
   if (isPacked(use.kv)) return false;
-  return splitStreamUnsupported(use, workgroup, subgroup, capabilities) === null;
+  return splitStreamUnsupported(use, workgroup, subgroup, capabilities, true) === null;
 }
 
 /**

@@ -92,16 +92,17 @@ const streamComponents = 8;
 /** Keys that it has under way at once; of narrow ones, pairs. */
 const streamKeys = 4;
 
-/** Why a stream variant for so many heads a workgroup does not run, or null. */
+/** Why a stream variant for so many heads a workgroup, which wants `more` bytes of its memory, does not run, or null. */
 export function streamUnsupported(
   { headDim }: AttentionUse,
   heads: number,
   workgroup: number,
   subgroup: number,
   { minSubgroupSize, workgroupInvocations, workgroupStorageBytes }: Capabilities,
+  more = 0,
 ): string | null {
   const lanes = headDim / streamComponents;
-  const storage = (workgroup / subgroup) * heads * (headDim + 2) * 4;
+  const storage = (workgroup / subgroup) * heads * (headDim + 2) * 4 + more;
   if (minSubgroupSize < subgroup) return `needs subgroups of at least ${subgroup}`;
   if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
   if (![2, 4, 8, 16, 32].includes(lanes) || lanes > subgroup) return `no head of ${headDim}`;
