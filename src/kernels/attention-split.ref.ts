@@ -180,6 +180,11 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
   toCase('gated heads', { gated: true, heads: 12, kvHeads: 6, headDim: 32 }, 415),
   toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 991),
   toCase('ragged, halves', { headDim: 32, kv: 'f16', ragged: true }, 415),
+  toCase(
+    'ragged, halves, eight at once',
+    { heads: 24, kvHeads: 8, headDim: 64, kv: 'f16', ragged: true },
+    1100,
+  ),
   toCase('ragged, bytes', { headDim: 64, kv: 'q8_0', ragged: true }, 415),
   toCase(
     'ragged, half bytes',
