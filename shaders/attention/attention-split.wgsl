@@ -5,8 +5,8 @@
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
-// caches first: lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
+// yet: lib/project-token.
 //#import lib/state
 //#import lib/stored-{kv}
 //#import lib/left-out
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let holds_token = range.first <= end && end < range.end;
   project_token(kv_head, invocation);
   if (holds_token) {
-    keep_token(rows, kv_head, invocation);
+    leave_token(kv_head, invocation);
   }
 //#else
   let rows = cached_rows(kv_head);
@@ -90,7 +90,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   var seen = no_softmax();
 //#if projects
   if (holds_token) {
-    seen = token_softmax(query, rows, kv_head, invocation);
+    seen = token_softmax(query, rows, invocation);
   }
 //#endif
   let own = stream_keys(seen, query, rows, range.first, end, invocation);

@@ -1,14 +1,8 @@
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
 //#if projects
-// On its way while the newest token is projected.
+// Brought by lib/project-token.
 var<workgroup> left_out: array<vec4<f32>, HEAD_DIM_VEC4S>;
-
-fn bring_left_out(kv_head: u32, invocation: u32) {
-  if (invocation < HEAD_DIM_VEC4S) {
-    left_out[invocation] = mean[kv_head][invocation];
-  }
-}
 //#endif
 
 //#if ragged

@@ -1,15 +1,16 @@
-// The newest token of a decode step on its way into ragged caches, as kv-project has it, within the attention that reads them: every
-// workgroup of a KV head makes the coefficients of its queries and of its key; the one whose part holds the token attends to it and puts it
-// into the caches.
-// A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as the
-// projection left them.
+// The newest token of a decode step on its way into ragged caches, within the attention that reads them: every workgroup of a KV head makes the
+// coefficients of its queries and of its key, as kv-project does; the one whose part holds the token attends to it, and leaves its key and
+// value behind the parts, for attention-combine to put them into the caches: a kernel that may write them reads them past the caches of
+// the GPU. A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as
+// the projection left them; behind the bases stand the means of values.
 //#import lib/basis
 
 const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
 const VECTORS: u32 = WORKGROUP / VECTOR_LANES;
 
-// Queries, then the key: as they are, and their coefficients, zeros beyond the width since kernels read whole heads.
-var<workgroup> whole: array<vec4<f32>, PROJECTED * HEAD_VEC4S>;
+// Queries, the key, the value.
+var<workgroup> whole: array<vec4<f32>, (PROJECTED + 1u) * HEAD_VEC4S>;
+// Coefficients of the queries and of the key, zeros beyond the width: kernels read whole heads.
 var<workgroup> narrow: array<f32, PROJECTED * HEAD_DIM>;
 
 fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
@@ -22,16 +23,21 @@ fn project_token(kv_head: u32, invocation: u32) {
   let width = head_widths[kv_head].key;
   let own_vector = invocation / VECTOR_LANES;
   let lane = invocation % VECTOR_LANES;
-  let first_key = params.first_key + kv_head * params.staged_rows * HEAD_VEC4S;
+  let staged = kv_head * params.staged_rows * HEAD_VEC4S;
   var at = basis_of(kv_head) + own_vector * HEAD_VEC4S + lane;
 //#repeat I LANE_QUADS
   var vector_I = basis[at + I * VECTOR_LANES];
 //#endrepeat
-  for (var i = invocation; i < PROJECTED * HEAD_VEC4S; i += WORKGROUP) {
-    let of_key = first_key + i - HEADS * HEAD_VEC4S;
-    whole[i] = queries[select(kv_head * HEADS * HEAD_VEC4S + i, of_key, i >= HEADS * HEAD_VEC4S)];
+  for (var i = invocation; i < (PROJECTED + 1u) * HEAD_VEC4S; i += WORKGROUP) {
+    let quad = i % HEAD_VEC4S;
+    let head = i / HEAD_VEC4S;
+    let of_token = select(params.first_key, params.first_value, head > HEADS) + staged;
+    whole[i] = queries[select(of_token, (kv_head * HEADS + head) * HEAD_VEC4S, head < HEADS) + quad];
   }
-  bring_left_out(kv_head, invocation);
+  if (invocation < HEAD_VEC4S) {
+    let means = basis_of(KV_HEADS) + (kv_head * HEAD_VEC4S + invocation) * 2u;
+    left_out[invocation] = bitcast<vec4<f32>>(vec4<u32>(basis[means], basis[means + 1u]));
+  }
   workgroupBarrier();
   for (var first = 0u; first < width; first += VECTORS) {
     let j = first + own_vector;
@@ -64,9 +70,8 @@ fn project_token(kv_head: u32, invocation: u32) {
   workgroupBarrier();
 }
 
-// Four components of the token's value.
-fn value_quad(kv_head: u32, quad: u32) -> vec4<f32> {
-  return queries[params.first_value + kv_head * params.staged_rows * HEAD_VEC4S + quad];
+fn value_quad(quad: u32) -> vec4<f32> {
+  return whole[PROJECTED * HEAD_VEC4S + quad];
 }
 
 fn as_stored(quad: vec4<f32>) -> vec4<f32> {
@@ -74,11 +79,11 @@ fn as_stored(quad: vec4<f32>) -> vec4<f32> {
 }
 
 // The softmax of the first set over the token alone, which attends to itself as the caches hold it.
-fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, kv_head: u32, invocation: u32) -> Softmax {
+fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, invocation: u32) -> Softmax {
   let quad = key_quad(rows, invocation);
   let key = Eight(as_stored(narrow_quad(HEADS, quad)), as_stored(narrow_quad(HEADS, quad + 1u)));
   let of_values = invocation % value_lanes(rows) * 2u;
-  let value = Eight(as_stored(value_quad(kv_head, of_values)), as_stored(value_quad(kv_head, of_values + 1u)));
+  let value = Eight(as_stored(value_quad(of_values)), as_stored(value_quad(of_values + 1u)));
   var sum = no_softmax();
 //#repeat H HEADS
   var score_H = dot(query[H].a, key.a) + dot(query[H].b, key.b);
@@ -98,23 +103,10 @@ fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, kv_head: u32, inv
   return sum;
 }
 
-fn keep_token(rows: CachedRows, kv_head: u32, invocation: u32) {
-//#if eights
-  let quad = invocation * 2u;
-  if (invocation < key_width(rows)) {
-    let kept = vec4<u32>(pack_stored(narrow_quad(HEADS, quad)), pack_stored(narrow_quad(HEADS, quad + 1u)));
-    k_cache[key_at(rows, state.position, invocation)] = kept;
+fn leave_token(kv_head: u32, invocation: u32) {
+  let at = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
+  if (invocation < HEAD_VEC4S) {
+    split_outputs[at] = narrow_quad(HEADS, invocation);
+    split_outputs[at + HEAD_VEC4S] = value_quad(invocation);
   }
-  if (invocation < value_width(rows)) {
-    let kept = vec4<u32>(pack_stored(value_quad(kv_head, quad)), pack_stored(value_quad(kv_head, quad + 1u)));
-    v_cache[value_at(rows, state.position, invocation)] = kept;
-  }
-//#else
-  if (invocation < key_width(rows)) {
-    k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
-  }
-  if (invocation < value_width(rows)) {
-    v_cache[value_at(rows, state.position, invocation)] = pack_stored(value_quad(kv_head, invocation));
-  }
-//#endif
 }

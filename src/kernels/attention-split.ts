@@ -9,8 +9,9 @@ import { languageShaders } from './language-shaders.ts';
 /** One use of `attention-split`. */
 export interface AttentionSplitUse extends AttentionUse {
   /**
-   * Of a ragged cache: the token has yet to be put into it. `queries` holds its queries, keys and values as the projection left them, with
-   * room for so many tokens (see kv-project).
+   * Of a ragged cache: the token has yet to be put into it, by `attention-combine`, for which its keys' coefficients and its values are left
+   * behind the outputs, [kvHeads, 2, headDim]. `queries` holds its queries, keys and values as the projection left them, with room for so many
+   * tokens (see kv-project); in `basis` means of values stand behind the bases.
    */
   stagedRows?: number;
 }
@@ -85,8 +86,8 @@ function splitStreamUnsupported(
 ): string | null {
   const group = groupOf(use);
   if (group > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
-  // Queries and a key, their coefficients, and the mean.
-  const projected = isProjecting ? (2 * (group + 1) + 1) * use.headDim * 4 : 0;
+  // Queries, a key and a value, coefficients, and the mean.
+  const projected = isProjecting ? (2 * group + 4) * use.headDim * 4 : 0;
   return streamUnsupported(use, group, workgroup, subgroup, capabilities, projected);
 }
 
@@ -100,7 +101,7 @@ function projectConstants(use: AttentionUse, workgroup: number): Record<string, 
   };
 }
 
-function projects({ stagedRows }: AttentionSplitUse): boolean {
+export function projects({ stagedRows }: Pick<AttentionSplitUse, 'stagedRows'>): boolean {
   return stagedRows !== undefined;
 }
 
@@ -145,22 +146,15 @@ export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionS
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    ...(['k_cache', 'v_cache'] as const).flatMap((name) => [
-      {
-        name,
-        type: 'array<Cached>',
-        access: 'read',
-        when: (use: AttentionSplitUse) => !projects(use),
-      } as const,
-      { name, type: 'array<Cached>', access: 'read_write', when: projects } as const,
-    ]),
+    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     kvScalesBinding,
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: projects },
     headWidthsBinding,
-    meanBinding,
+    { ...meanBinding, when: (use) => use.ragged === true && !projects(use) },
   ],
   variants: [
     variant('workgroup', 64),
