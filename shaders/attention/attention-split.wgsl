@@ -59,41 +59,30 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
-//#if projects
   let rows = cached_rows(kv_head);
+//#if projects
   // The newest token is attended to as it is made: it is not read from the caches.
   let end = min(range.end, state.position);
-  let holds_token = range.first <= end && end < range.end;
-  project_token(kv_head, invocation);
-  if (holds_token) {
-    leave_token(kv_head, invocation);
-  }
+  let asked = Token(kv_head, range.first <= end && end < range.end);
 //#else
-  let rows = cached_rows(kv_head);
   let end = range.end;
 //#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
+//#if projects
+    project_token(asked, invocation);
+//#endif
     return;
   }
 //#endif
-  var query: array<Eight, HEADS>;
+//#if !projects
+  var asked: Asked;
 //#repeat H HEADS
-//#if projects
-  let at_H = key_quad(rows, invocation);
-  query[H] = Eight(narrow_quad(H, at_H) * params.scale_log2e, narrow_quad(H, at_H + 1u) * params.scale_log2e);
-//#else
   let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + key_quad(rows, invocation);
-  query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
-//#endif
+  asked[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
 //#endrepeat
-  var seen = no_softmax();
-//#if projects
-  if (holds_token) {
-    seen = token_softmax(query, rows, invocation);
-  }
 //#endif
-  let own = stream_keys(seen, query, rows, range.first, end, invocation);
+  let own = stream_keys(asked, rows, range.first, end, invocation);
   leave_partials(own, rows, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

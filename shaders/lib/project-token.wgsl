@@ -18,8 +18,17 @@ fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   return vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
 }
 
+struct Token {
+  kv_head: u32,
+  // Is it of this part?
+  is_held: bool,
+}
+
+alias Asked = Token;
+
 // Barriers follow: whole workgroups call it.
-fn project_token(kv_head: u32, invocation: u32) {
+fn project_token(token: Token, invocation: u32) {
+  let kv_head = token.kv_head;
   let width = head_widths[kv_head].key;
   let own_vector = invocation / VECTOR_LANES;
   let lane = invocation % VECTOR_LANES;
@@ -68,23 +77,41 @@ fn project_token(kv_head: u32, invocation: u32) {
     }
   }
   workgroupBarrier();
+  if (token.is_held && invocation < HEAD_VEC4S) {
+    let behind = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
+    split_outputs[behind] = narrow_quad(HEADS, invocation);
+    split_outputs[behind + HEAD_VEC4S] = value_quad(invocation);
+  }
 }
 
 fn value_quad(quad: u32) -> vec4<f32> {
   return whole[PROJECTED * HEAD_VEC4S + quad];
 }
 
+fn projected_queries(token: Token, rows: CachedRows, invocation: u32) -> array<Eight, HEADS> {
+  project_token(token, invocation);
+  let quad = key_quad(rows, invocation);
+  var query: array<Eight, HEADS>;
+//#repeat H HEADS
+  query[H] = Eight(narrow_quad(H, quad) * params.scale_log2e, narrow_quad(H, quad + 1u) * params.scale_log2e);
+//#endrepeat
+  return query;
+}
+
 fn as_stored(quad: vec4<f32>) -> vec4<f32> {
   return unpack_stored(pack_stored(quad));
 }
 
-// The softmax of the first set over the token alone, which attends to itself as the caches hold it.
-fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, invocation: u32) -> Softmax {
+// What the first set of the part that holds the token begins with: the token, which attends to itself as the caches will hold it.
+fn token_softmax(token: Token, query: array<Eight, HEADS>, rows: CachedRows, invocation: u32) -> Softmax {
+  var sum = no_softmax();
+  if (!token.is_held) {
+    return sum;
+  }
   let quad = key_quad(rows, invocation);
   let key = Eight(as_stored(narrow_quad(HEADS, quad)), as_stored(narrow_quad(HEADS, quad + 1u)));
   let of_values = invocation % value_lanes(rows) * 2u;
   let value = Eight(as_stored(value_quad(of_values)), as_stored(value_quad(of_values + 1u)));
-  var sum = no_softmax();
 //#repeat H HEADS
   var score_H = dot(query[H].a, key.a) + dot(query[H].b, key.b);
 //#endrepeat
@@ -101,12 +128,4 @@ fn token_softmax(query: array<Eight, HEADS>, rows: CachedRows, invocation: u32) 
 //#endrepeat
   }
   return sum;
-}
-
-fn leave_token(kv_head: u32, invocation: u32) {
-  let at = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
-  if (invocation < HEAD_VEC4S) {
-    split_outputs[at] = narrow_quad(HEADS, invocation);
-    split_outputs[at + HEAD_VEC4S] = value_quad(invocation);
-  }
 }

@@ -56,73 +56,115 @@ fn no_softmax() -> Softmax {
 }
 
 // Eight components as they are stored; packed ones want their scale.
-fn key_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
 //#if packed
-  let cached = k_cache[key_at(rows, position, quad) / 2u];
-  return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
-//#else
-//#if eights
-  let cached = k_cache[key_at(rows, position, quad / 2u)];
-  return Eight(unpack_stored(cached.xy), unpack_stored(cached.zw));
-//#else
-  return Eight(unpack_stored(cached_key(rows, position, quad)), unpack_stored(cached_key(rows, position, quad + 1u)));
-//#endif
-//#endif
+alias StoredEight = Cached;
+
+fn stored_key(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
+  return k_cache[key_at(rows, position, quad) / 2u];
 }
 
-fn value_eight(rows: CachedRows, position: u32, quad: u32) -> Eight {
-//#if packed
-  let cached = v_cache[value_at(rows, position, quad) / 2u];
-  return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
-//#else
-//#if eights
-  let cached = v_cache[value_at(rows, position, quad / 2u)];
-  return Eight(unpack_stored(cached.xy), unpack_stored(cached.zw));
-//#else
-  return Eight(unpack_stored(cached_value(rows, position, quad)), unpack_stored(cached_value(rows, position, quad + 1u)));
-//#endif
-//#endif
+fn stored_value(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
+  return v_cache[value_at(rows, position, quad) / 2u];
 }
 
-// `seen`, the softmax of a set, and positions [first, end) of a KV head.
-fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn eight_of(stored: StoredEight) -> Eight {
+  return Eight(numbers_of(stored, 0u), numbers_of(stored, 1u));
+}
+//#else
+//#if eights
+alias StoredEight = Cached;
+
+fn stored_key(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
+  return cached_key(rows, position, quad / 2u);
+}
+
+fn stored_value(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
+  return cached_value(rows, position, quad / 2u);
+}
+
+fn eight_of(stored: StoredEight) -> Eight {
+  return Eight(unpack_stored(stored.xy), unpack_stored(stored.zw));
+}
+//#else
+struct StoredEight {
+  a: Stored,
+  b: Stored,
+}
+
+fn stored_key(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
+  return StoredEight(cached_key(rows, position, quad), cached_key(rows, position, quad + 1u));
+}
+
+fn stored_value(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
+  return StoredEight(cached_value(rows, position, quad), cached_value(rows, position, quad + 1u));
+}
+
+fn eight_of(stored: StoredEight) -> Eight {
+  return Eight(unpack_stored(stored.a), unpack_stored(stored.b));
+}
+//#endif
+//#endif
+
+//#if !projects
+alias Asked = array<Eight, HEADS>;
+//#endif
+
+// The softmax of a set over positions [first, end) of a KV head. projects: queries are made while the first keys are on their way.
+fn stream_keys(asked: Asked, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
 //#if ragged
   if (value_lanes(rows) < LANES) {
-    return stream_pairs_2(seen, query, rows, first, end, invocation);
+    return stream_pairs_2(asked, rows, first, end, invocation);
   }
   if (key_lanes(rows) < LANES) {
-    return stream_pairs_1(seen, query, rows, first, end, invocation);
+    return stream_pairs_1(asked, rows, first, end, invocation);
   }
 //#endif
-  return stream_pairs_0(seen, query, rows, first, end, invocation);
+  return stream_pairs_0(asked, rows, first, end, invocation);
 }
 
 // A set takes pairs of keys, PAIRS_M of them under way at once, each of its halves one as its own. Where M = 0 both halves hold components of
 // both; where M = 1 a half holds its own key whole; where M = 2 the value of that key too, and attends to nothing else.
 // All written out: loops would move what they hold out of the registers.
 //#repeat M PAIR_KINDS
-fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn stream_pairs_M(asked: Asked, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let half = invocation % LANES / (LANES / 2u);
   let quad = key_quad(rows, invocation);
   let quad_of_values = invocation % value_lanes(rows) * 2u;
-  var sum = seen;
-  for (var block = first; block < end; block += 2u * SETS * PAIRS_M) {
+  var sum = no_softmax();
+//#if projects
+  var query: array<Eight, HEADS>;
+  let last = max(end, first + 1u);
+//#else
+  let query = asked;
+  let last = end;
+//#endif
+  for (var block = first; block < last; block += 2u * SETS * PAIRS_M) {
 //#repeat P PAIRS_M
     let own_P = block + (2u * P + half) * SETS + own_set;
     let other_P = block + (2u * P + 1u - half) * SETS + own_set;
     let own_at_P = min(own_P, end - 1u);
     let other_at_P = min(other_P, end - 1u);
-    let key_P = key_eight(rows, own_at_P, quad);
-    let other_key_P = key_eight(rows, other_at_P, quad);
-    let value_P = value_eight(rows, own_at_P, quad_of_values);
-    let other_value_P = value_eight(rows, other_at_P, quad_of_values);
+    let stored_key_P = stored_key(rows, own_at_P, quad);
+    let stored_other_key_P = stored_key(rows, other_at_P, quad);
+    let stored_value_P = stored_value(rows, own_at_P, quad_of_values);
+    let stored_other_value_P = stored_value(rows, other_at_P, quad_of_values);
 //#if packed
     let key_scale_P = cached_scales(rows, own_at_P, quad).x;
     let other_key_scale_P = cached_scales(rows, other_at_P, quad).x;
     let value_scale_P = cached_scales(rows, own_at_P, quad_of_values).y;
     let other_value_scale_P = cached_scales(rows, other_at_P, quad_of_values).y;
 //#endif
+//#endrepeat
+//#if projects
+    if (block == first) {
+      query = projected_queries(asked, rows, invocation);
+      sum = token_softmax(asked, query, rows, invocation);
+    }
+//#endif
+//#repeat P PAIRS_M
+    let key_P = eight_of(stored_key_P);
+    let other_key_P = eight_of(stored_other_key_P);
 //#endrepeat
 //#repeat H HEADS
     var largest_H = sum.largest[H];
@@ -167,6 +209,8 @@ fn stream_pairs_M(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, f
 //#endrepeat
 //#endrepeat
 //#repeat P PAIRS_M
+    let value_P = eight_of(stored_value_P);
+    let other_value_P = eight_of(stored_other_value_P);
 //#repeat H HEADS
     sum.output[H].a += weight_P_H * value_P.a;
     sum.output[H].b += weight_P_H * value_P.b;
