@@ -10,8 +10,6 @@
 //#if projects
 //#import lib/state
 //#import lib/stored-{kv}
-alias Cached = Stored;
-const CACHED_COMPONENTS: u32 = 4u;
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 //#import lib/cached-rows
 

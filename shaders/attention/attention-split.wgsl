@@ -11,17 +11,6 @@
 //#import lib/stored-{kv}
 //#import lib/left-out
 
-//#if eights
-// Eight halves.
-alias Cached = vec4<u32>;
-const CACHED_COMPONENTS: u32 = 8u;
-//#else
-//#if !packed
-alias Cached = Stored;
-//#endif
-const CACHED_COMPONENTS: u32 = 4u;
-//#endif
-
 struct Range {
   first: u32,
   end: u32,

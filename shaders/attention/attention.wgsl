@@ -56,20 +56,7 @@ fn first_position(position: u32) -> u32 {
 
 //#if matrix
 //#import lib/matrix-attention
-// Eight halves.
-alias Cached = vec4<u32>;
-const CACHED_COMPONENTS: u32 = 8u;
 //#else
-//#if eights
-// Eight halves.
-alias Cached = vec4<u32>;
-const CACHED_COMPONENTS: u32 = 8u;
-//#else
-//#if !packed
-alias Cached = Stored;
-//#endif
-const CACHED_COMPONENTS: u32 = 4u;
-//#endif
 //#if stream
 //#import lib/stream-attention
 //#if summands

@@ -56,40 +56,26 @@ fn no_softmax() -> Softmax {
 }
 
 // Eight components as they are stored; packed ones want their scale.
-//#if packed
-alias StoredEight = Cached;
-
-fn stored_key(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
-  return k_cache[key_at(rows, position, quad) / 2u];
-}
-
-fn stored_value(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
-  return v_cache[value_at(rows, position, quad) / 2u];
-}
-
-fn eight_of(stored: StoredEight) -> Eight {
-  return Eight(numbers_of(stored, 0u), numbers_of(stored, 1u));
-}
-//#else
 //#if eights
 alias StoredEight = Cached;
 
 fn stored_key(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
-  return cached_key(rows, position, quad / 2u);
+  return k_cache[key_at(rows, position, quad / 2u)];
 }
 
 fn stored_value(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
-  return cached_value(rows, position, quad / 2u);
+  return v_cache[value_at(rows, position, quad / 2u)];
 }
 
 fn eight_of(stored: StoredEight) -> Eight {
+//#if packed
+  return Eight(numbers_of(stored, 0u), numbers_of(stored, 1u));
+//#else
   return Eight(unpack_stored(stored.xy), unpack_stored(stored.zw));
+//#endif
 }
 //#else
-struct StoredEight {
-  a: Stored,
-  b: Stored,
-}
+alias StoredEight = array<Stored, 2>;
 
 fn stored_key(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
   return StoredEight(cached_key(rows, position, quad), cached_key(rows, position, quad + 1u));
@@ -100,9 +86,8 @@ fn stored_value(rows: CachedRows, position: u32, quad: u32) -> StoredEight {
 }
 
 fn eight_of(stored: StoredEight) -> Eight {
-  return Eight(unpack_stored(stored.a), unpack_stored(stored.b));
+  return Eight(unpack_stored(stored[0]), unpack_stored(stored[1]));
 }
-//#endif
 //#endif
 
 //#if !projects
@@ -150,10 +135,10 @@ fn stream_pairs_M(asked: Asked, rows: CachedRows, first: u32, end: u32, invocati
     let stored_value_P = stored_value(rows, own_at_P, quad_of_values);
     let stored_other_value_P = stored_value(rows, other_at_P, quad_of_values);
 //#if packed
-    let key_scale_P = cached_scales(rows, own_at_P, quad).x;
-    let other_key_scale_P = cached_scales(rows, other_at_P, quad).x;
-    let value_scale_P = cached_scales(rows, own_at_P, quad_of_values).y;
-    let other_value_scale_P = cached_scales(rows, other_at_P, quad_of_values).y;
+    let key_scale_P = cached_scales(rows, own_at_P, quad / 2u).x;
+    let other_key_scale_P = cached_scales(rows, other_at_P, quad / 2u).x;
+    let value_scale_P = cached_scales(rows, own_at_P, quad_of_values / 2u).y;
+    let other_value_scale_P = cached_scales(rows, other_at_P, quad_of_values / 2u).y;
 //#endif
 //#endrepeat
 //#if projects

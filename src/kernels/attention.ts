@@ -109,10 +109,10 @@ export function streamUnsupported(
   return storage > workgroupStorageBytes ? `needs ${storage} bytes of workgroup memory` : null;
 }
 
-/** Halves are read eight at once, where rows are multiples of that. */
+/** Halves and what is smaller is read eight at once, where rows are multiples of that. */
 export function streamFlags({ kv, ragged, headDim }: AttentionUse): string[] {
-  const whole = kv === 'f16' && (!ragged || headDim % raggedUnit === 0);
-  return ['stream', 'subgroups', ...(whole ? ['eights'] : [])];
+  const areEights = kv !== 'f32' && (!ragged || headDim % raggedUnit === 0);
+  return ['stream', 'subgroups', ...(areEights ? ['eights'] : [])];
 }
 
 export function streamConstants(
@@ -181,7 +181,7 @@ const matrix: KernelVariant<AttentionUse> = {
   },
   options: (use) => ({
     choices: { kv: use.kv },
-    flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
+    flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
     constants: {
       WORKGROUP: matrixWorkgroup,
       EDGE: fragment,
