@@ -1,6 +1,7 @@
 import { toVitrailError, VitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { sampledTokens } from '../kernels/sample.ts';
+import { isLong } from '../kernels/selection-use.ts';
 import { type Decoder, samplingBytes } from '../models/decoder.ts';
 import type { FinishReason, GenerationResult } from '../types.ts';
 import { BurstSize } from './burst-size.ts';
@@ -21,7 +22,7 @@ export interface GeneratorTokenizer {
  */
 const burstsInFlight = { hardware: 2, software: 1 } as const;
 
-/** Tokens at the end of a prompt that tokens are selected for apart from those before. */
+/** Tokens at the end of a prompt that select for themselves, where tokens are selected: its question mostly is there. */
 const questionRows = 16;
 
 /** A submitted burst and its tokens, once they have come. */
@@ -290,7 +291,7 @@ class Run {
     decoder.pass(chunk, position);
     const done = gpu.device.queue.onSubmittedWorkDone().then(() => {
       const now = performance.now();
-      passSize.adapt(now - Math.max(recorded, this.#passDoneAt));
+      if (chunk.length > 1) passSize.adapt(now - Math.max(recorded, this.#passDoneAt));
       this.#passDoneAt = now;
     });
     // Who waits for it hears of a lost device; nobody may be waiting any more.
@@ -299,15 +300,17 @@ class Run {
   }
 
   /**
-   * Where the pass ends that begins at `first`. Tokens that are selected are selected for a pass as a whole: the end of the prompt, where
-   * its question mostly is, gets a pass of its own.
+   * Where the pass ends that begins at `first`. Tokens that are selected are selected for a pass as a whole, by its mean query: of the
+   * question each token is a pass, since the mean of its words asks for none of them.
    */
   #endOfPass(first: number): number {
     const { decoder, passSize } = this.#parts;
     const { length } = this.#prompt;
+    const { tokenSelect } = decoder.config;
+    const isSelecting = tokenSelect && isLong(tokenSelect, length);
     const question = length - questionRows;
-    const end = decoder.config.tokenSelect && first < question ? question : length;
-    return first + evenRows(end - first, passSize.rows);
+    if (isSelecting && first >= question) return first + 1;
+    return first + evenRows((isSelecting ? question : length) - first, passSize.rows);
   }
 
   #abortPrefill(computed: number): FinishReason {
