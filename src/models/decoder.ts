@@ -133,6 +133,8 @@ export class Decoder {
   #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
   /** From this position on steps need not select for themselves. */
   #asksLaterFrom = 0;
+  /** Where the next token stands that working sets were left for. */
+  #readUntil = -1;
   #allLogits: Promise<{ tail: Dispatches; logits: GPUBuffer }> | null = null;
 
   /** Allocates and compiles. The weights may still be on their way. */
@@ -200,8 +202,7 @@ export class Decoder {
 
   /** Computes tokens at `position` and puts them into the KV cache. At most `passRows` of them. */
   pass(tokens: readonly number[], position: number): void {
-    this.#writeState(tokens, position);
-    const body = this.#bodies[this.#bodyOfPass(tokens.length, position)];
+    const body = this.#bodies[this.#beginPass(tokens, position)];
     this.#gpu.submit(this.#submitAhead(body, tokens.length), tokens.length);
   }
 
@@ -215,13 +216,8 @@ export class Decoder {
     greedy: boolean,
     staging: GPUBuffer,
   ): void {
-    this.#writeState(tokens, position);
-    this.#submitSampled(
-      [this.#bodyOfPass(tokens.length, position)],
-      tokens.length,
-      greedy,
-      staging,
-    );
+    const body = this.#beginPass(tokens, position);
+    this.#submitSampled([body], tokens.length, greedy, staging);
   }
 
   /**
@@ -230,6 +226,7 @@ export class Decoder {
    */
   steps(count: number, position: number, greedy: boolean, staging: GPUBuffer): void {
     const bodies = Array.from({ length: count }, (_, i) => this.#bodyOfStep(position + i));
+    this.#readUntil = position + count;
     this.#submitSampled(bodies, 1, greedy, staging);
   }
 
@@ -275,12 +272,18 @@ export class Decoder {
   #writeState(tokens: readonly number[], position: number): void {
     const contents = Uint32Array.of(position, tokens.length, 0, 0, ...tokens);
     this.#gpu.write(this.#buffers.state, 0, contents);
-    this.#asksLaterFrom = position + tokens.length + ownSelections;
+    this.#readUntil = position + tokens.length;
+    this.#asksLaterFrom = this.#readUntil + ownSelections;
   }
 
-  /** What the host writes may follow anything: where tokens are selected, a single one selects anew, as a pass does. */
-  #bodyOfPass(rows: number, position: number): Body {
-    return rows > 1 || this.config.tokenSelect ? 'many' : this.#bodyOfStep(position);
+  /** Where tokens are selected, a single one is a step only behind what was read last: working sets were left for that. */
+  #beginPass(tokens: readonly number[], position: number): Body {
+    const { tokenSelect } = this.config;
+    const isNext = position === this.#readUntil;
+    this.#writeState(tokens, position);
+    if (tokens.length > 1) return 'many';
+    if (!tokenSelect) return this.#bodyOfStep(position);
+    return isNext && isLong(tokenSelect, position + 1) ? 'own' : 'many';
   }
 
   #bodyOfStep(position: number): Body {
