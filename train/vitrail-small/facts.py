@@ -1,4 +1,4 @@
-"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings. `HELD_OUT` has phrasings that training never sees."""
+"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings; `held_out` asks as training never does."""
 
 import random
 from collections.abc import Callable, Iterator
