@@ -1,9 +1,10 @@
 /**
  * What a model finds in long texts, through the public API: `npm run bench:long -- --model FILE [--gpu] [--lengths 1000,4096,16384]
  * [--modes dense,select,narrow,narrow-select] [--select initial,selected,local,similarity] [--budget 0.75,0.5] [--kv f16,q8_0,q4_0]
- * [--trials 20] [--prose FILE] [--text FILE]`. For each cache format, mode, budget of narrow ones, and length (tokens): the share of pass
- * keys that are found between sentences of --prose (without it, between repetitions of the line that is usual), prefill and decode
- * speed, and with --text the nats a token of the 256 tokens that end there. One JSON line a length, as it comes.
+ * [--trials 20] [--chat] [--prose FILE] [--text FILE]`. For each cache format, mode, budget of narrow ones, and length (tokens): the share of
+ * pass keys that are found between sentences of --prose (without it, between repetitions of the line that is usual), prefill and decode
+ * speed, and with --text the nats a token of the 256 tokens that end there. With --chat a user says the text and asks for the pass key, and
+ * then for a fact (train/token-select/needles.json) that stands in it too. One JSON line a length, as it comes.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     budget: { type: 'string', default: '0.5' },
     kv: { type: 'string', default: 'f16' },
     trials: { type: 'string', default: '20' },
+    chat: { type: 'boolean', default: false },
     prose: { type: 'string' },
     text: { type: 'string' },
   },
@@ -51,6 +53,7 @@ try {
       attention,
       lengths: options.lengths.split(',').map(Number),
       trials: Number(options.trials),
+      needles: options.chat ? needles() : null,
       prose: options.prose ? readFileSync(options.prose, 'utf8') : '',
       text: options.text ? readFileSync(options.text, 'utf8') : '',
     });
@@ -58,6 +61,10 @@ try {
 } finally {
   await browser.close();
   await server.close();
+}
+
+function needles() {
+  return JSON.parse(readFileSync(resolve(root, 'train/token-select/needles.json'), 'utf8'));
 }
 
 function attentions() {
@@ -81,7 +88,7 @@ function selectOption() {
 }
 
 /** Runs in the page. */
-async function measure({ model: source, mode, attention, lengths, trials, prose, text }) {
+async function measure({ model: source, mode, attention, lengths, trials, needles, prose, text }) {
   const usual =
     'The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. ';
   const longest = Math.max(...lengths);
@@ -99,21 +106,20 @@ async function measure({ model: source, mode, attention, lengths, trials, prose,
   const sentences = prose.replace(/\s+/g, ' ').match(/[^.!?]+[.!?]+["”’']*\s/g) ?? [usual];
   const sizes = sentences.map((sentence) => tokenizer.encode(sentence).length);
   for (const length of lengths) {
-    let found = 0;
+    const found = {};
     let timing;
     for (let trial = 0; trial < trials; trial += 1) {
-      const key = String(10_000 + random(90_000));
-      const line = `The pass key is ${key}. Remember it. ${key} is the pass key. `;
-      const question = '\nWhat is the pass key? The pass key is';
-      const room = length - tokenizer.encode(line + question).length - 8;
-      const parts = fillerOf(room);
-      parts.splice(random(parts.length + 1), 0, line);
-      const prompt = parts.join('') + question;
-      const answer = await model.complete(prompt, { maxTokens: 16, temperature: 0 }).result;
-      found += Number(answer.text.trim().startsWith(key));
-      timing = answer.timing;
+      const hidden = needles ? [passKey(), fact()] : [passKey()];
+      const written = textOf(length, hidden);
+      for (const needle of hidden) {
+        const answer = await ask(written, needle);
+        found[needle.name] = (found[needle.name] ?? 0) + Number(answer.isRight);
+        // A second question finds the text read.
+        if (needle === hidden[0]) timing = answer.timing;
+      }
     }
-    const figures = { passKeys: found / trials, ...timing };
+    const figures = { ...timing };
+    for (const [name, count] of Object.entries(found)) figures[name] = count / trials;
     if (text) figures.nats = await natsAt(length);
     const { gpuBytes } = await runtime.stats();
     await window.report({
@@ -122,12 +128,55 @@ async function measure({ model: source, mode, attention, lengths, trials, prose,
       model: model.info.name,
       attention: model.info.attention,
       options: attention,
+      form: needles ? 'chat' : 'text',
       filler: prose ? 'prose' : 'repeated line',
       gpuBytes,
       results: { [length]: figures },
     });
   }
   await runtime.dispose();
+
+  function passKey() {
+    const key = String(10_000 + random(90_000));
+    const line = `The pass key is ${key}. Remember it. ${key} is the pass key. `;
+    const question = needles
+      ? 'What number is the pass key?'
+      : 'What is the pass key? The pass key is';
+    return { name: 'passKeys', line, question, answer: key };
+  }
+
+  function fact() {
+    const { line, question, answers } = oneOf(needles.facts);
+    const name = oneOf(needles.names);
+    const answer = oneOf(answers);
+    const filled = (form) => form.replace('{name}', name).replace('{answer}', answer);
+    return { name: 'facts', line: filled(line), question: filled(question), answer };
+  }
+
+  function oneOf(list) {
+    return list[random(list.length)];
+  }
+
+  /** Sentences of so many tokens, with room for a question, and what is hidden among them. */
+  function textOf(length, hidden) {
+    const lines = hidden.map(({ line }) => line);
+    const question = hidden.map((needle) => needle.question).sort((a, b) => b.length - a.length)[0];
+    const around = needles ? 48 : 8;
+    const parts = fillerOf(length - tokenizer.encode(lines.join('') + question).length - around);
+    for (const line of lines) parts.splice(random(parts.length + 1), 0, line);
+    return parts.join('');
+  }
+
+  async function ask(written, { question, answer: right }) {
+    const settings = { maxTokens: needles ? 24 : 16, temperature: 0 };
+    const content = `${written.trimEnd()}\n\nQuestion: ${question}`;
+    const generation = needles
+      ? model.chat([{ role: 'user', content }], settings)
+      : model.complete(`${written}\n${question}`, settings);
+    const { text: answer, timing } = await generation.result;
+    const isRight = needles ? answer.includes(right) : answer.trim().startsWith(right);
+    return { isRight, timing };
+  }
 
   /** Sentences that follow each other from anywhere on, of so many tokens together. */
   function fillerOf(room) {

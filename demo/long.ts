@@ -28,27 +28,45 @@ let loaded: { model: LanguageModel; choices: string } | undefined;
 let running: AbortController | undefined;
 
 async function ask(): Promise<void> {
+  if (!text().trim()) {
+    showStatus('Paste a text first, or take the sample.');
+    return;
+  }
   const mine = new AbortController();
   running = mine;
   showRunning(true);
   try {
     byId('answer').textContent = '';
     const model = await load(mine.signal);
-    const prompt = `${text().trimEnd()}\n${byId<HTMLInputElement>('question').value}`;
-    await answer(model, prompt, mine.signal);
+    await answer(model, await promptFor(model), mine.signal);
   } catch (thrown) {
     if (!(thrown instanceof VitrailError && thrown.code === 'aborted')) showError(thrown);
   } finally {
     running = undefined;
+    showReading(false);
     showRunning(false);
   }
 }
 
-async function answer(model: LanguageModel, prompt: string, signal: AbortSignal): Promise<void> {
-  const ids = model.tokenizer.encode(prompt, { addBos: true });
+/** A question to a model that chats; what is to go on for one that only tells. */
+async function promptFor(model: LanguageModel): Promise<number[]> {
+  const written = text().trimEnd();
+  const question = byId<HTMLInputElement>('question').value;
+  if (!model.info.chatTemplate) {
+    return model.tokenizer.encode(`${written}\n${question}`, { addBos: true });
+  }
+  return model.encodeChat([{ role: 'user', content: `${written}\n\nQuestion: ${question}` }]);
+}
+
+async function answer(
+  model: LanguageModel,
+  ids: readonly number[],
+  signal: AbortSignal,
+): Promise<void> {
   heat.show(ids, model.tokenizer);
   byId('context').textContent = `${ids.length.toLocaleString('en')} tokens`;
   showStatus(`Reading ${ids.length.toLocaleString('en')} tokens …`);
+  showReading(true);
   const generation = model.complete(ids, { maxTokens: answerTokens, temperature: 0, signal });
   await follow(model, generation);
   const { timing, finish } = await generation.result;
@@ -65,9 +83,11 @@ async function follow(model: LanguageModel, generation: Generation): Promise<voi
   let tokens = 0;
   for await (const event of generation) {
     // Reading is over when the first text comes.
-    if (began === 0) began = performance.now();
-    else tokens += event.tokens.length;
-    byId('answer').textContent += event.text;
+    if (began === 0) {
+      began = performance.now();
+      showReading(false);
+    } else tokens += event.tokens.length;
+    byId('answer').textContent = `${byId('answer').textContent}${event.text}`.trimStart();
     if (performance.now() - colouredAt < pollMs) continue;
     colouredAt = performance.now();
     showStatus('Writing …');
@@ -152,9 +172,19 @@ function showSize(): void {
 }
 
 function showRunning(isRunning: boolean): void {
-  byId<HTMLButtonElement>('ask').disabled = isRunning;
-  byId<HTMLButtonElement>('stop').disabled = !isRunning;
+  const [shown, hidden] = isRunning ? ['stop', 'ask'] : ['ask', 'stop'];
+  const hadFocus = document.activeElement === byId(hidden);
+  byId(shown).hidden = false;
+  byId(hidden).hidden = true;
+  if (hadFocus) byId(shown).focus();
   if (isRunning) showNotice(null);
+}
+
+/** A bar without an end: how far a model has read is not told. */
+function showReading(isReading: boolean): void {
+  const bar = byId<HTMLProgressElement>('bar');
+  bar.hidden = !isReading;
+  if (isReading) bar.removeAttribute('value');
 }
 
 function showStatus(status: string): void {

@@ -214,7 +214,7 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
       output: linear('output', hidden, heads * headDim),
       router: routes ? matrix('router', 2 + heads, hidden) : null,
       bases: {
-        keys: { buffer: all, offset: layer * basis.layer, size: basis.keys },
+        keys: { buffer: all, offset: layer * basis.layer, size: basis.keys + basis.mean },
         mean: { buffer: all, offset: layer * basis.layer + basis.keys, size: basis.mean },
         all,
       },

@@ -161,6 +161,8 @@ export interface LanguageModel extends AsyncDisposable {
   readonly tokenizer: Tokenizer;
   /** Answers a conversation, in the model's own chat template. Generation starts at once. */
   chat(messages: readonly Message[], options?: GenerateOptions): Generation;
+  /** The tokens that `chat` answers for these messages: to count them, or to `complete` them. */
+  encodeChat(messages: readonly Message[]): Promise<number[]>;
   /** Continues a text, or tokens. */
   complete(prompt: string | readonly number[], options?: GenerateOptions): Generation;
   /** One vector of hidden size for each text: the mean of the last hidden states, normalized. */

@@ -35,6 +35,10 @@ export class WorkerLanguageModel implements LanguageModel {
     });
   }
 
+  encodeChat(messages: readonly Message[]): Promise<number[]> {
+    return this.#connection.call((service) => service.encodeChat(this.#id, [...messages]));
+  }
+
   complete(prompt: string | readonly number[], options: GenerateOptions = {}): Generation {
     const sent = typeof prompt === 'string' ? prompt : [...prompt];
     return this.#generate(options, (settings) => (signal, onEvent) => {

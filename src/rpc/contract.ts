@@ -121,6 +121,7 @@ export interface RuntimeService extends AvatarService {
     settings: GenerateSettings,
     channel: MessagePort,
   ): Promise<GenerationResult>;
+  encodeChat(model: number, messages: Message[]): Promise<number[]>;
   embed(model: number, texts: string[], channel: MessagePort): Promise<Float32Array[]>;
   logits(model: number, tokens: number[], first: number): Promise<Float32Array>;
   attended(model: number): Promise<Uint32Array>;

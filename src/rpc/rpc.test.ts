@@ -64,6 +64,7 @@ function modelWith(chat: ServedModel['chat']): ServedModel {
       const both = new Float32Array([1, 2, 3, 4]);
       return [both.subarray(0, 2), both.subarray(2)];
     },
+    encodeChat: (messages) => messages.map(({ content }) => content.length),
     logits: async (tokens) => Float32Array.from(tokens),
     attended: async () => Uint32Array.of(1),
     dispose: () => {},

@@ -99,6 +99,7 @@ function createService(parts: ServiceParts): RuntimeService {
           return model.complete(prompt, { ...settings, signal: either }, emit);
         },
       ),
+    encodeChat: async (id, messages) => opened(id).model.encodeChat(messages),
     embed: (id, texts, channel) =>
       serveCallChannel(channel, async ({ signal }) => {
         const { model, closing } = opened(id);

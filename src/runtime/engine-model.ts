@@ -123,9 +123,12 @@ export class EngineModel implements RestorableModel {
     options: GenerateOptions,
     emit: Emit,
   ): Promise<GenerationResult> {
+    return this.#generate(this.encodeChat(messages), options, emit);
+  }
+
+  encodeChat(messages: readonly Message[]): number[] {
     checkMessages(messages);
-    const prompt = encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
-    return this.#generate(prompt, options, emit);
+    return encodeChat(this.#tokenizer.get(), this.tokenizerDefinition, messages);
   }
 
   async complete(

@@ -58,6 +58,14 @@ describe('a model of the engine', () => {
     expect(result.timing.decodeTokensPerSecond).toBeGreaterThan(0);
   });
 
+  it('tells the tokens of a conversation, and goes on from them as it answers it', async () => {
+    const tokens = model.encodeChat(hello);
+    const answered = await model.chat(hello, greedy, ignore);
+    expect(answered.usage.promptTokens).toBe(tokens.length);
+    expect((await model.complete(tokens, greedy, ignore)).tokens).toEqual(answered.tokens);
+    expect(() => model.encodeChat([])).toThrow('at least one message');
+  });
+
   it('does not compute an unchanged prefix again, and answers alike', async () => {
     const first = await model.chat(hello, greedy, ignore);
     const longer: Message[] = [...hello, { role: 'assistant', content: 'Hi' }, ...hello];

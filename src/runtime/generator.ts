@@ -1,6 +1,7 @@
 import { toVitrailError, VitrailError } from '../errors.ts';
 import type { Gpu } from '../gpu/gpu.ts';
 import { sampledTokens } from '../kernels/sample.ts';
+import { isLong } from '../kernels/selection-use.ts';
 import { type Decoder, samplingBytes } from '../models/decoder.ts';
 import type { FinishReason, GenerationResult } from '../types.ts';
 import { BurstSize } from './burst-size.ts';
@@ -21,7 +22,7 @@ export interface GeneratorTokenizer {
  */
 const burstsInFlight = { hardware: 2, software: 1 } as const;
 
-/** Tokens at the end of a prompt that tokens are selected for apart from those before. */
+/** Tokens at the end of a prompt that select for themselves, where tokens are selected: its question mostly is there. */
 const questionRows = 16;
 
 /** A submitted burst and its tokens, once they have come. */
@@ -184,7 +185,8 @@ class Run {
   readonly #pending: Burst[] = [];
   readonly #limit: number;
   #text = '';
-  #unsent: number[] = [];
+  #unsentText = '';
+  #unsentTokens: number[] = [];
   #submitted = 0;
   #passDoneAt = 0;
   /** A stop text has come: nothing behind it is shown. */
@@ -239,6 +241,7 @@ class Run {
     let lastTokensAt = begun;
     while (!finish) {
       while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
+      this.#send();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
       if (!burst || !Array.isArray(tokens)) {
@@ -252,7 +255,8 @@ class Run {
       lastTokensAt = now;
       for (const token of tokens) finish ??= this.#accept(token);
     }
-    this.#send(this.#rest());
+    this.#unsentText += this.#rest();
+    this.#send();
     return this.#result(finish, reused, begun, firstTokenAt);
   }
 
@@ -287,7 +291,7 @@ class Run {
     decoder.pass(chunk, position);
     const done = gpu.device.queue.onSubmittedWorkDone().then(() => {
       const now = performance.now();
-      passSize.adapt(now - Math.max(recorded, this.#passDoneAt));
+      if (chunk.length > 1) passSize.adapt(now - Math.max(recorded, this.#passDoneAt));
       this.#passDoneAt = now;
     });
     // Who waits for it hears of a lost device; nobody may be waiting any more.
@@ -296,15 +300,17 @@ class Run {
   }
 
   /**
-   * Where the pass ends that begins at `first`. Tokens that are selected are selected for a pass as a whole: the end of the prompt, where
-   * its question mostly is, gets a pass of its own.
+   * Where the pass ends that begins at `first`. Tokens that are selected are selected for a pass as a whole, by its mean query: of the
+   * question each token is a pass, since the mean of its words asks for none of them.
    */
   #endOfPass(first: number): number {
     const { decoder, passSize } = this.#parts;
     const { length } = this.#prompt;
+    const { tokenSelect } = decoder.config;
+    const isSelecting = tokenSelect && isLong(tokenSelect, length);
     const question = length - questionRows;
-    const end = decoder.config.tokenSelect && first < question ? question : length;
-    return first + evenRows(end - first, passSize.rows);
+    if (isSelecting && first >= question) return first + 1;
+    return first + evenRows((isSelecting ? question : length) - first, passSize.rows);
   }
 
   #abortPrefill(computed: number): FinishReason {
@@ -338,10 +344,10 @@ class Run {
   /** Takes a token in. Says why the generation ends, if it does. */
   #accept(token: number): FinishReason | null {
     this.#tokens.push(token);
-    this.#unsent.push(token);
+    this.#unsentTokens.push(token);
     if (this.#parts.tokenizer.endIds.has(token) && !this.#settings.ignoreEos) return 'stop';
     const { text, stopped } = this.#stopRules.push(this.#detokenizer.push(token));
-    this.#send(text);
+    this.#unsentText += text;
     this.#stopped = stopped;
     if (stopped) return 'stop';
     return this.#tokens.length >= this.#limit ? 'length' : null;
@@ -354,11 +360,13 @@ class Run {
     return stopped ? text : text + this.#stopRules.flush();
   }
 
-  #send(text: string): void {
-    if (text.length === 0) return;
-    this.#text += text;
-    this.#emit({ type: 'text', text, tokens: this.#unsent });
-    this.#unsent = [];
+  /** Sends what came with a burst, behind the submit of another: a page hears of a burst once, and the GPU does not wait for that. */
+  #send(): void {
+    if (this.#unsentText.length === 0) return;
+    this.#text += this.#unsentText;
+    this.#emit({ type: 'text', text: this.#unsentText, tokens: this.#unsentTokens });
+    this.#unsentText = '';
+    this.#unsentTokens = [];
   }
 
   #result(

@@ -18,6 +18,8 @@ export interface ServedModel {
     options: GenerateOptions,
     emit: Emit,
   ): Promise<GenerationResult>;
+  /** The tokens of a conversation, up to where the answer begins. */
+  encodeChat(messages: readonly Message[]): number[];
   /** Continues a text or a list of tokens. */
   complete(
     prompt: string | readonly number[],

@@ -1,10 +1,10 @@
-"""Why a model that selects tokens loses a pass key, and what brings it back: TokenSelect in plain PyTorch, many trials at once.
+"""Why a model that selects tokens loses a needle, and what brings it back: TokenSelect in plain PyTorch, many trials at once.
 
-    python study.py MODEL.gguf PROSE.txt --lengths 4096,16384 [--trials 20] [--variants all] [--pairs 40]
+    python study.py MODEL.gguf PROSE.txt --lengths 4096,16384 [--trials 20] [--chat] [--sizes 128,256,256] [--pairs 40]
 
-Reads a text in passes as the runtime does (src/attention/token-select.ref.ts), once for each length, and then asks the question by each
-variant. One JSON line a variant: the share of keys found, the tokens of answers that are right, and by layer the share of the needle's
-tokens that the working set holds when the answer begins. A GPU makes it quick.
+Reads a text in passes as the runtime does (src/attention/token-select.ref.ts), once for each length and size of the working set, and then
+asks each question by each variant. One JSON line each: the share of needles found, the first answer, and by layer the share of the
+needle's tokens that the working set holds when the answer begins. A GPU makes it quick.
 """
 
 import argparse
@@ -18,17 +18,21 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "matryoshka"))
 from llama import Llama, rotate, read_gguf  # noqa: E402
 
-QUESTION = "\nWhat is the pass key? The pass key is"
 REPEATED = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 WORDS = "apple river candle garden button ladder window bridge basket hammer pocket mirror lantern ribbon saddle kettle orchard needle harbour marble".split()
-TAIL = 64
-"""Last tokens of a prompt, which each variant reads anew."""
+NEEDLES = json.loads(Path(__file__).with_name("needles.json").read_text(encoding="utf-8"))
+"""Facts, how they are asked for and who they are about: the same for `npm run bench:long`."""
+TAIL = 96
+"""Last tokens of a prompt, which each variant reads anew: questions differ in them alone."""
+ANSWER = 20
+"""Tokens of an answer."""
+END, USER, ASSISTANT = "<|im_end|>", "<|im_start|>user\n", "<|im_start|>assistant\n"
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Variant:
     """Query at position `local` of keys at 0; `none`: at 0; `true`: both at their own places."""
     queries: str = "mean"
     """Of a pass: mean query; last: its last query alone; each: votes of each query, summed; most: the largest of them."""
-    smooth: int = 0
+    smooth: int = 4
     """A token takes the largest vote of its neighbours so far away."""
     before: int = -1
     """The same to a side: how many tokens behind a liked one are taken too; -1: as many as `smooth`."""
@@ -66,10 +70,11 @@ class Variant:
     """Votes by the gates of Mixture-of-Head."""
     carry: bool = False
     """Votes of layers add up."""
-    tail: tuple[int, ...] = (48, 16)
-    own: bool = False
+    tail: tuple[int, ...] = (1,) * 16
+    """Passes that end the prompt."""
+    own: bool = True
     """A step attends to what it asks for itself, not to what the step before it asked for."""
-    similarity: float = 0.9
+    similarity: float = 2.0
     force: bool = False
     """The needle is always selected."""
     alone: bool = False
@@ -77,84 +82,160 @@ class Variant:
     sizes: Sizes | None = None
 
 
-def tokenizer_of(metadata: dict) -> Tokenizer:
-    tokens = metadata["tokenizer.ggml.tokens"]
-    merges = [tuple(pair.split(" ")) for pair in metadata["tokenizer.ggml.merges"]]
-    tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    return tokenizer
+class Words:
+    def __init__(self, metadata: dict) -> None:
+        tokens = metadata["tokenizer.ggml.tokens"]
+        merges = [tuple(pair.split(" ")) for pair in metadata["tokenizer.ggml.merges"]]
+        self.tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
+        self.tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        self.tokenizer.decoder = decoders.ByteLevel()
+        self.tokenizer.add_special_tokens([token for token in tokens if re.fullmatch(r"<\|\w+\|>", token)])
+
+    def ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text).ids
+
+    def text(self, ids: list[int]) -> str:
+        """Up to where the model ends."""
+        return self.tokenizer.decode(ids, skip_special_tokens=False).split(END)[0]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a model is spoken to: a text that goes on, or what a user says by ChatML."""
+
+    is_chat: bool
+    opening: str
+    asking: str
+    """What the question stands in."""
+
+    def tail(self, question: str, begun: str) -> str:
+        if self.is_chat:
+            return f"{self.asking.format(question)}{END}\n{ASSISTANT}{begun}"
+        return f"\n{question} {begun}"
+
+
+def chat_form(metadata: dict, system: str | None, asking: str) -> Form:
+    """With the system turn of the model's template, another, or where it is empty none."""
+    if system:
+        first = f"<|im_start|>system\n{system}{END}\n"
+    else:
+        own = re.search(r"<\|im_start\|>system\n.*?<\|im_end\|>\n", metadata.get("tokenizer.chat_template", ""), re.DOTALL)
+        first = own.group() if own and system is None else ""
+    return Form(True, first + USER, asking)
+
+
+@dataclass(frozen=True)
+class Question:
+    tails: Tensor
+    """[trials, TAIL]: what follows the text."""
+    answers: list[str]
+    needles: Tensor
+    """[trials, needle tokens]: places of the sentence that answers."""
 
 
 @dataclass(frozen=True)
 class Trials:
     tokens: Tensor
-    """[trials, length]"""
-    answers: Tensor
-    """[trials, answer tokens]"""
-    needles: Tensor
-    """[trials, needle tokens]: places of the sentence that answers."""
+    """[trials, tokens of the text]"""
+    questions: dict[str, Question]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A sentence in the text, and how it is asked for: by name, the question and what the answer begins with."""
+
+    line: str
+    answer: str
+    asked: dict[str, tuple[str, str]]
 
 
 class Writer:
     """Trials of one length: sentences of a novel that follow each other, with the needles between them."""
 
-    def __init__(self, tokenizer: Tokenizer, prose: str, seed: int) -> None:
+    def __init__(self, words: Words, prose: str, seed: int, form: Form) -> None:
         text = re.sub(r"\s+", " ", prose)
         sentences = re.findall(r"[^.!?]+[.!?]+[\"”’']*\s", text)
-        self.tokenizer, self.rng = tokenizer, random.Random(seed)
-        self.sentences = [encoding.ids for encoding in tokenizer.encode_batch(sentences)]
-
-    def ids(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text).ids
+        self.words, self.rng, self.form = words, random.Random(seed), form
+        self.sentences = [encoding.ids for encoding in words.tokenizer.encode_batch(sentences)]
 
     def trials(self, count: int, length: int, pairs: int, device: torch.device) -> Trials:
-        rows = [self._pairs(length, pairs) if pairs else self._pass_key(length) for _ in range(count)]
-        tokens, answers, needles = zip(*rows, strict=True)
-        shortest = min(map(len, needles))
-        needles = [needle[-shortest:] for needle in needles]
-        return Trials(*(torch.tensor(part, device=device) for part in (tokens, answers, needles)))
+        rows = [self._row(length, self._pairs(pairs) if pairs else [self._pass_key(), self._fact()]) for _ in range(count)]
+        texts, asked = zip(*rows, strict=True)
+        questions = {}
+        for name in asked[0]:
+            tails, answers, needles = zip(*(own[name] for own in asked), strict=True)
+            shortest = min(map(len, needles))
+            places = torch.tensor([needle[-shortest:] for needle in needles], device=device)
+            questions[name] = Question(torch.tensor(tails, device=device), list(answers), places)
+        return Trials(torch.tensor(texts, device=device), questions)
 
-    def _pass_key(self, length: int) -> tuple[list[int], list[int], list[int]]:
-        key = self.rng.randrange(10_000, 100_000)
+    def _pass_key(self) -> Hidden:
+        key = str(self.rng.randrange(10_000, 100_000))
         line = f"The pass key is {key}. Remember it. {key} is the pass key. "
-        return self._hide(length, [line], 0, QUESTION, f" {key}")
+        if self.form.is_chat:
+            return Hidden(line, key, {"key": ("What is the pass key?", ""), "number": ("What number is the pass key?", "")})
+        return Hidden(line, key, {"key": ("What is the pass key?", "The pass key is")})
 
-    def _pairs(self, length: int, count: int) -> tuple[list[int], list[int], list[int]]:
+    def _fact(self) -> Hidden:
+        fact, name = self.rng.choice(NEEDLES["facts"]), self.rng.choice(NEEDLES["names"])
+        answer = self.rng.choice(fact["answers"])
+        asked = {"fact": (fact["question"].format(name=name), "")} if self.form.is_chat else {}
+        return Hidden(fact["line"].format(name=name, answer=answer), answer, asked)
+
+    def _pairs(self, count: int) -> list[Hidden]:
         names = self.rng.sample([f"{a} {b}" for a in WORDS for b in WORDS if a != b], count)
         numbers = [str(self.rng.randrange(10_000, 100_000)) for _ in names]
-        lines = [f"The number of {name} is {number}. " for name, number in zip(names, numbers, strict=True)]
         asked = self.rng.randrange(count)
-        question = f"\nWhat is the number of {names[asked]}? The number of {names[asked]} is"
-        return self._hide(length, lines, asked, question, f" {numbers[asked]}")
+        return [
+            Hidden(
+                f"The number of {name} is {number}. ",
+                number,
+                {"pair": (f"What is the number of {name}?", f"The number of {name} is")} if i == asked else {},
+            )
+            for i, (name, number) in enumerate(zip(names, numbers, strict=True))
+        ]
 
-    def _hide(self, length: int, lines: list[str], asked: int, question: str, answer: str) -> tuple[list[int], list[int], list[int]]:
-        end, hidden = self.ids(question), [self.ids(line) for line in lines]
-        room = length - len(end) - sum(map(len, hidden))
+    def _row(self, length: int, hidden: list[Hidden]) -> tuple[list[int], dict[str, tuple[list[int], str, list[int]]]]:
+        """The text, and of each question the tail, the answer and where it stands."""
+        row = self.words.ids(self.form.opening)
+        lines = [self.words.ids(own.line) for own in hidden]
+        room = length - TAIL - len(row) - sum(map(len, lines))
         parts, at = [], self.rng.randrange(len(self.sentences))
         while (left := room - sum(map(len, parts))) > 0:
             parts.append(self.sentences[at % len(self.sentences)][-left:])
             at += 1
         places = sorted(self.rng.randrange(len(parts) + 1) for _ in lines)
-        row, needle = [], []
+        self.rng.shuffle(places)
+        needles: list[list[int]] = [[] for _ in lines]
         for i in range(len(parts) + 1):
             for n, place in enumerate(places):
                 if place == i:
-                    if n == asked:
-                        needle = list(range(len(row), len(row) + len(hidden[n])))
-                    row += hidden[n]
+                    needles[n] = list(range(len(row), len(row) + len(lines[n])))
+                    row += lines[n]
             row += parts[i] if i < len(parts) else []
-        return row + end, self.ids(answer), needle
+        after = [token for i in range(TAIL) for token in self.sentences[(at + i) % len(self.sentences)]]
+        asked = {
+            name: (self._tail(after, *question), own.answer, needles[n])
+            for n, own in enumerate(hidden)
+            for name, question in own.asked.items()
+        }
+        return row, asked
+
+    def _tail(self, after: list[int], question: str, begun: str) -> list[int]:
+        ids = self.words.ids(self.form.tail(question, begun))
+        return after[len(ids) - TAIL :] + ids
 
 
 class Reader:
     """Reads trials pass by pass and answers, as a variant selects."""
 
-    def __init__(self, model: Llama, trials: Trials, sizes: Sizes, room: int) -> None:
+    def __init__(self, model: Llama, trials: Trials, sizes: Sizes) -> None:
         self.model, self.trials, self.sizes = model, trials, sizes
+        self.needles = next(iter(trials.questions.values())).needles
         shape, count = model.shape, len(trials.tokens)
-        places = trials.tokens.shape[1] + room
+        places = trials.tokens.shape[1] + TAIL + ANSWER
         self.keys, self.values = (
             torch.zeros(shape.layers, count, shape.kv_heads, places, shape.head_dim, device=model.device) for _ in range(2)
         )
@@ -177,7 +258,7 @@ class Reader:
                 model._linear(h, layer, f"attn_{part}").unflatten(2, (-1, shape.head_dim)).transpose(1, 2).float() for part in "qkv"
             )
             self.keys[layer, :, :, first : self.length], self.values[layer, :, :, first : self.length] = k, v
-            gates = model._gates(layer, h) if shape.active_heads else None
+            gates = model._gates(layer, h, q) if shape.active_heads else None
             chosen = None
             if self.length >= sizes.capacity:
                 # What a step asks for serves the step after it.
@@ -227,10 +308,10 @@ class Reader:
             votes = carried = votes if carried is None else votes + carried
         if variant.force:
             votes = votes.clone()
-            places = self.trials.needles - sizes.initial
+            places = self.needles - sizes.initial
             inside = (places >= 0) & (places < votes.shape[1])
             votes.scatter_(1, places.clamp(0, votes.shape[1] - 1), torch.where(inside, torch.inf, -torch.inf))
-        count = self.trials.needles.shape[1] if variant.alone else sizes.selected
+        count = self.needles.shape[1] if variant.alone else sizes.selected
         best = votes.topk(count, dim=1).indices.sort(1).values + sizes.initial
         mean = q.mean(2).flatten(1)
         if step and self.last[layer] is not None and self.slots[layer] is not None:
@@ -274,7 +355,7 @@ class Reader:
 
     def held(self, sizes: Sizes) -> list[float]:
         """By layer: the share of the needles' tokens that the working set holds."""
-        needles = self.trials.needles
+        needles = self.needles
         ends = (needles < sizes.initial) | (needles >= self.length - sizes.kept)
         shares = []
         for slots in self.slots:
@@ -285,90 +366,63 @@ class Reader:
 
 @torch.no_grad()
 def begin(model: Llama, trials: Trials, sizes: Sizes, variant: Variant, rows: int) -> Reader:
-    """Reads all but the tail, in passes of so many tokens."""
-    reader = Reader(model, trials, sizes, room=16)
-    until = trials.tokens.shape[1] - TAIL
-    while reader.length < until:
-        reader.read(trials.tokens[:, reader.length : min(until, reader.length + rows)], variant)
+    """Reads the text, in passes of so many tokens."""
+    reader = Reader(model, trials, sizes)
+    while reader.length < trials.tokens.shape[1]:
+        reader.read(trials.tokens[:, reader.length : reader.length + rows], variant)
     return reader
 
 
 @torch.no_grad()
-def ask(reader: Reader, variant: Variant) -> dict:
+def ask(reader: Reader, words: Words, name: str, variant: Variant) -> dict:
     trials, sizes = reader.trials, variant.sizes or reader.sizes
-    reader.length = trials.tokens.shape[1] - TAIL
+    question = trials.questions[name]
+    reader.length, reader.needles = trials.tokens.shape[1], question.needles
     layers = len(reader.slots)
     reader.slots, reader.last = [None] * layers, [None] * layers
-    for rows in variant.tail:
-        logits = reader.read(trials.tokens[:, reader.length : reader.length + rows], variant)
+    for part in question.tails.split([TAIL - sum(variant.tail), *variant.tail], dim=1):
+        logits = reader.read(part, variant)
     held = reader.held(sizes)
-    right = [logits.argmax(-1) == trials.answers[:, 0]]
-    later = held
-    for i in range(trials.answers.shape[1] - 1):
-        right.append(reader.read(trials.answers[:, i : i + 1], variant, step=True).argmax(-1) == trials.answers[:, i + 1])
-        later = reader.held(sizes) if i == 0 else later
-    right = torch.stack(right, 1)
+    answer = [logits.argmax(-1)]
+    for _ in range(ANSWER - 1):
+        answer.append(reader.read(answer[-1][:, None], variant, step=True).argmax(-1))
+    texts = [words.text(row) for row in torch.stack(answer, 1).tolist()]
+    found = [right in text for right, text in zip(question.answers, texts, strict=True)]
+    places = (question.needles[:, 0] / reader.length).tolist()
     return {
+        "question": name,
         "variant": variant.name,
-        "found": round(right.all(1).float().mean().item(), 3),
-        "rightTokens": [round(share, 2) for share in right.float().mean(0).tolist()],
+        "found": round(sum(found) / len(found), 3),
+        "answers": texts[:3],
+        "lostAt": [round(place, 2) for place, is_found in zip(places, found, strict=True) if not is_found],
         "held": held,
-        "heldAfterStep": later,
     }
 
 
 def variants(sizes: Sizes) -> list[Variant]:
-    base = Variant()
-    tails = {"16": (48, 16), "1": (63, 1), "15+1": (48, 15, 1), "each": (48, *[1] * 16)}
-    scaled = -1.0
+    """The runtime, and what differs from it in one thing."""
+    runtime = Variant()
     result = [
-        base,
-        replace(base, name="needle forced", force=True),
-        replace(base, name="needle alone", force=True, alone=True),
-        replace(base, name="own step", own=True, similarity=2.0),
+        runtime,
+        replace(runtime, name="needle forced", force=True),
+        replace(runtime, name="needle alone", force=True, alone=True),
+        replace(runtime, name="lag", own=False, similarity=0.9),
+        replace(runtime, name="scaled", scale=-1.0),
+        replace(runtime, name="carry", carry=True),
+        replace(runtime, name="gates", gates=True),
     ]
-    for vote in ("soft", "head", "raw", "max", "rank", "z", "zmax"):
-        for scale in (1.0, scaled) if vote in ("soft", "max") else (1.0,):
-            for tail in ("16", "15+1"):
-                name = f"{vote}{' scaled' if scale < 0 else ''}, tail {tail}"
-                result.append(replace(base, name=name, vote=vote, scale=scale, tail=tails[tail], own=tail != "16", similarity=2.0))
-    own = replace(base, own=True, similarity=2.0)
-    for smooth in (2, 4, 8):
-        result.append(replace(own, name=f"own step, smooth {smooth}", smooth=smooth))
-        for part in (2, 4, 8):
-            fewer = replace(sizes, selected=sizes.selected // part)
-            result.append(replace(own, name=f"own step, smooth {smooth}, selected / {part}", smooth=smooth, sizes=fewer))
-    good = replace(base, scale=scaled, tail=tails["15+1"], own=True, similarity=2.0)
+    for vote in ("head", "raw", "max", "rank", "z", "zmax"):
+        result.append(replace(runtime, name=f"vote {vote}", vote=vote))
+    for smooth in (0, 2, 8, 16):
+        result.append(replace(runtime, name=f"smooth {smooth}", smooth=smooth))
+    for tail in ((16,), (1,), (15, 1), (4,), (32,)):
+        result.append(replace(runtime, name=f"tail {'+'.join(map(str, tail))}", tail=tail))
     for turn in ("none", "true"):
-        result.append(replace(good, name=f"scaled, 15+1, turn {turn}", turn=turn))
-    for tail in ("1", "each"):
-        result.append(replace(good, name=f"scaled, tail {tail}", tail=tails[tail]))
+        result.append(replace(runtime, name=f"turn {turn}", turn=turn))
     for queries in ("each", "most", "last"):
-        result.append(replace(good, name=f"scaled, tail 16, queries {queries}", queries=queries, tail=tails["16"]))
-    for vote, scale in (("soft", scaled), ("max", scaled), ("rank", 1.0), ("zmax", 1.0)):
-        for smooth in (1, 2, 4, 8):
-            wide = replace(good, vote=vote, scale=scale, smooth=smooth)
-            result.append(replace(wide, name=f"{vote}, 15+1, smooth {smooth}"))
-            if smooth > 2:
-                result.append(replace(wide, name=f"{vote}, 16, smooth {smooth}", tail=tails["16"], queries="most"))
-                result.append(replace(wide, name=f"{vote}, each, smooth {smooth}", tail=tails["each"]))
-    for gated in ("soft", "max", "zmax"):
-        result.append(replace(good, name=f"{gated}, 15+1, gates, smooth 4", vote=gated, gates=True, smooth=4))
-    result.append(replace(good, name="soft, 15+1, carry, smooth 4", carry=True, smooth=4))
-    half = replace(sizes, selected=sizes.selected // 2)
-    quarter = replace(sizes, selected=sizes.selected // 4)
-    for name, other in (("half", half), ("quarter", quarter), ("local x2", replace(half, local=min(2 * sizes.local, sizes.local + half.selected)))):
-        for vote in ("soft", "zmax"):
-            result.append(replace(good, name=f"{vote}, 15+1, smooth 4, {name}", vote=vote, smooth=4, sizes=other))
-    return result
-
-
-def pair_variants() -> list[Variant]:
-    base = Variant(tail=(48, 15, 1), own=True, similarity=2.0, scale=-1.0)
-    result = [Variant(name="runtime"), replace(base, name="needle forced", force=True)]
-    for vote in ("soft", "head", "raw", "max", "rank", "zmax"):
-        for smooth in (0, 4):
-            result.append(replace(base, name=f"{vote}, 15+1, smooth {smooth}", vote=vote, smooth=smooth))
+        result.append(replace(runtime, name=f"tail 16, queries {queries}", queries=queries, tail=(16,)))
+    for part in (2, 4, 8):
+        result.append(replace(runtime, name=f"selected / {part}", sizes=replace(sizes, selected=sizes.selected // part)))
     return result
 
 
@@ -376,7 +430,7 @@ def sizes_of(context: int) -> Sizes:
     """As the runtime chooses them for a trained length."""
     share = min(1.0, context / 2688)
     initial, local = int(128 * share), int(512 * share) // 64 * 64
-    return Sizes(initial, min(2048, context - initial - local), local)
+    return Sizes(initial, min(2048, context // 2 - initial - local), local)
 
 
 def main() -> None:
@@ -385,10 +439,13 @@ def main() -> None:
     parser.add_argument("prose", type=Path)
     parser.add_argument("--lengths", default="4096,16384")
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--pairs", type=int, default=0, help="facts of which one is asked for, in place of a pass key")
-    parser.add_argument("--pass-share", type=float, default=1.0, help="of the kept local tokens: the tokens of a pass while reading")
-    parser.add_argument("--read-smooth", type=int, default=0, help="while reading, a token takes the largest vote of its neighbours so far away")
-    parser.add_argument("--selected", type=int, default=0, help="tokens that are selected; default: what the trained length has room for")
+    parser.add_argument("--chat", action="store_true", help="a user says the text and then the question, by ChatML")
+    parser.add_argument("--system", help="what the system says; default: what the model's template has it say")
+    parser.add_argument("--asking", default="\n\n{}", help="what the question stands in")
+    parser.add_argument("--pairs", type=int, default=0, help="facts of which one is asked for, in place of a pass key and one fact")
+    parser.add_argument("--sizes", nargs="*", default=[], help="initial,selected,local; default: the runtime's for the trained length")
+    parser.add_argument("--pass-share", type=float, default=0.5, help="of the kept local tokens: the tokens of a pass while reading")
+    parser.add_argument("--read-smooth", type=int, default=4, help="while reading, a token takes the largest vote of its neighbours so far away")
     parser.add_argument("--repeated", action="store_true", help="between repetitions of the usual line, not sentences of the prose")
     parser.add_argument("--only", default="", help="a regular expression of variants' names")
     parser.add_argument("--dense", default="", help="lengths at which all is attended to, too")
@@ -396,34 +453,34 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = Llama(arguments.model, device, torch.float32)
+    metadata = read_gguf(arguments.model)[0]
+    words = Words(metadata)
+    form = chat_form(metadata, arguments.system, arguments.asking) if arguments.chat else Form(False, "", "")
     prose = REPEATED if arguments.repeated else arguments.prose.read_text(encoding="utf-8")
-    writer = Writer(tokenizer_of(read_gguf(arguments.model)[0]), prose, seed=5)
-    sizes = sizes_of(model.shape.context)
-    if arguments.selected:
-        sizes = replace(sizes, selected=arguments.selected)
+    known = {"model": arguments.model.stem, "opening": form.opening, "asking": form.asking, "repeated": arguments.repeated, "trials": arguments.trials}
 
-    def report(length: int, line: dict, since: float) -> None:
-        known = {"model": arguments.model.stem, "length": length, "trials": arguments.trials, "pairs": arguments.pairs}
+    def report(line: dict, since: float) -> None:
         print(json.dumps(known | line | {"seconds": round(time.time() - since, 2)}), flush=True)
 
-    for length in map(int, filter(None, arguments.dense.split(","))):
-        since, trials = time.time(), writer.trials(arguments.trials, length, arguments.pairs, device)
-        all_of_it = replace(sizes, selected=length)
-        reader = begin(model, trials, all_of_it, Variant(), sizes.kept)
-        report(length, ask(reader, Variant(name="dense")), since)
-        del reader
-    for length in map(int, filter(None, arguments.lengths.split(","))):
-        since, trials = time.time(), writer.trials(arguments.trials, length, arguments.pairs, device)
+    def study(length: int, sizes: Sizes, asked: list[Variant]) -> None:
+        since = time.time()
+        # The same texts for all sizes.
+        trials = Writer(words, prose, 5, form).trials(arguments.trials, length, arguments.pairs, device)
         rows = max(1, int(sizes.kept * arguments.pass_share))
-        reading = Variant(smooth=arguments.read_smooth)
-        reader = begin(model, trials, sizes, reading, rows)
-        read = {"passRows": rows, "smooth": reading.smooth, "selected": sizes.selected, "repeated": arguments.repeated}
-        report(length, {"variant": "reading"} | read, since)
-        for variant in pair_variants() if arguments.pairs else variants(sizes):
-            if re.search(arguments.only, variant.name):
+        reader = begin(model, trials, sizes, Variant(smooth=arguments.read_smooth), rows)
+        read = {"length": length, "attended": sizes.capacity, "passRows": rows}
+        report(read | {"sizes": [sizes.initial, sizes.selected, sizes.local]}, since)
+        for variant in asked:
+            for name in trials.questions:
                 since = time.time()
-                report(length, ask(reader, variant), since)
-        del reader
+                report(read | ask(reader, words, name, variant), since)
+
+    for length in map(int, filter(None, arguments.dense.split(","))):
+        study(length, replace(sizes_of(model.shape.context), selected=length), [Variant(name="dense")])
+    given = [Sizes(*map(int, each.split(","))) for each in arguments.sizes] or [sizes_of(model.shape.context)]
+    for length in map(int, filter(None, arguments.lengths.split(","))):
+        for sizes in given:
+            study(length, sizes, [variant for variant in variants(sizes) if re.search(arguments.only, variant.name)])
 
 
 if __name__ == "__main__":
