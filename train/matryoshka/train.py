@@ -35,7 +35,6 @@ SETTLED = [1, 0.5, 0.375, 0.75, 1, 0.5, 0.375, 0.25]
 """Budgets of a step's rows, over and over, once their widths are known. Whole rows keep the model what it is without a budget."""
 SAVE_SECONDS = 60
 CHECKS = 12
-END_TOKEN_ID = 0
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,10 @@ class Options:
 
 
 class Windows:
-    """Windows of a token stream, half of them from random places and half from where a text begins, at random positions of the model's context."""
+    """Windows of a token stream from random places, at random positions of the model's context."""
 
     def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device) -> None:
         self.tokens = torch.from_numpy(tokens.astype(np.int32)).to(device)
-        self.begins = (self.tokens[: -options.length - 1] == END_TOKEN_ID).nonzero()[:, 0] + 1
         self.room, self.options = context - options.length, options
         self.generator = torch.Generator(device).manual_seed(1)
 
@@ -57,9 +55,7 @@ class Windows:
         """([rows, length + 1] tokens, [rows] positions of their first). Keys turn with their position, so a basis must see them all."""
         length, device = self.options.length, self.tokens.device
         draw = lambda end: torch.randint(end, (self.options.rows,), generator=self.generator, device=device)  # noqa: E731
-        anywhere = draw(len(self.tokens) - length - 1)
-        following = self.begins[torch.searchsorted(self.begins, anywhere).clamp(max=len(self.begins) - 1)]
-        starts = torch.where(draw(2) == 0, anywhere, following)
+        starts = draw(len(self.tokens) - length - 1)
         return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long(), draw(self.room + 1)
 
 
