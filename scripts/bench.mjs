@@ -1,11 +1,13 @@
 /**
- * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3] [--profile] [--append]`.
+ * Speeds of a model in the browser, through the public API: `npm run bench -- --model FILE [--gpu] [--tiers A,C] [--runs 3] [--profile] [--timeline] [--append]`.
  * For each prompt length: time to first token, prefill and decode speed (median of the runs, with the smallest and largest), after a
- * warm-up run. Prints a JSON line a tier; with --profile also the GPU time of each kernel while decoding, from a run of its own.
+ * warm-up run. Prints a JSON line a tier; with --profile also the GPU time of each kernel while decoding, from a run of its own; with --timeline
+ * when each burst of a run was recorded and came back.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { appendHistory, provenance } from '../bench/history.mjs';
+import { exposeTimeline } from '../bench/timeline.mjs';
 import { launchBrowser } from './browser.mjs';
 import { startServer } from './static-server.mjs';
 
@@ -19,6 +21,7 @@ const { values: options } = parseArgs({
     prompts: { type: 'string', default: '128,512,2048' },
     tokens: { type: 'string', default: '128' },
     profile: { type: 'boolean', default: false },
+    timeline: { type: 'boolean', default: false },
     append: { type: 'boolean', default: false },
     history: { type: 'string', default: 'bench/history' },
   },
@@ -35,6 +38,7 @@ const browser = await launchBrowser({ gpu: options.gpu });
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(0);
+  if (options.timeline) await exposeTimeline(page);
   await page.goto(`${server.url}/page.html`);
   for (const maxTier of options.tiers.split(',')) {
     const report = await page.evaluate(measure, {
@@ -86,8 +90,11 @@ async function measure({ model, maxTier, runs, prompts, maxTokens }) {
         (_, i) => (i * 7919 + run * 104_729 + length) % vocabulary,
       );
       const before = (await runtime.stats()).calls;
+      await window.beginTimeline?.();
       const generation = loaded.complete(tokens, { temperature: 0, maxTokens, ignoreEos: true });
       const { timing } = await generation.result;
+      const speed = `${timing.ttftMs.toFixed(1)} ms, ${timing.decodeTokensPerSecond.toFixed(0)} tok/s`;
+      await window.endTimeline?.(`run ${run}, ${length} tokens: ${speed}`);
       const after = (await runtime.stats()).calls;
       const dispatchesPerToken = (after.dispatches - before.dispatches) / maxTokens;
       if (run > 0) samples.push({ ...timing, dispatchesPerToken });

@@ -9,7 +9,7 @@ import { rmsNorm } from '../../src/kernels/rms-norm.ts';
 import { rope } from '../../src/kernels/rope.ts';
 import { sample } from '../../src/kernels/sample.ts';
 import { rowLayout } from '../../src/quant/format.ts';
-import { quantFormat } from '../../src/quant/registry.ts';
+import { quantFormat, quantFormats } from '../../src/quant/registry.ts';
 import { type Shape, timedShapes } from './shapes.ts';
 import type { TimedKernel } from './time-kernel.ts';
 
@@ -23,6 +23,7 @@ type Timed = TimedKernel<any>;
 export function timedKernels(tokens: number): Timed[] {
   return [
     ...timedShapes.flatMap((shape) => [...decodeKernels(shape), ...prefillKernels(shape, tokens)]),
+    ...quantFormats.flatMap(({ name }) => tallAndWide(name)),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
     ...[64, 128].flatMap((headDim) => headProducts(headDim)),
@@ -32,7 +33,7 @@ export function timedKernels(tokens: number): Timed[] {
 function decodeKernels(shape: Shape): Timed[] {
   const { name, hidden, intermediate, heads, headDim, vocabulary } = shape;
   const vector = (title: string, rows: number, columns: number, use: object) =>
-    timedMatvec(`${name} decode ${title} ${rows}x${columns}`, shape, rows, columns, use);
+    timedMatvec(`${name} decode ${title} ${rows}x${columns}`, shape.format, rows, columns, use);
   return [
     timedQkv(shape),
     ...[127, 2047, 8191].flatMap((position) => timedAttention(shape, position)),
@@ -45,14 +46,24 @@ function decodeKernels(shape: Shape): Timed[] {
   ];
 }
 
+/** An output projection and a down projection in a storage format. */
+function tallAndWide(format: string): Timed[] {
+  return [
+    [128_256, 2048],
+    [4096, 14_336],
+  ].map(([rows = 0, columns = 0]) =>
+    timedMatvec(`${format} decode ${rows}x${columns}`, format, rows, columns, {}),
+  );
+}
+
 function timedMatvec(
   title: string,
-  shape: Shape,
+  formatName: string,
   rows: number,
   columns: number,
   more: object,
 ): Timed {
-  const format = quantFormat(shape.format);
+  const format = quantFormat(formatName);
   const use = { format, rows, columns, ...more };
   const matrixRows = 'gated' in more ? 2 * rows : rows;
   return {

@@ -26,10 +26,21 @@ export function compare(results) {
 
 function rowOf(samples, promptTokens) {
   const those = samples.filter(({ length }) => length === promptTokens);
+  // What the first round begins with also compiles.
+  const idle = those.flatMap(({ round, idle }) => (round > 0 && idle ? [idle] : []));
   return {
-    prefillTokensPerSecond: spread(those.map(({ prefillMs }) => (1000 * promptTokens) / prefillMs)),
+    ...speedsOf(those, promptTokens),
+    ...(idle.length > 0 ? { fromIdle: speedsOf(idle, promptTokens) } : {}),
+  };
+}
+
+function speedsOf(samples, promptTokens) {
+  return {
+    prefillTokensPerSecond: spread(
+      samples.map(({ prefillMs }) => (1000 * promptTokens) / prefillMs),
+    ),
     decodeTokensPerSecond: spread(
-      those.map(({ decodedTokens, decodeMs }) => (1000 * decodedTokens) / decodeMs),
+      samples.map(({ decodedTokens, decodeMs }) => (1000 * decodedTokens) / decodeMs),
     ),
   };
 }

@@ -46,7 +46,9 @@ async function vitrail({ shape, contextLength }) {
     info: { tier, adapter, gpuBytes, weightBytes: model.info.weightBytes, calls },
     async ask(prompt, count) {
       const options = { temperature: 0, maxTokens: count, ignoreEos: true };
-      const { tokens, timing } = await model.complete(prompt, options).result;
+      const { tokens, timing, usage } = await model.complete(prompt, options).result;
+      // The peers keep nothing of the prompt before.
+      if (usage.cachedTokens > 0) throw new Error('a part of the prompt was computed already');
       const decodedTokens = tokens.length - 1;
       const decodeMs = (1000 * decodedTokens) / timing.decodeTokensPerSecond;
       return { prefillMs: timing.ttftMs, decodeMs, decodedTokens, tokens };
@@ -58,12 +60,12 @@ async function vitrail({ shape, contextLength }) {
   };
 }
 
-/** WebGPU calls of one more token: the difference of two short answers. */
+/** WebGPU calls of one more token: the difference of two short answers to prompts that share no beginning. */
 async function callsOfAToken(runtime, model) {
   const counted = async (maxTokens) => {
     const before = (await runtime.stats()).calls;
     const options = { temperature: 0, maxTokens, ignoreEos: true };
-    await model.complete([65, 66, 67 + maxTokens], options).result;
+    await model.complete([65 + maxTokens, 66, 67], options).result;
     const after = (await runtime.stats()).calls;
     return Object.entries(after).map(([name, value]) => [name, value - before[name]]);
   };
@@ -120,7 +122,7 @@ async function wllama({ shape, contextLength }) {
       webgpu: lines.some((line) => /webgpu.*(buffer size|device)/i.test(line)),
     },
     async ask(prompt, count) {
-      const { timings } = await instance.createCompletion({
+      const options = {
         prompt: String.fromCharCode(...prompt),
         max_tokens: count,
         temperature: 0,
@@ -128,6 +130,11 @@ async function wllama({ shape, contextLength }) {
         ignore_eos: true,
         cache_prompt: false,
         timings_per_token: true,
+      };
+      const { timings } = await instance.createCompletion(options).catch((thrown) => {
+        // What llama.cpp throws stands in the log alone; what comes of it is an unreadable answer.
+        const reason = lines.findLast((line) => !line.includes('RangeError'));
+        throw new Error(`${reason} (${thrown.message})`);
       });
       // llama.cpp's own clock; it counts the prompt without the first token's sampling.
       return {

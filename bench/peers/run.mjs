@@ -1,7 +1,8 @@
 /**
- * `npm run bench:peers -- [--shapes smol135,qwen05] [--gpu] [--append]`: Vitrail, onnxruntime-web and wllama in one page on the same
- * random weights. Rounds are interleaved: each engine once, then all again; the first round warms up. Prints a table and a JSON line
- * a model; --append adds the lines of hardware adapters to bench/history.
+ * `npm run bench:peers -- [--shapes smol135,qwen05] [--gpu] [--timeline] [--append]`: Vitrail, onnxruntime-web and wllama in one page on the same
+ * random weights. Rounds are interleaved: each engine once, then all again. In its turn each engine works untimed for half a second before it
+ * is timed, since the clock of a GPU that had little to do is low (`--warm-up 0`: it does not). Prints a table and a JSON line a model;
+ * --append adds the lines of hardware adapters to bench/history.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { launchBrowser } from '../../scripts/browser.mjs';
 import { startServer } from '../../scripts/static-server.mjs';
 import { appendHistory, provenance } from '../history.mjs';
 import { packedFiles } from '../pack.mjs';
+import { exposeTimeline } from '../timeline.mjs';
 import { compare, table } from './compare.mjs';
 import { shapes } from './shapes.mjs';
 
@@ -23,10 +25,11 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     models: { type: 'string', default: '.carry/models' },
     gpu: { type: 'boolean', default: false },
+    timeline: { type: 'boolean', default: false },
     append: { type: 'boolean', default: false },
     history: { type: 'string', default: 'bench/history' },
     'accuracy-level': { type: 'string', default: '4' },
-    'no-warm-up': { type: 'boolean', default: false },
+    'warm-up': { type: 'string', default: '500' },
   },
 });
 const root = resolve(import.meta.dirname, '../..');
@@ -56,6 +59,7 @@ async function benchShape(shape) {
   try {
     page.setDefaultTimeout(0);
     await page.exposeFunction('report', (line) => console.error(line));
+    if (options.timeline) await exposeTimeline(page);
     await page.goto(`${server.url}/bench/page.html`);
     const adapter = await page.evaluate(adapterInfo);
     const float = adapter.f16 ? 'f16' : 'f32';
@@ -67,7 +71,7 @@ async function benchShape(shape) {
       prompts,
       count: Number(options.tokens),
       rounds: Number(options.rounds),
-      warmUp: !options['no-warm-up'],
+      warmUpMs: Number(options['warm-up']),
     });
     const compared = compare(results);
     const line = {
@@ -77,6 +81,7 @@ async function benchShape(shape) {
       browser: browser.version(),
       model: shape,
       decodedTokens: Number(options.tokens),
+      warmUpMs: Number(options['warm-up']),
       engines: compared,
     };
     console.log(table(shape, compared));
@@ -134,15 +139,28 @@ async function adapterInfo() {
 }
 
 /** Runs in the page. Samples by engine; an engine that fails is left out with its reason. */
-async function measure({ engineNames, model, prompts, count, rounds, warmUp }) {
+async function measure({ engineNames, model, prompts, count, rounds, warmUpMs }) {
   while (!window.engines) await new Promise((done) => setTimeout(done, 20));
   const letters = 'abcdfgjklmopqrstuvwxyz';
+  /** Warm-ups have rounds of their own from here on: no prompt may begin as the one before it. */
+  const firstWarmUp = 10;
   // One byte is one token in these models: letters that no merge joins, in words.
   const promptOf = (length, round) =>
     Array.from({ length }, (_, i) => {
       const letter = (i * 7919 + (round + 1) * 104_729 + ((i * i) % 8191)) % letters.length;
       return i % 8 === 7 ? 32 : letters.charCodeAt(letter);
     });
+  /** Asks for short answers to prompts of this length for a while; gives the first of them. */
+  async function warmUp(engine, length) {
+    const until = performance.now() + warmUpMs;
+    let first = null;
+    for (let i = 0; performance.now() < until; i += 1) {
+      const prompt = promptOf(length, firstWarmUp + (i % 8));
+      const sample = await engine.ask(prompt, Math.max(2, Math.ceil(count / 4)));
+      first ??= sample;
+    }
+    return first;
+  }
   const results = {};
   const loaded = {};
   for (const name of engineNames) {
@@ -157,18 +175,26 @@ async function measure({ engineNames, model, prompts, count, rounds, warmUp }) {
       await window.report(`  ${name} failed: ${results[name].error}`);
     }
   }
-  for (let round = warmUp ? -1 : 0; round < rounds; round += 1) {
+  const speedOf = ({ decodedTokens, decodeMs }) => (1000 * decodedTokens) / decodeMs;
+  async function turn(name, length, round) {
+    const engine = loaded[name];
+    const idle = await warmUp(engine, length);
+    if (name === 'vitrail') await window.beginTimeline?.();
+    const sample = await engine.ask(promptOf(length, round), count);
+    if (name === 'vitrail') await window.endTimeline?.(`round ${round + 1}`);
+    const before = idle ? ` (${speedOf(idle).toFixed(2)} before)` : '';
+    await window.report(
+      `  round ${round + 1}, ${length} tokens, ${name}: ${sample.prefillMs.toFixed(1)} ms, ${speedOf(sample).toFixed(2)} tok/s${before}`,
+    );
+    results[name].firstMs ??= (idle ?? sample).prefillMs;
+    results[name].samples.push({ length, round, ...sample, idle });
+  }
+  for (let round = 0; round < rounds; round += 1) {
     for (const length of prompts) {
-      for (const [name, engine] of Object.entries(loaded)) {
+      for (const name of Object.keys(loaded)) {
         if (results[name].error) continue;
         try {
-          const sample = await engine.ask(promptOf(length, round), count);
-          const speed = (1000 * sample.decodedTokens) / sample.decodeMs;
-          await window.report(
-            `  round ${round + 1}, ${length} tokens, ${name}: ${sample.prefillMs.toFixed(1)} ms, ${speed.toFixed(2)} tok/s`,
-          );
-          if (round === -1) results[name].firstMs ??= sample.prefillMs;
-          else results[name].samples.push({ length, round, ...sample });
+          await turn(name, length, round);
         } catch (thrown) {
           results[name].error = String(thrown?.message ?? thrown);
           await window.report(`  ${name} failed: ${results[name].error}`);

@@ -48,9 +48,13 @@ def byte_alphabet() -> list[str]:
 
 
 def vocabulary(size: int) -> tuple[list[str], list[int]]:
-    """The tokens and their kinds: 1 is ordinary, 3 is control."""
+    """
+    The tokens and their kinds: 1 is ordinary, 3 is control. Bytes of longer characters have none, since a random answer would hold parts of
+    characters: wllama throws on such text.
+    """
     tokens = byte_alphabet() + SPECIAL + ["".join(pair) for pair in MERGES]
     kinds = [1] * 256 + [3] * len(SPECIAL) + [1] * len(MERGES)
+    tokens[128:256] = [f"<no-ascii-{byte}>" for byte in range(128, 256)]
     fillers = [f"<filler-{i}>" for i in range(size - len(tokens))]
     return tokens + fillers, kinds + [1] * len(fillers)
 

@@ -5,10 +5,11 @@ const HEAD_DIM_VEC4S: u32 = 8u;
 const HEAD_COMPONENTS: u32 = 32u;
 struct Params {
   heads: u32,
+  context_length: u32,
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(8u, 67u, 10u);
+const params = Params(8u, 0u, 67u, 10u);
 @group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read> gates: array<f32>;
@@ -52,14 +53,14 @@ fn high_nibbles(word: u32) -> vec4<f32> {
   return high_nibbles_less(word, 0.0);
 }
 
-// Four neighbouring 2-bit numbers from element `first` of a word on.
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
 fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
 }
 
-// Four neighbouring bits from element `first` of a word on.
+// Four neighbouring bits from element `first` (of 32) of a word on.
 fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
 }
 
 // The n-th byte of a word, signed.
@@ -181,6 +182,8 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
+// projects: workgroups past the heads put the newest token into ragged caches, which attention-split left behind the parts.
+
 
 
 // Invocations of the same four components.

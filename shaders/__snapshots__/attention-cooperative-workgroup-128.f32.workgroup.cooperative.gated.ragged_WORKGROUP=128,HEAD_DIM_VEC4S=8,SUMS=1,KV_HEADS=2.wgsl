@@ -50,8 +50,13 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+
+fn left_out_quad(kv_head: u32, quad: u32) -> vec4<f32> {
+  return mean[kv_head][quad];
+}
+
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * left_out_quad(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.
@@ -69,7 +74,12 @@ struct HeadWidths {
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
 // not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
-// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+const CACHED_COMPONENTS: u32 = 4u;
+alias Cached = Stored;
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
 
 
 struct CachedRows {
@@ -190,8 +200,6 @@ fn first_position(position: u32) -> u32 {
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
-alias Cached = Stored;
-const CACHED_COMPONENTS: u32 = 4u;
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 var<workgroup> query: array<vec4<f32>, HEAD_DIM_VEC4S>;
 var<workgroup> probabilities: array<f32, WORKGROUP>;

@@ -85,13 +85,19 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+
+
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
   return attended;
 }
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
 // not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
-// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+const CACHED_COMPONENTS: u32 = 4u;
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
 
 struct CachedRows {
   first: u32,
@@ -118,10 +124,10 @@ fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
 }
 
 fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
-  return key_at(rows, position, i) / 8u;
+  return key_at(rows, position, i) / BLOCK_UNITS;
 }
 
-// Of the block that four components of a key and of its value are in.
+// Of the block that a unit of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
   return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
@@ -173,7 +179,6 @@ fn first_position(position: u32) -> u32 {
   return select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
 }
 
-const CACHED_COMPONENTS: u32 = 4u;
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

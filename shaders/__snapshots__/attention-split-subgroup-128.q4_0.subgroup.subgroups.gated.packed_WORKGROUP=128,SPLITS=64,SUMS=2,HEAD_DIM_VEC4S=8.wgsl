@@ -83,13 +83,19 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 // Caches of q4_0: numbers in blocks that share a scale. A Stored is what four of them stand for.
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+
+
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
   return attended;
 }
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
 // not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
-// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+const CACHED_COMPONENTS: u32 = 4u;
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
 
 struct CachedRows {
   first: u32,
@@ -116,10 +122,10 @@ fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
 }
 
 fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
-  return key_at(rows, position, i) / 8u;
+  return key_at(rows, position, i) / BLOCK_UNITS;
 }
 
-// Of the block that four components of a key and of its value are in.
+// Of the block that a unit of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
   return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
@@ -182,10 +188,8 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
-// caches first: lib/project-token.
-
-const CACHED_COMPONENTS: u32 = 4u;
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
+// yet: lib/project-token.
 
 struct Range {
   first: u32,

@@ -44,8 +44,13 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+
+fn left_out_quad(kv_head: u32, quad: u32) -> vec4<f32> {
+  return mean[kv_head][quad];
+}
+
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * left_out_quad(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.
@@ -63,7 +68,12 @@ struct HeadWidths {
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
 // not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
-// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+const CACHED_COMPONENTS: u32 = 4u;
+alias Cached = Stored;
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
 
 
 struct CachedRows {
@@ -151,11 +161,8 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
-// caches first: lib/project-token.
-
-alias Cached = Stored;
-const CACHED_COMPONENTS: u32 = 4u;
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
+// yet: lib/project-token.
 
 struct Range {
   first: u32,

@@ -53,14 +53,14 @@ fn high_nibbles(word: u32) -> vec4<f32> {
   return high_nibbles_less(word, 0.0);
 }
 
-// Four neighbouring 2-bit numbers from element `first` of a word on.
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
 fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
 }
 
-// Four neighbouring bits from element `first` of a word on.
+// Four neighbouring bits from element `first` (of 32) of a word on.
 fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
 }
 
 // The n-th byte of a word, signed.
@@ -111,12 +111,18 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+// Scales of the two halves, then their minimums.
+fn factors_of(raw: RawGroup) -> vec4<f32> {
   let factors = unpack2x16float(raw.factors);
-  let a = factors.x * f32(raw.scales & 15u);
-  let a_minimum = factors.y * f32((raw.scales >> 4u) & 15u);
-  let b = factors.x * f32((raw.scales >> 8u) & 15u);
-  let b_minimum = factors.y * f32((raw.scales >> 12u) & 15u);
+  return factors.xxyy * vec4<f32>((vec4<u32>(raw.scales) >> vec4<u32>(0u, 8u, 4u, 12u)) & vec4<u32>(15u));
+}
+
+fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
+  let factors = factors_of(raw);
+  let a = factors.x;
+  let b = factors.y;
+  let a_minimum = factors.z;
+  let b_minimum = factors.w;
   return array<vec4<f32>, 8>(
     pairs_at(raw.first, 0u) * a - a_minimum, pairs_at(raw.first, 4u) * a - a_minimum,
     pairs_at(raw.first, 8u) * a - a_minimum, pairs_at(raw.first, 12u) * a - a_minimum,

@@ -65,14 +65,14 @@ fn high_nibbles(word: u32) -> vec4<f32> {
   return high_nibbles_less(word, 0.0);
 }
 
-// Four neighbouring 2-bit numbers from element `first` of a word on.
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
 fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
 }
 
-// Four neighbouring bits from element `first` of a word on.
+// Four neighbouring bits from element `first` (of 32) of a word on.
 fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
 }
 
 // The n-th byte of a word, signed.

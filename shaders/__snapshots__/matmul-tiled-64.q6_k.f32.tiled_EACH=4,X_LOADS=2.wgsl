@@ -72,14 +72,14 @@ fn high_nibbles(word: u32) -> vec4<f32> {
   return high_nibbles_less(word, 0.0);
 }
 
-// Four neighbouring 2-bit numbers from element `first` of a word on.
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
 fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
 }
 
-// Four neighbouring bits from element `first` of a word on.
+// Four neighbouring bits from element `first` (of 32) of a word on.
 fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
 }
 
 // The n-th byte of a word, signed.
@@ -102,6 +102,8 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return dot_group(decode(raw), x);
 }
+// A group of 32 weights whose halves have scales of their own. Where they are multiplied as they are, they are decoded first; as bytes, each
+// half's scale comes in once, behind its sum.
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
@@ -129,9 +131,14 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
+fn scales_of(raw: RawGroup) -> vec2<f32> {
+  return raw.factor * vec2<f32>(signed_byte(raw.scales, raw.at), signed_byte(raw.scales, raw.at + 1u));
+}
+
 fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let a = raw.factor * signed_byte(raw.scales, raw.at);
-  let b = raw.factor * signed_byte(raw.scales, raw.at + 1u);
+  let scales = scales_of(raw);
+  let a = scales.x;
+  let b = scales.y;
   return array<vec4<f32>, 8>(
     (low_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 0u) - 32.0) * a,
     (high_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 4u) - 32.0) * a,

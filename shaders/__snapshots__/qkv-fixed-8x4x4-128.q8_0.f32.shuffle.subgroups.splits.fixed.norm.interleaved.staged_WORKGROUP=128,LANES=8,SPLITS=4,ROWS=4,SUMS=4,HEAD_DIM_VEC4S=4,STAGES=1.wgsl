@@ -164,14 +164,14 @@ fn high_nibbles(word: u32) -> vec4<f32> {
   return high_nibbles_less(word, 0.0);
 }
 
-// Four neighbouring 2-bit numbers from element `first` of a word on.
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
 fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
 }
 
-// Four neighbouring bits from element `first` of a word on.
+// Four neighbouring bits from element `first` (of 32) of a word on.
 fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
 }
 
 // The n-th byte of a word, signed.
@@ -312,11 +312,12 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   workgroupBarrier();
 }
 
+fn dot_sixteen(bytes: vec4<u32>, x: vec4<u32>) -> i32 {
+  return dot4I8Packed(bytes.x, x.x) + dot4I8Packed(bytes.y, x.y) + dot4I8Packed(bytes.z, x.z) + dot4I8Packed(bytes.w, x.w);
+}
+
 fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
-  return dot4I8Packed(bytes[0].x, x[0].x) + dot4I8Packed(bytes[0].y, x[0].y)
-    + dot4I8Packed(bytes[0].z, x[0].z) + dot4I8Packed(bytes[0].w, x[0].w)
-    + dot4I8Packed(bytes[1].x, x[1].x) + dot4I8Packed(bytes[1].y, x[1].y)
-    + dot4I8Packed(bytes[1].z, x[1].z) + dot4I8Packed(bytes[1].w, x[1].w);
+  return dot_sixteen(bytes[0], x[0]) + dot_sixteen(bytes[1], x[1]);
 }
 
 // Σ number · whole number, of a group of weights whose numbers are `bytes`.

@@ -164,14 +164,14 @@ fn high_nibbles(word: u32) -> vec4<f32> {
   return high_nibbles_less(word, 0.0);
 }
 
-// Four neighbouring 2-bit numbers from element `first` of a word on.
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
 fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (2u * first)) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(3u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
 }
 
-// Four neighbouring bits from element `first` of a word on.
+// Four neighbouring bits from element `first` (of 32) of a word on.
 fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> first) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u));
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
 }
 
 // The n-th byte of a word, signed.
@@ -188,6 +188,35 @@ fn weight_word(at: u32) -> u32 {
 fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return (vec4<u32>(word) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(0x03030303u);
+}
+
+// 32 bits.
+fn bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(0x01010101u),
+    (vec4<u32>(word) >> vec4<u32>(4u, 5u, 6u, 7u)) & vec4<u32>(0x01010101u),
+  );
+}
+
+// Bytes below 128, each less the same byte of `bias`, signed: the top bit, set for now, keeps a byte from borrowing of its neighbour.
+fn bytes_less(bytes: vec4<u32>, bias: u32) -> vec4<u32> {
+  return ((bytes | vec4<u32>(0x80808080u)) - vec4<u32>(bias)) ^ vec4<u32>(0x80808080u);
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
 }
 // A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
 
@@ -211,15 +240,11 @@ fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
   );
 }
 
-// Numbers as bytes, in the order of `byte_order`: elements 0, 4, 1, 5 and 2, 6, 3, 7 of eight.
-fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
-  let even = words & vec4<u32>(0x0f0f0f0fu);
-  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
-}
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | (bits[0] << vec4<u32>(4u)), four[1] | (bits[1] << vec4<u32>(4u)));
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -344,11 +369,12 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   workgroupBarrier();
 }
 
+fn dot_sixteen(bytes: vec4<u32>, x: vec4<u32>) -> i32 {
+  return dot4I8Packed(bytes.x, x.x) + dot4I8Packed(bytes.y, x.y) + dot4I8Packed(bytes.z, x.z) + dot4I8Packed(bytes.w, x.w);
+}
+
 fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
-  return dot4I8Packed(bytes[0].x, x[0].x) + dot4I8Packed(bytes[0].y, x[0].y)
-    + dot4I8Packed(bytes[0].z, x[0].z) + dot4I8Packed(bytes[0].w, x[0].w)
-    + dot4I8Packed(bytes[1].x, x[1].x) + dot4I8Packed(bytes[1].y, x[1].y)
-    + dot4I8Packed(bytes[1].z, x[1].z) + dot4I8Packed(bytes[1].w, x[1].w);
+  return dot_sixteen(bytes[0], x[0]) + dot_sixteen(bytes[1], x[1]);
 }
 
 // Σ number · whole number, of a group of weights whose numbers are `bytes`.

@@ -5,16 +5,11 @@
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is put into the
-// caches first: lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
+// yet: lib/project-token.
 //#import lib/state
 //#import lib/stored-{kv}
 //#import lib/left-out
-
-//#if !packed
-alias Cached = Stored;
-//#endif
-const CACHED_COMPONENTS: u32 = 4u;
 
 struct Range {
   first: u32,
@@ -53,27 +48,31 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let kv_head = workgroup.x;
   let split = workgroup.y;
   let range = range_of(split);
+  let rows = cached_rows(kv_head);
 //#if projects
-  let holds_token = range.first <= state.position && range.end == state.position + 1u;
-  project_token(kv_head, holds_token, invocation);
+  // The newest token is attended to as it is made: it is not read from the caches.
+  let end = min(range.end, state.position);
+  let asked = Token(kv_head, range.first <= end && end < range.end);
+//#else
+  let end = range.end;
 //#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
+//#if projects
+    project_token(asked, invocation);
+//#endif
     return;
   }
 //#endif
-  var query: array<Eight, HEADS>;
+//#if !projects
+  var asked: Asked;
 //#repeat H HEADS
-//#if projects
-  let at_H = invocation % LANES * 2u;
-  query[H] = Eight(narrow_quad(H, at_H) * params.scale_log2e, narrow_quad(H, at_H + 1u) * params.scale_log2e);
-//#else
-  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + invocation % LANES * 2u;
-  query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
-//#endif
+  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + key_quad(rows, invocation);
+  asked[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
 //#endrepeat
-  let own = stream_keys(query, cached_rows(kv_head), range.first, range.end, invocation);
-  leave_partials(own, invocation);
+//#endif
+  let own = stream_keys(asked, rows, range.first, end, invocation);
+  leave_partials(own, rows, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;
     let quad = i % HEAD_VEC4S;

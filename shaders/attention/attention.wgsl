@@ -56,14 +56,7 @@ fn first_position(position: u32) -> u32 {
 
 //#if matrix
 //#import lib/matrix-attention
-// Eight halves.
-alias Cached = vec4<u32>;
-const CACHED_COMPONENTS: u32 = 8u;
 //#else
-//#if !packed
-alias Cached = Stored;
-//#endif
-const CACHED_COMPONENTS: u32 = 4u;
 //#if stream
 //#import lib/stream-attention
 //#if summands
@@ -91,11 +84,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#if summands
   let columns = bring_columns(head, workgroup.y, invocation);
 //#endif
-  let at = base + invocation % LANES * 2u;
-  let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let rows = cached_rows(head / params.group_size);
+  let at = base + key_quad(rows, invocation);
+  let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
-  leave_partials(own, invocation);
+  leave_partials(own, rows, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
     let output = output_of(row, head, invocation, merged.output / merged.total);

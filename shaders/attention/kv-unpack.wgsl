@@ -5,7 +5,6 @@
 //#import lib/stored-{kv}
 //#import lib/left-out
 
-const CACHED_COMPONENTS: u32 = 4u;
 const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
 //#import lib/cached-rows
 

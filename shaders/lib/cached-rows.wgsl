@@ -1,7 +1,23 @@
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
 // of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
 // not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
-// packed: two units to a Cached, whose numbers want a scale: lib/stored-q8_0.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+//#if eights
+const CACHED_COMPONENTS: u32 = 8u;
+//#else
+const CACHED_COMPONENTS: u32 = 4u;
+//#endif
+//#if !packed
+//#if eights
+// Eight halves.
+alias Cached = vec4<u32>;
+//#else
+alias Cached = Stored;
+//#endif
+//#endif
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
 
 //#if ragged
 //#import lib/head-widths
@@ -46,7 +62,7 @@ fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
 
 fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
 //#if packed
-  return rows.first_block + position * rows.blocks + min(i / 8u, rows.blocks - 1u);
+  return rows.first_block + position * rows.blocks + min(i / BLOCK_UNITS, rows.blocks - 1u);
 //#else
   return 0u;
 //#endif
@@ -77,16 +93,17 @@ fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
 }
 
 fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
-  return key_at(rows, position, i) / 8u;
+  return key_at(rows, position, i) / BLOCK_UNITS;
 }
 //#endif
 
 //#if packed
-// Of the block that four components of a key and of its value are in.
+// Of the block that a unit of a key and of its value are in.
 fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
   return unpack2x16float(kv_scales[block_at(rows, position, i)]);
 }
 
+//#if !eights
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
   return cached_scales(rows, position, i).x * numbers_of(k_cache[key_at(rows, position, i) / 2u], i % 2u);
 }
@@ -94,6 +111,7 @@ fn cached_key(rows: CachedRows, position: u32, i: u32) -> Stored {
 fn cached_value(rows: CachedRows, position: u32, i: u32) -> Stored {
   return cached_scales(rows, position, i).y * numbers_of(v_cache[value_at(rows, position, i) / 2u], i % 2u);
 }
+//#endif
 //#else
 fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
   return k_cache[key_at(rows, position, i)];

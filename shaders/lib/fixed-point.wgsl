@@ -167,11 +167,12 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   workgroupBarrier();
 }
 
+fn dot_sixteen(bytes: vec4<u32>, x: vec4<u32>) -> i32 {
+  return dot4I8Packed(bytes.x, x.x) + dot4I8Packed(bytes.y, x.y) + dot4I8Packed(bytes.z, x.z) + dot4I8Packed(bytes.w, x.w);
+}
+
 fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
-  return dot4I8Packed(bytes[0].x, x[0].x) + dot4I8Packed(bytes[0].y, x[0].y)
-    + dot4I8Packed(bytes[0].z, x[0].z) + dot4I8Packed(bytes[0].w, x[0].w)
-    + dot4I8Packed(bytes[1].x, x[1].x) + dot4I8Packed(bytes[1].y, x[1].y)
-    + dot4I8Packed(bytes[1].z, x[1].z) + dot4I8Packed(bytes[1].w, x[1].w);
+  return dot_sixteen(bytes[0], x[0]) + dot_sixteen(bytes[1], x[1]);
 }
 
 // Σ number · whole number, of a group of weights whose numbers are `bytes`.

@@ -23,14 +23,11 @@ fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
 }
 
 //#if fixed
-// Numbers as bytes, in the order of `byte_order`: elements 0, 4, 1, 5 and 2, 6, 3, 7 of eight.
-fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
-  let even = words & vec4<u32>(0x0f0f0f0fu);
-  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
-}
+//#import lib/packed-bytes
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | (bits[0] << vec4<u32>(4u)), four[1] | (bits[1] << vec4<u32>(4u)));
 }
 //#endif

@@ -1,64 +1,131 @@
-// The newest token of a decode step on its way into ragged caches, as kv-project has it, within the attention that reads them: every
-// workgroup of a KV head makes the coefficients of its queries and of its key, a vector of the basis a set of LANES invocations, as scores of
-// keys are made; the one whose part holds the token puts it into the caches. `queries` holds queries, then keys, then values, as the projection left them.
+// The newest token of a decode step on its way into ragged caches, within the attention that reads them: every workgroup of a KV head makes the
+// coefficients of its queries and of its key, as kv-project does; the one whose part holds the token attends to it, and leaves its key and
+// value behind the parts, for attention-combine to put them into the caches: a kernel that may write them reads them past the caches of
+// the GPU. A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as
+// the projection left them; behind the bases stand the means of values.
 //#import lib/basis
 
 const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
+const VECTORS: u32 = WORKGROUP / VECTOR_LANES;
 
-// Coefficients of the queries, then of the key.
-var<workgroup> narrow: array<f32, (HEADS + 1u) * HEAD_DIM>;
+// Queries, the key, the value.
+var<workgroup> whole: array<vec4<f32>, (PROJECTED + 1u) * HEAD_VEC4S>;
+// Coefficients of the queries and of the key, zeros beyond the width: kernels read whole heads.
+var<workgroup> narrow: array<f32, PROJECTED * HEAD_DIM>;
 
 fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   let at = head * HEAD_DIM + quad * 4u;
   return vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
 }
 
-fn staged_eight(first: u32, quad: u32) -> Eight {
-  return Eight(queries[first + quad], queries[first + quad + 1u]);
+struct Token {
+  kv_head: u32,
+  // Is it of this part?
+  is_held: bool,
 }
 
+alias Asked = Token;
+
 // Barriers follow: whole workgroups call it.
-fn project_token(kv_head: u32, holds_token: bool, invocation: u32) {
-  let widths = head_widths[kv_head];
-  let basis_at = basis_of(kv_head);
-  let lane = invocation % LANES;
-  let quad = lane * 2u;
+fn project_token(token: Token, invocation: u32) {
+  let kv_head = token.kv_head;
+  let width = head_widths[kv_head].key;
+  let own_vector = invocation / VECTOR_LANES;
+  let lane = invocation % VECTOR_LANES;
   let staged = kv_head * params.staged_rows * HEAD_VEC4S;
-//#repeat H HEADS
-  let query_H = staged_eight((kv_head * HEADS + H) * HEAD_VEC4S, quad);
+  var at = basis_of(kv_head) + own_vector * HEAD_VEC4S + lane;
+//#repeat I LANE_QUADS
+  var vector_I = basis[at + I * VECTOR_LANES];
 //#endrepeat
-  let key = staged_eight(params.first_key + staged, quad);
-  for (var first = 0u; first < HEAD_DIM; first += SETS) {
-    let j = first + invocation / LANES;
-    let vector = Eight(basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad), basis_quad(basis_at, min(j, HEAD_DIM - 1u), quad + 1u));
-    // Zeros beyond the width: kernels read whole heads.
-    let kept = f32(j < widths.key);
-//#repeat H HEADS
-    var coefficient_H = dot(query_H.a, vector.a) + dot(query_H.b, vector.b);
+  for (var i = invocation; i < (PROJECTED + 1u) * HEAD_VEC4S; i += WORKGROUP) {
+    let quad = i % HEAD_VEC4S;
+    let head = i / HEAD_VEC4S;
+    let of_token = select(params.first_key, params.first_value, head > HEADS) + staged;
+    whole[i] = queries[select(of_token, (kv_head * HEADS + head) * HEAD_VEC4S, head < HEADS) + quad];
+  }
+  if (invocation < HEAD_VEC4S) {
+    let means = basis_of(KV_HEADS) + (kv_head * HEAD_VEC4S + invocation) * 2u;
+    left_out[invocation] = bitcast<vec4<f32>>(vec4<u32>(basis[means], basis[means + 1u]));
+  }
+  workgroupBarrier();
+  for (var first = 0u; first < width; first += VECTORS) {
+    let j = first + own_vector;
+//#repeat V PROJECTED
+    var sum_V = 0.0;
 //#endrepeat
-    var of_key = dot(key.a, vector.a) + dot(key.b, vector.b);
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-//#repeat H HEADS
-      coefficient_H += subgroupShuffleXor(coefficient_H, step);
+//#repeat I LANE_QUADS
+    let quad_I = vec4<f32>(unpack2x16float(vector_I.x), unpack2x16float(vector_I.y));
+//#repeat V PROJECTED
+    sum_V += dot(whole[V * HEAD_VEC4S + I * VECTOR_LANES + lane], quad_I);
 //#endrepeat
-      of_key += subgroupShuffleXor(of_key, step);
+//#endrepeat
+    at += VECTORS * HEAD_VEC4S;
+    if (first + VECTORS < width) {
+//#repeat I LANE_QUADS
+      vector_I = basis[at + I * VECTOR_LANES];
+//#endrepeat
     }
-    if (lane == 0u && j < HEAD_DIM) {
-//#repeat H HEADS
-      narrow[H * HEAD_DIM + j] = kept * coefficient_H;
+    for (var step = VECTOR_LANES / 2u; step > 0u; step /= 2u) {
+//#repeat V PROJECTED
+      sum_V += subgroupShuffleXor(sum_V, step);
 //#endrepeat
-      narrow[HEADS * HEAD_DIM + j] = of_key;
+    }
+    if (lane == 0u && j < width) {
+//#repeat V PROJECTED
+      narrow[V * HEAD_DIM + j] = sum_V;
+//#endrepeat
     }
   }
   workgroupBarrier();
-  if (holds_token && invocation < HEAD_VEC4S) {
-    let rows = cached_rows(kv_head);
-    if (invocation < key_width(rows)) {
-      k_cache[key_at(rows, state.position, invocation)] = pack_stored(narrow_quad(HEADS, invocation));
-    }
-    if (invocation < value_width(rows)) {
-      v_cache[value_at(rows, state.position, invocation)] = pack_stored(queries[params.first_value + staged + invocation]);
-    }
+  if (token.is_held && invocation < HEAD_VEC4S) {
+    let behind = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
+    split_outputs[behind] = narrow_quad(HEADS, invocation);
+    split_outputs[behind + HEAD_VEC4S] = value_quad(invocation);
   }
-  storageBarrier();
+}
+
+fn value_quad(quad: u32) -> vec4<f32> {
+  return whole[PROJECTED * HEAD_VEC4S + quad];
+}
+
+fn projected_queries(token: Token, rows: CachedRows, invocation: u32) -> array<Eight, HEADS> {
+  project_token(token, invocation);
+  let quad = key_quad(rows, invocation);
+  var query: array<Eight, HEADS>;
+//#repeat H HEADS
+  query[H] = Eight(narrow_quad(H, quad) * params.scale_log2e, narrow_quad(H, quad + 1u) * params.scale_log2e);
+//#endrepeat
+  return query;
+}
+
+fn as_stored(quad: vec4<f32>) -> vec4<f32> {
+  return unpack_stored(pack_stored(quad));
+}
+
+// What the first set of the part that holds the token begins with: the token, which attends to itself as the caches will hold it.
+fn token_softmax(token: Token, query: array<Eight, HEADS>, rows: CachedRows, invocation: u32) -> Softmax {
+  var sum = no_softmax();
+  if (!token.is_held) {
+    return sum;
+  }
+  let quad = key_quad(rows, invocation);
+  let key = Eight(as_stored(narrow_quad(HEADS, quad)), as_stored(narrow_quad(HEADS, quad + 1u)));
+  let of_values = invocation % value_lanes(rows) * 2u;
+  let value = Eight(as_stored(value_quad(of_values)), as_stored(value_quad(of_values + 1u)));
+//#repeat H HEADS
+  var score_H = dot(query[H].a, key.a) + dot(query[H].b, key.b);
+//#endrepeat
+  for (var step = key_lanes(rows) / 2u; step > 0u; step /= 2u) {
+//#repeat H HEADS
+    score_H += subgroupShuffleXor(score_H, step);
+//#endrepeat
+  }
+  if (invocation < value_lanes(rows)) {
+//#repeat H HEADS
+    sum.largest[H] = score_H;
+    sum.total[H] = 1.0;
+    sum.output[H] = value;
+//#endrepeat
+  }
+  return sum;
 }

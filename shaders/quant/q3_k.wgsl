@@ -1,7 +1,7 @@
 // weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes of low pairs a
 // group, a word of high bits a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/unpack-nibbles
-//#import lib/plain-group
+//#import lib/halved-group
 
 struct RawGroup {
   first: u32,
@@ -26,9 +26,14 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
+fn scales_of(raw: RawGroup) -> vec2<f32> {
+  return raw.factor * vec2<f32>(signed_byte(raw.scales, raw.at), signed_byte(raw.scales, raw.at + 1u));
+}
+
 fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let a = raw.factor * signed_byte(raw.scales, raw.at);
-  let b = raw.factor * signed_byte(raw.scales, raw.at + 1u);
+  let scales = scales_of(raw);
+  let a = scales.x;
+  let b = scales.y;
   return array<vec4<f32>, 8>(
     (pairs_at(raw.first, 0u) + 4.0 * bits_at(raw.high, 0u) - 4.0) * a,
     (pairs_at(raw.first, 4u) + 4.0 * bits_at(raw.high, 4u) - 4.0) * a,
@@ -40,3 +45,12 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
     (pairs_at(raw.second, 12u) + 4.0 * bits_at(raw.high, 28u) - 4.0) * b,
   );
 }
+
+//#if fixed
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  let high = bit_bytes(raw.high);
+  let first = pair_bytes(raw.first) | (high[0] << vec4<u32>(2u));
+  let second = pair_bytes(raw.second) | (high[1] << vec4<u32>(2u));
+  return array<vec4<u32>, 2>(bytes_less(first, 0x04040404u), bytes_less(second, 0x04040404u));
+}
+//#endif

@@ -23,3 +23,11 @@ fn scale_of(raw: RawGroup) -> f32 {
 fn numbers_of(raw: RawGroup) -> Group {
   return five_bits(raw.numbers, raw.fifth, 16.0);
 }
+
+//#if fixed
+const NUMBER_BIAS: f32 = 16.0;
+
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return five_bit_bytes(raw.numbers, raw.fifth);
+}
+//#endif

@@ -28,3 +28,9 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 fn numbers_of(raw: RawGroup) -> Group {
   return five_bits(raw.numbers, raw.fifth, 0.0);
 }
+
+//#if fixed
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return five_bit_bytes(raw.numbers, raw.fifth);
+}
+//#endif

@@ -142,7 +142,8 @@ export class Attention {
     this.#state = state;
     this.#splitFrom = settings.splitFrom ?? splitFrom(gpu.capabilities);
     const { numAttentionHeads: heads, headDim } = config;
-    const parts = heads * attentionSplits(config.numKeyValueHeads);
+    const { numKeyValueHeads: kvHeads } = config;
+    const parts = heads * attentionSplits(kvHeads);
     const floats = (label: string, count: number) => buffers.storage(label, count * 4);
     const { kvCache: kv } = settings;
     this.#stagedCache =
@@ -159,7 +160,7 @@ export class Attention {
     this.#queries = this.#stagedCache?.target.queries ?? settings.queries;
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
-    this.#splitOutputs = floats('parts of attention', parts * headDim);
+    this.#splitOutputs = floats('parts of attention', (parts + 2 * kvHeads) * headDim);
     this.#splitScales = floats('scales of parts', parts * 2);
     const { full, sliding } = config.rope;
     const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => layer);

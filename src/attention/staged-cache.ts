@@ -13,7 +13,7 @@ import type { MatryoshkaConfig } from './matryoshka.ts';
 
 /** The bases of a layer on the GPU. */
 export interface LayerBases {
-  /** Of keys, [kvHeads, headDim, headDim] in halves. */
+  /** Of keys, [kvHeads, headDim, headDim] in halves, with the mean behind them. */
   keys: BufferRange;
   /** Of values in their basis, [kvHeads, headDim]. */
   mean: BufferRange;

@@ -4,6 +4,9 @@ import { requestDevice, requireAdapter } from './adapter.ts';
 import { adapterName, type Capabilities, capabilitiesOf } from './capabilities.ts';
 import { Profiler } from './profiler.ts';
 
+/** A buffer that cannot be mapped tells of a lost device, which its own promise tells about as soon. */
+const lossNoticeMs = 100;
+
 /** A part of a buffer, as a bind group takes it. Offsets are multiples of 256 bytes. */
 export interface BufferRange {
   buffer: GPUBuffer;
@@ -297,6 +300,8 @@ export class Gpu {
     try {
       await staging.mapAsync(GPUMapMode.READ, 0, bytes);
     } catch (cause) {
+      // Whoever hears of it here may ask again at once: the loss itself is to be known first.
+      await Promise.race([this.lost, new Promise((done) => setTimeout(done, lossNoticeMs))]);
       throw deviceLostError(cause);
     }
     const copy = staging.getMappedRange(0, bytes).slice(0);

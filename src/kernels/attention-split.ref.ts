@@ -5,7 +5,7 @@ import { type AttentionInputs, attentionCase, valueAt } from './attention.ref.ts
 import type { AttentionUse } from './attention.ts';
 import { type AttentionSplitUse, attentionSplits } from './attention-split.ts';
 import type { KeptWidths } from './head-widths.ts';
-import { packedRows, project, randomBases, randomWidths } from './kv-project.ref.ts';
+import { project, randomBases, randomWidths } from './kv-project.ref.ts';
 import { stagedBytes } from './kv-project.ts';
 
 /** Scores below this stand for "no key": an empty part has it as its maximum. */
@@ -100,7 +100,7 @@ function toCase(
   };
 }
 
-/** The newest token is put into the ragged caches first. */
+/** The newest token is not in the ragged caches yet. */
 function projectingCase(
   name: string,
   change: Partial<AttentionUse>,
@@ -143,11 +143,21 @@ function projectingCase(
   };
   put(keys, 'keys', bytes.queries);
   put(values, 'values', bytes.queries + bytes.keys);
+  /** What is left for the caches. */
+  const left = range(0, kvHeads).flatMap((kvHead) => {
+    const at = bytes.queries / 4 + kvHead * 3 * headDim;
+    return [
+      ...coefficients(headAt(at), kvHead, widths[kvHead]?.keys ?? 0),
+      ...headAt(at + bytes.keys / 4),
+    ];
+  });
+  const mean = buffers.mean as Float32Array<ArrayBuffer>;
+  const basis = new Uint8Array([...asHalves(bases), ...new Uint8Array(mean.buffer)]);
   return {
     name,
     use,
     rows: 1,
-    inputs: () => ({ ...buffers, queries: staged, basis: asHalves(bases) }),
+    inputs: () => ({ ...buffers, queries: staged, basis }),
     outputs: () => {
       const seen = {
         ...inputs,
@@ -156,12 +166,9 @@ function projectingCase(
         values: Float32Array.from(values),
       };
       const { outputs, scales } = attentionSplitReference(use, seen);
-      const storage = halves ? 'f16' : 'f32';
       return {
-        split_outputs: { values: outputs },
+        split_outputs: { values: Float64Array.of(...outputs, ...left) },
         split_scales: { values: scales },
-        k_cache: { values: packedRows(use, widths, keys, 'keys'), storage },
-        v_cache: { values: packedRows(use, widths, values, 'values'), storage },
       };
     },
   };
@@ -180,16 +187,32 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
   toCase('gated heads', { gated: true, heads: 12, kvHeads: 6, headDim: 32 }, 415),
   toCase('ragged', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 991),
   toCase('ragged, halves', { headDim: 32, kv: 'f16', ragged: true }, 415),
+  toCase(
+    'ragged, halves, eight at once',
+    { heads: 24, kvHeads: 8, headDim: 64, kv: 'f16', ragged: true },
+    1100,
+  ),
   toCase('ragged, bytes', { headDim: 64, kv: 'q8_0', ragged: true }, 415),
   toCase(
     'ragged, half bytes',
     { heads: 9, kvHeads: 3, headDim: 64, kv: 'q4_0', ragged: true },
     991,
   ),
+  toCase(
+    'ragged, widths of all kinds',
+    { heads: 14, kvHeads: 7, headDim: 32, kv: 'f16', ragged: true },
+    1300,
+  ),
   projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
   projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
   projectingCase('a token of its own, late in its part', { headDim: 32, kv: 'f16' }, 1279),
+  projectingCase(
+    'a token of its own, widths of all kinds',
+    { heads: 24, kvHeads: 12, headDim: 32, kv: 'f16' },
+    1100,
+  ),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
   toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),
+  toCase('halves of short heads', { kv: 'f16', headDim: 32 }, 2100),
   toCase('half-precision cache', { kv: 'f16', headDim: 128, scale: 0.088 }, 735),
 ];

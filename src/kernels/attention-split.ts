@@ -1,6 +1,6 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import { type AttentionUse, streamConstants, streamUnsupported } from './attention.ts';
+import { type AttentionUse, streamConstants, streamFlags, streamUnsupported } from './attention.ts';
 import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import { isPacked, kvScalesBinding, packedFlags } from './kv-format.ts';
 import { stagedBytes } from './kv-project.ts';
@@ -9,8 +9,9 @@ import { languageShaders } from './language-shaders.ts';
 /** One use of `attention-split`. */
 export interface AttentionSplitUse extends AttentionUse {
   /**
-   * Of a ragged cache: the token has yet to be put into it. `queries` holds its queries, keys and values as the projection left them, with
-   * room for so many tokens (see kv-project).
+   * Of a ragged cache: the token has yet to be put into it, by `attention-combine`, for which its keys' coefficients and its values are left
+   * behind the outputs, [kvHeads, 2, headDim]. `queries` holds its queries, keys and values as the projection left them, with room for so many
+   * tokens (see kv-project); in `basis` means of values stand behind the bases.
    */
   stagedRows?: number;
 }
@@ -62,13 +63,13 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
     unsupported: (use, capabilities) =>
-      splitStreamUnsupported(use, workgroup, subgroup, capabilities),
+      splitStreamUnsupported(use, workgroup, subgroup, capabilities, projects(use)),
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: ['stream', 'subgroups', ...splitFlags(use)],
+      flags: [...streamFlags(use), ...splitFlags(use)],
       constants: {
-        ...streamConstants(use, groupOf(use), workgroup, subgroup),
-        UNROLL: splitKeys,
+        ...streamConstants(use, groupOf(use), workgroup, subgroup, splitKeys),
+        ...(projects(use) ? projectConstants(use, workgroup) : {}),
         SPLITS: attentionSplits(use.kvHeads),
       },
     }),
@@ -81,12 +82,26 @@ function splitStreamUnsupported(
   workgroup: number,
   subgroup: number,
   capabilities: Capabilities,
+  isProjecting: boolean,
 ): string | null {
-  if (groupOf(use) > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
-  return streamUnsupported(use, groupOf(use), workgroup, subgroup, capabilities);
+  const group = groupOf(use);
+  if (group > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
+  // Queries, a key and a value, coefficients, and the mean.
+  const projected = isProjecting ? (2 * group + 4) * use.headDim * 4 : 0;
+  return streamUnsupported(use, group, workgroup, subgroup, capabilities, projected);
 }
 
-function projects({ stagedRows }: AttentionSplitUse): boolean {
+/** How a workgroup makes coefficients: half of a basis at once, since most heads keep no more. */
+function projectConstants(use: AttentionUse, workgroup: number): Record<string, number> {
+  const lanes = Math.max(1, Math.min((2 * workgroup) / use.headDim, use.headDim / 4));
+  return {
+    VECTOR_LANES: lanes,
+    LANE_QUADS: use.headDim / 4 / lanes,
+    PROJECTED: groupOf(use) + 1,
+  };
+}
+
+export function projects({ stagedRows }: Pick<AttentionSplitUse, 'stagedRows'>): boolean {
   return stagedRows !== undefined;
 }
 
@@ -131,22 +146,15 @@ export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionS
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    ...(['k_cache', 'v_cache'] as const).flatMap((name) => [
-      {
-        name,
-        type: 'array<Cached>',
-        access: 'read',
-        when: (use: AttentionSplitUse) => !projects(use),
-      } as const,
-      { name, type: 'array<Cached>', access: 'read_write', when: projects } as const,
-    ]),
+    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     kvScalesBinding,
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: projects },
     headWidthsBinding,
-    meanBinding,
+    { ...meanBinding, when: (use) => use.ragged === true && !projects(use) },
   ],
   variants: [
     variant('workgroup', 64),
@@ -169,7 +177,7 @@ export function canSplitAttention(
 export function canProjectToken(use: AttentionUse, capabilities: Capabilities): boolean {
   const { workgroup, subgroup } = hardwareStream;
   if (isPacked(use.kv)) return false;
-  return splitStreamUnsupported(use, workgroup, subgroup, capabilities) === null;
+  return splitStreamUnsupported(use, workgroup, subgroup, capabilities, true) === null;
 }
 
 /**

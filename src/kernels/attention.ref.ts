@@ -247,6 +247,12 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   ),
   toCase('ragged, three KV heads', { heads: 9, kvHeads: 3, headDim: 64, ragged: true }, 150, 1),
   toCase('ragged, gated, behind a cache', { headDim: 32, ragged: true, gated: true }, 40, 7),
+  toCase(
+    'ragged, widths of all kinds',
+    { heads: 7, kvHeads: 7, headDim: 32, ragged: true },
+    300,
+    1,
+  ),
   toCase('ragged, halves', { headDim: 64, kv: 'f16', ragged: true, window: 50 }, 90, 3),
   toCase('ragged, many', { heads: 8, headDim: 64, scale: 0.125, ...many, ragged: true }, 30, 70),
   toCase(

@@ -89,23 +89,30 @@ function cooperative(
 
 /** Components of a head that an invocation of the stream variants holds. */
 const streamComponents = 8;
-/** Keys that it has under way at once. */
+/** Keys that it has under way at once; of narrow ones, pairs. */
 const streamKeys = 4;
 
-/** Why a stream variant for so many heads a workgroup does not run, or null. */
+/** Why a stream variant for so many heads a workgroup, which wants `more` bytes of its memory, does not run, or null. */
 export function streamUnsupported(
   { headDim }: AttentionUse,
   heads: number,
   workgroup: number,
   subgroup: number,
   { minSubgroupSize, workgroupInvocations, workgroupStorageBytes }: Capabilities,
+  more = 0,
 ): string | null {
   const lanes = headDim / streamComponents;
-  const storage = (workgroup / subgroup) * heads * (headDim + 2) * 4;
+  const storage = (workgroup / subgroup) * heads * (headDim + 2) * 4 + more;
   if (minSubgroupSize < subgroup) return `needs subgroups of at least ${subgroup}`;
   if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
   if (![2, 4, 8, 16, 32].includes(lanes) || lanes > subgroup) return `no head of ${headDim}`;
   return storage > workgroupStorageBytes ? `needs ${storage} bytes of workgroup memory` : null;
+}
+
+/** Halves and what is smaller is read eight at once, where rows are multiples of that. */
+export function streamFlags({ kv, ragged, headDim }: AttentionUse): string[] {
+  const areEights = kv !== 'f32' && (!ragged || headDim % raggedUnit === 0);
+  return ['stream', 'subgroups', ...(areEights ? ['eights'] : [])];
 }
 
 export function streamConstants(
@@ -113,13 +120,16 @@ export function streamConstants(
   heads: number,
   workgroup: number,
   subgroup: number,
+  keys: number = streamKeys,
 ): Record<string, number> {
   return {
     WORKGROUP: workgroup,
     SUBGROUP: subgroup,
     LANES: use.headDim / streamComponents,
     HEADS: heads,
-    UNROLL: streamKeys,
+    PAIR_KINDS: use.ragged ? 3 : 1,
+    PAIRS_0: keys / 2,
+    ...(use.ragged ? { PAIRS_1: keys, PAIRS_2: keys } : {}),
     ...raggedConstants(use),
   };
 }
@@ -135,7 +145,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
       const { choices, flags, constants } = summandOptions(use);
       return {
         choices: { kv: use.kv, ...choices },
-        flags: ['stream', 'subgroups', ...useFlags(use), ...flags],
+        flags: [...streamFlags(use), ...useFlags(use), ...flags],
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
@@ -171,7 +181,7 @@ const matrix: KernelVariant<AttentionUse> = {
   },
   options: (use) => ({
     choices: { kv: use.kv },
-    flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
+    flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
     constants: {
       WORKGROUP: matrixWorkgroup,
       EDGE: fragment,

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => gpu.dispose());
 
-function tiles(rows: number, largePass: boolean, more: Partial<Capabilities> = {}): string {
+function tiles(rows: number, leastTokens: number, more: Partial<Capabilities> = {}): string {
   const use = {
     format: quantFormat('q4_0'),
     rows,
@@ -22,16 +22,28 @@ function tiles(rows: number, largePass: boolean, more: Partial<Capabilities> = {
     yStride: rows,
   } as const;
   const capabilities = { ...everything, ...more };
-  return chooseVariant(matmul, { ...use, largePass }, capabilities).name;
+  return chooseVariant(matmul, { ...use, leastTokens }, capabilities).name;
 }
 
 describe('linearMatrix', () => {
   it('takes larger tiles in large passes, where workgroup memory holds them', () => {
-    expect(tiles(2048, false)).toBe('matrix-64x64');
-    expect(tiles(2048, true)).toBe('matrix-128x128-8');
-    expect(tiles(2048, true, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
-    expect(tiles(8192, false)).toBe(tiles(8192, true));
-    expect(tiles(576, true)).toBe('matrix-32x64');
+    expect(tiles(2048, 0)).toBe('matrix-64x64');
+    expect(tiles(2048, 768)).toBe('matrix-128x128-8');
+    expect(tiles(2048, 768, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
+    expect(tiles(2048, 1536)).toBe('matrix-128x128');
+    expect([0, 65, 1536].map((tokens) => tiles(8192, tokens))).toEqual([
+      'matrix-64x64',
+      'matrix-128x128',
+      'matrix-128x128',
+    ]);
+    expect([768, 1536].map((tokens) => tiles(576, tokens))).toEqual([
+      'matrix-32x64',
+      'matrix-64x64',
+    ]);
+    expect([1536, 1920].map((tokens) => tiles(896, tokens))).toEqual([
+      'matrix-64x64',
+      'matrix-128x128-8',
+    ]);
   });
 
   it('records nothing for a dispatch that leaves the pass to another', async () => {

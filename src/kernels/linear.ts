@@ -1,7 +1,7 @@
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import type { QuantFormat } from '../quant/format.ts';
-import { largePass, type MatmulUse, matmul } from './matmul.ts';
+import { type MatmulUse, matmul, passSizes } from './matmul.ts';
 import { matvec } from './matvec.ts';
 
 /** A weight matrix [rows, columns] on the GPU, row-planar. */
@@ -85,7 +85,7 @@ export interface MatrixOptions {
 export function linearMatrix(
   gpu: Gpu,
   { parts, rows }: Linear,
-  x: GPUBuffer,
+  x: GPUBuffer | BufferRange,
   y: GPUBuffer,
   { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
@@ -104,33 +104,31 @@ export function linearMatrix(
   });
 }
 
-/** One dispatch, or two where large passes take larger tiles: of these, one runs. */
+/** A dispatch for each size of passes that has tiles of its own: of these, one runs. */
 function bySizeOfPass(
   gpu: Gpu,
   use: MatmulUse,
-  buffers: Readonly<Record<string, GPUBuffer | null>>,
+  buffers: Readonly<Record<string, BufferRange | GPUBuffer | null>>,
 ): Promise<Dispatch>[] {
-  const large = { ...use, largePass: true };
-  const one = prepareDispatch(gpu, matmul, use, buffers);
-  const { capabilities } = gpu;
-  if (chooseVariant(matmul, use, capabilities) === chooseVariant(matmul, large, capabilities)) {
-    return [one];
-  }
-  return [
-    onlyFor(one, (tokens) => tokens < largePass),
-    onlyFor(prepareDispatch(gpu, matmul, large, buffers), (tokens) => tokens >= largePass),
-  ];
+  const uses = passSizes.map((leastTokens) => ({ ...use, leastTokens }));
+  const variants = uses.map((sized) => chooseVariant(matmul, sized, gpu.capabilities));
+  const others = uses.filter((_, i) => variants[i] !== variants[i - 1]);
+  return others.map((sized, i) =>
+    forPasses(
+      prepareDispatch(gpu, matmul, sized, buffers),
+      sized.leastTokens,
+      others[i + 1]?.leastTokens ?? Number.POSITIVE_INFINITY,
+    ),
+  );
 }
 
 const nothing = [0, 0, 0] as const;
 
-async function onlyFor(
-  prepared: Promise<Dispatch>,
-  isFor: (tokens: number) => boolean,
-): Promise<Dispatch> {
+/** For passes of at least `from` and fewer than `to` tokens. */
+async function forPasses(prepared: Promise<Dispatch>, from: number, to: number): Promise<Dispatch> {
   const dispatch = await prepared;
   return {
     ...dispatch,
-    workgroups: (tokens) => (isFor(tokens) ? dispatch.workgroups(tokens) : nothing),
+    workgroups: (tokens) => (tokens >= from && tokens < to ? dispatch.workgroups(tokens) : nothing),
   };
 }

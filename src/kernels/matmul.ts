@@ -17,8 +17,8 @@ export interface MatmulUse {
   bias?: boolean;
   /** y += instead of y =. */
   residual?: boolean;
-  /** Passes of at least `largePass` tokens alone. */
-  largePass?: boolean;
+  /** Tokens of the passes that it is for, at least: one of `passSizes`. */
+  leastTokens?: number;
 }
 
 /**
@@ -27,8 +27,8 @@ export interface MatmulUse {
  */
 export const matmulTokens = 16;
 
-/** From so many tokens on, larger tiles of matrices with few rows are enough to fill a GPU. */
-export const largePass = 768;
+/** From so many tokens on, larger tiles are enough to fill a GPU. */
+export const passSizes: readonly number[] = [0, 65, 768, 1536, 1920];
 
 /** Tokens that share one decoding of a weight in the serial variant. */
 const serialTokens = 8;
@@ -86,14 +86,19 @@ const subgroupSize = 32;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 
-// Where tiles begin to pay, by rows of the matrix, measured on an H200: larger tiles read less, smaller ones leave fewer multiprocessors
-// without work.
-const fewRows = 768;
-const manyRows = 4096;
-
-function largeTiles(rows: number): string[] {
-  if (rows >= manyRows || rows < 1536) return [];
-  return rows < 3072 ? ['matrix-128x128-8'] : ['matrix-64x128'];
+/**
+ * Tiles by rows of the matrix and tokens of the pass, measured on an H200: larger ones read less, smaller ones leave fewer multiprocessors
+ * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
+ */
+function tileOf(rows: number, tokens: number): string {
+  if (rows >= 4096) return tokens < 65 ? 'matrix-64x64' : 'matrix-128x128';
+  if (tokens < 768) return rows < 768 ? 'matrix-32x64' : 'matrix-64x64';
+  if (rows >= 1536) {
+    if (tokens >= 1536) return 'matrix-128x128';
+    return rows < 3072 ? 'matrix-128x128-8' : 'matrix-64x128';
+  }
+  if (rows < 768) return tokens < 1536 ? 'matrix-32x64' : 'matrix-64x64';
+  return rows <= 1056 && tokens >= 1920 ? 'matrix-128x128-8' : 'matrix-64x64';
 }
 
 /** Tiles of tokens × rows, named by them and by how many subgroups share one where that is not four. */
@@ -173,8 +178,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     if (software) return ['serial'];
     const { rows } = use;
     return [
-      ...(use.largePass ? largeTiles(rows) : []),
-      rows < fewRows ? 'matrix-32x64' : rows < manyRows ? 'matrix-64x64' : 'matrix-128x128',
+      tileOf(rows, use.leastTokens ?? 0),
       rows < 8192 ? 'tiled-64' : 'tiled-128',
       'tiled-64',
       'serial',

@@ -46,6 +46,12 @@ const shapes: readonly Shape[] = [
   { name: 'brain float', format: 'bf16', rows: 40, columns: 96 },
   { name: 'super-blocks', format: 'q4_k', rows: 33, columns: 512 },
   { name: 'super-blocks of 6 bits', format: 'q6_k', rows: 33, columns: 256 },
+  { name: 'super-blocks of 5 bits', format: 'q5_k', rows: 33, columns: 768 },
+  { name: 'super-blocks of 3 bits', format: 'q3_k', rows: 33, columns: 256 },
+  { name: 'super-blocks of 2 bits', format: 'q2_k', rows: 33, columns: 512 },
+  { name: 'five bits', format: 'q5_0', rows: 33, columns: 160 },
+  { name: 'five bits and a minimum', format: 'q5_1', rows: 33, columns: 96 },
+  { name: 'levels', format: 'iq4_nl', rows: 33, columns: 160 },
   { name: 'norm', format: 'q4_0', rows: 50, columns: 576, change: { normEpsilon: 1e-5 } },
   { name: 'norm, padded', format: 'f32', rows: 50, columns: 172, change: { normEpsilon: 1e-5 } },
   {

@@ -165,7 +165,7 @@ export class DecoderWeights {
       };
       const first = layer * bytes.layer;
       return {
-        keys: place(keys, first, bytes.keys),
+        keys: { ...place(keys, first, bytes.keys), size: bytes.keys + bytes.mean },
         mean: place(mean, first + bytes.keys, bytes.mean),
         all,
       };

@@ -1,10 +1,11 @@
 import { Attention, type OneToken } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
+import { lastRow } from '../kernels/last-row.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
 import { matmulTokens } from '../kernels/matmul.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
@@ -24,6 +25,15 @@ import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
 import type { DecoderWeights, LayerWeights } from './decoder-weights.ts';
+import {
+  forSlab,
+  type PassShape,
+  partOf,
+  productBytes,
+  type Slab,
+  shapeOfPass,
+  slabsOf,
+} from './pass-shape.ts';
 
 export interface DecoderOptions {
   /** Tokens that the KV cache holds. */
@@ -31,6 +41,8 @@ export interface DecoderOptions {
   kvCache: KvCacheFormat;
   /** See `AttentionSettings`. */
   splitFrom?: number;
+  /** Tokens whose gates and ups are made at a time. Default: by memory. */
+  slabRows?: number;
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
@@ -41,10 +53,12 @@ const usualRows = 1024;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Longer passes where all activations together take at most this share of what weights and cache take. */
 const activationShare = 0.145;
+/** Gates and ups that are made at a time at least: fewer leave multiprocessors of a large GPU without work. */
+const slabOutputs = 2 ** 22;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
-/** Dispatches of a long pass that are submitted at a time. */
-const partDispatches = 48;
+/** Dispatches of a long pass that are submitted first; then twice as many each time, as long as the GPU takes for more than the host. */
+const firstPart = 8;
 /** Rows of logits that are made and read at once. */
 const logitsRows = 32;
 /** Bytes that the last sampled tokens take. */
@@ -59,11 +73,21 @@ const stateHeaderBytes = 16;
 
 type Dispatches = readonly Dispatch[];
 
-/** The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens. */
+/**
+ * The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens: these end with the
+ * attention of the last layer, since nothing but its keys and values is asked of most of them.
+ */
 type Body = 'one' | 'oneFar' | 'own' | 'many';
+
+/** Where one token's residual stream lies, and a state that has one row, where these are not those of the pass. */
+interface OneRow {
+  x?: GPUBuffer;
+  state?: GPUBuffer;
+}
 
 type Buffers = Record<
   | 'state'
+  | 'oneRow'
   | 'x'
   | 'xTurn'
   | 'summands'
@@ -92,6 +116,7 @@ export class Decoder {
   readonly contextLength: number;
   /** Tokens of one pass at most. */
   readonly passRows: number;
+  readonly #slabs: readonly Slab[];
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #attention: Attention;
@@ -102,6 +127,8 @@ export class Decoder {
   readonly #owned: BufferSet;
   readonly #buffers: Buffers;
   #bodies!: Record<Body, Dispatches>;
+  /** Behind a pass: what is left of its last layer, for all of its tokens. */
+  #rest!: Dispatches;
   /** The passes that end in a sampled token, by body and sampler: put together once, so that a step allocates nothing. */
   #sampled!: Record<Body, Record<'greedy' | 'random', Dispatches>>;
   /** From this position on steps need not select for themselves. */
@@ -137,17 +164,15 @@ export class Decoder {
     this.config = config;
     this.#weights = weights;
     this.contextLength = options.contextLength;
-    const kind = gpu.capabilities.software ? 'software' : 'hardware';
     const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
-    this.passRows = Math.min(
-      passRows[kind],
-      this.#affordableRows(weightBytes(weights) + cacheBytes(config, options)),
-      config.tokenSelect ? passTokensOf(config.tokenSelect) : Number.POSITIVE_INFINITY,
-    );
+    const shape = this.#shapeOfPass(weightBytes(weights) + cacheBytes(config, options), options);
+    this.passRows = shape.rows;
+    this.#slabs = slabsOf(shape);
     this.#owned = new BufferSet(gpu);
     try {
-      this.#buffers = this.#allocate();
+      this.#buffers = this.#allocate(shape);
+      gpu.write(this.#buffers.oneRow, 0, Uint32Array.of(0, 1));
       const { passActivated: queries } = this.#buffers;
       const settings = { ...options, passRows: this.passRows, queries };
       this.#attention = new Attention(gpu, config, settings, this.#buffers.state, this.#owned);
@@ -285,11 +310,12 @@ export class Decoder {
 
   /** Submits a long pass but for its last part, which comes back: the GPU begins while the host still records. */
   #submitAhead(dispatches: Dispatches, rows: number): Dispatches {
-    let at = 0;
-    for (; at + partDispatches < dispatches.length; at += partDispatches) {
-      this.#gpu.submit(dispatches.slice(at, at + partDispatches), rows);
+    let left = dispatches.filter((dispatch) => dispatch.workgroups(rows)[0] > 0);
+    for (let part = firstPart; part < left.length; part *= 2) {
+      this.#gpu.submit(left.slice(0, part), rows);
+      left = left.slice(part);
     }
-    return dispatches.slice(at);
+    return left;
   }
 
   /** What `tail` makes of tokens from `position` on, in passes of `rows`. */
@@ -312,7 +338,7 @@ export class Decoder {
         const part = tokens.slice(first, first + rows);
         this.#writeState(part, position + first);
         const bytes = part.length * width * 4;
-        this.#gpu.submit([...this.#bodies.many, ...tail], part.length, (encoder) =>
+        this.#gpu.submit([...this.#bodies.many, ...this.#rest, ...tail], part.length, (encoder) =>
           encoder.copyBufferToBuffer(source, 0, staging, 0, bytes),
         );
         out.set(new Float32Array(await this.#gpu.readStaging(staging, bytes)), first * width);
@@ -327,41 +353,56 @@ export class Decoder {
    * Bytes of a token in the buffers of a pass. What a product makes is used up before the next one begins, and so is a product's input: one
    * buffer for each of both. Queries are used up before anything is activated.
    */
-  #tokenBytes(): Record<'residual' | 'products' | 'inputs' | 'activated', number> {
+  #tokenBytes(): Record<'residual' | 'products' | 'gateUp' | 'inputs' | 'activated', number> {
     const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize } = this.config;
     const hidden = pad(this.config.hiddenSize);
     const queries = numAttentionHeads * headDim;
     const input = this.#inputs === 'f16' ? 2 : 4;
-    const widest = Math.max(queries + 2 * numKeyValueHeads * headDim, 2 * intermediateSize, hidden);
     return {
       residual: hidden * 4,
-      products: widest * 4,
+      products: Math.max(queries + 2 * numKeyValueHeads * headDim, hidden) * 4,
+      gateUp: 2 * intermediateSize * 4,
       inputs: Math.max(hidden, pad(queries)) * input,
       activated: Math.max(pad(intermediateSize) * input, queries * 4),
     };
   }
 
-  /** Tokens of a pass, where weights and cache take `held` bytes: a multiple of 32. */
-  #affordableRows(held: number): number {
-    const { products, residual, inputs, activated } = this.#tokenBytes();
-    const usual = Math.min(usualRows, maxActivationBytes / products);
-    const within = (activationShare * held) / (products + residual + inputs + activated);
-    const most = Math.min(
-      Math.max(usual, within),
-      this.#gpu.capabilities.maxBindingBytes / products,
+  /** Tokens of a pass and its slabs, where weights and cache take `held` bytes. */
+  #shapeOfPass(held: number, { slabRows }: DecoderOptions): PassShape {
+    const { tokenSelect } = this.config;
+    const { software, maxBindingBytes } = this.#gpu.capabilities;
+    const { products, gateUp, residual, inputs, activated } = this.#tokenBytes();
+    const kept = residual + inputs + activated;
+    const widest = Math.max(products, gateUp);
+    const usual = Math.min(usualRows, maxActivationBytes / widest);
+    const shape = shapeOfPass(
+      { kept, products, gateUp },
+      {
+        rows: Math.min(
+          passRows[software ? 'software' : 'hardware'],
+          tokenSelect ? passTokensOf(tokenSelect) : Number.POSITIVE_INFINITY,
+        ),
+        bytes: Math.max(activationShare * held, usual * (kept + widest)),
+        bufferBytes: maxBindingBytes,
+        // Larger tiles of matrices are what makes long passes quick.
+        slabRows: this.#inputs === 'f16' ? slabOutputs / (gateUp / 4) : Number.POSITIVE_INFINITY,
+      },
     );
-    return Math.max(32, Math.floor(most / 32) * 32);
+    return slabRows ? { ...shape, slabRows } : shape;
   }
 
-  #allocate(): Buffers {
+  #allocate(shape: PassShape): Buffers {
     const { config } = this;
     const { numAttentionHeads: heads, headDim } = config;
-    const rows = Math.ceil(this.passRows / matmulTokens) * matmulTokens;
+    const whole = (tokens: number) => Math.ceil(tokens / matmulTokens) * matmulTokens;
+    const rows = whole(shape.rows);
     const bytes = this.#tokenBytes();
+    const widest = productBytes(bytes, { rows, slabRows: whole(shape.slabRows) });
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
-    const products = this.#owned.storage('products', rows * bytes.products);
+    const products = this.#owned.storage('products', widest);
     const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
+      oneRow: this.#owned.storage('state of one row', stateHeaderBytes + 4),
       state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
       x: this.#owned.storage('residual', rows * bytes.residual),
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
@@ -397,26 +438,36 @@ export class Decoder {
     const { tokenSelect } = this.config;
     // Its working set is full.
     const ownHow = { far: this.#attention.isFar(this.contextLength), own: true };
-    const [one, oneFar, own, many, after, head, greedy, random] = await Promise.all([
-      forOne({ far: false }),
-      forOne({ far: true }),
-      tokenSelect ? forOne(ownHow) : [],
-      Promise.all([...this.#embed(), ...each((layer, i) => this.#layerForMany(layer, i))]),
-      Promise.all(this.#attention.afterStep(layers[0]?.bases ?? null)),
-      Promise.all(this.#lmHead()),
-      this.#sample({ vocabulary, greedy: true }),
-      this.#sample({ vocabulary, greedy: false }),
-    ]);
+    const last = layers.at(-1);
+    const forMany = (layer: LayerWeights, i: number) => [
+      ...this.#attendForMany(layer, i),
+      ...(layer === last ? [] : this.#feedForMany(layer)),
+    ];
+    const { x, xTurn, state, oneRow } = this.#buffers;
+    const [one, oneFar, own, many, rest, lastOfMany, after, head, greedy, random] =
+      await Promise.all([
+        forOne({ far: false }),
+        forOne({ far: true }),
+        tokenSelect ? forOne(ownHow) : [],
+        Promise.all([...this.#embed(), ...each(forMany)]),
+        Promise.all(last ? this.#feedForMany(last) : []),
+        Promise.all([...(last ? this.#feedForLast(last) : []), ...this.#lmHead(xTurn, oneRow)]),
+        Promise.all(this.#attention.afterStep(layers[0]?.bases ?? null)),
+        Promise.all(this.#lmHead(x, state)),
+        this.#sample({ vocabulary, greedy: true }),
+        this.#sample({ vocabulary, greedy: false }),
+      ]);
     const withSampler = (body: Dispatches) => ({
-      greedy: [...body, ...head, greedy],
-      random: [...body, ...head, random],
+      greedy: [...body, greedy],
+      random: [...body, random],
     });
     this.#bodies = { one, oneFar, own, many };
+    this.#rest = rest;
     this.#sampled = {
-      one: withSampler([...one, ...after]),
-      oneFar: withSampler([...oneFar, ...after]),
-      own: withSampler(own),
-      many: withSampler(many),
+      one: withSampler([...one, ...after, ...head]),
+      oneFar: withSampler([...oneFar, ...after, ...head]),
+      own: withSampler([...own, ...head]),
+      many: withSampler([...many, ...lastOfMany]),
     };
   }
 
@@ -480,8 +531,7 @@ export class Decoder {
       ...this.#attention.oneProjected(index, how, output.matrix, summands, layer.bases),
       ...this.#gateUpForOne(layer, {
         x: this.#xOfLayer(index),
-        x_sum: this.#xOfLayer(index + 1),
-        summands,
+        summing: { x_sum: this.#xOfLayer(index + 1), summands },
       }),
     ];
   }
@@ -521,9 +571,13 @@ export class Decoder {
 
   #gateUpForOne(
     layer: LayerWeights,
-    summing?: Record<'x' | 'x_sum' | 'summands', GPUBuffer>,
+    {
+      x = this.#buffers.x,
+      state = this.#buffers.state,
+      summing,
+    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer> } = {},
   ): Promise<Dispatch>[] {
-    const { x, gateUp, activated } = this.#buffers;
+    const { gateUp, activated } = this.#buffers;
     const norm = layer.feedForwardNorm;
     const use = this.#gateUpUse(layer);
     const [both] = layer.gateUp.parts;
@@ -532,27 +586,65 @@ export class Decoder {
       const products = linearVector(this.#gpu, layer.gateUp, x, gateUp, {
         norm: this.#normOf(norm),
       });
-      return [...products, this.#activate(activated, 'f32')];
+      return [...products, this.#activate(activated, 'f32', state)];
     }
     const summands = summing ? { summands: this.config.numAttentionHeads } : {};
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }
 
-  #layerForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
-    const { x, qkv, passNormed, passAttended, gateUp, passActivated } = this.#buffers;
+  /** A layer for the tokens of a pass, up to the outputs of its heads. */
+  #attendForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
+    const { x, qkv, passNormed, passAttended } = this.#buffers;
     return [
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
       this.#rotate(layer, index, 'many'),
       ...this.#attention.route(index, 'many', { ...layer, x }),
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
+    ];
+  }
+
+  /** The rest of it. */
+  #feedForMany(layer: LayerWeights): Promise<Dispatch>[] {
+    const { passAttended, passActivated } = this.#buffers;
+    return [
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
-      ...this.#matrix(layer.gateUp, passNormed, gateUp),
-      this.#activate(passActivated, this.#inputs),
+      ...this.#slabs.flatMap((slab) => this.#gateUpForMany(layer, slab)),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
+  }
+
+  /** The rest of a layer for the last token of a pass alone, whose residual stream goes on in `xTurn`. */
+  #feedForLast(layer: LayerWeights): Promise<Dispatch>[] {
+    const { x, xTurn, attended, activated, passAttended, oneRow } = this.#buffers;
+    const { numAttentionHeads, headDim, hiddenSize } = this.config;
+    const one = { x: xTurn, state: oneRow };
+    return [
+      this.#lastRow(passAttended, attended, numAttentionHeads * headDim, this.#inputs),
+      this.#lastRow(x, xTurn, pad(hiddenSize), 'f32'),
+      ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', one),
+      ...this.#gateUpForOne(layer, one),
+      ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector', one),
+    ].map((prepared) => forSlab(prepared, { first: 0, rows: 1 }));
+  }
+
+  #lastRow(x: GPUBuffer, y: GPUBuffer, columns: number, storage: 'f32' | 'f16'): Promise<Dispatch> {
+    const { state } = this.#buffers;
+    return prepareDispatch(this.#gpu, lastRow, { columns, x: storage }, { state, x, y });
+  }
+
+  /** Activated gates of some tokens of a pass. */
+  #gateUpForMany({ gateUp }: LayerWeights, slab: Slab): Promise<Dispatch>[] {
+    const { passNormed, passActivated, gateUp: products } = this.#buffers;
+    const { hiddenSize, intermediateSize } = this.config;
+    const input = this.#inputs === 'f16' ? 2 : 4;
+    const x = partOf(passNormed, slab, pad(hiddenSize) * input);
+    const y = partOf(passActivated, slab, pad(intermediateSize) * input);
+    return [...this.#matrix(gateUp, x, products), this.#activate(y, this.#inputs)].map((prepared) =>
+      forSlab(prepared, slab),
+    );
   }
 
   #normForProduct(weight: GPUBuffer): Promise<Dispatch> {
@@ -610,7 +702,7 @@ export class Decoder {
     input: GPUBuffer,
     postNorm: GPUBuffer | null,
     form: 'vector' | 'matrix',
-    { isOfHeads = false, x = this.#buffers.x } = {},
+    { isOfHeads = false, x = this.#buffers.x, state }: OneRow & { isOfHeads?: boolean } = {},
   ): Promise<Dispatch>[] {
     const { projected } = this.#buffers;
     const heads = isOfHeads ? this.#skippableHeads() : {};
@@ -619,7 +711,10 @@ export class Decoder {
         ? linearVector(this.#gpu, linear, input, y, { residual, ...heads })
         : this.#matrix(linear, input, y, { residual, yStride: pad(linear.rows) });
     if (!postNorm) return multiply(x, true);
-    return [...multiply(projected, false), this.#norm(projected, postNorm, x, { residual: true })];
+    return [
+      ...multiply(projected, false),
+      this.#norm(projected, postNorm, x, { residual: true }, state),
+    ];
   }
 
   /** Heads whose columns the output projection need not read while they are off. */
@@ -636,7 +731,7 @@ export class Decoder {
   /** The product for the tokens of a pass. */
   #matrix(
     linear: Linear,
-    x: GPUBuffer,
+    x: GPUBuffer | BufferRange,
     y: GPUBuffer,
     more: { residual?: boolean; yStride?: number } = {},
   ): Promise<Dispatch>[] {
@@ -649,19 +744,24 @@ export class Decoder {
     weight: GPUBuffer,
     y: GPUBuffer,
     more: Pick<RmsNormUse, 'residual' | 'y'> = {},
+    state: GPUBuffer = this.#buffers.state,
   ): Promise<Dispatch> {
     const { hiddenSize, rmsNormEps } = this.config;
     const use = { columns: hiddenSize, epsilon: rmsNormEps, ...more };
     return prepareDispatch(this.#gpu, rmsNorm, use, {
-      state: this.#buffers.state,
+      state,
       x,
       norm_weight: weight,
       y,
     });
   }
 
-  #activate(y: GPUBuffer, storage: 'f32' | 'f16'): Promise<Dispatch> {
-    const { state, gateUp } = this.#buffers;
+  #activate(
+    y: GPUBuffer | BufferRange,
+    storage: 'f32' | 'f16',
+    state: GPUBuffer = this.#buffers.state,
+  ): Promise<Dispatch> {
+    const { gateUp } = this.#buffers;
     const { hiddenAct, intermediateSize } = this.config;
     const use = {
       activation: hiddenAct,
@@ -672,9 +772,10 @@ export class Decoder {
     return prepareDispatch(this.#gpu, gatedActivation, use, { state, x: gateUp, y });
   }
 
-  #lmHead(): Promise<Dispatch>[] {
+  /** The head for the last row of `x`, of which `state` says how many there are. */
+  #lmHead(x: GPUBuffer, state: GPUBuffer): Promise<Dispatch>[] {
     const { lmHead, finalNorm } = this.#weights;
-    const { state, x, logits } = this.#buffers;
+    const { logits } = this.#buffers;
     const norm = this.#normOf(finalNorm);
     return linearVector(this.#gpu, lmHead, x, logits, { norm, lastRow: state });
   }

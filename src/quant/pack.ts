@@ -21,57 +21,44 @@ export const bytePacking: Packing = {
   },
 };
 
-/** 4 bits each: element 8w + 2j at bits 4j of word w, element 8w + 2j + 1 at bits 16 + 4j: two shifts give four neighbours. */
-export const nibblePacking: Packing = {
-  bits: 4,
-  groupBytes: 16,
-  pack(group, shift, out, at) {
-    for (let w = 0; w < 4; w += 1) {
-      const early = fourNibbles(word(group, 2 * w) >>> shift);
-      const late = fourNibbles(word(group, 2 * w + 1) >>> shift);
-      out.setInt32(at + 4 * w, early | (late << 8), true);
-    }
-  },
-};
-
-/** 2 bits each: element e at bits 2·(e mod 16) of word e / 16. */
-export const pairPacking: Packing = {
-  bits: 2,
-  groupBytes: 8,
-  pack(group, shift, out, at) {
-    for (let i = 0; i < 8; i += 1) out.setInt8(at + i, fourPairs(word(group, i) >>> shift));
-  },
-};
-
-/** 1 bit each: element e at bit e of the word. */
-export const bitPacking: Packing = {
-  bits: 1,
-  groupBytes: 4,
-  pack(group, shift, out, at) {
-    let packed = 0;
-    for (let i = 0; i < 8; i += 1) packed |= fourBits(word(group, i) >>> shift) << (4 * i);
-    out.setInt32(at, packed, true);
-  },
-};
-
-/** Numbers 0, 1, 2, 3 of a word to bits 0, 16, 4, 20. */
-function fourNibbles(numbers: number): number {
-  return (
-    (numbers & 0xf) |
-    ((numbers << 8) & 0xf_0000) |
-    ((numbers >>> 12) & 0xf0) |
-    ((numbers >>> 4) & 0xf0_0000)
-  );
+/**
+ * 4, 2 or 1 bits each. Of eight neighbours, elements 0, 4, 1, 5 are the lowest bits of the four bytes of a word, and 2, 6, 3, 7 the bits above
+ * them; the next eight follow above those, then comes the next word. So a shift and a mask give four numbers as bytes, in an order that all
+ * widths share, and two shifts give four neighbours.
+ */
+function packing(bits: 1 | 2 | 4): Packing {
+  const eightsOfWord = 4 / bits;
+  return {
+    bits,
+    groupBytes: 4 * bits,
+    pack(group, shift, out, at) {
+      for (let w = 0; w < bits; w += 1) {
+        let packed = 0;
+        for (let k = 0; k < eightsOfWord; k += 1) {
+          const eight = w * eightsOfWord + k;
+          const early = fourNumbers(word(group, 2 * eight) >>> shift, bits);
+          const late = fourNumbers(word(group, 2 * eight + 1) >>> shift, bits);
+          packed |= (early | (late << 8)) << (2 * bits * k);
+        }
+        out.setInt32(at + 4 * w, packed, true);
+      }
+    },
+  };
 }
 
-function fourPairs(numbers: number): number {
-  return (
-    (numbers & 3) | ((numbers >>> 6) & 0xc) | ((numbers >>> 12) & 0x30) | ((numbers >>> 18) & 0xc0)
-  );
-}
+export const nibblePacking: Packing = packing(4);
+export const pairPacking: Packing = packing(2);
+export const bitPacking: Packing = packing(1);
 
-function fourBits(numbers: number): number {
-  return (numbers & 1) | ((numbers >>> 7) & 2) | ((numbers >>> 14) & 4) | ((numbers >>> 21) & 8);
+/** Numbers 0, 1, 2, 3 of a word to bits 0, 16, `bits`, 16 + `bits`. */
+function fourNumbers(numbers: number, bits: number): number {
+  const mask = (1 << bits) - 1;
+  return (
+    (numbers & mask) |
+    (((numbers >>> 8) & mask) << 16) |
+    (((numbers >>> 16) & mask) << bits) |
+    (((numbers >>> 24) & mask) << (16 + bits))
+  );
 }
 
 /** The inverse of packing bits: bit j of `bits` to the lowest bit of byte j. */

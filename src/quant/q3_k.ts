@@ -25,6 +25,7 @@ export const q3_k: QuantFormat = blockFormat({
   ggmlType: 11,
   blockElements: superBlockElements,
   blockBytes: 110,
+  bytes: true,
   numberPlanes: [pairPacking, bitPacking],
   scalePlanes: [
     {

@@ -7,5 +7,6 @@ export const q5_1: QuantFormat = nibbleFormat({
   ggmlType: 7,
   fifthBit: true,
   minimum: true,
+  bytes: true,
   value: (q) => q,
 });

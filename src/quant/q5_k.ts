@@ -17,6 +17,7 @@ export const q5_k: QuantFormat = blockFormat({
   ggmlType: 13,
   blockElements: superBlockElements,
   blockBytes: 176,
+  bytes: true,
   numberPlanes: [nibblePacking, bitPacking],
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

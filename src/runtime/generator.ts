@@ -182,7 +182,8 @@ class Run {
   readonly #pending: Burst[] = [];
   readonly #limit: number;
   #text = '';
-  #unsent: number[] = [];
+  #unsentText = '';
+  #unsentTokens: number[] = [];
   #submitted = 0;
   #passDoneAt = 0;
   /** A stop text has come: nothing behind it is shown. */
@@ -237,6 +238,7 @@ class Run {
     let lastTokensAt = begun;
     while (!finish) {
       while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
+      this.#send();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
       if (!burst || !Array.isArray(tokens)) {
@@ -250,7 +252,8 @@ class Run {
       lastTokensAt = now;
       for (const token of tokens) finish ??= this.#accept(token);
     }
-    this.#send(this.#rest());
+    this.#unsentText += this.#rest();
+    this.#send();
     return this.#result(finish, reused, begun, firstTokenAt);
   }
 
@@ -327,10 +330,10 @@ class Run {
   /** Takes a token in. Says why the generation ends, if it does. */
   #accept(token: number): FinishReason | null {
     this.#tokens.push(token);
-    this.#unsent.push(token);
+    this.#unsentTokens.push(token);
     if (this.#parts.tokenizer.endIds.has(token) && !this.#settings.ignoreEos) return 'stop';
     const { text, stopped } = this.#stopRules.push(this.#detokenizer.push(token));
-    this.#send(text);
+    this.#unsentText += text;
     this.#stopped = stopped;
     if (stopped) return 'stop';
     return this.#tokens.length >= this.#limit ? 'length' : null;
@@ -343,11 +346,13 @@ class Run {
     return stopped ? text : text + this.#stopRules.flush();
   }
 
-  #send(text: string): void {
-    if (text.length === 0) return;
-    this.#text += text;
-    this.#emit({ type: 'text', text, tokens: this.#unsent });
-    this.#unsent = [];
+  /** Sends what came with a burst, behind the submit of another: a page hears of a burst once, and the GPU does not wait for that. */
+  #send(): void {
+    if (this.#unsentText.length === 0) return;
+    this.#text += this.#unsentText;
+    this.#emit({ type: 'text', text: this.#unsentText, tokens: this.#unsentTokens });
+    this.#unsentText = '';
+    this.#unsentTokens = [];
   }
 
   #result(

@@ -39,6 +39,8 @@ import { kvQuantizeCases } from '../kernels/kv-quantize.ref.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
 import { kvUnpackCases } from '../kernels/kv-unpack.ref.ts';
 import { kvUnpack } from '../kernels/kv-unpack.ts';
+import { lastRowCases } from '../kernels/last-row.ref.ts';
+import { lastRow } from '../kernels/last-row.ts';
 import { letterboxCases } from '../kernels/letterbox.ref.ts';
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBitsCases } from '../kernels/mask-bits.ref.ts';
@@ -108,6 +110,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: convolutionMatrix, cases: convolutionMatrixCases },
   { kernel: embedding, cases: embeddingCases },
   { kernel: gatedActivation, cases: gatedActivationCases },
+  { kernel: lastRow, cases: lastRowCases },
   { kernel: matmul, cases: matmulCases },
   { kernel: matvec, cases: matvecCases },
   { kernel: pool, cases: poolCases },
