@@ -61,7 +61,7 @@ export async function timeDecoder(name: string, maxTier: Tier): Promise<DecoderT
   }
   const prefill: Record<number, number> = {};
   for (const length of [128, 512, 2048]) {
-    const run = () => prompt(decoder, length);
+    const run = () => prompt(decoder, length, staging);
     await elapsed(run);
     prefill[length] = Math.round((1000 * length) / (await best(() => elapsed(run))));
   }
@@ -84,7 +84,7 @@ export async function profileDecoder(
     work();
     return (await gpu.profile()).kernels;
   };
-  const prefill = await profiled(() => prompt(decoder, 2048));
+  const prefill = await profiled(() => prompt(decoder, 2048, staging));
   const decode = await profiled(() => decoder.steps(burst, 2048, true, staging));
   gpu.dispose();
   return { prefill, decode };
@@ -112,11 +112,14 @@ async function decoderOf(
   return { decoder, staging };
 }
 
-function prompt(decoder: Decoder, length: number): void {
+/** As a generation begins: the last pass samples a token. */
+function prompt(decoder: Decoder, length: number, staging: GPUBuffer): void {
   let first = 0;
   while (first < length) {
     const rows = evenRows(length - first, decoder.passRows);
-    decoder.pass(new Array<number>(rows).fill(1), first);
+    const tokens = new Array<number>(rows).fill(1);
+    if (first + rows < length) decoder.pass(tokens, first);
+    else decoder.passAndSample(tokens, first, true, staging);
     first += rows;
   }
 }

@@ -31,7 +31,11 @@ describe('linearMatrix', () => {
     expect(tiles(2048, 768)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
     expect(tiles(2048, 1536)).toBe('matrix-128x128');
-    expect(tiles(8192, 0)).toBe(tiles(8192, 1536));
+    expect([0, 65, 1536].map((tokens) => tiles(8192, tokens))).toEqual([
+      'matrix-64x64',
+      'matrix-128x128',
+      'matrix-128x128',
+    ]);
     expect([768, 1536].map((tokens) => tiles(576, tokens))).toEqual([
       'matrix-32x64',
       'matrix-64x64',

@@ -28,7 +28,7 @@ export interface MatmulUse {
 export const matmulTokens = 16;
 
 /** From so many tokens on, larger tiles are enough to fill a GPU. */
-export const passSizes: readonly number[] = [0, 768, 1536, 1920];
+export const passSizes: readonly number[] = [0, 65, 768, 1536, 1920];
 
 /** Tokens that share one decoding of a weight in the serial variant. */
 const serialTokens = 8;
@@ -91,7 +91,7 @@ const fragment = 16;
  * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
  */
 function tileOf(rows: number, tokens: number): string {
-  if (rows >= 4096) return 'matrix-128x128';
+  if (rows >= 4096) return tokens < 65 ? 'matrix-64x64' : 'matrix-128x128';
   if (tokens < 768) return rows < 768 ? 'matrix-32x64' : 'matrix-64x64';
   if (rows >= 1536) {
     if (tokens >= 1536) return 'matrix-128x128';
