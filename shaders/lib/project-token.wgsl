@@ -1,8 +1,8 @@
 // The newest token of a decode step on its way into ragged caches, within the attention that reads them: every workgroup of a KV head makes the
 // coefficients of its queries and of its key, as kv-project does; the one whose part holds the token attends to it, and leaves its key and
-// value behind the parts, for attention-combine to put them into the caches: a kernel that may write them reads them past the caches of
-// the GPU. A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as
-// the projection left them; behind the bases stand the means of values.
+// value behind the parts, for attention-combine to put them into the caches, which are only read here. A vector of the basis is read once for
+// all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as the projection left them; behind the bases stand
+// the means of values.
 //#import lib/basis
 
 const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
