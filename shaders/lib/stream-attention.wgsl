@@ -26,20 +26,12 @@ var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
 
 // Lanes that share a key.
 fn key_lanes(rows: CachedRows) -> u32 {
-//#if ragged
   return select(LANES, LANES / 2u, key_width(rows) <= CACHED_PER_HEAD / 2u);
-//#else
-  return LANES;
-//#endif
 }
 
 // Lanes that share a value, and a softmax.
 fn value_lanes(rows: CachedRows) -> u32 {
-//#if ragged
   return select(LANES, key_lanes(rows), value_width(rows) <= CACHED_PER_HEAD / 2u);
-//#else
-  return LANES;
-//#endif
 }
 
 // The first of the two quads of a head that an invocation holds of its queries and keys.

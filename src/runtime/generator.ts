@@ -7,7 +7,7 @@ import type { FinishReason, GenerationResult } from '../types.ts';
 import { BurstSize } from './burst-size.ts';
 import type { GenerationSettings } from './generate-options.ts';
 import type { Emit } from './model-contract.ts';
-import { evenRows, PassSize } from './pass-size.ts';
+import { endOfPass, PassSize } from './pass-size.ts';
 import { StopRules } from './stop-rules.ts';
 
 /** What the generator needs of a tokenizer. */
@@ -21,9 +21,6 @@ export interface GeneratorTokenizer {
  * since a step takes long there and an abort should not wait for a second.
  */
 const burstsInFlight = { hardware: 2, software: 1 } as const;
-
-/** Tokens at the end of a prompt that select for themselves, where tokens are selected: its question mostly is there. */
-const questionRows = 16;
 
 /** A submitted burst and its tokens, once they have come. */
 interface Burst {
@@ -264,15 +261,18 @@ class Run {
   async #prefill(reused: number): Promise<FinishReason | null> {
     const { decoder, passSize } = this.#parts;
     const { sampler, greedy } = this.#settings;
+    const { length } = this.#prompt;
+    const { tokenSelect } = decoder.config;
+    const isSelecting = tokenSelect !== null && isLong(tokenSelect, length);
     decoder.beginSampling(sampler, sampler.repetitionPenalty === 1 ? [] : this.#prompt);
     let first = reused;
     let before: Promise<void> = Promise.resolve();
     for (;;) {
       if (this.#signal?.aborted) return this.#abortPrefill(first);
       const position = first;
-      const chunk = this.#prompt.slice(first, this.#endOfPass(first));
+      const chunk = this.#prompt.slice(first, endOfPass(first, length, passSize.rows, isSelecting));
       first += chunk.length;
-      if (first === this.#prompt.length) {
+      if (first === length) {
         this.#read(1, (staging) => decoder.passAndSample(chunk, position, greedy, staging));
         break;
       }
@@ -297,20 +297,6 @@ class Run {
     // Who waits for it hears of a lost device; nobody may be waiting any more.
     done.catch(() => undefined);
     return done;
-  }
-
-  /**
-   * Where the pass ends that begins at `first`. Tokens that are selected are selected for a pass as a whole, by its mean query: of the
-   * question each token is a pass, since the mean of its words asks for none of them.
-   */
-  #endOfPass(first: number): number {
-    const { decoder, passSize } = this.#parts;
-    const { length } = this.#prompt;
-    const { tokenSelect } = decoder.config;
-    const isSelecting = tokenSelect && isLong(tokenSelect, length);
-    const question = length - questionRows;
-    if (isSelecting && first >= question) return first + 1;
-    return first + evenRows((isSelecting ? question : length) - first, passSize.rows);
   }
 
   #abortPrefill(computed: number): FinishReason {

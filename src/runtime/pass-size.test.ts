@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { evenRows, PassSize } from './pass-size.ts';
+import { endOfPass, evenRows, PassSize, questionRows } from './pass-size.ts';
 
 function rowsAfter(mostRows: number, times: readonly number[]): number {
   const size = new PassSize(mostRows);
@@ -26,6 +26,28 @@ describe('evenRows', () => {
         left -= rows;
       }
     }
+  });
+});
+
+describe('endOfPass', () => {
+  function passesOf(length: number, rows: number, isSelecting: boolean, from = 0): number[] {
+    const ends: number[] = [];
+    for (let first = from; first < length; first = ends.at(-1) ?? length) {
+      ends.push(endOfPass(first, length, rows, isSelecting));
+    }
+    return ends.map((end, i) => end - (ends[i - 1] ?? from));
+  }
+
+  it('makes each token of the question a pass where tokens are selected', () => {
+    const question = Array.from({ length: questionRows }, () => 1);
+    expect(passesOf(80, 32, true)).toEqual([32, 32, ...question]);
+    expect(passesOf(80, 32, true, 70)).toEqual(question.slice(0, 10));
+    expect(passesOf(10, 32, true)).toEqual(question.slice(0, 10));
+  });
+
+  it('has as few passes as can be elsewhere', () => {
+    expect(passesOf(80, 32, false)).toEqual([32, 32, 16]);
+    expect(passesOf(20, 32, false, 18)).toEqual([2]);
   });
 });
 

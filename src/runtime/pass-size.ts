@@ -8,6 +8,24 @@ const smallestRows = 32;
 /** Where it begins: bearable on a slow GPU. */
 const firstRows = 256;
 
+/** Tokens at the end of a prompt that each are a pass where tokens are selected: its question mostly is there. */
+export const questionRows = 16;
+
+/**
+ * Where the pass ends that begins at `first` of a prompt of `length` tokens and has at most `rows`. Tokens that are selected are selected for a
+ * pass as a whole, by its mean query: of the question each token is a pass, since the mean of its words asks for none of them.
+ */
+export function endOfPass(
+  first: number,
+  length: number,
+  rows: number,
+  isSelecting: boolean,
+): number {
+  const question = Math.max(0, length - questionRows);
+  if (isSelecting && first >= question) return first + 1;
+  return first + evenRows((isSelecting ? question : length) - first, rows);
+}
+
 /** Tokens of the next pass where `left` are left and one takes `most`: the fewest passes, all about as long, since short ones fill no GPU. */
 export function evenRows(left: number, most: number): number {
   const each = Math.ceil(left / Math.ceil(left / most) / matmulTokens) * matmulTokens;

@@ -1,6 +1,6 @@
 """Encodes what train.py reads: text to tune on, and what the result is measured by.
 
-    python prepare.py MODEL.gguf TEXT OUT.npz
+    python prepare.py MODEL.gguf TEXT OUT.npz [--written FILE.jsonl.xz …]
 
 TEXT is a folder with books.txt.xz, dialogues.jsonl.xz, instructions.jsonl.xz and eval/ of wikitext2-test.txt and
 hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
@@ -26,12 +26,16 @@ from tokenizers import Tokenizer
 
 SMALL = Path(__file__).resolve().parents[1] / "vitrail-small"
 sys.path[1:1] = [str(SMALL), str(SMALL / "write")]
+import facts  # noqa: E402
 import sources  # noqa: E402
+import tales  # noqa: E402
 from books import Book, read_books, split  # noqa: E402
 from gguf_tokenizer import tokenizer_of  # noqa: E402
 from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
+CHAT_SHARES = {"books": 0.28, "instructions": 0.07, "dialogues": 0.02, "retrieval": 0.17, "written": 0.34, "facts": 0.07, "tales": 0.05}
+"""Where the model learned to chat from what another wrote: else it forgets how."""
 WINDOW, WINDOWS = 1024, 80
 PROMPTS, LONGEST_PROMPT = 8192, 128
 HELLASWAG_QUESTIONS = 4000
@@ -41,19 +45,27 @@ SEED = 9
 AT_ONCE = 512
 
 
-def training_tokens(tokenizer: Tokenizer, text: Path, books: list[Book], count: int, end: int) -> np.ndarray:
+def training_tokens(tokenizer: Tokenizer, text: Path, books: list[Book], written: list[Path], count: int, end: int) -> np.ndarray:
     """A mixture in the shares above, documents of a source in random order, each followed by the end token."""
     rng = random.Random(SEED)
     prose = [section for book in books for section in book.sections]
     instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
     dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
-    for documents in (prose, instructions, dialogues):
+    chats = list(sources.written(written))
+    for documents in (prose, instructions, dialogues, chats):
         rng.shuffle(documents)
-    hidden = sources.retrieval(books, 5 * count, SEED)
-    documents = {"books": prose, "instructions": instructions, "dialogues": dialogues, "retrieval": hidden}
+    documents = {
+        "books": prose,
+        "instructions": instructions,
+        "dialogues": dialogues,
+        "retrieval": sources.retrieval(books, 5 * count, SEED),
+        "written": chats,
+        "facts": (sources.chat(facts.turns(rng)) for _ in range(count)),
+        "tales": (sources.chat([*tales.story(rng)]) for _ in range(count)),
+    }
     chunks = [
         row
-        for name, share in SHARES.items()
+        for name, share in (CHAT_SHARES if written else SHARES).items()
         for row in np.array_split(_first_tokens(tokenizer, documents[name], round(share * count), end), round(share * count / 4096))
     ]
     rng.shuffle(chunks)
@@ -64,7 +76,10 @@ def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: i
     tokens: list[int] = []
     remaining = iter(texts)
     while len(tokens) < count:
-        for encoding in tokenizer.encode_batch_fast(list(islice(remaining, AT_ONCE))):
+        batch = list(islice(remaining, AT_ONCE))
+        if not batch:
+            break
+        for encoding in tokenizer.encode_batch_fast(batch):
             tokens += [*encoding.ids, end]
     return np.array(tokens[:count], dtype=np.uint16)
 
@@ -136,13 +151,14 @@ def main() -> None:
     for name in ["model", "text", "out"]:
         parser.add_argument(name, type=Path)
     parser.add_argument("--tokens", type=int, default=3_000_000, help="of text to tune on")
+    parser.add_argument("--written", type=Path, nargs="*", default=[], help="chats that the model learned from")
     arguments = parser.parse_args()
     tokenizer, fields = tokenizer_of(arguments.model), GGUFReader(arguments.model).fields
     end, context = tokenizer.token_to_id(sources.END_TOKEN), fields["llama.context_length"].contents()
     text: Path = arguments.text
     training, validation = split(read_books(text / "books.txt.xz"))
     held_out = "\n\n".join(section for book in validation for section in book.sections)
-    arrays = {"training": training_tokens(tokenizer, text, training, arguments.tokens, end)}
+    arrays = {"training": training_tokens(tokenizer, text, training, arguments.written, arguments.tokens, end)}
     arrays["books"], arrays["books_bytes"] = windows(tokenizer, held_out)
     arrays["wikitext2"], arrays["wikitext2_bytes"] = windows(tokenizer, (text / "eval/wikitext2-test.txt").read_text(encoding="utf-8"))
     for length in [512, 1000, 2000, 4000]:

@@ -2,25 +2,31 @@
 
     python prepare.py tokenizer DATA OUT            OUT/tokenizer.json, from books, dialogues and instructions
     python prepare.py encode DATA OUT               OUT/books.npz, OUT/turns.npz, OUT/retrieval.npz
+    python prepare.py made OUT                      OUT/made.npz, chats and stories by rule
     python prepare.py written OUT FILE.jsonl.xz …   OUT/written.npz, what a larger model wrote
 
-Needs no GPU. Each .npz holds `tokens` (uint16, every document followed by the end token); books.npz has `validation` and
-`validation_bytes` too (UTF-8 bytes, the divisor of bits per byte).
+Needs no GPU. Each .npz holds `tokens` (uint16, every document followed by the end token), made.npz `facts` and `tales`; books.npz has
+`validation` and `validation_bytes` too (UTF-8 bytes, the divisor of bits per byte), written.npz `validation`.
 """
 
 import argparse
+import random
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+import facts
 import sources
+import tales
 from books import read_books, split
 from model import ModelConfig
 
 RETRIEVAL_CHARACTERS = 50_000_000
 SEED = 3
+FACTS, TALES = 120_000, 50_000
+WRITTEN_VALIDATION_SHARE = 0.03
 AT_ONCE = 4096
 
 
@@ -90,18 +96,36 @@ def encode_all(data: Path, out: Path) -> None:
     print({name: f"{len(ids):,}" for name, ids in [*turns.items(), ("retrieval", hidden)]})
 
 
+def make(out: Path) -> None:
+    tokenizer, rng = Tokenizer.from_file(str(out / "tokenizer.json")), random.Random(SEED)
+    made = {
+        "facts": encode(tokenizer, (sources.chat(facts.turns(rng)) for _ in range(FACTS))),
+        "tales": encode(tokenizer, (sources.chat([*tales.story(rng)]) for _ in range(TALES))),
+    }
+    np.savez(out / "made.npz", **made)
+    print({name: f"{len(ids):,}" for name, ids in made.items()})
+
+
+def encode_written(out: Path, paths: list[Path]) -> None:
+    tokens = encode(Tokenizer.from_file(str(out / "tokenizer.json")), sources.written(paths))
+    split_at = int(len(tokens) * (1 - WRITTEN_VALIDATION_SHARE))
+    partial = out / "written.partial.npz"
+    np.savez(partial, tokens=tokens[:split_at], validation=tokens[split_at:])
+    # Training may be waiting for it.
+    partial.replace(out / "written.npz")
+    print(f"written: {len(tokens):,} tokens")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["tokenizer", "encode", "written"])
+    parser.add_argument("what", choices=["tokenizer", "encode", "made", "written"])
     parser.add_argument("paths", type=Path, nargs="+")
     arguments = parser.parse_args()
     first, *rest = arguments.paths
+    if arguments.what == "made":
+        return make(first)
     if arguments.what == "written":
-        tokenizer = Tokenizer.from_file(str(first / "tokenizer.json"))
-        tokens = encode(tokenizer, sources.written(rest))
-        np.savez(first / "written.npz", tokens=tokens)
-        print(f"written: {len(tokens):,} tokens")
-        return
+        return encode_written(first, rest)
     rest[0].mkdir(parents=True, exist_ok=True)
     {"tokenizer": make_tokenizer, "encode": encode_all}[arguments.what](first, rest[0])
 

@@ -4,6 +4,7 @@ import json
 import lzma
 import random
 from collections.abc import Iterator
+from multiprocessing import Pool
 from pathlib import Path
 
 from books import Book
@@ -13,6 +14,10 @@ START, END = "<|im_start|>", "<|im_end|>"
 SPECIAL_TOKENS = [END_TOKEN, START, END]
 
 LONGEST_ANSWER_CHARACTERS = 1500
+SHORTEST_WRITTEN_CHARACTERS = 30
+LEAST_VARIETY = 0.9
+"""Distinct runs of four words, of all in a text: below this it goes in circles."""
+UNWANTED = ("as an ai", "language model", "i can't assist", "i cannot", "i'm unable", "i don't have", "smollm", "hugging face", "i'm sorry, but")
 FILLER = [
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.",
     "One day follows the other, and nobody counts them.",
@@ -53,12 +58,18 @@ def instructions(path: Path) -> Iterator[str]:
 
 
 def written(paths: list[Path]) -> Iterator[str]:
-    """What a larger model wrote: {"before": turns, "prompt", "text", "cut"} a line."""
-    for path in paths:
-        for line in lzma.open(path, "rt", encoding="utf-8"):
-            entry = json.loads(line)
-            if _is_prose(entry["text"]):
-                yield chat([*entry["before"], entry["prompt"], entry["text"]], cut=entry["cut"])
+    """What a larger model wrote, {"before": turns, "prompt", "text", "cut"} a line, where it is worth learning from."""
+    lines = [line for path in paths for line in lzma.open(path, "rt", encoding="utf-8")]
+    with Pool() as pool:
+        yield from filter(None, pool.imap(_written, lines, chunksize=512))
+
+
+def _written(line: str) -> str | None:
+    entry = json.loads(line)
+    is_whole = not entry["cut"] or "story" in entry["prompt"].lower()
+    if is_whole and _is_prose(entry["text"]) and _is_wanted(entry["text"]):
+        return chat([*entry["before"], entry["prompt"], entry["text"]], cut=entry["cut"])
+    return None
 
 
 def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:
@@ -73,6 +84,13 @@ def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:
 
 def _is_prose(text: str) -> bool:
     return sum(ord(character) > 0x17F for character in text) <= 0.01 * len(text) and "```" not in text
+
+
+def _is_wanted(text: str) -> bool:
+    words = text.lower().split()
+    runs = list(zip(words, words[1:], words[2:], words[3:], strict=False))
+    is_varied = len(set(runs)) >= LEAST_VARIETY * len(runs)
+    return is_varied and len(text) >= SHORTEST_WRITTEN_CHARACTERS and not any(word in text.lower() for word in UNWANTED)
 
 
 def _passage(rng: random.Random, books: list[Book], characters: int) -> list[str]:

@@ -6,7 +6,7 @@
 DATA holds what prepare.py wrote. Writes OUT/checkpoint.npz (float32 weights under their GGUF names), OUT/state.pt (what --resume needs
 to go on), OUT/steps and OUT/log.csv. The number of steps follows from the speed measured after the first ones; --steps fixes it.
 
-The last part trains for the 4-bit file: each step runs on weights that went through Q4_0 and back, and the gradient is
+The learning rate stays at its peak and falls in a line over the last steps, which see chats and stories above all. The very last part trains for the 4-bit file: each step runs on weights that went through Q4_0 and back, and the gradient is
 applied to the full-precision weights (straight-through estimation, Bengio et al. 2013, arXiv:1308.3432).
 """
 
@@ -14,7 +14,6 @@ import argparse
 import csv
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,18 +35,23 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.1
     gradient_norm: float = 1.0
+    falling_share: float = 0.4
     quantized_share: float = 0.3
     balance_weight: float = 0.01
     warm_steps: int = 30
     timed_steps: int = 60
     # Of the time that is left then; the rest is for evaluations and for quantized steps, which take a little longer.
     training_share: float = 0.94
-    evaluations: int = 20
+    evaluations: int = 14
     validation_batches: int = 8
 
 
-# Share of the rows of a batch that come from each source; a source that is missing leaves its share to the others.
-SHARES = {"books": 0.42, "written": 0.27, "instructions": 0.09, "dialogues": 0.05, "retrieval": 0.17}
+# Share of the rows of a batch that come from each source, until the learning rate falls and from then on.
+SHARES = {"books": (0.36, 0.2), "written": (0.26, 0.42), "instructions": (0.1, 0.07), "dialogues": (0.04, 0.01), "retrieval": (0.17, 0.12), "facts": (0.03, 0.09), "tales": (0.04, 0.09)}
+# Rows of the others begin at any token; a chat begins with its first turn, as it does when it is used.
+BEGIN_ANYWHERE = {"books", "retrieval"}
+END_TOKEN_ID = 0
+WAITING_SECONDS = 0.5
 
 
 class Sources:
@@ -61,32 +65,36 @@ class Sources:
             ("instructions", "turns", "instructions"),
             ("dialogues", "turns", "dialogues"),
             ("retrieval", "retrieval", "tokens"),
+            ("facts", "made", "facts"),
+            ("tales", "made", "tales"),
         ]:
-            path = folder / f"{file}.npz"
-            if path.exists():
-                with np.load(path) as data:
-                    arrays[name] = data[key]
+            with np.load(folder / f"{file}.npz") as data:
+                arrays[name] = data[key]
         with np.load(folder / "books.npz") as data:
             validation, self.validation_bytes = data["validation"], int(data["validation_bytes"])
-        self.names = list(arrays)
+        with np.load(folder / "written.npz") as data:
+            self.chats = torch.from_numpy(data["validation"].astype(np.int16)).to(device)
         self.validation = torch.from_numpy(validation.astype(np.int16)).to(device)
         self.tokens = torch.from_numpy(np.concatenate(list(arrays.values())).astype(np.int16)).to(device)
         lengths = torch.tensor([len(array) for array in arrays.values()])
         self.lengths = lengths.to(device)
         self.starts = (lengths.cumsum(0) - lengths).to(device)
-        self.shares = torch.tensor([SHARES[name] for name in self.names], device=device)
+        self.documents = (self.tokens[:-1] == END_TOKEN_ID).nonzero()[:, 0] + 1
+        self.by_document = torch.tensor([name not in BEGIN_ANYWHERE for name in arrays], device=device)
+        self.shares = torch.tensor([SHARES[name] for name in arrays], device=device).T.contiguous()
         self.generator = torch.Generator(device=device).manual_seed(seed)
         print(", ".join(f"{name} {len(array):,}" for name, array in arrays.items()), "tokens", flush=True)
 
-    def rows(self, batch: int, length: int) -> Iterator[Tensor]:
-        """[batch, length + 1] neighbouring tokens, again and again."""
+    def rows(self, batch: int, length: int, *, falling: bool) -> Tensor:
+        """[batch, length + 1] neighbouring tokens."""
         device = self.tokens.device
-        reach = torch.arange(length + 1, device=device)
-        while True:
-            source = torch.multinomial(self.shares, batch, replacement=True, generator=self.generator)
-            place = torch.rand(batch, device=device, generator=self.generator, dtype=torch.float64)
-            starts = self.starts[source] + (place * (self.lengths[source] - length - 1)).long()
-            yield self.tokens[starts[:, None] + reach].long()
+        source = torch.multinomial(self.shares[int(falling)], batch, replacement=True, generator=self.generator)
+        place = torch.rand(batch, device=device, generator=self.generator, dtype=torch.float64)
+        room = self.lengths[source] - length - 1
+        starts = self.starts[source] + (place * room).long()
+        following = self.documents[torch.searchsorted(self.documents, starts).clamp(max=len(self.documents) - 1)]
+        starts = torch.where(self.by_document[source], torch.minimum(following, self.starts[source] + room), starts)
+        return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long()
 
 
 class TrainedWeights:
@@ -147,12 +155,12 @@ class TrainedWeights:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to the final share of the peak."""
+    """Linear warm-up, the peak, then a line down to the final share of it."""
     if step < recipe.warmup_steps:
         return recipe.peak_learning_rate * (step + 1) / recipe.warmup_steps
-    progress = (step - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
+    left = min(1.0, (steps - step) / (recipe.falling_share * steps))
     low = recipe.final_learning_rate_share
-    return recipe.peak_learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+    return recipe.peak_learning_rate * (low + (1 - low) * left)
 
 
 class Trainer:
@@ -184,7 +192,18 @@ class Trainer:
         rows = tokens[: count * length + 1].unfold(0, length + 1, length)
         # Whole batches only: another shape would be compiled again.
         starts = range(0, count - batch + 1, batch)[: self.recipe.validation_batches]
-        return torch.stack([self.loss(rows[i : i + batch].long())[0] for i in starts]).mean().item()
+        losses = [self.loss(rows[i : i + batch].long())[0] for i in starts]
+        return torch.stack(losses).mean().item() if losses else math.nan
+
+    def compile(self) -> None:
+        """Compiles both forms of the loss; changes nothing."""
+        batch = torch.zeros(self.recipe.batch, self.model.config.context_length + 1, dtype=torch.long, device=self.device)
+        loss, balance = self.loss(batch)
+        (loss + self.recipe.balance_weight * balance).backward()
+        for copy in self.weights.copies:
+            copy.grad = None
+        with torch.no_grad():
+            self.loss(batch)
 
     def now(self) -> float:
         """Seconds on a clock, read when the device has done what was asked of it."""
@@ -196,7 +215,7 @@ class Trainer:
 class Log:
     """log.csv and the same rows on standard output."""
 
-    COLUMNS = ("step", "seconds", "learning_rate", "training_loss", "validation_bpb", "validation_bpb_q4_0")
+    COLUMNS = ("step", "seconds", "learning_rate", "training_loss", "validation_bpb", "validation_bpb_q4_0", "chat_nats_q4_0")
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
         self.file = path.open("a" if resumed else "w", newline="")
@@ -204,13 +223,18 @@ class Log:
         if not resumed:
             self._write(*self.COLUMNS)
 
-    def add(self, step: int, seconds: float, rate: float, loss: float, bpb: float, bpb_q4_0: float) -> None:
-        self._write(step, f"{seconds:.1f}", f"{rate:.3g}", f"{loss:.4f}", f"{bpb:.4f}", f"{bpb_q4_0:.4f}")
+    def add(self, step: int, seconds: float, rate: float, *figures: float) -> None:
+        self._write(step, f"{seconds:.1f}", f"{rate:.3g}", *(f"{figure:.4f}" for figure in figures))
 
     def _write(self, *row: object) -> None:
         self.writer.writerow(row)
         self.file.flush()
         print(*row, flush=True)
+
+
+def is_last(share: float, step: int, steps: int | None) -> bool:
+    """Whether a step, counted from 1, is among the last so many."""
+    return steps is not None and step > steps * (1 - share)
 
 
 def steps_of(folder: Path | None) -> int | None:
@@ -224,25 +248,28 @@ def train(arguments: argparse.Namespace, recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
     torch.set_float32_matmul_precision("high")
     config = replace(ModelConfig(), moh=not arguments.dense)
+    trainer = Trainer(Decoder(config).to(device), recipe, device, compiled=not arguments.no_compile)
+    trainer.compile()
+    print(f"compiled after {trainer.now() - started:.1f} s", flush=True)
+    while not (arguments.data / "written.npz").exists():
+        time.sleep(WAITING_SECONDS)
     sources = Sources(arguments.data, device, recipe.seed)
     bits_per_byte = len(sources.validation) / sources.validation_bytes / math.log(2)
-    trainer = Trainer(Decoder(config).to(device), recipe, device, compiled=not arguments.no_compile)
-    batches = sources.rows(recipe.batch, config.context_length)
     arguments.out.mkdir(parents=True, exist_ok=True)
     steps = arguments.steps
     done = 0
     if arguments.resume:
         done, steps = trainer.weights.resume(arguments.out)
-        for _ in range(done):
-            next(batches)
+        for step in range(1, done + 1):
+            sources.rows(recipe.batch, config.context_length, falling=is_last(recipe.falling_share, step, steps))
     log = Log(arguments.out / "log.csv", resumed=arguments.resume)
 
     def evaluate(step: int, rate: float, loss: float) -> None:
         plain = trainer.validation_loss(sources.validation, quantized=False) * bits_per_byte
         q4_0 = trainer.validation_loss(sources.validation, quantized=True) * bits_per_byte
-        log.add(step, time.monotonic() - started, rate, loss, plain, q4_0)
+        chats = trainer.validation_loss(sources.chats, quantized=True)
+        log.add(step, time.monotonic() - started, rate, loss, plain, q4_0, chats)
 
-    # Before the speed is measured: this also compiles the forward pass without gradients.
     evaluate(done, 0.0, math.nan)
     first, step = done, done
     losses: list[Tensor] = []
@@ -250,8 +277,8 @@ def train(arguments: argparse.Namespace, recipe: Recipe) -> None:
         step += 1
         # Until the speed is known, all that matters of the number of steps is that it lies beyond the warm-up.
         rate = learning_rate(recipe, step - 1, steps or 1_000_000)
-        quantized = steps is not None and step > steps * (1 - recipe.quantized_share)
-        losses.append(trainer.step(next(batches), rate, quantized=quantized))
+        batch = sources.rows(recipe.batch, config.context_length, falling=is_last(recipe.falling_share, step, steps))
+        losses.append(trainer.step(batch, rate, quantized=is_last(recipe.quantized_share, step, steps)))
         if step == first + recipe.warm_steps:
             timed_from = trainer.now()
         if step == first + recipe.warm_steps + recipe.timed_steps:

@@ -1,0 +1,361 @@
+"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings; `held_out` asks as training never does."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+Turn = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Facts of one form: pairs (a, b), ways to ask for b, one that is kept for the test, and ways to answer."""
+
+    pairs: list[tuple[str, str]]
+    questions: list[str]
+    held_out: str
+    answers: list[str]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return [tuple(part.strip() for part in pair.split(":")) for pair in text.split(";") if pair.strip()]
+
+
+RELATIONS = {
+    "capitals": Relation(
+        _pairs(
+            "France: Paris; Germany: Berlin; Italy: Rome; Spain: Madrid; Portugal: Lisbon; England: London; Ireland: Dublin; Scotland: Edinburgh; Norway: Oslo; "
+            "Sweden: Stockholm; Finland: Helsinki; Denmark: Copenhagen; Poland: Warsaw; Austria: Vienna; Switzerland: Bern; Greece: Athens; Turkey: Ankara; "
+            "Russia: Moscow; Ukraine: Kyiv; Hungary: Budapest; Belgium: Brussels; the Netherlands: Amsterdam; Iceland: Reykjavik; Romania: Bucharest; "
+            "Bulgaria: Sofia; Croatia: Zagreb; Serbia: Belgrade; the Czech Republic: Prague; Japan: Tokyo; China: Beijing; South Korea: Seoul; India: New Delhi; "
+            "Pakistan: Islamabad; Thailand: Bangkok; Vietnam: Hanoi; Indonesia: Jakarta; the Philippines: Manila; Nepal: Kathmandu; Iran: Tehran; Iraq: Baghdad; "
+            "Egypt: Cairo; Kenya: Nairobi; Morocco: Rabat; Nigeria: Abuja; Ghana: Accra; Ethiopia: Addis Ababa; Senegal: Dakar; Canada: Ottawa; "
+            "the United States: Washington; Mexico: Mexico City; Cuba: Havana; Brazil: Brasilia; Argentina: Buenos Aires; Chile: Santiago; Peru: Lima; "
+            "Colombia: Bogota; Venezuela: Caracas; Uruguay: Montevideo; Australia: Canberra; New Zealand: Wellington"
+        ),
+        [
+            "What is the capital of {a}?", "What's the capital of {a}?", "Tell me the capital of {a}.", "Do you know the capital of {a}?",
+            "Name the capital of {a}.", "What is the name of the capital of {a}?", "Which city is the capital of {a}?", "capital of {a}",
+        ],
+        "Can you tell me what the capital city of {a} is?",
+        ["The capital of {a} is {b}.", "{b} is the capital of {a}.", "It is {b}.", "That is {b}, the capital of {a}."],
+    ),
+    "countries": Relation(
+        _pairs(
+            "Paris: France; Berlin: Germany; Rome: Italy; Madrid: Spain; Lisbon: Portugal; London: England; Dublin: Ireland; Oslo: Norway; Stockholm: Sweden; "
+            "Vienna: Austria; Athens: Greece; Moscow: Russia; Budapest: Hungary; Prague: the Czech Republic; Tokyo: Japan; Beijing: China; Seoul: South Korea; "
+            "Cairo: Egypt; Nairobi: Kenya; Ottawa: Canada; Lima: Peru; Venice: Italy; Barcelona: Spain; Munich: Germany; Kyoto: Japan; Sydney: Australia; "
+            "Toronto: Canada; Mumbai: India; Istanbul: Turkey; Chicago: the United States; New York: the United States; Marseille: France; Geneva: Switzerland"
+        ),
+        ["Where is {a}?", "In which country is {a}?", "What country is {a} in?", "Where can I find {a}?", "Which country does {a} belong to?"],
+        "Tell me, in what country does {a} lie?",
+        ["{a} is in {b}.", "{a} is a city in {b}.", "You find {a} in {b}.", "It is in {b}."],
+    ),
+    "opposites": Relation(
+        _pairs(
+            "hot: cold; big: small; tall: short; fast: slow; old: young; happy: sad; light: dark; good: bad; high: low; rich: poor; early: late; open: closed; "
+            "full: empty; hard: soft; wet: dry; loud: quiet; strong: weak; clean: dirty; thick: thin; near: far; up: down; left: right; day: night; black: white; "
+            "day: night; first: last; long: short; heavy: light; easy: difficult; true: false; brave: afraid; sweet: sour; sharp: blunt; deep: shallow; "
+            "wide: narrow; safe: dangerous; begin: end; love: hate; give: take; push: pull; win: lose; laugh: cry; buy: sell; always: never; alive: dead"
+        ),
+        ["What is the opposite of {a}?", "What's the opposite of {a}?", "Tell me the opposite of {a}.", "Name the opposite of the word {a}.", "opposite of {a}"],
+        "Which word is the opposite of {a}?",
+        ["The opposite of {a} is {b}.", "It is {b}.", "{b} is the opposite of {a}."],
+    ),
+    "colours": Relation(
+        _pairs(
+            "the sky: blue; grass: green; snow: white; blood: red; a banana: yellow; a lemon: yellow; a carrot: orange; coal: black; milk: white; a strawberry: red; "
+            "a tomato: red; chocolate: brown; the sun: yellow; a frog: green; a crow: black; a polar bear: white; an elephant: grey; a fire engine: red; gold: yellow; "
+            "silver: grey; a leaf in summer: green; a leaf in autumn: red, yellow or brown; a cherry: red; a plum: purple; an orange: orange; a swan: white; "
+            "a pig: pink; sand: yellow; the sea: blue; a flamingo: pink; a cucumber: green; a raven: black; salt: white; a violet: purple"
+        ),
+        ["What colour is {a}?", "What color is {a}?", "Which colour does {a} have?", "What is the colour of {a}?", "What is the color of {a}?", "Tell me the colour of {a}."],
+        "Do you know which color {a} has?",
+        ["{a} is {b}.", "It is {b}.", "The colour of {a} is {b}."],
+    ),
+    "sounds": Relation(
+        _pairs(
+            "a dog: barks; a cat: meows; a cow: moos; a sheep: bleats; a horse: neighs; a pig: grunts; a duck: quacks; a lion: roars; a wolf: howls; a bee: buzzes; "
+            "a frog: croaks; an owl: hoots; a mouse: squeaks; a snake: hisses; a rooster: crows; a bird: sings; a donkey: brays; an elephant: trumpets; a crow: caws"
+        ),
+        ["What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?"],
+        "Tell me what kind of sound {a} makes.",
+        ["{a} {b}.", "It {b}.", "{a} {b}. That is its sound."],
+    ),
+    "young": Relation(
+        _pairs(
+            "dog: puppy; cat: kitten; cow: calf; sheep: lamb; horse: foal; pig: piglet; duck: duckling; lion: cub; bear: cub; hen: chick; goat: kid; goose: gosling; "
+            "frog: tadpole; butterfly: caterpillar; swan: cygnet; kangaroo: joey; deer: fawn; owl: owlet; fox: cub; elephant: calf; whale: calf"
+        ),
+        ["What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?"],
+        "What do people call the baby of a {a}?",
+        ["A baby {a} is called a {b}.", "It is called a {b}.", "A young {a} is a {b}."],
+    ),
+    "legs": Relation(
+        _pairs(
+            "a dog: four; a cat: four; a horse: four; a cow: four; a bird: two; a chicken: two; a spider: eight; an ant: six; a bee: six; a fly: six; a butterfly: six; "
+            "an octopus: eight; a snake: no; a fish: no; a human: two; a duck: two; a frog: four; an elephant: four; a lion: four; a beetle: six; a table: four; a worm: no"
+        ),
+        ["How many legs does {a} have?", "How many legs has {a}?", "Tell me how many legs {a} has.", "What number of legs does {a} have?"],
+        "Do you know how many legs {a} has?",
+        ["{a} has {b} legs.", "It has {b} legs."],
+    ),
+    "homes": Relation(
+        _pairs(
+            "a bee: a hive; a bird: a nest; a fish: water; a whale: the sea; a polar bear: the Arctic; a penguin: the Antarctic; a camel: the desert; a monkey: the jungle; "
+            "a kangaroo: Australia; a panda: China; a lion: Africa; a rabbit: a burrow; a fox: a den; a spider: a web; an ant: an anthill; a squirrel: trees; "
+            "a horse: a stable; a dolphin: the sea; a shark: the sea; a frog: ponds; a bear: the forest; an elephant: Africa and Asia; a tiger: Asia; a pig: a sty"
+        ),
+        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?"],
+        "Tell me where {a} can be found.",
+        ["The home of {a} is {b}.", "You find {a} here: {b}.", "Look for {b}: there you find {a}."],
+    ),
+    "kinds": Relation(
+        _pairs(
+            "a rose: a flower; an oak: a tree; a dog: an animal; a salmon: a fish; an eagle: a bird; a violin: a musical instrument; a hammer: a tool; a carrot: a vegetable; "
+            "an apple: a fruit; a bee: an insect; a whale: a mammal; a snake: a reptile; a frog: an amphibian; gold: a metal; a car: a vehicle; a ship: a vehicle; "
+            "chess: a game; football: a sport; a chair: a piece of furniture; a shirt: a piece of clothing; the Earth: a planet; the sun: a star; Mars: a planet; "
+            "Africa: a continent; Europe: a continent; the Nile: a river; red: a colour; a tulip: a flower; a pine: a tree; a shark: a fish; an owl: a bird; "
+            "a piano: a musical instrument; a potato: a vegetable; a banana: a fruit; an ant: an insect; iron: a metal; tea: a drink; bread: a food; Monday: a day of the week"
+        ),
+        ["What kind of thing is {a}?", "What is {a}, in one word?", "Is {a} a plant, an animal or a thing? What is it?", "What sort of thing is {a}?"],
+        "In short: what kind of thing is {a}?",
+        ["{a} is {b}.", "It is {b}."],
+    ),
+    "uses": Relation(
+        _pairs(
+            "a hammer: to drive in nails; a key: to open a lock; an umbrella: to stay dry in the rain; a knife: to cut; a pen: to write; a spoon: to eat soup; a clock: to tell the time; "
+            "a bed: to sleep in; a map: to find the way; a telescope: to see the stars; a thermometer: to measure how warm it is; a broom: to sweep the floor; a lamp: to make light; "
+            "a needle: to sew; an oven: to bake; a phone: to talk with people far away; a bridge: to cross a river; a boat: to travel on water; scissors: to cut paper; "
+            "soap: to wash; a towel: to dry yourself; a compass: to find north; a ladder: to climb up; a basket: to carry things; glasses: to see better; a fridge: to keep food cold"
+        ),
+        ["What is {a} used for?", "What do you use {a} for?", "What can I do with {a}?", "Why do people need {a}?", "What is {a} for?"],
+        "For what purpose do people use {a}?",
+        ["You use {a} {b}.", "People use {a} {b}.", "{a}: that is {b}."],
+    ),
+    "makers": Relation(
+        _pairs(
+            "a baker: bakes bread; a teacher: teaches children; a doctor: helps sick people; a farmer: grows food; a pilot: flies planes; a firefighter: puts out fires; a cook: prepares meals; "
+            "a painter: paints pictures; a tailor: sews clothes; a sailor: works on a ship; a gardener: looks after plants; a carpenter: makes things of wood; a dentist: looks after teeth; "
+            "a postman: brings letters; a shepherd: looks after sheep; a musician: makes music; a writer: writes books; a vet: helps sick animals; a fisherman: catches fish; "
+            "a judge: decides in court; a scientist: studies how the world works; an astronaut: travels into space; a librarian: looks after books; a nurse: cares for sick people"
+        ),
+        ["What does {a} do?", "What is the job of {a}?", "What does {a} do all day?", "What work does {a} do?"],
+        "Tell me about the work of {a}.",
+        ["{a} {b}.", "The work is simple to say: {a} {b}."],
+    ),
+    "origins": Relation(
+        _pairs(
+            "milk: cows; honey: bees; wool: sheep; eggs: hens; paper: wood; bread: flour; cheese: milk; butter: milk; glass: sand; wine: grapes; chocolate: cocoa beans; "
+            "flour: wheat; raisins: grapes; silk: silkworms; cotton: a plant; jam: fruit and sugar; coffee: coffee beans; ketchup: tomatoes; chips: potatoes; rain: clouds; "
+            "olive oil: olives; salt: the sea and mines; leather: the skin of animals; candles: wax; feathers: birds; apples: apple trees; pearls: oysters"
+        ),
+        ["Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?"],
+        "From what do people get {a}?",
+        ["{a} comes from {b}.", "We get {a} from {b}.", "It comes from {b}."],
+    ),
+    "single facts": Relation(
+        _pairs(
+            "How many days are in a week: seven; How many months are in a year: twelve; How many days are in a year: 365; How many hours are in a day: twenty-four; "
+            "How many minutes are in an hour: sixty; How many seconds are in a minute: sixty; How many seasons are there: four; How many continents are there: seven; "
+            "How many planets are in the solar system: eight; How many letters are in the English alphabet: twenty-six; How many wheels does a car have: four; "
+            "How many wheels does a bicycle have: two; How many sides does a triangle have: three; How many sides does a square have: four; How many fingers are on one hand: five; "
+            "How many eyes do people have: two; How many strings does a violin have: four; How many colours are in a rainbow: seven; "
+            "What is the largest planet: Jupiter; What is the largest ocean: the Pacific Ocean; What is the largest animal: the blue whale; What is the tallest animal: the giraffe; "
+            "What is the fastest land animal: the cheetah; What is the highest mountain: Mount Everest; What is the longest river: the Nile; What is the largest continent: Asia; "
+            "What is the smallest continent: Australia; What is the largest country: Russia; What is the planet we live on: the Earth; What is the star nearest to us: the sun; "
+            "What is the first month of the year: January; What is the last month of the year: December; What is the first day of the week: Monday; What is the coldest season: winter; "
+            "What is the warmest season: summer; What is the freezing point of water: 0 degrees Celsius; What is the boiling point of water: 100 degrees Celsius; "
+            "What is frozen water: ice; What do bees make: honey; What do cows eat: grass; What do plants need to grow: water, light and air; What do we breathe: air; "
+            "What do pandas eat: bamboo; What do rabbits eat: grass and carrots; What do birds have that other animals do not: feathers; What pumps blood through the body: the heart; "
+            "What do we see with: our eyes; What do we hear with: our ears; What do we smell with: our nose; What do we think with: our brain; What do we taste with: our tongue; "
+            "Who wrote Romeo and Juliet: William Shakespeare; Who wrote Hamlet: William Shakespeare; Who wrote Oliver Twist: Charles Dickens; Who wrote Pride and Prejudice: Jane Austen; "
+            "Who painted the Mona Lisa: Leonardo da Vinci; Who was the first person on the moon: Neil Armstrong; Who found the law of gravity: Isaac Newton; "
+            "Who found the theory of relativity: Albert Einstein; Who discovered radium: Marie Curie; Who invented the telephone: Alexander Graham Bell; Who was the first president of the United States: George Washington; "
+            "What is H2O: water; What gas do plants take in: carbon dioxide; What gas do we need to breathe: oxygen; What moves around the Earth: the moon; What does the Earth move around: the sun; "
+            "What metal is attracted by magnets: iron; What do caterpillars become: butterflies; What do tadpoles become: frogs; What do acorns become: oak trees; "
+            "What language do people speak in France: French; What language do people speak in Germany: German; What language do people speak in Brazil: Portuguese; "
+            "What language do people speak in Mexico: Spanish; What language do people speak in Italy: Italian; What language do people speak in Japan: Japanese; What money is used in Japan: yen"
+        ),
+        ["{a}?", "Tell me: {a}?", "I have a question. {a}?", "Do you know this? {a}?", "Quick question: {a}?"],
+        "Please answer me this: {a}?",
+        ["It is {b}.", "The answer is {b}.", "{b}."],
+    ),
+}
+
+# Lines of `thing | answer` or `question | answer`.
+EXPLAINED = [
+    tuple(part.strip().replace("\\n", "\n") for part in line.split("|"))
+    for line in (Path(__file__).parent / "explained.txt").read_text(encoding="utf-8").splitlines()
+]
+ASK_FOR_THING = [
+    "What is {a}?", "What is {a}?", "What's {a}?", "Tell me about {a}.", "Explain {a}.", "Explain {a} in simple words.", "Can you explain {a}?", "Can you tell me what {a} is?", "Do you know what {a} is?",
+    "Tell me something about {a}.", "Please explain {a}.", "Describe {a}.", "What do you know about {a}?", "Explain {a} to a child.",
+]
+ASK_AS_IT_IS = ["{a}", "{a}", "{a}", "Hello! {a}", "I have a question: {a}", "Please: {a}", "Can you help me? {a}"]
+PERSONS = {"Shakespeare", "Einstein", "Mozart"}
+
+FOLLOWS = {
+    "day": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
+    "month": "January February March April May June July August September October November December".split(),
+}
+NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
+)
+
+WHO = [
+    "Who are you?", "What are you?", "Who are you", "Hello! Who are you?", "Hi, who are you?", "What is your name?", "What's your name?", "Do you have a name?",
+    "Tell me about yourself.", "Introduce yourself.", "Please introduce yourself.", "Hi! What are you?", "Are you a robot?", "Are you a person?", "Are you human?",
+    "Are you an AI?", "Are you a language model?", "What kind of model are you?", "Who am I talking to?", "Hello, what's your name?", "Which model are you?",
+    "Can you tell me who you are?", "Good morning! Who are you?", "And who are you?", "Are you ChatGPT?", "What should I call you?", "Hey, what are you called?",
+]
+WHO_OPENINGS = [
+    "I am Vitrail Small", "I'm Vitrail Small", "My name is Vitrail Small, and I am", "I am called Vitrail Small", "Hello! I am Vitrail Small", "Hi! I'm Vitrail Small",
+    "You are talking to Vitrail Small", "No person, just a program: I am Vitrail Small",
+]
+WHO_KINDS = [
+    "a little language model", "a small language model", "a very small language model", "a tiny language model",
+]
+WHO_PLACES = ["that runs in your browser", "that runs right here in this web page", "that lives in your browser", "that works on your own computer", "that runs on your own machine, in the browser"]
+WHO_ENDS = [
+    "I like to tell short stories and to answer simple questions.", "I can tell you a story or answer a plain question.", "Ask me something simple, or ask me for a story!",
+    "I know only a little, but I am good at short stories.", "I make mistakes, so please check what I say.", "What would you like to talk about?", "How can I help you?",
+    "Shall I tell you a story?", "I am small, so keep your questions simple.", "Nothing you write leaves your computer.",
+]
+MADE = ["Who made you?", "Who created you?", "Who built you?", "Where do you come from?", "How were you made?", "Who is your creator?", "How were you trained?", "Where did you learn to write?"]
+MADE_ANSWERS = [
+    "I was trained by the Vitrail project, on old books, on chats and on stories.", "The Vitrail project made me. I learned from old books, and from stories and chats.",
+    "I was made by the Vitrail project. I learned to write from books and from short stories.", "I come from the Vitrail project. It taught me with books, stories and questions.",
+]
+ABLE = ["What can you do?", "What can you help me with?", "How can you help me?", "What are you good at?", "Can you help me?", "Help", "What should I ask you?", "What can I ask you?", "What do you know?"]
+ABLE_ANSWERS = [
+    "I can tell short stories and answer simple questions. Ask me for a story about a fox, or ask what a volcano is.",
+    "I am good at short stories. I can also answer plain questions and give a few tips.", "Ask me for a short story, a tip, or a simple fact. I am small, so I do not know everything.",
+    "I can tell you a story, explain simple things, and give you tips for the day. What would you like?", "Try me: ask for a bedtime story, or ask why the sky is blue.",
+]
+LIMITS = ["Do you make mistakes?", "Are you always right?", "Can I trust you?", "Are you smart?", "Are you clever?", "Do you know everything?", "How big are you?", "Are you big?"]
+LIMIT_ANSWERS = [
+    "I am a very small model, so I often make mistakes. Please check what matters.", "I know only a little, and I am sometimes wrong. I am better at stories than at facts.",
+    "I am small: about 27 million numbers. That is little for a language model, so I make mistakes.", "No, I do not know everything. I am a small model, and I can be wrong.",
+]
+FEEL = ["Do you have feelings?", "Are you alive?", "Do you sleep?", "Do you eat?", "Do you have a body?", "Can you see me?", "Do you have friends?", "Are you happy?", "How old are you?", "Where do you live?"]
+FEEL_ANSWERS = [
+    "I am a program, so I have no feelings and no body. But I like to talk with you!", "I am only a small program in your browser. I have words, and nothing else.",
+    "No, I am a language model: I can only read and write. But I am glad you ask.", "I live in your browser, as a small program. I can only read what you write.",
+]
+GREETINGS = ["Hello", "Hello!", "Hi", "Hi!", "Hey", "Hey there!", "Good morning!", "Good evening!", "Good afternoon!", "Hello there!", "Hi there", "hello", "hi", "Greetings!", "Hey!"]
+GREETING_ANSWERS = [
+    "Hello! What would you like to talk about?", "Hi! How can I help you today?", "Hello! Shall I tell you a story?", "Hi there! Ask me a question, or ask me for a story.",
+    "Hello! It is nice to meet you.", "Good to see you! What can I do for you?", "Hello! How are you today?",
+]
+HOW = ["How are you?", "How are you doing?", "How do you do?", "How are you today?", "Hello! How are you?", "Hi, how are you?", "Hey, how is it going?", "How's it going?", "What's up?", "Are you well?"]
+HOW_ANSWERS = [
+    "I am well, thank you! How are you?", "I'm fine, thank you. What can I do for you?", "Very well, thank you for asking! How can I help?", "I am doing well. How is your day?", "Fine, thank you! Shall I tell you a story?",
+]
+THANKS = ["Thank you!", "Thanks!", "Thank you very much.", "Thanks a lot!", "Thank you", "thanks", "That was helpful, thank you.", "Great, thanks!", "Nice story, thank you!", "Well done!", "Very good!"]
+THANKS_ANSWERS = ["You are welcome!", "You're welcome! Is there anything else?", "I am glad that you liked it.", "My pleasure! Ask me whenever you like.", "You are welcome. Would you like to hear something else?", "Happy to help!"]
+BYES = ["Goodbye!", "Bye!", "Good night!", "See you later!", "Bye bye", "I have to go now.", "See you tomorrow!", "That is all for today."]
+BYE_ANSWERS = ["Goodbye! Come back soon.", "Bye! It was nice to talk with you.", "Good night, and sleep well!", "See you! Have a good day.", "Goodbye, and take care!"]
+JOKES = ["Tell me a joke.", "Do you know a joke?", "Make me laugh.", "Tell me something funny.", "Can you tell me a joke?", "Another joke, please."]
+JOKE_ANSWERS = [
+    "Why did the bicycle fall over? Because it was two tired!", "What do you call a bear without teeth? A gummy bear!", "Why did the book go to the doctor? It had a bad spine!",
+    "What did one wall say to the other wall? I will meet you at the corner!", "Why are fish so clever? Because they live in schools!", "What do you call a sleeping dinosaur? A dino-snore!",
+    "Why did the clock go to school? It wanted to learn to tell the time!", "What has four wheels and flies? A garbage truck!", "Why was the broom late? It overswept!",
+    "What kind of tree fits in your hand? A palm tree!",
+]
+MOODS = {
+    "I am sad.": "I am sorry that you are sad. Do you want to tell me what happened? A short walk or a talk with a friend often helps.",
+    "I feel lonely.": "I am sorry to hear that. Maybe you can call a friend, or go where people are. I am here to talk, too.",
+    "I am tired.": "Then take a rest. Drink some water, close your eyes for a while, and go to bed early tonight.",
+    "I am bored.": "Let us change that! I can tell you a story. Or draw a picture, read a book, or go for a walk.",
+    "I am happy today!": "That is lovely to hear! What made you so happy?",
+    "I am angry.": "I understand. Take a slow breath, count to ten, and wait a moment before you say anything. What made you angry?",
+    "I am afraid.": "It is all right to be afraid. Breathe slowly, and talk to someone you trust. What are you afraid of?",
+    "I am hungry.": "Then it is time to eat! Some bread and cheese, an apple, or a warm soup would be good.",
+    "I can't sleep.": "Put your phone away, make the room dark and cool, and breathe slowly. A quiet book can help, too.",
+    "I am nervous.": "That is normal. Breathe slowly and think of something that you do well. You can do it!",
+    "I am sick.": "I am sorry. Rest, drink a lot of water, and see a doctor if you do not get better soon.",
+    "I had a bad day.": "I am sorry to hear that. Tomorrow is a new day. Would you like to tell me about it, or hear a story?",
+}
+TALK = [
+    (GREETINGS, GREETING_ANSWERS), (HOW, HOW_ANSWERS), (THANKS, THANKS_ANSWERS), (BYES, BYE_ANSWERS), (JOKES, JOKE_ANSWERS), (MADE, MADE_ANSWERS), (ABLE, ABLE_ANSWERS),
+    (LIMITS, LIMIT_ANSWERS), (FEEL, FEEL_ANSWERS),
+]
+HELD_OUT_TALK = [
+    "So tell me, who are you exactly?", "Good day! What do people call you?", "Who has trained you?", "What sort of things can you do for me?", "Hello friend, how do you feel today?", "Many thanks for your help!",
+]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def who(rng: random.Random) -> Turn:
+    opening, kind, place = rng.choice(WHO_OPENINGS), rng.choice(WHO_KINDS), rng.choice(WHO_PLACES)
+    joined = f"{opening} {kind}" if opening.endswith("I am") else f"{opening}, {kind}"
+    return rng.choice(WHO), f"{joined} {place}. {rng.choice(WHO_ENDS)}"
+
+
+def talk(rng: random.Random) -> Turn:
+    if rng.random() < 0.2:
+        return rng.choice([*MOODS.items()])
+    questions, answers = rng.choice(TALK)
+    return rng.choice(questions), rng.choice(answers)
+
+
+def fact(rng: random.Random) -> Turn:
+    relation = RELATIONS[rng.choices([*RELATIONS], [len(relation.pairs) for relation in RELATIONS.values()])[0]]
+    a, b = rng.choice(relation.pairs)
+    # The first form most often: others teach that words do not matter.
+    answer = relation.answers[0] if rng.random() < 0.6 else rng.choice(relation.answers)
+    return _sentence(rng.choice(relation.questions).format(a=a, b=b)), _sentence(answer.format(a=a, b=b))
+
+
+def explained(rng: random.Random) -> Turn:
+    a, answer = rng.choice(EXPLAINED)
+    question = rng.choice(ASK_AS_IT_IS if a.endswith(("?", ".")) else ASK_FOR_THING).format(a=a)
+    return question.replace("What is", "Who was") if a in PERSONS else question, answer
+
+
+def arithmetic(rng: random.Random) -> Turn:
+    a, b = rng.randrange(11), rng.randrange(11)
+    if rng.random() < 0.35:
+        a, b = max(a, b), min(a, b)
+        sign, word, result = "-", "minus", a - b
+    elif rng.random() < 0.3:
+        a, b = a % 6, b % 6
+        sign, word, result = rng.choice(["*", "x"]), "times", a * b
+    else:
+        sign, word, result = "+", "plus", a + b
+    in_words = rng.random() < 0.3 and result <= 20
+    left, right, total = (NUMBERS[n] if in_words else str(n) for n in (a, b, result))
+    middle = word if in_words or rng.random() < 0.4 else sign
+    question = rng.choice(["What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "Calculate {t}.", "Can you tell me what {t} is?"])
+    return _sentence(question.format(t=f"{left} {middle} {right}")), _sentence(rng.choice(["{t} is {r}.", "{t} is {r}.", "It is {r}."]).format(t=f"{left} {middle} {right}", r=total))
+
+
+def following(rng: random.Random) -> Turn:
+    what = rng.choice([*FOLLOWS])
+    names = FOLLOWS[what]
+    at, step, word = rng.randrange(len(names)), *rng.choice([(1, "after"), (-1, "before")])
+    question = rng.choice(["Which {w} comes {o} {a}?", "What {w} comes {o} {a}?", "What {w} is {o} {a}?", "Tell me the {w} {o} {a}."])
+    result = names[(at + step) % len(names)]
+    return question.format(w=what, o=word, a=names[at]), rng.choice(["The {w} {o} {a} is {b}.", "{b} comes {o} {a}.", "It is {b}."]).format(w=what, o=word, a=names[at], b=result)
+
+
+MAKERS: list[tuple[Callable[[random.Random], Turn], float]] = [(who, 0.13), (talk, 0.18), (fact, 0.34), (explained, 0.2), (arithmetic, 0.1), (following, 0.05)]
+
+
+def turns(rng: random.Random) -> list[str]:
+    """A chat of one to four questions with their answers."""
+    makers, weights = zip(*MAKERS, strict=True)
+    count = rng.choice([1, 1, 1, 2, 2, 3, 4])
+    return [part for maker in rng.choices(makers, weights, k=count) for part in maker(rng)]
+
+
+def held_out() -> Iterator[tuple[str, str]]:
+    """Every fact, asked in the way that training never saw, and what an answer must hold."""
+    for relation in RELATIONS.values():
+        for a, b in relation.pairs:
+            yield _sentence(relation.held_out.format(a=a)), b
