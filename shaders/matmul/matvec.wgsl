@@ -83,48 +83,41 @@ fn main(
 //#endif
 //#endrepeat
 //#if fixed
-  // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
+  // Weights of a turn are on their way while x is staged, and then while those of the turn before are multiplied.
   let first_group = place.split * LANES + place.lane;
-//#repeat A AHEAD
-  let start_A = min(A * TURN_GROUPS + first_group, params.groups - 1u);
 //#repeat R ROWS
-  var raw_A_R = load_raw(row_R * params.row_vec4s, start_A, params.groups * 32u);
+  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
 //#if gated
-  var raw_up_A_R = load_raw((row_R + params.rows) * params.row_vec4s, start_A, params.groups * 32u);
+  var raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
 //#endif
-//#endrepeat
 //#endrepeat
   stage_x(x_base, index, invocation, subgroup_size);
-  for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
-//#repeat A AHEAD
-    {
-      let turn = first_turn + A;
-      let group = turn * TURN_GROUPS + first_group;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + first_group;
 //#repeat R ROWS
-      let now_R = raw_A_R;
+    let now_R = raw_R;
 //#if gated
-      let now_up_R = raw_up_A_R;
+    let now_up_R = raw_up_R;
 //#endif
 //#endrepeat
-      if (turn + AHEAD < TURNS) {
-        let next = min(group + AHEAD * TURN_GROUPS, params.groups - 1u);
+    if (turn + 1u < TURNS) {
+      let next = min(group + TURN_GROUPS, params.groups - 1u);
 //#repeat R ROWS
-        raw_A_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
+      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
 //#if gated
-        raw_up_A_R = load_raw((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
+      raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
 //#endif
 //#endrepeat
-      }
-      if (turn < TURNS && (!IS_RAGGED || group < params.groups)) {
-        let x_group = fixed_group(group);
-//#repeat R ROWS
-        sum_R += dot_fixed(now_R, x_group);
-//#if gated
-        up_sum_R += dot_fixed(now_up_R, x_group);
-//#endif
-//#endrepeat
-      }
     }
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let x_group = fixed_group(group);
+//#repeat R ROWS
+    sum_R += dot_fixed(now_R, x_group);
+//#if gated
+    up_sum_R += dot_fixed(now_up_R, x_group);
+//#endif
 //#endrepeat
   }
 //#else

@@ -40,8 +40,6 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
-  /** Turns whose weights are on their way while others are multiplied, in shapes with `fixed`. */
-  ahead?: number;
 }
 
 export interface MatrixShape {
@@ -60,24 +58,15 @@ export function fixedShape(
   rows: number,
   splits: number,
   workgroup: number = 32 * splits,
-  ahead = 1,
 ): LaneShape {
-  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
+  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true };
 }
 
-export function shapeName({
-  reduce,
-  workgroup,
-  lanes,
-  rows,
-  splits,
-  fixed,
-  ahead,
-}: LaneShape): string {
+export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -212,7 +201,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
       SPLITS: shape.splits,
       ROWS: shape.rows,
       SUMS: sums,
-      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape), AHEAD: shape.ahead ?? 1 } : {}),
+      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
       ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };
