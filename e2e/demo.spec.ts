@@ -60,7 +60,7 @@ test('opens the embedded model, streams an answer token by token, and keeps the 
       lengths.add(document.querySelector('.message.assistant .body')?.textContent?.length ?? 0);
     }).observe(document.body, { subtree: true, childList: true, characterData: true });
   });
-  await send(page, 'Tell me about the sun.');
+  await send(page, 'Tell me a bedtime story about a fox and a bear.');
   await expect(answers(page).first()).toContainText('24 tokens');
   const lengths = await page.evaluate(
     () => (window as never as { lengths: Set<number> }).lengths.size,

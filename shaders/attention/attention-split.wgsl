@@ -50,29 +50,40 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let range = range_of(split);
   let rows = cached_rows(kv_head);
 //#if projects
-  // The newest token is attended to as it is made: it is not read from the caches.
+  // The newest token is attended to as it is made: it is not in the caches yet.
   let end = min(range.end, state.position);
-  let asked = Token(kv_head, range.first <= end && end < range.end);
+  let holds_token = range.first <= end && end < range.end;
+  project_token(kv_head, invocation);
+  if (holds_token) {
+    leave_token(kv_head, invocation);
+  }
 //#else
   let end = range.end;
 //#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
-//#if projects
-    project_token(asked, invocation);
-//#endif
     return;
   }
 //#endif
-//#if !projects
-  var asked: Asked;
+  let quad = invocation % LANES * 2u;
+  var query: array<Eight, HEADS>;
 //#repeat H HEADS
-  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + key_quad(rows, invocation);
-  asked[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
-//#endrepeat
+//#if projects
+  let asked_H = narrow_eight(H, quad);
+//#else
+  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + quad;
+  let asked_H = Eight(queries[at_H], queries[at_H + 1u]);
 //#endif
-  let own = stream_keys(asked, rows, range.first, end, invocation);
-  leave_partials(own, rows, invocation);
+  query[H] = Eight(asked_H.a * params.scale_log2e, asked_H.b * params.scale_log2e);
+//#endrepeat
+  var seen = no_softmax();
+//#if projects
+  if (holds_token) {
+    seen = token_softmax(query, invocation);
+  }
+//#endif
+  let own = stream_keys(seen, query, rows, range.first, end, invocation);
+  leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;
     let quad = i % HEAD_VEC4S;

@@ -1,8 +1,8 @@
 // The newest token of a decode step on its way into ragged caches, within the attention that reads them: every workgroup of a KV head makes the
 // coefficients of its queries and of its key, as kv-project does; the one whose part holds the token attends to it, and leaves its key and
-// value behind the parts, for attention-combine to put them into the caches: a kernel that may write them reads them past the caches of
-// the GPU. A vector of the basis is read once for all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as
-// the projection left them; behind the bases stand the means of values.
+// value behind the parts, for attention-combine to put them into the caches, which are only read here. A vector of the basis is read once for
+// all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as the projection left them; behind the bases stand
+// the means of values.
 //#import lib/basis
 
 const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
@@ -18,17 +18,12 @@ fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
   return vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
 }
 
-struct Token {
-  kv_head: u32,
-  // Is it of this part?
-  is_held: bool,
+fn narrow_eight(head: u32, quad: u32) -> Eight {
+  return Eight(narrow_quad(head, quad), narrow_quad(head, quad + 1u));
 }
 
-alias Asked = Token;
-
 // Barriers follow: whole workgroups call it.
-fn project_token(token: Token, invocation: u32) {
-  let kv_head = token.kv_head;
+fn project_token(kv_head: u32, invocation: u32) {
   let width = head_widths[kv_head].key;
   let own_vector = invocation / VECTOR_LANES;
   let lane = invocation % VECTOR_LANES;
@@ -77,50 +72,40 @@ fn project_token(token: Token, invocation: u32) {
     }
   }
   workgroupBarrier();
-  if (token.is_held && invocation < HEAD_VEC4S) {
-    let behind = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
-    split_outputs[behind] = narrow_quad(HEADS, invocation);
-    split_outputs[behind + HEAD_VEC4S] = value_quad(invocation);
-  }
 }
 
 fn value_quad(quad: u32) -> vec4<f32> {
   return whole[PROJECTED * HEAD_VEC4S + quad];
 }
 
-fn projected_queries(token: Token, rows: CachedRows, invocation: u32) -> array<Eight, HEADS> {
-  project_token(token, invocation);
-  let quad = key_quad(rows, invocation);
-  var query: array<Eight, HEADS>;
-//#repeat H HEADS
-  query[H] = Eight(narrow_quad(H, quad) * params.scale_log2e, narrow_quad(H, quad + 1u) * params.scale_log2e);
-//#endrepeat
-  return query;
+// Its key and its value, for attention-combine.
+fn leave_token(kv_head: u32, invocation: u32) {
+  let at = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
+  if (invocation < HEAD_VEC4S) {
+    split_outputs[at] = narrow_quad(HEADS, invocation);
+    split_outputs[at + HEAD_VEC4S] = value_quad(invocation);
+  }
 }
 
 fn as_stored(quad: vec4<f32>) -> vec4<f32> {
   return unpack_stored(pack_stored(quad));
 }
 
-// What the first set of the part that holds the token begins with: the token, which attends to itself as the caches will hold it.
-fn token_softmax(token: Token, query: array<Eight, HEADS>, rows: CachedRows, invocation: u32) -> Softmax {
+// The softmax of the first set over the token alone, which attends to itself as the caches will hold it.
+fn token_softmax(query: array<Eight, HEADS>, invocation: u32) -> Softmax {
+  let quad = invocation % LANES * 2u;
+  let key = narrow_eight(HEADS, quad);
+  let value = Eight(as_stored(value_quad(quad)), as_stored(value_quad(quad + 1u)));
   var sum = no_softmax();
-  if (!token.is_held) {
-    return sum;
-  }
-  let quad = key_quad(rows, invocation);
-  let key = Eight(as_stored(narrow_quad(HEADS, quad)), as_stored(narrow_quad(HEADS, quad + 1u)));
-  let of_values = invocation % value_lanes(rows) * 2u;
-  let value = Eight(as_stored(value_quad(of_values)), as_stored(value_quad(of_values + 1u)));
 //#repeat H HEADS
-  var score_H = dot(query[H].a, key.a) + dot(query[H].b, key.b);
+  var score_H = dot(query[H].a, as_stored(key.a)) + dot(query[H].b, as_stored(key.b));
 //#endrepeat
-  for (var step = key_lanes(rows) / 2u; step > 0u; step /= 2u) {
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
 //#repeat H HEADS
     score_H += subgroupShuffleXor(score_H, step);
 //#endrepeat
   }
-  if (invocation < value_lanes(rows)) {
+  if (invocation < LANES) {
 //#repeat H HEADS
     sum.largest[H] = score_H;
     sum.total[H] = 1.0;

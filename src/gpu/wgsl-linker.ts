@@ -4,8 +4,7 @@
  *   //#import quant/{quant}     the module's text, once; {name} is replaced by a choice
  *   //#if flag  //#if !flag     keeps the lines up to //#else or //#endif where the flag is (not) set
  *   //#repeat T COUNT           the lines up to //#endrepeat once for each number below the constant COUNT: `T` becomes `0u`, `1u` …, and
- *                               `sums_T` becomes `sums_0`, `sums_1` …, constants of inner //#repeat too. For what must stay in registers:
- *                               variables instead of an array.
+ *                               `sums_T` becomes `sums_0`, `sums_1` … For what must stay in registers: variables instead of an array.
  *
  * Numbers come as `const` declarations, so that the compiler sees constant trip counts and array sizes. See ADR 0001.
  */
@@ -104,14 +103,13 @@ function repeatLines(
     const count = constants[countName];
     if (count === undefined) throw new Error(`${path}: constant '${countName}' is not given`);
     const end = endOfRepeat(path, lines, i);
-    const body = lines.slice(i + 1, end);
+    const body = repeatLines(path, lines.slice(i + 1, end), constants);
     const pattern = new RegExp(`(?<=_)${name}(?=_|\\b)|\\b${name}\\b`, 'g');
     for (let n = 0; n < count; n += 1) {
       // Part of a name, or a number by itself.
       const number = (_: string, at: number, line: string) =>
         line[at - 1] === '_' ? `${n}` : `${n}u`;
-      const numbered = body.map((line) => line.replace(pattern, number));
-      out.push(...repeatLines(path, numbered, constants));
+      out.push(...body.map((line) => line.replace(pattern, number)));
     }
     i = end;
   }

@@ -18,8 +18,8 @@ export interface AttentionSplitUse extends AttentionUse {
 
 /** Workgroups that run side by side on a large GPU, two to a multiprocessor: one more would wait for the first to end. */
 const workgroupsAtOnce = 256;
-/** Keys that an invocation has under way at once: with four, half as many workgroups fit. */
-const splitKeys = 2;
+/** Pairs of keys that an invocation has under way at once: with two, half as many workgroups fit. */
+const splitPairs = 1;
 
 /** Parts that the cached positions are cut into, so that all KV heads together fill a large GPU once. */
 export function attentionSplits(kvHeads: number): number {
@@ -68,7 +68,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
       choices: { kv: use.kv },
       flags: [...streamFlags(use), ...splitFlags(use)],
       constants: {
-        ...streamConstants(use, groupOf(use), workgroup, subgroup, splitKeys),
+        ...streamConstants(use, groupOf(use), workgroup, subgroup, splitPairs),
         ...(projects(use) ? projectConstants(use, workgroup) : {}),
         SPLITS: attentionSplits(use.kvHeads),
       },

@@ -89,8 +89,8 @@ function cooperative(
 
 /** Components of a head that an invocation of the stream variants holds. */
 const streamComponents = 8;
-/** Keys that it has under way at once; of narrow ones, pairs. */
-const streamKeys = 4;
+/** Pairs of keys that it has under way at once. */
+const streamPairs = 2;
 
 /** Why a stream variant for so many heads a workgroup, which wants `more` bytes of its memory, does not run, or null. */
 export function streamUnsupported(
@@ -120,16 +120,14 @@ export function streamConstants(
   heads: number,
   workgroup: number,
   subgroup: number,
-  keys: number = streamKeys,
+  pairs: number = streamPairs,
 ): Record<string, number> {
   return {
     WORKGROUP: workgroup,
     SUBGROUP: subgroup,
     LANES: use.headDim / streamComponents,
     HEADS: heads,
-    PAIR_KINDS: use.ragged ? 3 : 1,
-    PAIRS_0: keys / 2,
-    ...(use.ragged ? { PAIRS_1: keys, PAIRS_2: keys } : {}),
+    PAIRS: pairs,
     ...raggedConstants(use),
   };
 }

@@ -92,12 +92,10 @@ const fragment = 16;
  */
 function tileOf(rows: number, tokens: number): string {
   if (rows >= 4096) return tokens < 65 ? 'matrix-64x64' : 'matrix-128x128';
-  if (tokens < 768) return rows < 768 ? 'matrix-32x64' : 'matrix-64x64';
-  if (rows >= 1536) {
-    if (tokens >= 1536) return 'matrix-128x128';
-    return rows < 3072 ? 'matrix-128x128-8' : 'matrix-64x128';
-  }
-  if (rows < 768) return tokens < 1536 ? 'matrix-32x64' : 'matrix-64x64';
+  if (rows < 768) return 'matrix-32x64';
+  if (tokens < 768) return 'matrix-64x64';
+  if (rows >= 3072) return 'matrix-64x128';
+  if (rows >= 1536) return tokens < 1536 ? 'matrix-128x128-8' : 'matrix-128x128';
   return rows <= 1056 && tokens >= 1920 ? 'matrix-128x128-8' : 'matrix-64x64';
 }
 

@@ -38,7 +38,10 @@ describe('tiny models on the GPU against Hugging Face transformers', () => {
   });
 
   describe.each(fixtures)('$name', ({ name, file, tokens, contextLength }) => {
-    it.each([undefined, 16])('gives the same logits, slabs of %s tokens', async (slabRows) => {
+    it.each([
+      ['whole', undefined],
+      ['in slabs of 16 tokens', 16],
+    ] as const)('gives the same logits, gates and ups %s', async (_, slabRows) => {
       const model = new ModelFile(await fetchFile(`${fixtureFolder}/${file}`));
       const stored = await fetchFile(`${fixtureFolder}/${name}.logits.bin`);
       const options: DecoderOptions = { contextLength, kvCache: 'f32' };

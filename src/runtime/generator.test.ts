@@ -27,7 +27,7 @@ class SlowGpu {
     return {
       passRows: 32,
       contextLength: 1024,
-      config: { vocabSize: 1024 },
+      config: { vocabSize: 1024, tokenSelect: null },
       beginSampling: () => undefined,
       passAndSample: () => this.#sample('prompt', 1),
       steps: (count: number) => this.#sample('steps', count),

@@ -1,0 +1,502 @@
+enable subgroups;
+const WORKGROUP: u32 = 256u;
+const SUBGROUP: u32 = 32u;
+const LANES: u32 = 4u;
+const HEADS: u32 = 2u;
+const PAIRS: u32 = 1u;
+const KV_HEADS: u32 = 2u;
+const HEAD_DIM_VEC4S: u32 = 8u;
+const VECTOR_LANES: u32 = 8u;
+const LANE_QUADS: u32 = 1u;
+const PROJECTED: u32 = 3u;
+const SPLITS: u32 = 64u;
+struct Params {
+  context_length: u32,
+  window: u32,
+  scale_log2e: f32,
+  staged_rows: u32,
+  first_key: u32,
+  first_value: u32,
+}
+const params = Params(131u, 0u, 0.3606737554073334f, 3u, 96u, 144u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
+@group(0) @binding(6) var<storage, read> gates: array<f32>;
+@group(0) @binding(7) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(8) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+// Brought by lib/project-token.
+var<workgroup> left_out: array<vec4<f32>, HEAD_DIM_VEC4S>;
+
+fn left_out_quad(kv_head: u32, quad: u32) -> vec4<f32> {
+  return left_out[quad];
+}
+
+fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+  return select(attended, weight * left_out_quad(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
+}
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+const CACHED_COMPONENTS: u32 = 4u;
+alias Cached = Stored;
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
+
+
+struct CachedRows {
+  first_key: u32,
+  key_width: u32,
+  first_value: u32,
+  value_width: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  let widths = head_widths[kv_head];
+  return CachedRows(
+    widths.first_key / CACHED_COMPONENTS * params.context_length, widths.key / CACHED_COMPONENTS,
+    widths.first_value / CACHED_COMPONENTS * params.context_length, widths.value / CACHED_COMPONENTS,
+  );
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return rows.key_width;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return rows.value_width;
+}
+
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_key + position * rows.key_width + min(i, rows.key_width - 1u);
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return rows.first_value + position * rows.value_width + min(i, rows.value_width - 1u);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return 0u;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[key_at(rows, position, i)];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[value_at(rows, position, i)];
+}
+// Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
+// eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
+// such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
+// Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
+
+
+const SETS: u32 = WORKGROUP / LANES;
+const PARTIALS: u32 = WORKGROUP / SUBGROUP;
+const HEAD_VEC4S: u32 = LANES * 2u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S * 4u / CACHED_COMPONENTS;
+struct Eight {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+struct Softmax {
+  largest: array<f32, HEADS>,
+  total: array<f32, HEADS>,
+  output: array<Eight, HEADS>,
+}
+
+var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
+var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
+
+fn no_softmax() -> Softmax {
+  var none: Softmax;
+  none.largest[0u] = -1.0e30;
+  none.largest[1u] = -1.0e30;
+  return none;
+}
+
+
+fn key_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
+  return Eight(unpack_stored(cached_key(rows, position, 2u * lane)), unpack_stored(cached_key(rows, position, 2u * lane + 1u)));
+}
+
+fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
+  return Eight(unpack_stored(cached_value(rows, position, 2u * lane)), unpack_stored(cached_value(rows, position, 2u * lane + 1u)));
+}
+
+// `seen`, the softmax of a set, and positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
+// its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
+fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+  let own_set = invocation / LANES;
+  let lane = invocation % LANES;
+  let half = lane / (LANES / 2u);
+  var sum = seen;
+  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
+    let own_0 = block + (2u * 0u + half) * SETS + own_set;
+    let other_0 = block + (2u * 0u + 1u - half) * SETS + own_set;
+    let own_at_0 = min(own_0, end - 1u);
+    let other_at_0 = min(other_0, end - 1u);
+    let own_key_0 = key_eight(rows, own_at_0, lane);
+    let other_key_0 = key_eight(rows, other_at_0, lane);
+    let own_value_0 = value_eight(rows, own_at_0, lane);
+    let other_value_0 = value_eight(rows, other_at_0, lane);
+    // Weights of all heads are made before values are touched.
+    var largest_0 = sum.largest[0u];
+    var own_0_0 = dot(query[0u].a, own_key_0.a) + dot(query[0u].b, own_key_0.b);
+    var other_0_0 = dot(query[0u].a, other_key_0.a) + dot(query[0u].b, other_key_0.b);
+    own_0_0 += subgroupShuffleXor(other_0_0, LANES / 2u);
+    for (var step = LANES / 4u; step > 0u; step /= 2u) {
+      own_0_0 += subgroupShuffleXor(own_0_0, step);
+    }
+    other_0_0 = select(-2.0e30, subgroupShuffleXor(own_0_0, LANES / 2u), other_0 < end);
+    own_0_0 = select(-2.0e30, own_0_0, own_0 < end);
+    largest_0 = max(largest_0, max(own_0_0, other_0_0));
+    let rescale_0 = exp2(sum.largest[0u] - largest_0);
+    sum.largest[0u] = largest_0;
+    sum.total[0u] *= rescale_0;
+    sum.output[0u].a *= rescale_0;
+    sum.output[0u].b *= rescale_0;
+    own_0_0 = exp2(own_0_0 - largest_0);
+    other_0_0 = exp2(other_0_0 - largest_0);
+    sum.total[0u] += own_0_0 + other_0_0;
+    var largest_1 = sum.largest[1u];
+    var own_0_1 = dot(query[1u].a, own_key_0.a) + dot(query[1u].b, own_key_0.b);
+    var other_0_1 = dot(query[1u].a, other_key_0.a) + dot(query[1u].b, other_key_0.b);
+    own_0_1 += subgroupShuffleXor(other_0_1, LANES / 2u);
+    for (var step = LANES / 4u; step > 0u; step /= 2u) {
+      own_0_1 += subgroupShuffleXor(own_0_1, step);
+    }
+    other_0_1 = select(-2.0e30, subgroupShuffleXor(own_0_1, LANES / 2u), other_0 < end);
+    own_0_1 = select(-2.0e30, own_0_1, own_0 < end);
+    largest_1 = max(largest_1, max(own_0_1, other_0_1));
+    let rescale_1 = exp2(sum.largest[1u] - largest_1);
+    sum.largest[1u] = largest_1;
+    sum.total[1u] *= rescale_1;
+    sum.output[1u].a *= rescale_1;
+    sum.output[1u].b *= rescale_1;
+    own_0_1 = exp2(own_0_1 - largest_1);
+    other_0_1 = exp2(other_0_1 - largest_1);
+    sum.total[1u] += own_0_1 + other_0_1;
+    sum.output[0u].a += own_0_0 * own_value_0.a + other_0_0 * other_value_0.a;
+    sum.output[0u].b += own_0_0 * own_value_0.b + other_0_0 * other_value_0.b;
+    sum.output[1u].a += own_0_1 * own_value_0.a + other_0_1 * other_value_0.a;
+    sum.output[1u].b += own_0_1 * own_value_0.b + other_0_1 * other_value_0.b;
+  }
+  return sum;
+}
+
+// Merges the sets of each subgroup and leaves what they found in workgroup memory.
+fn leave_partials(own: Softmax, invocation: u32) {
+  var sum = own;
+  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+    let largest_0 = max(sum.largest[0u], subgroupShuffleXor(sum.largest[0u], step));
+    let rescale_0 = exp2(sum.largest[0u] - largest_0);
+    sum.largest[0u] = largest_0;
+    sum.total[0u] *= rescale_0;
+    sum.total[0u] += subgroupShuffleXor(sum.total[0u], step);
+    let a_0 = sum.output[0u].a * rescale_0;
+    let b_0 = sum.output[0u].b * rescale_0;
+    sum.output[0u].a = a_0 + subgroupShuffleXor(a_0, step);
+    sum.output[0u].b = b_0 + subgroupShuffleXor(b_0, step);
+    let largest_1 = max(sum.largest[1u], subgroupShuffleXor(sum.largest[1u], step));
+    let rescale_1 = exp2(sum.largest[1u] - largest_1);
+    sum.largest[1u] = largest_1;
+    sum.total[1u] *= rescale_1;
+    sum.total[1u] += subgroupShuffleXor(sum.total[1u], step);
+    let a_1 = sum.output[1u].a * rescale_1;
+    let b_1 = sum.output[1u].b * rescale_1;
+    sum.output[1u].a = a_1 + subgroupShuffleXor(a_1, step);
+    sum.output[1u].b = b_1 + subgroupShuffleXor(b_1, step);
+  }
+  let lane = invocation % SUBGROUP;
+  let first = invocation / SUBGROUP * HEADS;
+  if (lane < LANES) {
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u] = sum.output[0u].a;
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[0u].b;
+    partial_scales[first + 0u] = vec2<f32>(sum.largest[0u], sum.total[0u]);
+    partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u] = sum.output[1u].a;
+    partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[1u].b;
+    partial_scales[first + 1u] = vec2<f32>(sum.largest[1u], sum.total[1u]);
+  }
+  workgroupBarrier();
+}
+
+struct Merged {
+  largest: f32,
+  total: f32,
+  output: vec4<f32>,
+}
+
+// Four components of a head's output over all subgroups, unnormalized.
+fn merge_partials(head: u32, quad: u32) -> Merged {
+  var largest = partial_scales[head].x;
+  for (var p = 1u; p < PARTIALS; p++) {
+    largest = max(largest, partial_scales[p * HEADS + head].x);
+  }
+  var merged = Merged(largest, 0.0, vec4<f32>());
+  for (var p = 0u; p < PARTIALS; p++) {
+    let scale = partial_scales[p * HEADS + head];
+    let weight = exp2(scale.x - largest);
+    merged.total += weight * scale.y;
+    merged.output += weight * partial_outputs[(p * HEADS + head) * HEAD_VEC4S + quad];
+  }
+  return merged;
+}
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
+
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
+}
+// The newest token of a decode step on its way into ragged caches, within the attention that reads them: every workgroup of a KV head makes the
+// coefficients of its queries and of its key, as kv-project does; the one whose part holds the token attends to it, and leaves its key and
+// value behind the parts, for attention-combine to put them into the caches, which are only read here. A vector of the basis is read once for
+// all of them, by VECTOR_LANES invocations. `queries` holds queries, then keys, then values, as the projection left them; behind the bases stand
+// the means of values.
+
+const HEAD_DIM: u32 = HEAD_VEC4S * 4u;
+const VECTORS: u32 = WORKGROUP / VECTOR_LANES;
+
+// Queries, the key, the value.
+var<workgroup> whole: array<vec4<f32>, (PROJECTED + 1u) * HEAD_VEC4S>;
+// Coefficients of the queries and of the key, zeros beyond the width: kernels read whole heads.
+var<workgroup> narrow: array<f32, PROJECTED * HEAD_DIM>;
+
+fn narrow_quad(head: u32, quad: u32) -> vec4<f32> {
+  let at = head * HEAD_DIM + quad * 4u;
+  return vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
+}
+
+fn narrow_eight(head: u32, quad: u32) -> Eight {
+  return Eight(narrow_quad(head, quad), narrow_quad(head, quad + 1u));
+}
+
+// Barriers follow: whole workgroups call it.
+fn project_token(kv_head: u32, invocation: u32) {
+  let width = head_widths[kv_head].key;
+  let own_vector = invocation / VECTOR_LANES;
+  let lane = invocation % VECTOR_LANES;
+  let staged = kv_head * params.staged_rows * HEAD_VEC4S;
+  var at = basis_of(kv_head) + own_vector * HEAD_VEC4S + lane;
+  var vector_0 = basis[at + 0u * VECTOR_LANES];
+  for (var i = invocation; i < (PROJECTED + 1u) * HEAD_VEC4S; i += WORKGROUP) {
+    let quad = i % HEAD_VEC4S;
+    let head = i / HEAD_VEC4S;
+    let of_token = select(params.first_key, params.first_value, head > HEADS) + staged;
+    whole[i] = queries[select(of_token, (kv_head * HEADS + head) * HEAD_VEC4S, head < HEADS) + quad];
+  }
+  if (invocation < HEAD_VEC4S) {
+    let means = basis_of(KV_HEADS) + (kv_head * HEAD_VEC4S + invocation) * 2u;
+    left_out[invocation] = bitcast<vec4<f32>>(vec4<u32>(basis[means], basis[means + 1u]));
+  }
+  workgroupBarrier();
+  for (var first = 0u; first < width; first += VECTORS) {
+    let j = first + own_vector;
+    var sum_0 = 0.0;
+    var sum_1 = 0.0;
+    var sum_2 = 0.0;
+    let quad_0 = vec4<f32>(unpack2x16float(vector_0.x), unpack2x16float(vector_0.y));
+    sum_0 += dot(whole[0u * HEAD_VEC4S + 0u * VECTOR_LANES + lane], quad_0);
+    sum_1 += dot(whole[1u * HEAD_VEC4S + 0u * VECTOR_LANES + lane], quad_0);
+    sum_2 += dot(whole[2u * HEAD_VEC4S + 0u * VECTOR_LANES + lane], quad_0);
+    at += VECTORS * HEAD_VEC4S;
+    if (first + VECTORS < width) {
+      vector_0 = basis[at + 0u * VECTOR_LANES];
+    }
+    for (var step = VECTOR_LANES / 2u; step > 0u; step /= 2u) {
+      sum_0 += subgroupShuffleXor(sum_0, step);
+      sum_1 += subgroupShuffleXor(sum_1, step);
+      sum_2 += subgroupShuffleXor(sum_2, step);
+    }
+    if (lane == 0u && j < width) {
+      narrow[0u * HEAD_DIM + j] = sum_0;
+      narrow[1u * HEAD_DIM + j] = sum_1;
+      narrow[2u * HEAD_DIM + j] = sum_2;
+    }
+  }
+  workgroupBarrier();
+}
+
+fn value_quad(quad: u32) -> vec4<f32> {
+  return whole[PROJECTED * HEAD_VEC4S + quad];
+}
+
+// Its key and its value, for attention-combine.
+fn leave_token(kv_head: u32, invocation: u32) {
+  let at = (KV_HEADS * HEADS * SPLITS + kv_head * 2u) * HEAD_VEC4S + invocation;
+  if (invocation < HEAD_VEC4S) {
+    split_outputs[at] = narrow_quad(HEADS, invocation);
+    split_outputs[at + HEAD_VEC4S] = value_quad(invocation);
+  }
+}
+
+fn as_stored(quad: vec4<f32>) -> vec4<f32> {
+  return unpack_stored(pack_stored(quad));
+}
+
+// The softmax of the first set over the token alone, which attends to itself as the caches will hold it.
+fn token_softmax(query: array<Eight, HEADS>, invocation: u32) -> Softmax {
+  let quad = invocation % LANES * 2u;
+  let key = narrow_eight(HEADS, quad);
+  let value = Eight(as_stored(value_quad(quad)), as_stored(value_quad(quad + 1u)));
+  var sum = no_softmax();
+  var score_0 = dot(query[0u].a, as_stored(key.a)) + dot(query[0u].b, as_stored(key.b));
+  var score_1 = dot(query[1u].a, as_stored(key.a)) + dot(query[1u].b, as_stored(key.b));
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    score_0 += subgroupShuffleXor(score_0, step);
+    score_1 += subgroupShuffleXor(score_1, step);
+  }
+  if (invocation < LANES) {
+    sum.largest[0u] = score_0;
+    sum.total[0u] = 1.0;
+    sum.output[0u] = value;
+    sum.largest[1u] = score_1;
+    sum.total[1u] = 1.0;
+    sum.output[1u] = value;
+  }
+  return sum;
+}
+// Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
+// positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
+// part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// gated: a group whose heads are all off is left out.
+// stream: sets of invocations take a key each: lib/stream-attention.
+// Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
+// yet: lib/project-token.
+
+struct Range {
+  first: u32,
+  end: u32,
+}
+
+// The cached positions of a part.
+fn range_of(split: u32) -> Range {
+  let position = state.position;
+  // A window of 0 means all positions.
+  let window_start = select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
+  let span = (position + 1u - window_start + SPLITS - 1u) / SPLITS;
+  let first = window_start + split * span;
+  return Range(first, min(first + span, position + 1u));
+}
+
+// Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
+fn is_group_off(kv_head: u32, group_size: u32) -> bool {
+  var largest = 0.0;
+  for (var g = 0u; g < group_size; g++) {
+    largest = max(largest, abs(gates[kv_head * group_size + g]));
+  }
+  return largest == 0.0;
+}
+
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let kv_head = workgroup.x;
+  let split = workgroup.y;
+  let range = range_of(split);
+  let rows = cached_rows(kv_head);
+  // The newest token is attended to as it is made: it is not in the caches yet.
+  let end = min(range.end, state.position);
+  let holds_token = range.first <= end && end < range.end;
+  project_token(kv_head, invocation);
+  if (holds_token) {
+    leave_token(kv_head, invocation);
+  }
+  if (is_group_off(kv_head, HEADS)) {
+    return;
+  }
+  let quad = invocation % LANES * 2u;
+  var query: array<Eight, HEADS>;
+  let asked_0 = narrow_eight(0u, quad);
+  query[0u] = Eight(asked_0.a * params.scale_log2e, asked_0.b * params.scale_log2e);
+  let asked_1 = narrow_eight(1u, quad);
+  query[1u] = Eight(asked_1.a * params.scale_log2e, asked_1.b * params.scale_log2e);
+  var seen = no_softmax();
+  if (holds_token) {
+    seen = token_softmax(query, invocation);
+  }
+  let own = stream_keys(seen, query, rows, range.first, end, invocation);
+  leave_partials(own, invocation);
+  for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
+    let head = i / HEAD_VEC4S;
+    let quad = i % HEAD_VEC4S;
+    let merged = merge_partials(head, quad);
+    let at = (kv_head * HEADS + head) * SPLITS + split;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, kv_head, quad);
+    if (quad == 0u) {
+      split_scales[at] = vec2<f32>(merged.largest, merged.total);
+    }
+  }
+}
