@@ -37,7 +37,7 @@ setUpModelPicker(
   async () => (await store()).list(),
 );
 setUpStorage(store);
-setUpSettings(settings, (changed) => {
+const settingsPanel = setUpSettings(settings, (changed) => {
   settings = changed;
   saveState({ settings });
   applySettings();
@@ -107,6 +107,7 @@ async function showModel(model: LanguageModel, source: ChosenSource, name: strin
   const { info } = model;
   const title = titleOf(name, info.quantization);
   chat.options = { ...chat.options, model };
+  settingsPanel.showModel(info.sampling);
   byId('model-name').textContent = title;
   byId('model-button').title =
     `${info.name}: ${info.architecture}, ${formatCount(info.parameters)} parameters, context of ${info.contextLength} tokens`;

@@ -21,14 +21,8 @@ export interface SavedState {
 
 export const defaultSettings: Settings = {
   system: 'You are a helpful assistant. Answer briefly and clearly.',
-  generate: {
-    temperature: 0.7,
-    topK: 40,
-    topP: 0.95,
-    minP: 0,
-    repetitionPenalty: 1,
-    maxTokens: 512,
-  },
+  // All else as the model's file recommends.
+  generate: { maxTokens: 512 },
   contextLength: null,
   cache: true,
 };

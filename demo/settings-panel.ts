@@ -1,3 +1,4 @@
+import type { SamplingDefaults } from 'vitrail';
 import { byId, make } from './dom.ts';
 import { defaultSettings, type Settings } from './saved-state.ts';
 
@@ -72,22 +73,54 @@ const numbers: NumberField[] = [
   },
 ];
 
+export interface SettingsPanel {
+  /** Sliders that the visitor left alone show what the model recommends. */
+  showModel(sampling: SamplingDefaults): void;
+}
+
 /** The settings dialog. Every change is reported at once; there is nothing to confirm. */
-export function setUpSettings(initial: Settings, onChange: (settings: Settings) => void): void {
+export function setUpSettings(
+  initial: Settings,
+  onChange: (settings: Settings) => void,
+): SettingsPanel {
+  let sampling: SamplingDefaults = usualSampling;
+  let chosen = chosenSliders(initial);
   const dialog = byId<HTMLDialogElement>('settings-dialog');
   const form = byId<HTMLFormElement>('settings-form');
   byId('settings-button').addEventListener('click', () => dialog.showModal());
   buildForm(form);
-  fillForm(form, initial);
-  form.addEventListener('input', () => {
+  fillForm(form, initial, sampling);
+  form.addEventListener('input', ({ target }) => {
+    if (target instanceof HTMLInputElement) chosen.add(target.name);
     showSliderValues(form);
-    if (form.checkValidity()) onChange(readForm(form));
+    if (form.checkValidity()) onChange(readForm(form, chosen));
   });
   form.addEventListener('submit', (event) => event.preventDefault());
   byId('settings-reset').addEventListener('click', () => {
-    fillForm(form, defaultSettings);
+    chosen = chosenSliders(defaultSettings);
+    fillForm(form, defaultSettings, sampling);
     onChange(defaultSettings);
   });
+  return {
+    showModel(recommended) {
+      sampling = recommended;
+      fillForm(form, readForm(form, chosen), sampling);
+    },
+  };
+}
+
+/** Until a model is there. */
+const usualSampling: SamplingDefaults = {
+  temperature: 0.7,
+  topK: 40,
+  topP: 0.95,
+  minP: 0,
+  repetitionPenalty: 1,
+};
+
+/** Names of the sliders whose values the visitor has chosen. */
+function chosenSliders({ generate }: Settings): Set<string> {
+  return new Set(sliders.map(({ name }) => name).filter((name) => generate[name] !== undefined));
 }
 
 function buildForm(form: HTMLFormElement): void {
@@ -150,18 +183,17 @@ function numberField({ name, label, hint, min, placeholder }: NumberField): HTML
   return field(id, label, hint, input);
 }
 
-function fillForm(form: HTMLFormElement, settings: Settings): void {
+function fillForm(form: HTMLFormElement, settings: Settings, sampling: SamplingDefaults): void {
   control<HTMLTextAreaElement>(form, 'system').value = settings.system;
   control(form, 'cache').checked = settings.cache;
   for (const { name } of sliders) {
-    // An older version of the page may have saved fewer settings.
-    const value = settings.generate[name] ?? defaultSettings.generate[name];
-    control(form, name).value = String(value);
+    control(form, name).value = String(settings.generate[name] ?? sampling[name]);
   }
   for (const { name } of numbers) {
     const value = name === 'contextLength' ? settings.contextLength : settings.generate[name];
     control(form, name).value = value === null || value === undefined ? '' : String(value);
   }
+  control(form, 'topK').placeholder = String(sampling.topK);
   showSliderValues(form);
 }
 
@@ -171,9 +203,11 @@ function showSliderValues(form: HTMLFormElement): void {
   }
 }
 
-function readForm(form: HTMLFormElement): Settings {
+function readForm(form: HTMLFormElement, chosen: ReadonlySet<string>): Settings {
   const generate: Settings['generate'] = {};
-  for (const { name } of sliders) generate[name] = Number(control(form, name).value);
+  for (const { name } of sliders) {
+    if (chosen.has(name)) generate[name] = Number(control(form, name).value);
+  }
   let contextLength: number | null = null;
   for (const { name } of numbers) {
     const text = control(form, name).value;

@@ -182,6 +182,21 @@ test('repeats an answer by its seed, and keeps the settings', async ({ page }) =
   await expect(page.getByLabel('Temperature')).toHaveValue('0.7');
 });
 
+test('draws as the file of the model recommends, until the visitor says otherwise', async ({
+  page,
+}) => {
+  await page.goto('/');
+  await expect(page.locator('#model-name')).toContainText('Vitrail Small', { timeout: 40_000 });
+  const temperature = page.getByLabel('Temperature');
+  await expect(temperature).toHaveValue('0.3');
+  await setSettings(page, { Temperature: '1' });
+  await page.reload();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await expect(temperature).toHaveValue('1');
+  await page.getByRole('button', { name: 'Restore defaults' }).click();
+  await expect(temperature).toHaveValue('0.3', { timeout: 40_000 });
+});
+
 test('lists what is stored, verifies it and deletes it', async ({ page, site }) => {
   await openDemo(page, `/?model=${site.url}${tinyModel}`);
   await expect(page.getByText('is ready')).toBeAttached();

@@ -10,7 +10,7 @@ const usage = `Usage: npm run ask -- [options] "prompt"
   --model FILE|URL     a GGUF file, an address, or hf:owner/name/file.gguf; default: the embedded model
   --system TEXT        what the model should be
   --max-tokens N       default 256
-  --temperature T      0 is greedy; default 0.7
+  --temperature T      0 is greedy; default: what the file recommends, or 0.7
   --seed N             the same seed gives the same answer
   --context-length N   tokens that the KV cache holds
   --gpu                use the machine's GPU instead of the software adapter`;

@@ -81,7 +81,7 @@ export interface GenerateOptions {
   signal?: AbortSignal;
   /** Default: up to the end of the context. */
   maxTokens?: number;
-  /** 0 is greedy. Default 0.7. */
+  /** 0 is greedy. Default: what the model's file recommends (`info.sampling`), else 0.7; so for the four below. */
   temperature?: number;
   /** Keep the K most likely tokens; 0 keeps all. Default 40. */
   topK?: number;
@@ -97,6 +97,11 @@ export interface GenerateOptions {
   stop?: string[];
   ignoreEos?: boolean;
 }
+
+/** Options of the sampler that a model's file may recommend. */
+export type SamplingDefaults = Required<
+  Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty'>
+>;
 
 export interface TextEvent {
   type: 'text';
@@ -130,6 +135,8 @@ export interface LanguageModelInfo {
   chatTemplate: boolean;
   /** The attention methods in use: `['flash']`. */
   attention: string[];
+  /** How answers are drawn where options do not say: `general.sampling.*` of the file, else the usual values. */
+  sampling: SamplingDefaults;
   /** What a careful reader should know: an unknown pre-tokenizer, a template that failed to parse. */
   warnings: string[];
 }

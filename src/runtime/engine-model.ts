@@ -28,6 +28,7 @@ import type {
 import { generationSettings } from './generate-options.ts';
 import { Generator } from './generator.ts';
 import type { Emit } from './model-contract.ts';
+import { samplingDefaults } from './sampling-defaults.ts';
 import type { ModelLoad, RestorableModel, TextCore } from './text-part.ts';
 
 /** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */
@@ -199,7 +200,7 @@ export class EngineModel implements RestorableModel {
     options: GenerateOptions,
     emit: Emit,
   ): Promise<GenerationResult> {
-    const settings = generationSettings(options);
+    const settings = generationSettings(options, this.info.sampling);
     const { generator } = await this.#use();
     return generator.generate(prompt, settings, options.signal, emit);
   }
@@ -382,6 +383,7 @@ function describeModel(
       ...(config.tokenSelect ? ['token-select'] : []),
       ...(config.matryoshka ? ['matryoshka'] : []),
     ],
+    sampling: samplingDefaults(file.header),
     warnings,
   };
 }

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.ts';
 import type { SamplerSettings } from '../kernels/sample.ts';
-import type { GenerateOptions } from '../types.ts';
+import type { GenerateOptions, SamplingDefaults } from '../types.ts';
 
 /** `GenerateOptions` with every default filled in. */
 export interface GenerationSettings {
@@ -13,19 +13,25 @@ export interface GenerationSettings {
 
 const where = 'generate/options';
 
-/** Checks the options and fills in the defaults. Throws `invalid-argument` that names the option. */
-export function generationSettings(options: GenerateOptions): GenerationSettings {
+/** Checks the options and fills in the model's defaults. Throws `invalid-argument` that names the option. */
+export function generationSettings(
+  options: GenerateOptions,
+  defaults: SamplingDefaults,
+): GenerationSettings {
   refuseUnknown(options);
-  const temperature = inRange('temperature', options.temperature ?? 0.7, 0, 100);
+  const temperature = inRange('temperature', options.temperature ?? defaults.temperature, 0, 100);
   const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY;
   if (maxTokens !== Number.POSITIVE_INFINITY) wholeNumber('maxTokens', maxTokens, 1);
   return {
     sampler: {
       temperature,
-      topK: wholeNumber('topK', options.topK ?? 40, 0),
-      topP: inRange('topP', options.topP ?? 0.95, 0, 1),
-      minP: inRange('minP', options.minP ?? 0, 0, 1),
-      repetitionPenalty: positive('repetitionPenalty', options.repetitionPenalty ?? 1),
+      topK: wholeNumber('topK', options.topK ?? defaults.topK, 0),
+      topP: inRange('topP', options.topP ?? defaults.topP, 0, 1),
+      minP: inRange('minP', options.minP ?? defaults.minP, 0, 1),
+      repetitionPenalty: positive(
+        'repetitionPenalty',
+        options.repetitionPenalty ?? defaults.repetitionPenalty,
+      ),
       seed: wholeNumber('seed', options.seed ?? randomSeed(), 0),
     },
     greedy: temperature === 0,

@@ -5,6 +5,7 @@ import type { Decoder } from '../models/decoder.ts';
 import type { TextEvent } from '../types.ts';
 import { generationSettings } from './generate-options.ts';
 import { Generator } from './generator.ts';
+import { samplingDefaults } from './sampling-defaults.ts';
 
 /** A GPU that answers when it is told to: its n-th token is n. */
 class SlowGpu {
@@ -76,7 +77,10 @@ describe('Generator', () => {
       events.push(event);
       gpu.log.push(`event of ${event.tokens.length}`);
     };
-    const settings = generationSettings({ maxTokens: 40 });
+    const settings = generationSettings(
+      { maxTokens: 40 },
+      samplingDefaults({ metadata: new Map() }),
+    );
     const result = generatorOn(gpu).generate([1, 2, 3], settings, undefined, emit);
     await new Promise((done) => setTimeout(done, 0));
     expect(gpu.log).toEqual(['prompt 1', 'steps 1']);

@@ -22,13 +22,17 @@ NARROWING = ("attn_k_basis.weight", "attn_v_basis.weight", "attn_v_mean.weight")
 MAX_BASIS_ERROR = 5e-3
 """Largest deviation of a basis in half precision from an orthogonal one."""
 EIGHTHS = 8
+TEMPERATURE = "general.sampling.temp"
+"""llama.cpp's key of what a file recommends."""
 Q4_0, Q8_0 = gguf.GGMLQuantizationType.Q4_0, gguf.GGMLQuantizationType.Q8_0
 
 
-def export(source: Path, tensors: dict[str, np.ndarray], widths: dict[str, np.ndarray], target: Path) -> None:
+def export(source: Path, tensors: dict[str, np.ndarray], widths: dict[str, np.ndarray], temperature: float | None, target: Path) -> None:
     reader = gguf.GGUFReader(source)
     writer = begin_copy(reader, target, KEYS)
     dim = tensors["blk.0.attn_k_basis.weight"].shape[-1]
+    if temperature is not None:
+        writer.add_key_value(TEMPERATURE, temperature, gguf.GGUFValueType.FLOAT32)
     writer.add_key_value(f"{KEYS}budgets", BUDGETS, gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.FLOAT32)
     for budget in BUDGETS:
         own = (widths[f"widths_{percent(budget)}"].astype(np.int64) * (dim // EIGHTHS)).flatten().tolist()
@@ -65,10 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["model", "tuned", "out"]:
         parser.add_argument(name, type=Path)
+    parser.add_argument("--temperature", type=float, help="that the file recommends")
     arguments = parser.parse_args()
     with np.load(arguments.tuned / "tensors.npz") as tensors, np.load(arguments.tuned / "widths.npz") as widths:
         found = dict(tensors)
-        export(arguments.model, found, dict(widths), arguments.out)
+        export(arguments.model, found, dict(widths), arguments.temperature, arguments.out)
     error = check(arguments.model, found, arguments.out)
     print(f"{arguments.out.name}: {arguments.out.stat().st_size:,} bytes, bases orthogonal to {error:.1g}")
     if error > MAX_BASIS_ERROR:
