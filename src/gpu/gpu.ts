@@ -360,6 +360,9 @@ export interface Dispatch {
   workgroups(rows: number): readonly [number, number, number];
 }
 
+/** Of a dispatch that leaves a pass of so many rows to another. */
+export const noWorkgroups = [0, 0, 0] as const;
+
 export function deviceLostError(cause?: unknown): VitrailError {
   return new VitrailError('gpu-device-lost', 'The browser lost the connection to the GPU.', {
     where: 'gpu/device',

@@ -1,4 +1,4 @@
-import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
+import { type BufferRange, type Dispatch, type Gpu, noWorkgroups } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import type { QuantFormat } from '../quant/format.ts';
 import { type MatmulUse, matmul, passSizes } from './matmul.ts';
@@ -122,13 +122,12 @@ function bySizeOfPass(
   );
 }
 
-const nothing = [0, 0, 0] as const;
-
 /** For passes of at least `from` and fewer than `to` tokens. */
 async function forPasses(prepared: Promise<Dispatch>, from: number, to: number): Promise<Dispatch> {
   const dispatch = await prepared;
   return {
     ...dispatch,
-    workgroups: (tokens) => (tokens >= from && tokens < to ? dispatch.workgroups(tokens) : nothing),
+    workgroups: (tokens) =>
+      tokens >= from && tokens < to ? dispatch.workgroups(tokens) : noWorkgroups,
   };
 }

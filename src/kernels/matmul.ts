@@ -27,8 +27,11 @@ export interface MatmulUse {
  */
 export const matmulTokens = 16;
 
-/** From so many tokens on, larger tiles are enough to fill a GPU. */
-export const passSizes: readonly number[] = [0, 65, 768, 1536, 1920];
+/** From so many tokens on, larger tiles of some matrices are enough to fill a GPU; see `tileOf`. */
+const passFrom = { short: 65, middle: 768, long: 1536, longest: 1920 } as const;
+
+/** Passes of fewer tokens than the next of these have the same tiles. */
+export const passSizes: readonly number[] = [0, ...Object.values(passFrom)];
 
 /** Tokens that share one decoding of a weight in the serial variant. */
 const serialTokens = 8;
@@ -91,12 +94,12 @@ const fragment = 16;
  * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
  */
 function tileOf(rows: number, tokens: number): string {
-  if (rows >= 4096) return tokens < 65 ? 'matrix-64x64' : 'matrix-128x128';
+  if (rows >= 4096) return tokens < passFrom.short ? 'matrix-64x64' : 'matrix-128x128';
   if (rows < 768) return 'matrix-32x64';
-  if (tokens < 768) return 'matrix-64x64';
+  if (tokens < passFrom.middle) return 'matrix-64x64';
   if (rows >= 3072) return 'matrix-64x128';
-  if (rows >= 1536) return tokens < 1536 ? 'matrix-128x128-8' : 'matrix-128x128';
-  return rows <= 1056 && tokens >= 1920 ? 'matrix-128x128-8' : 'matrix-64x64';
+  if (rows >= 1536) return tokens < passFrom.long ? 'matrix-128x128-8' : 'matrix-128x128';
+  return rows <= 1056 && tokens >= passFrom.longest ? 'matrix-128x128-8' : 'matrix-64x64';
 }
 
 /** Tiles of tokens × rows, named by them and by how many subgroups share one where that is not four. */

@@ -1,4 +1,4 @@
-import type { BufferRange, Dispatch } from '../gpu/gpu.ts';
+import { type BufferRange, type Dispatch, noWorkgroups } from '../gpu/gpu.ts';
 
 /** Bytes of a token in the buffers of a pass. */
 export interface TokenBytes {
@@ -97,6 +97,6 @@ export async function forSlab(prepared: Promise<Dispatch>, slab: Slab): Promise<
     workgroups: (tokens) =>
       tokens > slab.first
         ? dispatch.workgroups(Math.min(tokens - slab.first, slab.rows))
-        : [0, 0, 0],
+        : noWorkgroups,
   };
 }

@@ -21,13 +21,18 @@ const keys: Record<keyof SamplingDefaults, { key: string; isSensible(value: numb
 
 /** How a file wants its answers drawn; what it does not say, or says without sense, is as usual. */
 export function samplingDefaults({ metadata }: Pick<ModelHeader, 'metadata'>): SamplingDefaults {
-  const names = Object.keys(keys) as (keyof SamplingDefaults)[];
-  const entries = names.map((name) => {
+  const read = (name: keyof SamplingDefaults): number => {
     const { key, isSensible } = keys[name];
     const value = metadata.get(`general.sampling.${key}`);
     // Files keep single precision: 0.3 comes as 0.30000001192…
     const rounded = typeof value === 'number' ? Number(value.toPrecision(6)) : Number.NaN;
-    return [name, isSensible(rounded) ? rounded : usual[name]];
-  });
-  return Object.fromEntries(entries);
+    return isSensible(rounded) ? rounded : usual[name];
+  };
+  return {
+    temperature: read('temperature'),
+    topK: read('topK'),
+    topP: read('topP'),
+    minP: read('minP'),
+    repetitionPenalty: read('repetitionPenalty'),
+  };
 }
