@@ -129,7 +129,8 @@ function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {
   };
   const half = use.x === 'f16';
   const matrix = randomMatrix(format, rows, columns, seed);
-  const floats = random.activations(tokens * columns, 3);
+  // What is activated has to fit into halves.
+  const floats = random.activations(tokens * columns, use.gated ? 0 : 3);
   const x = half ? roundedToHalf(floats) : floats;
   const bias = random.activations(rows);
   const room = half ? Math.ceil(tokens / matmulTokens) * matmulTokens : tokens;
