@@ -1,4 +1,4 @@
-import { type Dispatch, type Gpu, noWorkgroups } from '../gpu/gpu.ts';
+import { type BufferRange, type Dispatch, type Gpu, noWorkgroups } from '../gpu/gpu.ts';
 import { chooseVariant, findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat } from '../quant/format.ts';
 import { type MatmulUse, matmul, passSizes } from './matmul.ts';
@@ -85,7 +85,7 @@ export interface MatrixOptions {
 export function linearMatrix(
   gpu: Gpu,
   { parts, rows }: Linear,
-  x: GPUBuffer,
+  x: GPUBuffer | BufferRange,
   y: GPUBuffer,
   { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
@@ -127,7 +127,7 @@ export function linearGated(
   gpu: Gpu,
   linear: Linear,
   activation: Activation,
-  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer>>,
+  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer | BufferRange>>,
 ): Promise<Dispatch>[] | null {
   const use = gatedUse(gpu, linear, activation);
   const [part] = linear.parts;
@@ -138,7 +138,7 @@ export function linearGated(
 function bySizeOfPass(
   gpu: Gpu,
   use: MatmulUse,
-  buffers: Readonly<Record<string, GPUBuffer | null>>,
+  buffers: Readonly<Record<string, BufferRange | GPUBuffer | null>>,
 ): Promise<Dispatch>[] {
   const uses = passSizes.map((leastTokens) => ({ ...use, leastTokens }));
   const variants = uses.map((sized) => chooseVariant(matmul, sized, gpu.capabilities));

@@ -38,10 +38,15 @@ describe('tiny models on the GPU against Hugging Face transformers', () => {
   });
 
   describe.each(fixtures)('$name', ({ name, file, tokens, contextLength }) => {
-    it('gives the same logits', async () => {
+    it.each([
+      ['whole', undefined],
+      ['in slabs of 16 tokens', 16],
+    ] as const)('gives the same logits, gates and ups %s', async (_, slabRows) => {
       const model = new ModelFile(await fetchFile(`${fixtureFolder}/${file}`));
       const stored = await fetchFile(`${fixtureFolder}/${name}.logits.bin`);
-      const { decoder, dispose } = await model.decoder(gpu, { contextLength, kvCache: 'f32' });
+      const options: DecoderOptions = { contextLength, kvCache: 'f32' };
+      if (slabRows !== undefined) options.slabRows = slabRows;
+      const { decoder, dispose } = await model.decoder(gpu, options);
       const error = largestError(await decoder.logits(tokens), new Float32Array(stored.buffer));
       dispose();
       expect(error).toBeLessThan(1e-4);
@@ -96,6 +101,26 @@ describe('matrices larger than a binding', () => {
     expect(cut.buffers - whole.buffers).toBeGreaterThan(10);
     expect(cut.ids).toEqual(whole.ids);
     expect(largestError(cut.logits, whole.logits)).toBeLessThan(1e-5);
+  });
+});
+
+describe('gates and ups in slabs', () => {
+  it('take dispatches of their own in passes that reach them alone', async () => {
+    const gpu = await Gpu.create();
+    const model = new ModelFile(await fetchFile('/models/vitrail-books.gguf'));
+    const options = { contextLength: 256, kvCache: 'f32', slabRows: 16 } as const;
+    const { decoder, dispose } = await model.decoder(gpu, options);
+    const dispatchesOf = (tokens: number) => {
+      const before = gpu.stats().calls.dispatches;
+      decoder.pass(Array<number>(tokens).fill(40), 0);
+      return gpu.stats().calls.dispatches - before;
+    };
+    // A product and the activation of every layer but the last, of which only keys and values are wanted.
+    const { numHiddenLayers: layers } = decoder.config;
+    expect(dispatchesOf(17) - dispatchesOf(16)).toBe(2 * (layers - 1));
+    expect(dispatchesOf(32)).toBe(dispatchesOf(17));
+    dispose();
+    gpu.dispose();
   });
 });
 

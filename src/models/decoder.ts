@@ -1,6 +1,6 @@
 import { Attention, type OneToken } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
-import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
@@ -32,6 +32,15 @@ import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
 import type { DecoderWeights, LayerWeights } from './decoder-weights.ts';
+import {
+  forSlab,
+  type PassShape,
+  partOf,
+  productBytes,
+  type Slab,
+  shapeOfPass,
+  slabsOf,
+} from './pass-shape.ts';
 
 export interface DecoderOptions {
   /** Tokens that the KV cache holds. */
@@ -39,18 +48,20 @@ export interface DecoderOptions {
   kvCache: KvCacheFormat;
   /** See `AttentionSettings`. */
   splitFrom?: number;
+  /** Tokens whose gates and ups are made at a time. Default: by memory. */
+  slabRows?: number;
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
 const passRows = { hardware: 2048, software: 32 } as const;
 /** A pass of so many tokens is worth its memory. */
 const usualRows = 1024;
-/** Passes that memory cuts short have a multiple of so many tokens. */
-const passStep = 32;
 /** The widest activation of such a pass takes at most this much, so that large models do not pay for long passes. */
 const maxActivationBytes = 64 * 2 ** 20;
 /** Longer passes where all activations together take at most this share of what weights and cache take. */
 const activationShare = 0.145;
+/** Gates and ups that are made at a time at least: fewer leave multiprocessors of a large GPU without work. */
+const slabOutputs = 2 ** 22;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
 /** Dispatches of a long pass that are submitted first; then twice as many each time, as long as the GPU takes for more than the host. */
@@ -112,6 +123,7 @@ export class Decoder {
   readonly contextLength: number;
   /** Tokens of one pass at most. */
   readonly passRows: number;
+  readonly #slabs: readonly Slab[];
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #attention: Attention;
@@ -161,10 +173,12 @@ export class Decoder {
     this.contextLength = options.contextLength;
     const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
-    this.passRows = this.#rowsOfPass(weightBytes(weights) + cacheBytes(config, options));
+    const shape = this.#shapeOfPass(weightBytes(weights) + cacheBytes(config, options), options);
+    this.passRows = shape.rows;
+    this.#slabs = slabsOf(shape);
     this.#owned = new BufferSet(gpu);
     try {
-      this.#buffers = this.#allocate();
+      this.#buffers = this.#allocate(shape);
       gpu.write(this.#buffers.oneRow, 0, Uint32Array.of(0, 1));
       const { passActivated: queries } = this.#buffers;
       const settings = { ...options, passRows: this.passRows, queries };
@@ -346,56 +360,57 @@ export class Decoder {
    * Bytes of a token in the buffers of a pass. What a product makes is used up before the next one begins, and so is a product's input: one
    * buffer for each of both. Queries are used up before anything is activated.
    */
-  #tokenBytes(): Record<'residual' | 'products' | 'inputs' | 'activated', number> {
-    const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize } = this.config;
+  #tokenBytes(): Record<'residual' | 'products' | 'gateUp' | 'inputs' | 'activated', number> {
+    const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, hiddenAct } =
+      this.config;
     const hidden = pad(this.config.hiddenSize);
     const queries = numAttentionHeads * headDim;
     const input = this.#inputs === 'f16' ? 2 : 4;
-    const gateUp = this.#leavesActivated() ? 0 : 2 * intermediateSize;
+    const { layers } = this.#weights;
+    const isActivated =
+      this.#inputs === 'f16' && layers.every(({ gateUp }) => canGate(this.#gpu, gateUp, hiddenAct));
     return {
       residual: hidden * 4,
-      products: Math.max(queries + 2 * numKeyValueHeads * headDim, hidden, gateUp) * 4,
+      products: Math.max(queries + 2 * numKeyValueHeads * headDim, hidden) * 4,
+      gateUp: isActivated ? 0 : 2 * intermediateSize * 4,
       inputs: Math.max(hidden, pad(queries)) * input,
       activated: Math.max(pad(intermediateSize) * input, queries * 4),
     };
   }
 
-  /** Gates and ups of a pass are activated where they are made, in every layer. */
-  #leavesActivated(): boolean {
-    const { hiddenAct } = this.config;
-    return (
-      this.#inputs === 'f16' &&
-      this.#weights.layers.every(({ gateUp }) => canGate(this.#gpu, gateUp, hiddenAct))
-    );
-  }
-
-  /** Tokens of a pass at most, where weights and cache take `held` bytes. */
-  #rowsOfPass(held: number): number {
+  /** Tokens of a pass and its slabs, where weights and cache take `held` bytes. */
+  #shapeOfPass(held: number, { slabRows }: DecoderOptions): PassShape {
     const { tokenSelect } = this.config;
     const { software, maxBindingBytes } = this.#gpu.capabilities;
-    const { products, residual, inputs, activated } = this.#tokenBytes();
-    const each = residual + inputs + activated + products;
-    const usual = Math.min(usualRows, maxActivationBytes / products);
-    const fitting = Math.min(
-      Math.max((activationShare * held) / each, usual),
-      maxBindingBytes / products,
+    const { products, gateUp, residual, inputs, activated } = this.#tokenBytes();
+    const kept = residual + inputs + activated;
+    const widest = Math.max(products, gateUp);
+    const usual = Math.min(usualRows, maxActivationBytes / widest);
+    const shape = shapeOfPass(
+      { kept, products, gateUp },
+      {
+        rows: Math.min(
+          passRows[software ? 'software' : 'hardware'],
+          tokenSelect ? passTokensOf(tokenSelect) : Number.POSITIVE_INFINITY,
+        ),
+        bytes: Math.max(activationShare * held, usual * (kept + widest)),
+        bufferBytes: maxBindingBytes,
+        // Larger tiles of matrices are what makes long passes quick.
+        slabRows: this.#inputs === 'f16' ? slabOutputs / (gateUp / 4) : Number.POSITIVE_INFINITY,
+      },
     );
-    return Math.min(
-      passRows[software ? 'software' : 'hardware'],
-      tokenSelect ? passTokensOf(tokenSelect) : Number.POSITIVE_INFINITY,
-      // A few are given, whatever they take.
-      Math.max(passStep, Math.floor(fitting / passStep) * passStep),
-    );
+    return slabRows ? { ...shape, slabRows } : shape;
   }
 
-  #allocate(): Buffers {
+  #allocate(shape: PassShape): Buffers {
     const { config } = this;
     const { numAttentionHeads: heads, headDim } = config;
     const whole = (tokens: number) => Math.ceil(tokens / matmulTokens) * matmulTokens;
-    const rows = whole(this.passRows);
+    const rows = whole(shape.rows);
     const bytes = this.#tokenBytes();
+    const widest = productBytes(bytes, { rows, slabRows: whole(shape.slabRows) });
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
-    const products = this.#owned.storage('products', rows * bytes.products);
+    const products = this.#owned.storage('products', widest);
     const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
       oneRow: this.#owned.storage('state of one row', stateHeaderBytes + 4),
@@ -607,7 +622,7 @@ export class Decoder {
     return [
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
-      ...this.#gateUpForMany(layer),
+      ...this.#slabs.flatMap((slab) => this.#gateUpForMany(layer, slab)),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
   }
@@ -623,7 +638,7 @@ export class Decoder {
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', one),
       ...this.#gateUpForOne(layer, one),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector', one),
-    ].map(forOneRow);
+    ].map((prepared) => forSlab(prepared, { first: 0, rows: 1 }));
   }
 
   #lastRow(x: GPUBuffer, y: GPUBuffer, columns: number, storage: 'f32' | 'f16'): Promise<Dispatch> {
@@ -631,15 +646,21 @@ export class Decoder {
     return prepareDispatch(this.#gpu, lastRow, { columns, x: storage }, { state, x, y });
   }
 
-  /** Activated gates of a pass: as its product leaves them where that runs, else two products, then the activation. */
-  #gateUpForMany({ gateUp }: LayerWeights): Promise<Dispatch>[] {
-    const { state, passNormed: x, passActivated: y, gateUp: products } = this.#buffers;
-    const { hiddenAct } = this.config;
-    if (this.#inputs === 'f16') {
-      const activated = linearGated(this.#gpu, gateUp, hiddenAct, { state, x, y });
-      if (activated) return activated;
-    }
-    return [...this.#matrix(gateUp, x, products), this.#activate(y, this.#inputs)];
+  /** Activated gates of some tokens of a pass. */
+  #gateUpForMany({ gateUp }: LayerWeights, slab: Slab): Promise<Dispatch>[] {
+    const { passNormed, passActivated, gateUp: products } = this.#buffers;
+    const { hiddenSize, intermediateSize, hiddenAct } = this.config;
+    const { state } = this.#buffers;
+    const input = this.#inputs === 'f16' ? 2 : 4;
+    const x = partOf(passNormed, slab, pad(hiddenSize) * input);
+    const y = partOf(passActivated, slab, pad(intermediateSize) * input);
+    const activated =
+      this.#inputs === 'f16' ? linearGated(this.#gpu, gateUp, hiddenAct, { state, x, y }) : null;
+    const dispatches = activated ?? [
+      ...this.#matrix(gateUp, x, products),
+      this.#activate(y, this.#inputs),
+    ];
+    return dispatches.map((prepared) => forSlab(prepared, slab));
   }
 
   #normForProduct(weight: GPUBuffer): Promise<Dispatch> {
@@ -726,7 +747,7 @@ export class Decoder {
   /** The product for the tokens of a pass. */
   #matrix(
     linear: Linear,
-    x: GPUBuffer,
+    x: GPUBuffer | BufferRange,
     y: GPUBuffer,
     more: { residual?: boolean; yStride?: number } = {},
   ): Promise<Dispatch>[] {
@@ -752,7 +773,7 @@ export class Decoder {
   }
 
   #activate(
-    y: GPUBuffer,
+    y: GPUBuffer | BufferRange,
     storage: 'f32' | 'f16',
     state: GPUBuffer = this.#buffers.state,
   ): Promise<Dispatch> {
@@ -815,10 +836,4 @@ function cacheBytes(
 /** Elements of a row that kernels read in whole groups. */
 function pad(columns: number): number {
   return Math.ceil(columns / groupElements) * groupElements;
-}
-
-/** A dispatch that works on one row, however many tokens its pass has. */
-async function forOneRow(prepared: Promise<Dispatch>): Promise<Dispatch> {
-  const dispatch = await prepared;
-  return { ...dispatch, workgroups: () => dispatch.workgroups(1) };
 }
