@@ -1,5 +1,5 @@
-// The matrix variants of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
-// head, one or two fragments of 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
+// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
+// head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
 // fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
 // only blocks on it, or at the edge of a window, are masked.
 //
@@ -10,17 +10,14 @@
 //#import lib/attention-tile
 
 const SUBGROUPS: u32 = 4u;
-const SUBGROUP_ROWS: u32 = TOKEN_FRAGMENTS * EDGE;
-const ROWS: u32 = SUBGROUPS * SUBGROUP_ROWS;
-// Invocations that share a row of scores, and take turns, four scores each.
-const ROW_LANES: u32 = 32u / SUBGROUP_ROWS;
+const ROWS: u32 = SUBGROUPS * EDGE;
 const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
 const BLOCK: u32 = SCORE_FRAGMENTS * EDGE;
 const SLACK: f32 = 8.0;
 // In vec4s. Rows are 16 bytes longer than they need be: neighbouring ones start in other banks.
 const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
 const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
-const SCORE_STRIDE: u32 = BLOCK + 4u * ROW_LANES;
+const SCORE_STRIDE: u32 = BLOCK + 8u;
 const HEAD_VEC4S: u32 = HEAD_DIM / 4u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
@@ -29,8 +26,8 @@ var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 // What one subgroup alone reads is an array of its own, so that the places of its fragments are constants, which need no checks at run
 // time: see matrix-tiles.
-alias LeftPart = array<vec4<f16>, SUBGROUP_ROWS * SHARED_STRIDE>;
-alias ScorePart = array<vec4<f32>, SUBGROUP_ROWS * SCORE_STRIDE / 4u>;
+alias LeftPart = array<vec4<f16>, EDGE * SHARED_STRIDE>;
+alias ScorePart = array<vec4<f32>, EDGE * SCORE_STRIDE / 4u>;
 // Queries at first, then probabilities.
 var<workgroup> left_tile: array<LeftPart, SUBGROUPS>;
 var<workgroup> scores: array<ScorePart, SUBGROUPS>;
@@ -42,7 +39,7 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
     let quad = i % HEAD_VEC4S;
     let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
     let query = queries[(from_row * params.heads + head) * HEAD_VEC4S + quad] * params.scale_log2e;
-    left_tile[row / SUBGROUP_ROWS][row % SUBGROUP_ROWS * SHARED_STRIDE + quad] = vec4<f16>(query);
+    left_tile[row / EDGE][row % EDGE * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
 }
 
@@ -98,18 +95,16 @@ fn main(
   workgroupBarrier();
   let own_left = &left_tile[subgroup];
   let own_scores = &scores[subgroup];
-//#repeat T TOKEN_FRAGMENTS
 //#repeat D DIM_FRAGMENTS
-  let query_T_D = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, T * EDGE * SHARED_STRIDE + D * EDGE / 4u, SHARED_STRIDE);
-  var sums_T_D: subgroup_matrix_result<f32, EDGE, EDGE>;
-//#endrepeat
+  let query_D = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_left, D * EDGE / 4u, SHARED_STRIDE);
+  var sums_D: subgroup_matrix_result<f32, EDGE, EDGE>;
 //#endrepeat
 
-  let row_of_lane = lane / ROW_LANES;
-  let turn_of_lane = lane % ROW_LANES;
+  let row_of_lane = lane / 2u;
+  let turn_of_lane = lane % 2u;
   // Rows past the last one that has the head on repeat it.
-  let place = first_row + subgroup * SUBGROUP_ROWS + row_of_lane;
+  let place = first_row + subgroup * EDGE + row_of_lane;
   let position = state.position + row_of(head, min(place, end_row - 1u));
   let lane_scores = row_of_lane * SCORE_STRIDE / 4u;
   let lane_left = row_of_lane * SHARED_STRIDE;
@@ -135,30 +130,25 @@ fn main(
 //#endrepeat
 
 //#repeat S SCORE_FRAGMENTS
-//#repeat T TOKEN_FRAGMENTS
-    var scores_S_T = subgroup_matrix_result<f32, EDGE, EDGE>();
-//#endrepeat
+    var scores_S = subgroup_matrix_result<f32, EDGE, EDGE>();
 //#repeat D DIM_FRAGMENTS
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE);
-//#repeat T TOKEN_FRAGMENTS
-      scores_S_T = subgroupMatrixMultiplyAccumulate(query_T_D, keys, scores_S_T);
+    scores_S = subgroupMatrixMultiplyAccumulate(
+      query_D,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE),
+      scores_S,
+    );
 //#endrepeat
-    }
-//#endrepeat
-//#repeat T TOKEN_FRAGMENTS
-    subgroupMatrixStore<row_major>(own_scores, (T * EDGE * SCORE_STRIDE + S * EDGE) / 4u, scores_S_T, SCORE_STRIDE / 4u);
-//#endrepeat
+    subgroupMatrixStore<row_major>(own_scores, S * EDGE / 4u, scores_S, SCORE_STRIDE / 4u);
 //#endrepeat
     workgroupBarrier();
 
 //#repeat I TURNS
-    var row_scores_I = own_scores[lane_scores + ROW_LANES * I + turn_of_lane];
+    var row_scores_I = own_scores[lane_scores + 2u * I + turn_of_lane];
 //#endrepeat
     if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
 //#repeat I TURNS
-      row_scores_I = mask(row_scores_I, first_key + (ROW_LANES * I + turn_of_lane) * 4u, position);
+      row_scores_I = mask(row_scores_I, first_key + (2u * I + turn_of_lane) * 4u, position);
 //#endrepeat
     }
     var largest = vec4<f32>(-1.0e30);
@@ -166,9 +156,7 @@ fn main(
     largest = max(largest, row_scores_I);
 //#endrepeat
     var row_largest = max(max(largest.x, largest.y), max(largest.z, largest.w));
-    if (ROW_LANES == 2u) {
-      row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
-    }
+    row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
     let grows = row_largest > reference + SLACK;
     let new_reference = select(reference, row_largest, grows);
     let rescale = exp2(reference - new_reference);
@@ -177,7 +165,7 @@ fn main(
 //#repeat I TURNS
     let probability_I = exp2(row_scores_I - vec4<f32>(reference));
     row_total += probability_I;
-    own_left[lane_left + ROW_LANES * I + turn_of_lane] = vec4<f16>(probability_I);
+    own_left[lane_left + 2u * I + turn_of_lane] = vec4<f16>(probability_I);
 //#endrepeat
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     if (grows && block < end_block) {
@@ -185,55 +173,42 @@ fn main(
     }
     if (workgroupUniformLoad(&grown) == 1u) {
 //#repeat D DIM_FRAGMENTS
-//#repeat T TOKEN_FRAGMENTS
-      subgroupMatrixStore<row_major>(own_scores, T * EDGE * SCORE_STRIDE / 4u, sums_T_D, SCORE_STRIDE / 4u);
-//#endrepeat
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      for (var quad = turn_of_lane; quad < EDGE / 4u; quad += ROW_LANES) {
-        own_scores[lane_scores + quad] *= rescale;
-      }
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
-//#repeat T TOKEN_FRAGMENTS
-      sums_T_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, T * EDGE * SCORE_STRIDE / 4u, SCORE_STRIDE / 4u);
-//#endrepeat
+      sums_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
 //#endrepeat
     }
 
 //#repeat S SCORE_FRAGMENTS
-    {
-//#repeat T TOKEN_FRAGMENTS
-      let probabilities_T = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_left, T * EDGE * SHARED_STRIDE + S * EDGE / 4u, SHARED_STRIDE);
-//#endrepeat
+    let probabilities_S = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+      own_left, S * EDGE / 4u, SHARED_STRIDE);
 //#repeat D DIM_FRAGMENTS
-      let values_D = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE);
-//#repeat T TOKEN_FRAGMENTS
-      sums_T_D = subgroupMatrixMultiplyAccumulate(probabilities_T, values_D, sums_T_D);
+    sums_D = subgroupMatrixMultiplyAccumulate(
+      probabilities_S,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE),
+      sums_D,
+    );
 //#endrepeat
-//#endrepeat
-    }
 //#endrepeat
   }
 
-  if (ROW_LANES == 2u) {
-    total += subgroupShuffleXor(total, 1u);
-  }
+  total += subgroupShuffleXor(total, 1u);
   let row = row_of(head, min(place, state.rows - 1u));
 //#repeat D DIM_FRAGMENTS
   workgroupBarrier();
-//#repeat T TOKEN_FRAGMENTS
-  subgroupMatrixStore<row_major>(own_scores, T * EDGE * SCORE_STRIDE / 4u, sums_T_D, SCORE_STRIDE / 4u);
-//#endrepeat
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    for (var i = turn_of_lane; i < EDGE / 4u; i += ROW_LANES) {
-      let quad = D * EDGE / 4u + i;
-      out[(row * params.heads + head) * HEAD_VEC4S + quad] =
-        pack_output(output_of(row, head, quad, own_scores[lane_scores + i] / total));
-    }
+    let quad = D * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
 //#endrepeat
 }

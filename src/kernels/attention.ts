@@ -157,58 +157,41 @@ const raggedUnit = 64;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
 
-/** Subgroups of a workgroup, and scores that an invocation takes a turn. */
-const matrixSubgroups = 4;
-const scoresOfTurn = 4;
+/** Tokens of a workgroup. */
+const matrixRows = 64;
+/** Two invocations share a row of scores and take turns, four scores each. */
+const scoresOfTurn = 8;
 
-interface MatrixShape {
-  name: string;
-  /** Fragments of tokens of a subgroup. */
-  tokenFragments: 1 | 2;
-  /** Heads are at most this wide. */
-  mostHeadDim: number;
-  /** Keys of a block: as many as workgroup memory holds beside the queries. */
-  blockOf(headDim: number): number;
+/** Keys of a block: as many as workgroup memory holds beside the queries. */
+function matrixBlock(headDim: number): number {
+  return headDim <= 64 ? 64 : 32;
 }
 
-function matrix({
-  name,
-  tokenFragments,
-  mostHeadDim,
-  blockOf,
-}: MatrixShape): KernelVariant<AttentionUse> {
-  const subgroupRows = tokenFragments * fragment;
-  return {
-    name,
-    unsupported: (use, capabilities) => {
-      if (use.kv !== 'f16') return 'reads halves';
-      if (addsUp(use)) return wantsSummands(use);
-      if (use.headDim % fragment !== 0 || use.headDim > mostHeadDim)
-        return `head dimensions that are multiples of ${fragment} up to ${mostHeadDim} only`;
-      if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
-      return matrixUnsupported(capabilities);
+const matrix: KernelVariant<AttentionUse> = {
+  name: 'matrix',
+  unsupported: (use, capabilities) => {
+    if (use.kv !== 'f16') return 'reads halves';
+    if (addsUp(use)) return wantsSummands(use);
+    if (use.headDim % fragment !== 0 || use.headDim > 128)
+      return `head dimensions that are multiples of ${fragment} up to 128 only`;
+    if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
+    return matrixUnsupported(capabilities);
+  },
+  options: (use) => ({
+    choices: { kv: use.kv },
+    flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
+    constants: {
+      WORKGROUP: matrixWorkgroup,
+      EDGE: fragment,
+      DIM_FRAGMENTS: use.headDim / fragment,
+      SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
+      TURNS: matrixBlock(use.headDim) / scoresOfTurn,
+      KEY_LOADS: Math.ceil((matrixBlock(use.headDim) * use.headDim) / 8 / matrixWorkgroup),
+      ...raggedConstants(use),
     },
-    options: (use) => ({
-      choices: { kv: use.kv },
-      flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
-      constants: {
-        WORKGROUP: matrixWorkgroup,
-        EDGE: fragment,
-        TOKEN_FRAGMENTS: tokenFragments,
-        DIM_FRAGMENTS: use.headDim / fragment,
-        SCORE_FRAGMENTS: blockOf(use.headDim) / fragment,
-        TURNS: (blockOf(use.headDim) * subgroupRows) / 32 / scoresOfTurn,
-        KEY_LOADS: Math.ceil((blockOf(use.headDim) * use.headDim) / 8 / matrixWorkgroup),
-        ...raggedConstants(use),
-      },
-    }),
-    workgroups: (use, tokens) => [
-      use.heads,
-      1,
-      Math.ceil(tokens / (matrixSubgroups * subgroupRows)),
-    ],
-  };
-}
+  }),
+  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
+};
 
 /** Invocations of the tiled variant: row sets of tokens and key sets of four keys each. */
 const rowSets = 16;
@@ -303,20 +286,13 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     stream(512, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
-    matrix({
-      name: 'matrix-64',
-      tokenFragments: 1,
-      mostHeadDim: 128,
-      blockOf: (headDim) => (headDim <= 64 ? 64 : 32),
-    }),
-    // Keys and values are fetched half as often, half as many workgroups.
-    matrix({ name: 'matrix-128', tokenFragments: 2, mostHeadDim: 64, blockOf: () => 32 }),
+    matrix,
     tiled,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      ...(use.many ? ['matrix-64', 'tiled'] : ['stream-32x16']),
+      ...(use.many ? ['matrix', 'tiled'] : ['stream-32x16']),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',

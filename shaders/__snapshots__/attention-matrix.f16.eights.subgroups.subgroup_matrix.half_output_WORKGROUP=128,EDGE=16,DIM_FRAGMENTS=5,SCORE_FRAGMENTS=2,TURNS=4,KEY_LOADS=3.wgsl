@@ -3,7 +3,6 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
 const EDGE: u32 = 16u;
-const TOKEN_FRAGMENTS: u32 = 1u;
 const DIM_FRAGMENTS: u32 = 5u;
 const SCORE_FRAGMENTS: u32 = 2u;
 const TURNS: u32 = 4u;
@@ -124,8 +123,8 @@ struct Tile {
 fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
   return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
 }
-// The matrix variants of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
-// head, one or two fragments of 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
+// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
+// head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
 // fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
 // only blocks on it, or at the edge of a window, are masked.
 //
@@ -134,17 +133,14 @@ fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
 
 
 const SUBGROUPS: u32 = 4u;
-const SUBGROUP_ROWS: u32 = TOKEN_FRAGMENTS * EDGE;
-const ROWS: u32 = SUBGROUPS * SUBGROUP_ROWS;
-// Invocations that share a row of scores, and take turns, four scores each.
-const ROW_LANES: u32 = 32u / SUBGROUP_ROWS;
+const ROWS: u32 = SUBGROUPS * EDGE;
 const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
 const BLOCK: u32 = SCORE_FRAGMENTS * EDGE;
 const SLACK: f32 = 8.0;
 // In vec4s. Rows are 16 bytes longer than they need be: neighbouring ones start in other banks.
 const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
 const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
-const SCORE_STRIDE: u32 = BLOCK + 4u * ROW_LANES;
+const SCORE_STRIDE: u32 = BLOCK + 8u;
 const HEAD_VEC4S: u32 = HEAD_DIM / 4u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
@@ -153,8 +149,8 @@ var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
 // What one subgroup alone reads is an array of its own, so that the places of its fragments are constants, which need no checks at run
 // time: see matrix-tiles.
-alias LeftPart = array<vec4<f16>, SUBGROUP_ROWS * SHARED_STRIDE>;
-alias ScorePart = array<vec4<f32>, SUBGROUP_ROWS * SCORE_STRIDE / 4u>;
+alias LeftPart = array<vec4<f16>, EDGE * SHARED_STRIDE>;
+alias ScorePart = array<vec4<f32>, EDGE * SCORE_STRIDE / 4u>;
 // Queries at first, then probabilities.
 var<workgroup> left_tile: array<LeftPart, SUBGROUPS>;
 var<workgroup> scores: array<ScorePart, SUBGROUPS>;
@@ -166,7 +162,7 @@ fn bring_queries(head: u32, first_row: u32, invocation: u32) {
     let quad = i % HEAD_VEC4S;
     let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
     let query = queries[(from_row * params.heads + head) * HEAD_VEC4S + quad] * params.scale_log2e;
-    left_tile[row / SUBGROUP_ROWS][row % SUBGROUP_ROWS * SHARED_STRIDE + quad] = vec4<f16>(query);
+    left_tile[row / EDGE][row % EDGE * SHARED_STRIDE + quad] = vec4<f16>(query);
   }
 }
 
@@ -216,26 +212,26 @@ fn main(
   workgroupBarrier();
   let own_left = &left_tile[subgroup];
   let own_scores = &scores[subgroup];
-  let query_0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, 0u * EDGE * SHARED_STRIDE + 0u * EDGE / 4u, SHARED_STRIDE);
-  var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
-  let query_0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, 0u * EDGE * SHARED_STRIDE + 1u * EDGE / 4u, SHARED_STRIDE);
-  var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  let query_0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, 0u * EDGE * SHARED_STRIDE + 2u * EDGE / 4u, SHARED_STRIDE);
-  var sums_0_2: subgroup_matrix_result<f32, EDGE, EDGE>;
-  let query_0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, 0u * EDGE * SHARED_STRIDE + 3u * EDGE / 4u, SHARED_STRIDE);
-  var sums_0_3: subgroup_matrix_result<f32, EDGE, EDGE>;
-  let query_0_4 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, 0u * EDGE * SHARED_STRIDE + 4u * EDGE / 4u, SHARED_STRIDE);
-  var sums_0_4: subgroup_matrix_result<f32, EDGE, EDGE>;
+  let query_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_left, 0u * EDGE / 4u, SHARED_STRIDE);
+  var sums_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  let query_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_left, 1u * EDGE / 4u, SHARED_STRIDE);
+  var sums_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  let query_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_left, 2u * EDGE / 4u, SHARED_STRIDE);
+  var sums_2: subgroup_matrix_result<f32, EDGE, EDGE>;
+  let query_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_left, 3u * EDGE / 4u, SHARED_STRIDE);
+  var sums_3: subgroup_matrix_result<f32, EDGE, EDGE>;
+  let query_4 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_left, 4u * EDGE / 4u, SHARED_STRIDE);
+  var sums_4: subgroup_matrix_result<f32, EDGE, EDGE>;
 
-  let row_of_lane = lane / ROW_LANES;
-  let turn_of_lane = lane % ROW_LANES;
+  let row_of_lane = lane / 2u;
+  let turn_of_lane = lane % 2u;
   // Rows past the last one that has the head on repeat it.
-  let place = first_row + subgroup * SUBGROUP_ROWS + row_of_lane;
+  let place = first_row + subgroup * EDGE + row_of_lane;
   let position = state.position + row_of(head, min(place, end_row - 1u));
   let lane_scores = row_of_lane * SCORE_STRIDE / 4u;
   let lane_left = row_of_lane * SHARED_STRIDE;
@@ -260,71 +256,81 @@ fn main(
     cached_1 = load_cached(rows, next_key, 1u * WORKGROUP + invocation);
     cached_2 = load_cached(rows, next_key, 2u * WORKGROUP + invocation);
 
-    var scores_0_0 = subgroup_matrix_result<f32, EDGE, EDGE>();
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 0u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE);
-      scores_0_0 = subgroupMatrixMultiplyAccumulate(query_0_0, keys, scores_0_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 0u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE);
-      scores_0_0 = subgroupMatrixMultiplyAccumulate(query_0_1, keys, scores_0_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 0u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE);
-      scores_0_0 = subgroupMatrixMultiplyAccumulate(query_0_2, keys, scores_0_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 0u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE);
-      scores_0_0 = subgroupMatrixMultiplyAccumulate(query_0_3, keys, scores_0_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 0u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE);
-      scores_0_0 = subgroupMatrixMultiplyAccumulate(query_0_4, keys, scores_0_0);
-    }
-    subgroupMatrixStore<row_major>(own_scores, (0u * EDGE * SCORE_STRIDE + 0u * EDGE) / 4u, scores_0_0, SCORE_STRIDE / 4u);
-    var scores_1_0 = subgroup_matrix_result<f32, EDGE, EDGE>();
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 1u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE);
-      scores_1_0 = subgroupMatrixMultiplyAccumulate(query_0_0, keys, scores_1_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 1u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE);
-      scores_1_0 = subgroupMatrixMultiplyAccumulate(query_0_1, keys, scores_1_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 1u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE);
-      scores_1_0 = subgroupMatrixMultiplyAccumulate(query_0_2, keys, scores_1_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE);
-      scores_1_0 = subgroupMatrixMultiplyAccumulate(query_0_3, keys, scores_1_0);
-    }
-    {
-      let keys = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, 1u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE);
-      scores_1_0 = subgroupMatrixMultiplyAccumulate(query_0_4, keys, scores_1_0);
-    }
-    subgroupMatrixStore<row_major>(own_scores, (0u * EDGE * SCORE_STRIDE + 1u * EDGE) / 4u, scores_1_0, SCORE_STRIDE / 4u);
+    var scores_0 = subgroup_matrix_result<f32, EDGE, EDGE>();
+    scores_0 = subgroupMatrixMultiplyAccumulate(
+      query_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 0u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE),
+      scores_0,
+    );
+    scores_0 = subgroupMatrixMultiplyAccumulate(
+      query_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 0u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE),
+      scores_0,
+    );
+    scores_0 = subgroupMatrixMultiplyAccumulate(
+      query_2,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 0u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE),
+      scores_0,
+    );
+    scores_0 = subgroupMatrixMultiplyAccumulate(
+      query_3,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 0u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
+      scores_0,
+    );
+    scores_0 = subgroupMatrixMultiplyAccumulate(
+      query_4,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 0u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE),
+      scores_0,
+    );
+    subgroupMatrixStore<row_major>(own_scores, 0u * EDGE / 4u, scores_0, SCORE_STRIDE / 4u);
+    var scores_1 = subgroup_matrix_result<f32, EDGE, EDGE>();
+    scores_1 = subgroupMatrixMultiplyAccumulate(
+      query_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 1u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE),
+      scores_1,
+    );
+    scores_1 = subgroupMatrixMultiplyAccumulate(
+      query_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 1u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE),
+      scores_1,
+    );
+    scores_1 = subgroupMatrixMultiplyAccumulate(
+      query_2,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 1u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE),
+      scores_1,
+    );
+    scores_1 = subgroupMatrixMultiplyAccumulate(
+      query_3,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
+      scores_1,
+    );
+    scores_1 = subgroupMatrixMultiplyAccumulate(
+      query_4,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &key_tile, 1u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE),
+      scores_1,
+    );
+    subgroupMatrixStore<row_major>(own_scores, 1u * EDGE / 4u, scores_1, SCORE_STRIDE / 4u);
     workgroupBarrier();
 
-    var row_scores_0 = own_scores[lane_scores + ROW_LANES * 0u + turn_of_lane];
-    var row_scores_1 = own_scores[lane_scores + ROW_LANES * 1u + turn_of_lane];
-    var row_scores_2 = own_scores[lane_scores + ROW_LANES * 2u + turn_of_lane];
-    var row_scores_3 = own_scores[lane_scores + ROW_LANES * 3u + turn_of_lane];
+    var row_scores_0 = own_scores[lane_scores + 2u * 0u + turn_of_lane];
+    var row_scores_1 = own_scores[lane_scores + 2u * 1u + turn_of_lane];
+    var row_scores_2 = own_scores[lane_scores + 2u * 2u + turn_of_lane];
+    var row_scores_3 = own_scores[lane_scores + 2u * 3u + turn_of_lane];
     if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
-      row_scores_0 = mask(row_scores_0, first_key + (ROW_LANES * 0u + turn_of_lane) * 4u, position);
-      row_scores_1 = mask(row_scores_1, first_key + (ROW_LANES * 1u + turn_of_lane) * 4u, position);
-      row_scores_2 = mask(row_scores_2, first_key + (ROW_LANES * 2u + turn_of_lane) * 4u, position);
-      row_scores_3 = mask(row_scores_3, first_key + (ROW_LANES * 3u + turn_of_lane) * 4u, position);
+      row_scores_0 = mask(row_scores_0, first_key + (2u * 0u + turn_of_lane) * 4u, position);
+      row_scores_1 = mask(row_scores_1, first_key + (2u * 1u + turn_of_lane) * 4u, position);
+      row_scores_2 = mask(row_scores_2, first_key + (2u * 2u + turn_of_lane) * 4u, position);
+      row_scores_3 = mask(row_scores_3, first_key + (2u * 3u + turn_of_lane) * 4u, position);
     }
     var largest = vec4<f32>(-1.0e30);
     largest = max(largest, row_scores_0);
@@ -332,9 +338,7 @@ fn main(
     largest = max(largest, row_scores_2);
     largest = max(largest, row_scores_3);
     var row_largest = max(max(largest.x, largest.y), max(largest.z, largest.w));
-    if (ROW_LANES == 2u) {
-      row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
-    }
+    row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
     let grows = row_largest > reference + SLACK;
     let new_reference = select(reference, row_largest, grows);
     let rescale = exp2(reference - new_reference);
@@ -342,161 +346,175 @@ fn main(
     var row_total = vec4<f32>();
     let probability_0 = exp2(row_scores_0 - vec4<f32>(reference));
     row_total += probability_0;
-    own_left[lane_left + ROW_LANES * 0u + turn_of_lane] = vec4<f16>(probability_0);
+    own_left[lane_left + 2u * 0u + turn_of_lane] = vec4<f16>(probability_0);
     let probability_1 = exp2(row_scores_1 - vec4<f32>(reference));
     row_total += probability_1;
-    own_left[lane_left + ROW_LANES * 1u + turn_of_lane] = vec4<f16>(probability_1);
+    own_left[lane_left + 2u * 1u + turn_of_lane] = vec4<f16>(probability_1);
     let probability_2 = exp2(row_scores_2 - vec4<f32>(reference));
     row_total += probability_2;
-    own_left[lane_left + ROW_LANES * 2u + turn_of_lane] = vec4<f16>(probability_2);
+    own_left[lane_left + 2u * 2u + turn_of_lane] = vec4<f16>(probability_2);
     let probability_3 = exp2(row_scores_3 - vec4<f32>(reference));
     row_total += probability_3;
-    own_left[lane_left + ROW_LANES * 3u + turn_of_lane] = vec4<f16>(probability_3);
+    own_left[lane_left + 2u * 3u + turn_of_lane] = vec4<f16>(probability_3);
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     if (grows && block < end_block) {
       grown = 1u;
     }
     if (workgroupUniformLoad(&grown) == 1u) {
-      subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_0, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_0, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      for (var quad = turn_of_lane; quad < EDGE / 4u; quad += ROW_LANES) {
-        own_scores[lane_scores + quad] *= rescale;
-      }
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
-      sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE * SCORE_STRIDE / 4u, SCORE_STRIDE / 4u);
+      sums_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_1, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_1, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      for (var quad = turn_of_lane; quad < EDGE / 4u; quad += ROW_LANES) {
-        own_scores[lane_scores + quad] *= rescale;
-      }
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
-      sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE * SCORE_STRIDE / 4u, SCORE_STRIDE / 4u);
+      sums_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_2, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_2, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      for (var quad = turn_of_lane; quad < EDGE / 4u; quad += ROW_LANES) {
-        own_scores[lane_scores + quad] *= rescale;
-      }
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
-      sums_0_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE * SCORE_STRIDE / 4u, SCORE_STRIDE / 4u);
+      sums_2 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_3, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_3, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      for (var quad = turn_of_lane; quad < EDGE / 4u; quad += ROW_LANES) {
-        own_scores[lane_scores + quad] *= rescale;
-      }
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
-      sums_0_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE * SCORE_STRIDE / 4u, SCORE_STRIDE / 4u);
+      sums_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_4, SCORE_STRIDE / 4u);
+      subgroupMatrixStore<row_major>(own_scores, 0u, sums_4, SCORE_STRIDE / 4u);
       workgroupBarrier();
-      for (var quad = turn_of_lane; quad < EDGE / 4u; quad += ROW_LANES) {
-        own_scores[lane_scores + quad] *= rescale;
-      }
+      own_scores[lane_scores + turn_of_lane] *= rescale;
+      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
       workgroupBarrier();
-      sums_0_4 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE * SCORE_STRIDE / 4u, SCORE_STRIDE / 4u);
+      sums_4 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+        own_scores, 0u, SCORE_STRIDE / 4u);
       workgroupBarrier();
     }
 
-    {
-      let probabilities_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_left, 0u * EDGE * SHARED_STRIDE + 0u * EDGE / 4u, SHARED_STRIDE);
-      let values_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 0u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE);
-      sums_0_0 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_0, sums_0_0);
-      let values_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 0u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE);
-      sums_0_1 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_1, sums_0_1);
-      let values_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 0u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE);
-      sums_0_2 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_2, sums_0_2);
-      let values_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 0u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE);
-      sums_0_3 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_3, sums_0_3);
-      let values_4 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 0u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE);
-      sums_0_4 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_4, sums_0_4);
-    }
-    {
-      let probabilities_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_left, 0u * EDGE * SHARED_STRIDE + 1u * EDGE / 4u, SHARED_STRIDE);
-      let values_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 1u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE);
-      sums_0_0 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_0, sums_0_0);
-      let values_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 1u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE);
-      sums_0_1 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_1, sums_0_1);
-      let values_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 1u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE);
-      sums_0_2 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_2, sums_0_2);
-      let values_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE);
-      sums_0_3 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_3, sums_0_3);
-      let values_4 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, 1u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE);
-      sums_0_4 = subgroupMatrixMultiplyAccumulate(probabilities_0, values_4, sums_0_4);
-    }
+    let probabilities_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+      own_left, 0u * EDGE / 4u, SHARED_STRIDE);
+    sums_0 = subgroupMatrixMultiplyAccumulate(
+      probabilities_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 0u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE),
+      sums_0,
+    );
+    sums_1 = subgroupMatrixMultiplyAccumulate(
+      probabilities_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 0u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE),
+      sums_1,
+    );
+    sums_2 = subgroupMatrixMultiplyAccumulate(
+      probabilities_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 0u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE),
+      sums_2,
+    );
+    sums_3 = subgroupMatrixMultiplyAccumulate(
+      probabilities_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 0u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
+      sums_3,
+    );
+    sums_4 = subgroupMatrixMultiplyAccumulate(
+      probabilities_0,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 0u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE),
+      sums_4,
+    );
+    let probabilities_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+      own_left, 1u * EDGE / 4u, SHARED_STRIDE);
+    sums_0 = subgroupMatrixMultiplyAccumulate(
+      probabilities_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 1u * EDGE * KEY_STRIDE + 0u * EDGE / 4u, KEY_STRIDE),
+      sums_0,
+    );
+    sums_1 = subgroupMatrixMultiplyAccumulate(
+      probabilities_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 1u * EDGE * KEY_STRIDE + 1u * EDGE / 4u, KEY_STRIDE),
+      sums_1,
+    );
+    sums_2 = subgroupMatrixMultiplyAccumulate(
+      probabilities_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 1u * EDGE * KEY_STRIDE + 2u * EDGE / 4u, KEY_STRIDE),
+      sums_2,
+    );
+    sums_3 = subgroupMatrixMultiplyAccumulate(
+      probabilities_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 4u, KEY_STRIDE),
+      sums_3,
+    );
+    sums_4 = subgroupMatrixMultiplyAccumulate(
+      probabilities_1,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+        &value_tile, 1u * EDGE * KEY_STRIDE + 4u * EDGE / 4u, KEY_STRIDE),
+      sums_4,
+    );
   }
 
-  if (ROW_LANES == 2u) {
-    total += subgroupShuffleXor(total, 1u);
-  }
+  total += subgroupShuffleXor(total, 1u);
   let row = row_of(head, min(place, state.rows - 1u));
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_0, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_0, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    for (var i = turn_of_lane; i < EDGE / 4u; i += ROW_LANES) {
-      let quad = 0u * EDGE / 4u + i;
-      out[(row * params.heads + head) * HEAD_VEC4S + quad] =
-        pack_output(output_of(row, head, quad, own_scores[lane_scores + i] / total));
-    }
+    let quad = 0u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_1, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_1, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    for (var i = turn_of_lane; i < EDGE / 4u; i += ROW_LANES) {
-      let quad = 1u * EDGE / 4u + i;
-      out[(row * params.heads + head) * HEAD_VEC4S + quad] =
-        pack_output(output_of(row, head, quad, own_scores[lane_scores + i] / total));
-    }
+    let quad = 1u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_2, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_2, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    for (var i = turn_of_lane; i < EDGE / 4u; i += ROW_LANES) {
-      let quad = 2u * EDGE / 4u + i;
-      out[(row * params.heads + head) * HEAD_VEC4S + quad] =
-        pack_output(output_of(row, head, quad, own_scores[lane_scores + i] / total));
-    }
+    let quad = 2u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_3, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_3, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    for (var i = turn_of_lane; i < EDGE / 4u; i += ROW_LANES) {
-      let quad = 3u * EDGE / 4u + i;
-      out[(row * params.heads + head) * HEAD_VEC4S + quad] =
-        pack_output(output_of(row, head, quad, own_scores[lane_scores + i] / total));
-    }
+    let quad = 3u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(own_scores, 0u * EDGE * SCORE_STRIDE / 4u, sums_0_4, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, 0u, sums_4, SCORE_STRIDE / 4u);
   workgroupBarrier();
   if (place < state.rows) {
-    for (var i = turn_of_lane; i < EDGE / 4u; i += ROW_LANES) {
-      let quad = 4u * EDGE / 4u + i;
-      out[(row * params.heads + head) * HEAD_VEC4S + quad] =
-        pack_output(output_of(row, head, quad, own_scores[lane_scores + i] / total));
-    }
+    let quad = 4u * EDGE / 4u + turn_of_lane;
+    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
+    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
+    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
