@@ -80,16 +80,16 @@ const shapes: readonly Shape[] = [
 
 const halfShapes: readonly Shape[] = [
   { name: 'one token', format: 'q4_0', tokens: 1, rows: 5, columns: 32 },
-  { name: 'tile − 1', format: 'q8_0', tokens: 127, rows: 112, columns: 96 },
-  { name: 'tile + 1', format: 'q4_1', tokens: 129, rows: 144, columns: 64 },
+  { name: 'tile − 1, many groups', format: 'q8_0', tokens: 127, rows: 112, columns: 320 },
+  { name: 'tile + 1, many groups', format: 'q4_1', tokens: 129, rows: 144, columns: 288 },
   { name: 'primes, padded columns', format: 'f32', tokens: 13, rows: 101, columns: 172 },
   { name: 'long sums', format: 'f16', tokens: 70, rows: 80, columns: 1120, residual: true },
   {
-    name: 'with bias',
+    name: 'with bias, many groups',
     format: 'q4_0',
     tokens: 40,
     rows: 48,
-    columns: 128,
+    columns: 352,
     yStride: 96,
     yOffset: 32,
     bias: true,

@@ -104,13 +104,21 @@ const pairBytes = fragment * (2 * fragment + 8) * 4;
  * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
  */
 function tileOf(rows: number, tokens: number): string {
+  if (rows >= 1536 && tokens >= passFrom.long) return 'matrix-128x128';
   if (rows >= 4096) return tokens < passFrom.short ? 'matrix-64x64' : 'matrix-128x128';
   if (rows < 768) return 'matrix-32x64';
   if (tokens < passFrom.middle) return 'matrix-64x64';
   if (rows >= 3072) return 'matrix-64x128';
-  if (rows >= 1536) return tokens < passFrom.long ? 'matrix-128x128-8' : 'matrix-128x128';
+  if (rows >= 1536) return 'matrix-128x128-8';
   return rows <= 1056 && tokens >= passFrom.longest ? 'matrix-128x128-8' : 'matrix-64x64';
 }
+
+/** Formats whose scales stand behind the numbers of a row: how, groups whose scales a vector has, and vectors that a group's numbers take. */
+const scaleVectors: Readonly<Record<string, readonly ['half' | 'word', number, number]>> = {
+  q4_0: ['half', 8, 1],
+  q4_1: ['word', 4, 1],
+  q8_0: ['half', 8, 2],
+};
 
 /** Tiles of tokens × rows, named by them and by how many subgroups share one where that is not four. */
 function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
@@ -132,25 +140,38 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
         return `needs ${bytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
-    options: (use) => ({
-      choices: {
-        quant: use.format.name,
-        half: halfModule(use.format),
-        ...(use.gated ? { activation: use.gated } : {}),
-      },
-      flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...flagsOf(use)],
-      constants: {
-        WORKGROUP: invocations,
-        ROW_SUBGROUPS: rowSubgroups,
-        TOKEN_FRAGMENTS: shape.tokenFragments,
-        ROW_FRAGMENTS: shape.rowFragments,
-        COLUMN_FRAGMENTS: (stepGroups * groupElements) / fragment,
-        STEP_GROUPS: stepGroups,
-        EDGE: fragment,
-        X_LOADS: (tokens * stepGroups * 4) / invocations,
-        GROUP_LOADS: (rows * stepGroups) / invocations,
-      },
-    }),
+    options: (use) => {
+      const [scales, scaleGroups = 0, numberVec4s = 0] = scaleVectors[use.format.name] ?? [];
+      return {
+        choices: {
+          quant: use.format.name,
+          half: halfModule(use.format),
+          ...(scales ? { scales } : {}),
+          ...(use.gated ? { activation: use.gated } : {}),
+        },
+        flags: [
+          'matrix',
+          'f16',
+          'subgroups',
+          'subgroup_matrix',
+          ...(scales ? ['scale_vectors'] : []),
+          ...flagsOf(use),
+        ],
+        constants: {
+          WORKGROUP: invocations,
+          ROW_SUBGROUPS: rowSubgroups,
+          TOKEN_FRAGMENTS: shape.tokenFragments,
+          ROW_FRAGMENTS: shape.rowFragments,
+          COLUMN_FRAGMENTS: (stepGroups * groupElements) / fragment,
+          STEP_GROUPS: stepGroups,
+          EDGE: fragment,
+          X_LOADS: (tokens * stepGroups * 4) / invocations,
+          GROUP_LOADS: (rows * stepGroups) / invocations,
+          SCALE_GROUPS: scaleGroups,
+          NUMBER_VEC4S: numberVec4s,
+        },
+      };
+    },
     workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
   };
 }
@@ -196,7 +217,6 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     matrix({ tokenFragments: 1, rowFragments: 2, stepGroups: 2 }),
     matrix({ tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
     matrix({ tokenFragments: 2, rowFragments: 4, stepGroups: 1 }),
-    matrix({ tokenFragments: 3, rowFragments: 4, stepGroups: 1 }),
     matrix({ tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
     matrix({ tokenFragments: 4, rowFragments: 2, rowSubgroups: 4, stepGroups: 2 }),
   ],
