@@ -7,7 +7,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(48u, 4u, 5u, 96u, 32u);
+const params = Params(48u, 11u, 13u, 96u, 32u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;

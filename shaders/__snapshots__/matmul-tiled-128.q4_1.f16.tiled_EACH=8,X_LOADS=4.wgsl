@@ -7,7 +7,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(144u, 2u, 3u, 144u, 0u);
+const params = Params(144u, 9u, 12u, 144u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;

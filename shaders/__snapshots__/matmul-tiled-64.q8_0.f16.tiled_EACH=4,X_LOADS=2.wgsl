@@ -7,7 +7,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(112u, 3u, 7u, 112u, 0u);
+const params = Params(112u, 10u, 22u, 112u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
