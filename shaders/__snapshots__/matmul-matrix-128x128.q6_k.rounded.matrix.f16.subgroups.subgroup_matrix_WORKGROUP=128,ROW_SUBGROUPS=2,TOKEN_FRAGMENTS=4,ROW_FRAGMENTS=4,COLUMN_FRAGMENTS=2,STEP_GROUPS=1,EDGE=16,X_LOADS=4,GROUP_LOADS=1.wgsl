@@ -166,7 +166,7 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 // What must stay in registers is variables, written out, not arrays: with arrays and loops the same code reached 35 TFLOP/s instead of
 // 180 on an H200. Sums begin with what is to be added and are stored as whole fragments.
 //
-// scale_vectors: scales of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
+// scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
 //        memory, a pair at a time, and leave as halves of activation(gate) · up.

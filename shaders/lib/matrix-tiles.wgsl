@@ -5,14 +5,11 @@
 // What must stay in registers is variables, written out, not arrays: with arrays and loops the same code reached 35 TFLOP/s instead of
 // 180 on an H200. Sums begin with what is to be added and are stored as whole fragments.
 //
-// scale_vectors: scales of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
+// scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
 //        memory, a pair at a time, and leave as halves of activation(gate) · up.
 //#import quant-half/{half}
-//#if scale_vectors
-//#import lib/scales-{scales}
-//#endif
 //#if gated
 //#import lib/activation-{activation}
 //#endif
@@ -79,7 +76,7 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
 
-//#if scale_vectors
+//#if scales
 // They stand behind the numbers of a row.
 fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
   let row = matrix_row(first_row, at / STEP_GROUPS);
@@ -183,7 +180,7 @@ fn main(
 //#endrepeat
 //#repeat I GROUP_LOADS
   var raw_I = load_weights(first_row, 0u, I * WORKGROUP + invocation);
-//#if scale_vectors
+//#if scales
   var scales_I = load_scales(first_row, 0u, I * WORKGROUP + invocation);
 //#endif
 //#endrepeat
@@ -193,7 +190,7 @@ fn main(
     store_x(I * WORKGROUP + invocation, halves_I);
 //#endrepeat
 //#repeat I GROUP_LOADS
-//#if scale_vectors
+//#if scales
     raw_I = with_scale(raw_I, scales_I, step * STEP_GROUPS + (I * WORKGROUP + invocation) % STEP_GROUPS);
 //#endif
     store_weights(step, I * WORKGROUP + invocation, raw_I);
@@ -207,7 +204,7 @@ fn main(
 //#repeat I GROUP_LOADS
     raw_I = load_weights(first_row, next, I * WORKGROUP + invocation);
 //#endrepeat
-//#if scale_vectors
+//#if scales
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
 //#repeat I GROUP_LOADS
       scales_I = load_scales(first_row, next, I * WORKGROUP + invocation);

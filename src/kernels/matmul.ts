@@ -113,12 +113,8 @@ function tileOf(rows: number, tokens: number): string {
   return rows <= 1056 && tokens >= passFrom.longest ? 'matrix-128x128-8' : 'matrix-64x64';
 }
 
-/** Formats whose scales stand behind the numbers of a row: how, groups whose scales a vector has, and vectors that a group's numbers take. */
-const scaleVectors: Readonly<Record<string, readonly ['half' | 'word', number, number]>> = {
-  q4_0: ['half', 8, 1],
-  q4_1: ['word', 4, 1],
-  q8_0: ['half', 8, 2],
-};
+/** Formats whose scales stand behind the numbers of a row, several to a vector. */
+const scaled: readonly string[] = ['q4_0', 'q4_1', 'q8_0'];
 
 /** Tiles of tokens × rows, named by them and by how many subgroups share one where that is not four. */
 function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
@@ -140,38 +136,32 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
         return `needs ${bytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
-    options: (use) => {
-      const [scales, scaleGroups = 0, numberVec4s = 0] = scaleVectors[use.format.name] ?? [];
-      return {
-        choices: {
-          quant: use.format.name,
-          half: halfModule(use.format),
-          ...(scales ? { scales } : {}),
-          ...(use.gated ? { activation: use.gated } : {}),
-        },
-        flags: [
-          'matrix',
-          'f16',
-          'subgroups',
-          'subgroup_matrix',
-          ...(scales ? ['scale_vectors'] : []),
-          ...flagsOf(use),
-        ],
-        constants: {
-          WORKGROUP: invocations,
-          ROW_SUBGROUPS: rowSubgroups,
-          TOKEN_FRAGMENTS: shape.tokenFragments,
-          ROW_FRAGMENTS: shape.rowFragments,
-          COLUMN_FRAGMENTS: (stepGroups * groupElements) / fragment,
-          STEP_GROUPS: stepGroups,
-          EDGE: fragment,
-          X_LOADS: (tokens * stepGroups * 4) / invocations,
-          GROUP_LOADS: (rows * stepGroups) / invocations,
-          SCALE_GROUPS: scaleGroups,
-          NUMBER_VEC4S: numberVec4s,
-        },
-      };
-    },
+    options: (use) => ({
+      choices: {
+        quant: use.format.name,
+        half: halfModule(use.format),
+        ...(use.gated ? { activation: use.gated } : {}),
+      },
+      flags: [
+        'matrix',
+        'f16',
+        'subgroups',
+        'subgroup_matrix',
+        ...(scaled.includes(use.format.name) ? ['scales'] : []),
+        ...flagsOf(use),
+      ],
+      constants: {
+        WORKGROUP: invocations,
+        ROW_SUBGROUPS: rowSubgroups,
+        TOKEN_FRAGMENTS: shape.tokenFragments,
+        ROW_FRAGMENTS: shape.rowFragments,
+        COLUMN_FRAGMENTS: (stepGroups * groupElements) / fragment,
+        STEP_GROUPS: stepGroups,
+        EDGE: fragment,
+        X_LOADS: (tokens * stepGroups * 4) / invocations,
+        GROUP_LOADS: (rows * stepGroups) / invocations,
+      },
+    }),
     workgroups: (use, count) => [Math.ceil(use.rows / rows), 1, Math.ceil(count / tokens)],
   };
 }
