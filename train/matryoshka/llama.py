@@ -150,24 +150,25 @@ class Llama:
         return F.rms_norm(x, x.shape[-1:], self.weights[name], self.shape.epsilon)
 
     def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None, cache: Cache | None = None) -> Tensor:
-        own = self._of_layer(layer)
+        own = self.of_layer(layer)
         if cache is None:
             return self.block(self.shape, self.dtype, own, x, rotation, reduction)
         h, q, k, v = _projected(self.shape, self.dtype, own, x, rotation)
-        return _finished(self.shape, self.dtype, own, x, h, q, attend_one(q, *cache.with_new(layer, k, v)))
+        return finished(self.shape, self.dtype, own, x, h, q, attend_one(q, *cache.with_new(layer, k, v)))
 
     def query_key_value(self, layer: int, h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries and keys, and values, each [rows, heads, length, head_dim]."""
-        return _query_key_value(self.shape, self.dtype, self._of_layer(layer), h, rotation)
+        return _query_key_value(self.shape, self.dtype, self.of_layer(layer), h, rotation)
 
-    def _of_layer(self, layer: int) -> dict[str, Tensor]:
+    def of_layer(self, layer: int) -> dict[str, Tensor]:
+        """Its weights, by their names without the layer's."""
         return {part: self.weights[f"blk.{layer}.{part}"] for part in self.parts}
 
 
 def block(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, rotation: Tensor, reduction: Reduction | None) -> Tensor:
     """A layer, by its own weights."""
     h, q, k, v = _projected(shape, dtype, own, x, rotation)
-    return _finished(shape, dtype, own, x, h, q, attend(q, k, v, reduction))
+    return finished(shape, dtype, own, x, h, q, attend(q, k, v, reduction))
 
 
 def _projected(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, rotation: Tensor) -> tuple[Tensor, ...]:
@@ -177,26 +178,26 @@ def _projected(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tens
 
 
 def _query_key_value(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    q, k, v = (_linear(h, own[f"attn_{part}.weight"], dtype).unflatten(2, (-1, shape.head_dim)).transpose(1, 2) for part in "qkv")
+    q, k, v = (linear(h, own[f"attn_{part}.weight"], dtype).unflatten(2, (-1, shape.head_dim)).transpose(1, 2) for part in "qkv")
     return rotate(q, rotation), rotate(k, rotation), v
 
 
-def _finished(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, h: Tensor, q: Tensor, attended: Tensor) -> Tensor:
+def finished(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, h: Tensor, q: Tensor, attended: Tensor) -> Tensor:
     """The layer's output, from that of its heads [rows, heads, length, head_dim]."""
     attended = attended.transpose(1, 2)
     if shape.active_heads:
-        attended = attended * _gates(shape, own, h, q).to(attended.dtype).unsqueeze(-1)
-    x = x + _linear(attended.flatten(2), own["attn_output.weight"], dtype).float()
+        attended = attended * gates(shape, own, h, q).to(attended.dtype).unsqueeze(-1)
+    x = x + linear(attended.flatten(2), own["attn_output.weight"], dtype).float()
     h = F.rms_norm(x, x.shape[-1:], own["ffn_norm.weight"], shape.epsilon)
-    inner = F.silu(_linear(h, own["ffn_gate.weight"], dtype)) * _linear(h, own["ffn_up.weight"], dtype)
-    return x + _linear(inner, own["ffn_down.weight"], dtype).float()
+    inner = F.silu(linear(h, own["ffn_gate.weight"], dtype)) * linear(h, own["ffn_up.weight"], dtype)
+    return x + linear(inner, own["ffn_down.weight"], dtype).float()
 
 
-def _linear(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+def linear(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     return F.linear(x.to(dtype), weight.to(dtype))
 
 
-def _gates(shape: Shape, own: dict[str, Tensor], h: Tensor, q: Tensor) -> Tensor:
+def gates(shape: Shape, own: dict[str, Tensor], h: Tensor, q: Tensor) -> Tensor:
     """[rows, length, heads]; learned ones as in vitrail-small/model.py."""
     shared_heads, active = shape.shared_heads, shape.active_heads - shape.shared_heads
     if shape.router == "query-norm":
