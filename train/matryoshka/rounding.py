@@ -22,6 +22,16 @@ def packed(weights: Tensor, form: str) -> np.ndarray:
     return torch.cat([*halves, own], 1).reshape(len(weights), -1).cpu().numpy()
 
 
+def unpacked(rows: np.ndarray, form: str) -> np.ndarray:
+    """What `packed` made, as numbers."""
+    scales = 2 if form == "Q4_0" else 4
+    blocks = rows.reshape(-1, scales + GROUP // 2)
+    halves = blocks[:, :scales].copy().view(np.float16).astype(np.float32)
+    levels = np.concatenate([blocks[:, scales:] & 15, blocks[:, scales:] >> 4], 1).astype(np.float32)
+    least = halves[:, 1:] if form == "Q4_1" else -8 * halves[:, :1]
+    return (halves[:, :1] * levels + least).reshape(len(rows), -1)
+
+
 def _levels(groups: Tensor, form: str) -> tuple[Tensor, Tensor, Tensor]:
     """Scales and least numbers [groups, 1], and how many scales each weight is above them [groups, 32]."""
     if form == "Q4_0":

@@ -1,7 +1,7 @@
 """Tunes a GGUF file of a llama for narrow caches (MatryoshkaKV, arXiv 2410.14731): bases of keys and values, and the weights with them.
 
     python train.py MODEL.gguf DATA.npz OUT --seconds 130 --settle-seconds 200 --search-seconds 45
-    python train.py MODEL.gguf DATA.npz OUT --start BASIS.npz --total-seconds 530
+    python train.py MODEL.gguf DATA.npz OUT --start EARLIER --total-seconds 530
 
 DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
 it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
@@ -27,8 +27,9 @@ from torch import Tensor
 from basis import EIGHTHS, Bases, principal_components, random_widths
 from budgets import BUDGETS, percent
 from evaluate import measure
-from llama import Llama
+from llama import Llama, is_narrowing
 from loss import Part, loss, part
+from rounding import unpacked
 from search import Search
 from speak import spoken
 from student import Student
@@ -268,13 +269,24 @@ class Recipe:
             self.say("principal components")
         return self.results.tensor("start_vectors", self.device), self.results.tensor("start_mean", self.device)
 
-    def given(self) -> tuple[Tensor, Tensor]:
-        """Bases and the mean of values as an earlier run left them, and its widths."""
-        with np.load(self.arguments.start) as found:
-            names = {f"widths_{percent(budget)}": found[f"mkv_widths_{percent(budget)}"] for budget in BUDGETS}
-            vectors, mean = (torch.from_numpy(found[f"mkv_{name}"]).float().to(self.device) for name in ("vectors", "mean"))
-        self.results.keep_arrays(**{name: torch.from_numpy(widths).long() for name, widths in names.items()})
-        return vectors, mean
+    def given(self) -> tuple[Llama, Tensor, Tensor]:
+        """Weights, bases and the mean of values as an earlier run left them; its widths become this one's."""
+        start, layers = self.arguments.start, range(self.exact.shape.layers)
+        if start.is_dir():
+            widths, tensors = dict(np.load(start / "widths.npz")), dict(np.load(start / "tensors.npz"))
+            weights = {name: torch.from_numpy(unpacked(array, self.exact.form)) if array.dtype == np.uint8 else torch.from_numpy(array)
+                       for name, array in tensors.items() if not is_narrowing(name)}
+            model = self.exact.with_weights({name: weight.to(self.device) for name, weight in weights.items()})
+            keys, mean = (np.stack([tensors[f"blk.{layer}.{name}.weight"] for layer in layers]) for name in ("attn_k_basis", "attn_v_mean"))
+            # Values are in their basis already.
+            vectors = np.stack([keys, np.broadcast_to(np.eye(keys.shape[-1]), keys.shape)], 1)
+        else:
+            found = np.load(start)
+            widths = {name.removeprefix("mkv_"): found[name] for name in found if "widths" in name}
+            model, vectors, mean = self.exact, found["mkv_vectors"], found["mkv_mean"]
+        names = [f"widths_{percent(budget)}" for budget in BUDGETS]
+        self.results.keep_arrays(**{name: torch.from_numpy(widths[name].astype(np.int64)) for name in names})
+        return model, *(torch.from_numpy(array).float().to(self.device) for array in (vectors, mean))
 
     def tuned(self, student: Student, stage: Stage) -> None:
         windows = [self.windows(self.arguments.rows, self.arguments.length)]
@@ -325,7 +337,7 @@ def main() -> None:
     parser.add_argument("--spoken-length", type=int, default=384)
     parser.add_argument("--spoken-times", type=int, default=1, help="how often what it says counts in the text")
     parser.add_argument("--calibration-batches", type=int, default=8)
-    parser.add_argument("--start", type=Path, help="bases and widths to start with")
+    parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone")
     parser.add_argument("--rate", type=float, default=3e-4, help="of weights")
     parser.add_argument("--form", choices=FORMS, help="how steps are computed")
     parser.add_argument("--total-seconds", type=float, help="of everything: the last tuning takes what the rest leaves")
@@ -338,8 +350,8 @@ def main() -> None:
     exact = recipe.exact
     recipe.speak()
     arguments.form = arguments.form or ("compiled" if recipe.device.type == "cuda" else "eager")
-    vectors, mean = recipe.given() if arguments.start else recipe.start()
-    student = Student(exact, vectors, mean, arguments.rate, arguments.form == "compiled")
+    begun, vectors, mean = recipe.given() if arguments.start else (exact, *recipe.start())
+    student = Student(begun, vectors, mean, arguments.rate, arguments.form == "compiled")
     shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
     half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
 
