@@ -4,8 +4,16 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
-/** Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter. */
-const kernelTests = ['src/kernels/*.test.ts'];
+/**
+ * Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter, which compiles shaders on one core:
+ * `npm test` has two browsers at once. Each has half of the work: what draws and what sees goes with the kernels, as language models
+ * take as long as the kernels alone.
+ */
+const kernelTests = [
+  'src/kernels/*.test.ts',
+  'src/splats/*.gpu.test.ts',
+  'src/vision/*.gpu.test.ts',
+];
 const gpuTests = ['src/**/*.gpu.test.ts', 'bench/**/*.gpu.test.ts'];
 
 /** Real models and reference answers; tests that need them skip where the folder is missing. */

@@ -72,6 +72,8 @@ test('React in StrictMode, which mounts everything twice, loads one model in one
   // Only React's development build mounts twice: the development server has it.
   const server = await createServer({
     configFile: resolve(root, 'vite.config.ts'),
+    // Not the one of `npm start`, which another test may run meanwhile.
+    cacheDir: resolve(root, 'node_modules/.vite-strict-mode'),
     logLevel: 'error',
     server: { port: 5310, open: false, watch: null, hmr: false },
   });
