@@ -10,7 +10,7 @@ const config: PlaywrightTestConfig = defineConfig({
   testMatch: '*.spec.ts',
   workers: 2,
   timeout: 60_000,
-  expect: { timeout: 15_000 },
+  expect: { timeout: 30_000 },
   retries: process.env.CI ? 1 : 0,
   forbidOnly: Boolean(process.env.CI),
   use: {
