@@ -113,9 +113,6 @@ function tileOf(rows: number, tokens: number): string {
   return rows <= 1056 && tokens >= passFrom.longest ? 'matrix-128x128-8' : 'matrix-64x64';
 }
 
-/** Formats whose scales stand behind the numbers of a row, several to a vector. */
-const scaled: readonly string[] = ['q4_0', 'q4_1', 'q8_0'];
-
 /** Tiles of tokens × rows, named by them and by how many subgroups share one where that is not four. */
 function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
   const { rowSubgroups = 2, stepGroups } = shape;
@@ -147,7 +144,7 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
         'f16',
         'subgroups',
         'subgroup_matrix',
-        ...(scaled.includes(use.format.name) ? ['scales'] : []),
+        ...(use.format.half === 'scaled' ? ['scales'] : []),
         ...flagsOf(use),
       ],
       constants: {
