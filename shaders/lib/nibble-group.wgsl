@@ -27,7 +27,7 @@ fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
 
 fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
   let four = nibble_bytes(words);
-  let bits = bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | (bits[0] << vec4<u32>(4u)), four[1] | (bits[1] << vec4<u32>(4u)));
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
 }
 //#endif

@@ -83,41 +83,50 @@ fn main(
 //#endif
 //#endrepeat
 //#if fixed
-  // Weights of a turn are on their way while x is staged, and then while those of the turn before are multiplied.
-  let first_group = place.split * LANES + place.lane;
+  // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
+  let first_run = place.split * LANES + place.lane;
+//#repeat A AHEAD
+  let start_A = min(A * TURN_RUNS + first_run, RUNS - 1u);
 //#repeat R ROWS
-  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_A_R = load_run(row_R * params.row_vec4s, start_A, params.groups * 32u);
 //#if gated
-  var raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_up_A_R = load_run((row_R + params.rows) * params.row_vec4s, start_A, params.groups * 32u);
 //#endif
+//#endrepeat
 //#endrepeat
   stage_x(x_base, index, invocation, subgroup_size);
-  for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + first_group;
+  for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
+//#repeat A AHEAD
+    {
+      let turn = first_turn + A;
+      let run = turn * TURN_RUNS + first_run;
 //#repeat R ROWS
-    let now_R = raw_R;
+      let now_R = raw_A_R;
 //#if gated
-    let now_up_R = raw_up_R;
+      let now_up_R = raw_up_A_R;
 //#endif
 //#endrepeat
-    if (turn + 1u < TURNS) {
-      let next = min(group + TURN_GROUPS, params.groups - 1u);
+      if (turn + AHEAD < TURNS) {
+        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
 //#repeat R ROWS
-      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
+        raw_A_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#if gated
-      raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
+        raw_up_A_R = load_run((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
 //#endif
 //#endrepeat
-    }
-    if (IS_RAGGED && group >= params.groups) {
-      break;
-    }
-    let x_group = fixed_group(group);
+      }
+      if (turn < TURNS && (!IS_RAGGED || run < RUNS)) {
+//#repeat G RUN
+        let x_G = fixed_group(run * RUN + G);
 //#repeat R ROWS
-    sum_R += dot_fixed(now_R, x_group);
+        sum_R += dot_run(now_R, G, x_G);
 //#if gated
-    up_sum_R += dot_fixed(now_up_R, x_group);
+        up_sum_R += dot_run(now_up_R, G, x_G);
 //#endif
+//#endrepeat
+//#endrepeat
+      }
+    }
 //#endrepeat
   }
 //#else
@@ -125,7 +134,7 @@ fn main(
   var squares = 0.0;
 //#endif
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
     if (IS_RAGGED && group >= params.groups) {
       break;
     }

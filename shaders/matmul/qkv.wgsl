@@ -74,34 +74,36 @@ fn main(
   var sum_R = 0.0;
 //#endrepeat
 //#if fixed
-  let first_group = place.split * LANES + place.lane;
+  let first_run = place.split * LANES + place.lane;
 //#repeat R ROWS
-  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_R = load_run(row_R * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
 //#endrepeat
   stage_x(0u, workgroup.x, invocation, subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + first_group;
+    let run = turn * TURN_RUNS + first_run;
 //#repeat R ROWS
     let now_R = raw_R;
 //#endrepeat
     if (turn + 1u < TURNS) {
-      let next = min(group + TURN_GROUPS, params.groups - 1u);
+      let next = min(run + TURN_RUNS, RUNS - 1u);
 //#repeat R ROWS
-      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
+      raw_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#endrepeat
     }
-    if (IS_RAGGED && group >= params.groups) {
+    if (IS_RAGGED && run >= RUNS) {
       break;
     }
-    let x_group = fixed_group(group);
+//#repeat G RUN
+    let x_G = fixed_group(run * RUN + G);
 //#repeat R ROWS
-    sum_R += dot_fixed(now_R, x_group);
+    sum_R += dot_run(now_R, G, x_G);
+//#endrepeat
 //#endrepeat
   }
 //#else
   var square_sum = 0.0;
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
     if (IS_RAGGED && group >= params.groups) {
       break;
     }

@@ -46,17 +46,25 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
 }
 
 //#if fixed
-// Minimums need the sums of both halves of x: its products with ones, the same for all rows.
-fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
-  let ones = vec4<u32>(0x01010101u);
-  let first = pair_bytes(raw.first);
-  let second = pair_bytes(raw.second);
-  let sums = vec4<f32>(
-    f32(256 * dot_sixteen(first, x.high[0]) + dot_sixteen(first, x.low[0])),
-    f32(256 * dot_sixteen(second, x.high[1]) + dot_sixteen(second, x.low[1])),
-    -f32(256 * dot_sixteen(ones, x.high[0]) + dot_sixteen(ones, x.low[0])),
-    -f32(256 * dot_sixteen(ones, x.high[1]) + dot_sixteen(ones, x.low[1])),
+// Two groups: four halves of 16, each with four bits of scale and of minimum.
+struct RawRun {
+  numbers: vec4<u32>,
+  scales: u32,
+  factors: u32,
+}
+
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let scales = row_base * 4u + columns / 16u;
+  return RawRun(weights[row_base + run], weight_word(scales + run), weight_word(scales + columns / 64u + run / 4u));
+}
+
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  let words = select(raw.numbers.xy, raw.numbers.zw, g == 1u);
+  let scales = vec4<i32>((vec4<u32>(raw.scales >> (16u * g)) >> vec4<u32>(0u, 8u, 4u, 12u)) & vec4<u32>(15u));
+  let sums = dot_halves(array<vec4<u32>, 2>(pair_bytes(words.x), pair_bytes(words.y)), x);
+  let factors = unpack2x16float(raw.factors);
+  return x.scale * (
+    factors.x * f32(scales.x * sums.x + scales.y * sums.y) - factors.y * f32(scales.z * x.sums.x + scales.w * x.sums.y)
   );
-  return x.scale * dot(factors_of(raw), sums);
 }
 //#endif

@@ -1,16 +1,20 @@
 // weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes of low pairs a
 // group, a word of high bits a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/unpack-nibbles
-//#import lib/halved-group
+//#import lib/plain-group
+//#if fixed
+//#import lib/fixed-point
+//#import lib/packed-bytes
+//#endif
 
 struct RawGroup {
   first: u32,
   second: u32,
   high: u32,
   scales: u32,
-  factor: f32,
-  // First of the two scales of the group within their word.
-  at: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -21,13 +25,14 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
     weight_word(words + columns / 16u + group),
     // Sixteen signed bytes a super-block of eight groups: two a group.
     weight_word(words + columns / 16u + columns / 32u + group / 2u),
-    weight_half(row_base, columns / 8u + columns / 16u + columns / 32u + group / 8u),
-    (group & 1u) * 2u,
+    weight_word(words + columns / 16u + columns / 32u + columns / 64u + group / 16u),
+    group,
   );
 }
 
 fn scales_of(raw: RawGroup) -> vec2<f32> {
-  return raw.factor * vec2<f32>(signed_byte(raw.scales, raw.at), signed_byte(raw.scales, raw.at + 1u));
+  let at = (raw.group & 1u) * 2u;
+  return half_of(raw.factors, raw.group / 8u) * vec2<f32>(signed_byte(raw.scales, at), signed_byte(raw.scales, at + 1u));
 }
 
 fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
@@ -47,10 +52,34 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
 }
 
 //#if fixed
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  let high = bit_bytes(raw.high);
-  let first = pair_bytes(raw.first) | (high[0] << vec4<u32>(2u));
-  let second = pair_bytes(raw.second) | (high[1] << vec4<u32>(2u));
-  return array<vec4<u32>, 2>(bytes_less(first, 0x04040404u), bytes_less(second, 0x04040404u));
+// Two groups: four halves of 16, each with a scale.
+struct RawRun {
+  numbers: vec4<u32>,
+  high: vec2<u32>,
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
+}
+
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let high = row_base * 4u + columns / 16u;
+  let scales = high + columns / 32u;
+  return RawRun(
+    weights[row_base + run],
+    vec2<u32>(weight_word(high + run * 2u), weight_word(high + run * 2u + 1u)),
+    weight_word(scales + run),
+    weight_word(scales + columns / 64u + run / 8u),
+    run,
+  );
+}
+
+// Bytes are 4 more than numbers.
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  let words = select(raw.numbers.xy, raw.numbers.zw, g == 1u);
+  let high = third_bit_bytes(raw.high[g]);
+  let bytes = array<vec4<u32>, 2>(pair_bytes(words.x) | high[0], pair_bytes(words.y) | high[1]);
+  let sums = signed_bytes_at(raw.scales, 2u * g) * (dot_halves(bytes, x) - 4 * x.sums);
+  return half_of(raw.factors, raw.run / 4u) * x.scale * f32(sums.x + sums.y);
 }
 //#endif

@@ -4,15 +4,17 @@
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  // Of two neighbours.
+  scales: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group / 2u), group);
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+  return half_of(raw.scales, raw.group);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
@@ -20,7 +22,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-const NUMBER_BIAS: f32 = 8.0;
+const NUMBER_BIAS: i32 = 8;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return nibble_bytes(raw.numbers);

@@ -5,19 +5,21 @@
 struct RawGroup {
   numbers: vec4<u32>,
   fifth: u32,
-  scale: f32,
+  // Of two neighbours.
+  scales: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(
     weights[row_base + group],
     weight_word(row_base * 4u + columns / 8u + group),
-    weight_half(row_base, columns / 4u + columns / 16u + group),
+    weight_word(row_base * 4u + columns / 8u + columns / 32u + group / 2u), group,
   );
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+  return half_of(raw.scales, raw.group);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
@@ -25,7 +27,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-const NUMBER_BIAS: f32 = 16.0;
+const NUMBER_BIAS: i32 = 16;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return five_bit_bytes(raw.numbers, raw.fifth);

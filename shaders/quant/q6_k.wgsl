@@ -1,16 +1,20 @@
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/unpack-nibbles
-//#import lib/halved-group
+//#import lib/plain-group
+//#if fixed
+//#import lib/fixed-point
+//#import lib/packed-bytes
+//#endif
 
 struct RawGroup {
   numbers: vec4<u32>,
   first: u32,
   second: u32,
   scales: u32,
-  factor: f32,
-  // First of the two scales of the group within their word.
-  at: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -22,13 +26,14 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
     weight_word(pairs + 1u),
     // Sixteen signed bytes a super-block of eight groups: two a group.
     weight_word(words + columns / 8u + columns / 16u + group / 2u),
-    weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u),
-    (group & 1u) * 2u,
+    weight_word(words + columns / 8u + columns / 16u + columns / 64u + group / 16u),
+    group,
   );
 }
 
 fn scales_of(raw: RawGroup) -> vec2<f32> {
-  return raw.factor * vec2<f32>(signed_byte(raw.scales, raw.at), signed_byte(raw.scales, raw.at + 1u));
+  let at = (raw.group & 1u) * 2u;
+  return half_of(raw.factors, raw.group / 8u) * vec2<f32>(signed_byte(raw.scales, at), signed_byte(raw.scales, at + 1u));
 }
 
 fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
@@ -48,10 +53,37 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
 }
 
 //#if fixed
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(raw.numbers);
-  let first = four[0] | (pair_bytes(raw.first) << vec4<u32>(4u));
-  let second = four[1] | (pair_bytes(raw.second) << vec4<u32>(4u));
-  return array<vec4<u32>, 2>(bytes_less(first, 0x20202020u), bytes_less(second, 0x20202020u));
+// Two groups: four halves of 16, each with a scale.
+struct RawRun {
+  first: vec4<u32>,
+  second: vec4<u32>,
+  pairs: vec4<u32>,
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
+}
+
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let at = row_base + run * 2u;
+  let scales = row_base * 4u + columns / 8u + columns / 16u;
+  return RawRun(
+    weights[at],
+    weights[at + 1u],
+    weights[row_base + columns / 32u + run],
+    weight_word(scales + run),
+    weight_word(scales + columns / 64u + run / 8u),
+    run,
+  );
+}
+
+// Bytes are 32 more than numbers.
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  let low = nibble_bytes(select(raw.first, raw.second, g == 1u));
+  let pairs = select(raw.pairs.xy, raw.pairs.zw, g == 1u);
+  let bytes = array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+  // Each below 2^31 for itself.
+  let sums = vec2<f32>(signed_bytes_at(raw.scales, 2u * g) * (dot_halves(bytes, x) - 32 * x.sums));
+  return half_of(raw.factors, raw.run / 4u) * x.scale * (sums.x + sums.y);
 }
 //#endif

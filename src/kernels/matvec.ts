@@ -40,6 +40,8 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
+  /** Turns whose weights are on their way with fixed; else one. */
+  ahead?: number;
 }
 
 export interface MatrixShape {
@@ -58,15 +60,16 @@ export function fixedShape(
   rows: number,
   splits: number,
   workgroup: number = 32 * splits,
+  ahead = 1,
 ): LaneShape {
-  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true };
+  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
-export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
+export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed, ahead }: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}-${ahead}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -83,29 +86,54 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-/** Two bytes an element of x, two factors a group; sums of splits, of two rows where they are gated, and of squares. */
+/** Copies of the table of levels: as many as leave workgroup memory for x. */
+export const levelCopies = 16;
+const levelPairs = 256;
+
+/** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
 function fixedUnsupported(
   { workgroup, lanes, rows }: LaneShape,
   { format, columns }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
-  if (!packedDot || !format.bytes) return 'needs products of packed bytes';
+  if (!packedDot || !format.run) return 'needs products of packed bytes';
   const groups = Math.ceil(columns / groupElements);
-  const bytes = groups * (2 * groupElements + 8) + (workgroup / lanes) * (2 * rows + 2) * 4;
+  const bytes =
+    groups * (2 * groupElements + 12) +
+    (workgroup / lanes) * (2 * rows + 2) * 4 +
+    (format.levels ? levelPairs * levelCopies * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
 /** How often an invocation takes half a group of x. */
-export function stagesOf(columns: number, { workgroup }: LaneShape): number {
+function stagesOf(columns: number, { workgroup }: LaneShape): number {
   return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
 }
 
-export function shapeFlags({ reduce, splits, fixed }: LaneShape): string[] {
+export function shapeFlags({ reduce, splits, fixed }: LaneShape, { levels }: QuantFormat): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
     ...(fixed ? ['fixed'] : []),
+    ...(fixed && levels ? ['levels'] : []),
   ];
+}
+
+/** How a workgroup shares rows of these columns. */
+export function shapeConstants(
+  shape: LaneShape,
+  { format, columns }: MatrixShape,
+): Record<string, number> {
+  const { workgroup, lanes, splits, rows, fixed, ahead = 1 } = shape;
+  return {
+    WORKGROUP: workgroup,
+    LANES: lanes,
+    SPLITS: splits,
+    ROWS: rows,
+    RUN: (fixed && format.run) || 1,
+    ...(fixed ? { AHEAD: ahead, STAGES: stagesOf(columns, shape) } : {}),
+    ...(fixed && format.levels ? { LEVEL_COPIES: levelCopies } : {}),
+  };
 }
 
 /** Rows of a workgroup. */
@@ -178,7 +206,7 @@ function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
-  const flags = shapeFlags(shape);
+  const flags = shapeFlags(shape, use.format);
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -196,12 +224,8 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
     },
     flags,
     constants: {
-      WORKGROUP: shape.workgroup,
-      LANES: shape.lanes,
-      SPLITS: shape.splits,
-      ROWS: shape.rows,
+      ...shapeConstants(shape, use),
       SUMS: sums,
-      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
       ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };

@@ -6,11 +6,11 @@ import {
   fixedShape,
   type LaneShape,
   rowsOfShape,
+  shapeConstants,
   shapeFlags,
   shapeName,
   shapeUnsupported,
   shuffleShape,
-  stagesOf,
 } from './matvec.ts';
 import { turnsWholeUnits } from './turn-quads.ts';
 
@@ -38,27 +38,23 @@ export interface QkvUse {
 const maxBiasRows = 16_384;
 
 function variant(shape: LaneShape): KernelVariant<QkvUse> {
-  const { workgroup, lanes, rows, splits, reduce } = shape;
+  const { rows, reduce } = shape;
   return {
     name: shapeName(shape),
     unsupported: (use, capabilities) => shapeUnsupported(shape, use, capabilities),
     options: (use) => ({
       choices: { quant: use.format.name, kv: use.kv, reduce },
       flags: [
-        ...shapeFlags(shape),
+        ...shapeFlags(shape, use.format),
         ...(shape.fixed ? ['norm'] : []),
         ...(use.interleaved ? ['interleaved'] : []),
         ...(use.staged ? ['staged'] : []),
         ...(use.bias ? ['bias'] : []),
       ],
       constants: {
-        WORKGROUP: workgroup,
-        LANES: lanes,
-        SPLITS: splits,
-        ROWS: rows,
+        ...shapeConstants(shape, use),
         SUMS: shape.fixed ? rows : rows + 1,
         HEAD_DIM_VEC4S: use.headDim / 4,
-        ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
         ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
       },
     }),

@@ -9,7 +9,8 @@ export interface BlockFormat {
   blockElements: number;
   blockBytes: number;
   half?: boolean;
-  bytes?: boolean;
+  run?: 1 | 2;
+  levels?: boolean;
   /** The planes that hold the numbers q, lowest bits first. */
   numberPlanes: readonly Packing[];
   /** The planes behind them. */
@@ -86,7 +87,8 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
     blockElements,
     blockBytes,
     ...(spec.half ? { half: true } : {}),
-    ...(spec.bytes ? { bytes: true } : {}),
+    ...(spec.run ? { run: spec.run } : {}),
+    ...(spec.levels ? { levels: true } : {}),
     planeBytes,
     repackRow(fileRow, gpuRow) {
       const file = viewOf(fileRow);
