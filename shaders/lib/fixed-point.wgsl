@@ -8,8 +8,9 @@
 // Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
 const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
-// Added to a number, it leaves the nearest whole one in the low bits.
+// Added to a number, it leaves the nearest whole one in the low bits; what it has itself is above them, and of sixteen above 26 bits.
 const ROUNDER: f32 = 12582912.0;
+const SUM_BITS: u32 = 26u;
 
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
 var<workgroup> fixed_scales: array<f32, params.groups>;
@@ -75,8 +76,9 @@ fn largest(v: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
+// The nearest whole numbers, in the low bits.
 fn rounded(v: vec4<f32>) -> vec4<i32> {
-  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
+  return bitcast<vec4<i32>>(v + ROUNDER);
 }
 
 fn low_bytes(v: vec4<i32>) -> u32 {
@@ -108,7 +110,7 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
   fixed_x[2u * params.groups + at] =
     vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
-  fixed_sums[group][half] = parts.x + parts.y + parts.z + parts.w;
+  fixed_sums[group][half] = extractBits(parts.x + parts.y + parts.z + parts.w, 0u, SUM_BITS);
   if (half == 0u) {
     fixed_scales[group] = both / LARGEST_FIXED;
   }
