@@ -73,10 +73,9 @@ fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -100,33 +99,34 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 
 // The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by
 // selects and a shift, so that nothing is indexed by a variable: on a software adapter that is as fast as an array.
-fn levels(q: vec4<u32>) -> vec4<f32> {
+fn levels_of(q: vec4<u32>) -> vec4<i32> {
   let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), (q & vec4<u32>(4u)) != vec4<u32>(0u));
   let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), (q & vec4<u32>(4u)) != vec4<u32>(0u));
   let four = select(negative, positive, q > vec4<u32>(7u));
-  let level = bitcast<vec4<i32>>(four << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u);
-  return vec4<f32>(level);
+  return bitcast<vec4<i32>>(four << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u);
 }
 
 fn low_levels(word: u32) -> vec4<f32> {
-  return levels((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u));
+  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u)));
 }
 
 fn high_levels(word: u32) -> vec4<f32> {
-  return levels((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u));
+  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u)));
 }
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  // Of two neighbours.
+  scales: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group / 2u), group);
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+  return half_of(raw.scales, raw.group);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -73,10 +73,9 @@ fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -106,16 +105,23 @@ fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
     g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
   );
 }
-// Scale and minimum of group `i` (0..7) of a super-block, out of the 16 bytes of factors (two halves) and 12 bytes of 6-bit
-// numbers: the first four scales and minimums in the low bits of bytes 0..3 and 4..7, the others split over all three words.
-fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
-  let shift = 8u * (i & 3u);
+// 6-bit scales and minimums of a super-block of eight groups, out of 16 bytes: factors (two halves), then scales 0..3, minimums 0..3, and
+// what is left of both: low bits in the third word, high bits above those of the first four.
+
+// Of groups 2i and 2i + 1, in the low bytes of a word each.
+fn two_scales_and_minimums(packed: vec4<u32>, i: u32) -> vec2<u32> {
+  let shift = 16u * (i & 1u);
   let a = packed.y >> shift;
   let b = packed.z >> shift;
   let c = packed.w >> shift;
-  let early = vec2<u32>(a & 63u, b & 63u);
-  let late = vec2<u32>((c & 15u) | ((a >> 2u) & 48u), ((c >> 4u) & 15u) | ((b >> 2u) & 48u));
-  return unpack2x16float(packed.x) * vec2<f32>(select(late, early, i < 4u));
+  let late = vec2<u32>((c & 0x0f0fu) | ((a >> 2u) & 0x3030u), ((c >> 4u) & 0x0f0fu) | ((b >> 2u) & 0x3030u));
+  return select(late, vec2<u32>(a, b) & vec2<u32>(0x3f3fu), i < 2u);
+}
+
+// Of group i, by the factors.
+fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
+  let two = two_scales_and_minimums(packed, i / 2u);
+  return unpack2x16float(packed.x) * vec2<f32>((two >> vec2<u32>(8u * (i & 1u))) & vec2<u32>(63u));
 }
 // A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
 // sum of x, which is the same for all rows.

@@ -86,10 +86,9 @@ fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
@@ -134,15 +133,17 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  // Of two neighbours.
+  scales: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group / 2u), group);
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+  return half_of(raw.scales, raw.group);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
@@ -174,7 +175,7 @@ fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
 // As quant/q4_0, in halves.
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(f16(raw.scale));
+  let scale = vec4<f16>(f16(scale_of(raw)));
   let a = nibbles(raw.numbers.x, 1032.0h);
   let b = nibbles(raw.numbers.y, 1032.0h);
   let c = nibbles(raw.numbers.z, 1032.0h);

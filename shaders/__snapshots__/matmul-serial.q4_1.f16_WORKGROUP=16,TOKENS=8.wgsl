@@ -92,10 +92,9 @@ fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
 
@@ -140,6 +139,7 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   let factors = factors_of(raw);
   return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
+// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 struct RawGroup {

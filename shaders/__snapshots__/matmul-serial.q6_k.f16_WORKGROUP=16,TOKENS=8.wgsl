@@ -92,18 +92,15 @@ fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // A group whose weights have no scale of their own: they are decoded, then multiplied.
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return dot_group(decode(raw), x);
 }
-// A group of 32 weights whose halves have scales of their own. Where they are multiplied as they are, they are decoded first; as bytes, each
-// half's scale comes in once, behind its sum.
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
@@ -112,9 +109,9 @@ struct RawGroup {
   first: u32,
   second: u32,
   scales: u32,
-  factor: f32,
-  // First of the two scales of the group within their word.
-  at: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -126,13 +123,14 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
     weight_word(pairs + 1u),
     // Sixteen signed bytes a super-block of eight groups: two a group.
     weight_word(words + columns / 8u + columns / 16u + group / 2u),
-    weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u),
-    (group & 1u) * 2u,
+    weight_word(words + columns / 8u + columns / 16u + columns / 64u + group / 16u),
+    group,
   );
 }
 
 fn scales_of(raw: RawGroup) -> vec2<f32> {
-  return raw.factor * vec2<f32>(signed_byte(raw.scales, raw.at), signed_byte(raw.scales, raw.at + 1u));
+  let at = (raw.group & 1u) * 2u;
+  return half_of(raw.factors, raw.group / 8u) * vec2<f32>(signed_byte(raw.scales, at), signed_byte(raw.scales, at + 1u));
 }
 
 fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {

@@ -92,10 +92,9 @@ fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
@@ -113,16 +112,18 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  scale: f32,
+  // Of two neighbours.
+  scales: u32,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
+  return RawGroup(weights[at], weights[at + 1u], weight_word(row_base * 4u + columns / 4u + group / 2u), group);
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+  return half_of(raw.scales, raw.group);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
