@@ -1,16 +1,11 @@
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/unpack-nibbles
-//#import lib/plain-group
-//#if fixed
-//#import lib/fixed-point
-//#import lib/packed-bytes
-//#endif
+//#import lib/halved-group
 
 struct RawGroup {
   numbers: vec4<u32>,
-  first: u32,
-  second: u32,
+  pairs: vec2<u32>,
   scales: u32,
   // Of two neighbouring super-blocks.
   factors: u32,
@@ -22,8 +17,7 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let pairs = words + columns / 8u + group * 2u;
   return RawGroup(
     weights[row_base + group],
-    weight_word(pairs),
-    weight_word(pairs + 1u),
+    vec2<u32>(weight_word(pairs), weight_word(pairs + 1u)),
     // Sixteen signed bytes a super-block of eight groups: two a group.
     weight_word(words + columns / 8u + columns / 16u + group / 2u),
     weight_word(words + columns / 8u + columns / 16u + columns / 64u + group / 16u),
@@ -31,25 +25,15 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
-fn scales_of(raw: RawGroup) -> vec2<f32> {
-  let at = (raw.group & 1u) * 2u;
-  return half_of(raw.factors, raw.group / 8u) * vec2<f32>(signed_byte(raw.scales, at), signed_byte(raw.scales, at + 1u));
+// 32 more than the numbers.
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let scales = scales_of(raw);
-  let a = scales.x;
-  let b = scales.y;
-  return array<vec4<f32>, 8>(
-    (low_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 0u) - 32.0) * a,
-    (high_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 4u) - 32.0) * a,
-    (low_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 8u) - 32.0) * a,
-    (high_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 12u) - 32.0) * a,
-    (low_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 0u) - 32.0) * b,
-    (high_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 4u) - 32.0) * b,
-    (low_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 8u) - 32.0) * b,
-    (high_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 12u) - 32.0) * b,
-  );
+fn decode(raw: RawGroup) -> Group {
+  let scales = half_of(raw.factors, raw.group / 8u) * vec2<f32>(signed_bytes_at(raw.scales, (raw.group & 1u) * 2u));
+  return scaled_halves(group_of_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0), scales, vec2<f32>(0.0));
 }
 
 //#if fixed
@@ -77,11 +61,9 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   );
 }
 
-// Bytes are 32 more than numbers.
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let low = nibble_bytes(select(raw.first, raw.second, g == 1u));
-  let pairs = select(raw.pairs.xy, raw.pairs.zw, g == 1u);
-  let bytes = array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+  let is_second = g == 1u;
+  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.pairs.xy, raw.pairs.zw, is_second));
   // Each below 2^31 for itself.
   let sums = vec2<f32>(signed_bytes_at(raw.scales, 2u * g) * (dot_halves(bytes, x) - 32 * x.sums));
   return half_of(raw.factors, raw.run / 4u) * x.scale * (sums.x + sums.y);
