@@ -1,5 +1,5 @@
 // A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
-// comes in once, behind its sum, and a lane takes two groups at a time.
+// comes in once, behind its sum, and a lane takes a run of two groups.
 //#import lib/plain-group
 //#import lib/packed-bytes
 //#if fixed

@@ -39,4 +39,12 @@ fn split_total(row_set: u32, i: u32) -> f32 {
   }
   return total;
 }
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
+}
+//#else
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return sums[i];
+}
 //#endif

@@ -50,11 +50,6 @@ fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
   );
 }
 
-// Signed bytes `n` and n + 1 of a word.
-fn signed_bytes_at(word: u32, n: u32) -> vec2<i32> {
-  return bitcast<vec2<i32>>(vec2<u32>(word) << (vec2<u32>(24u, 16u) - 8u * n)) >> vec2<u32>(24u);
-}
-
 fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
   return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
 }

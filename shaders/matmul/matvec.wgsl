@@ -3,7 +3,7 @@
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
-// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up: a set reads STREAMS rows, twice ROWS.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
@@ -75,23 +75,17 @@ fn main(
 //#endif
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
-//#repeat R ROWS
-  let row_R = min(first_row + R, params.rows - 1u);
+//#repeat R STREAMS
+  let row_R = min(first_row + R % ROWS, params.rows - 1u) + R / ROWS * params.rows;
   var sum_R = 0.0;
-//#if gated
-  var up_sum_R = 0.0;
-//#endif
 //#endrepeat
 //#if fixed
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
   let first_run = place.split * LANES + place.lane;
 //#repeat A AHEAD
   let start_A = min(A * TURN_RUNS + first_run, RUNS - 1u);
-//#repeat R ROWS
+//#repeat R STREAMS
   var raw_A_R = load_run(row_R * params.row_vec4s, start_A, params.groups * 32u);
-//#if gated
-  var raw_up_A_R = load_run((row_R + params.rows) * params.row_vec4s, start_A, params.groups * 32u);
-//#endif
 //#endrepeat
 //#endrepeat
   stage_x(x_base, index, invocation, subgroup_size);
@@ -100,29 +94,20 @@ fn main(
     {
       let turn = first_turn + A;
       let run = turn * TURN_RUNS + first_run;
-//#repeat R ROWS
+//#repeat R STREAMS
       let now_R = raw_A_R;
-//#if gated
-      let now_up_R = raw_up_A_R;
-//#endif
 //#endrepeat
       if (turn + AHEAD < TURNS) {
         let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-//#repeat R ROWS
+//#repeat R STREAMS
         raw_A_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
-//#if gated
-        raw_up_A_R = load_run((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
-//#endif
 //#endrepeat
       }
       if (turn < TURNS && (!IS_RAGGED || run < RUNS)) {
 //#repeat G RUN
         let x_G = fixed_group(run * RUN + G);
-//#repeat R ROWS
+//#repeat R STREAMS
         sum_R += dot_run(now_R, G, x_G);
-//#if gated
-        up_sum_R += dot_run(now_up_R, G, x_G);
-//#endif
 //#endrepeat
 //#endrepeat
       }
@@ -144,31 +129,22 @@ fn main(
     }
 //#endif
     // The weights of all rows are on their way before the first one is decoded.
-//#repeat R ROWS
+//#repeat R STREAMS
     let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
-//#if gated
-    let raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
-//#endif
 //#endrepeat
     var x_group = load_x(x_base + group * 8u);
 //#if norm
     squares += dot_group(x_group, x_group);
     x_group = multiply_group(x_group, load_norm(group * 8u));
 //#endif
-//#repeat R ROWS
+//#repeat R STREAMS
     sum_R += dot_raw(raw_R, x_group);
-//#if gated
-    up_sum_R += dot_raw(raw_up_R, x_group);
-//#endif
 //#endrepeat
   }
 //#endif
   var sums: Sums;
-//#repeat R ROWS
+//#repeat R STREAMS
   sums[R] = sum_R;
-//#if gated
-  sums[ROWS + R] = up_sum_R;
-//#endif
 //#endrepeat
 //#if norm
 //#if !fixed
@@ -181,20 +157,12 @@ fn main(
 //#endif
 //#repeat R ROWS
   if (writes(place, first_row, R)) {
-//#if splits
-    var value = split_total(place.row_set, R);
-//#else
-    var value = sums[R];
-//#endif
+    var value = total(sums, place, R);
 //#if norm
 //#if fixed
     let squares = staged_squares(subgroup_size);
 //#else
-//#if splits
-    let squares = split_total(place.row_set, SUMS - 1u);
-//#else
-    let squares = sums[SUMS - 1u];
-//#endif
+    let squares = total(sums, place, SUMS - 1u);
 //#endif
     let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
     value *= rms;
@@ -203,11 +171,7 @@ fn main(
     value += bias[first_row + R];
 //#endif
 //#if gated
-//#if splits
-    var up = split_total(place.row_set, ROWS + R);
-//#else
-    var up = sums[ROWS + R];
-//#endif
+    var up = total(sums, place, ROWS + R);
 //#if norm
     up *= rms;
 //#endif

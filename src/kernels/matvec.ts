@@ -214,8 +214,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.lastRow) flags.push('last_row');
   if (use.headColumns) flags.push('gated_heads');
   if (use.summands) flags.push('summands');
-  const sums =
-    shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined || shape.fixed ? 0 : 1);
+  const streams = shape.rows * (use.gated ? 2 : 1);
   return {
     choices: {
       quant: use.format.name,
@@ -225,7 +224,8 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
     flags,
     constants: {
       ...shapeConstants(shape, use),
-      SUMS: sums,
+      STREAMS: streams,
+      SUMS: streams + (use.normEpsilon === undefined || shape.fixed ? 0 : 1),
       ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };
