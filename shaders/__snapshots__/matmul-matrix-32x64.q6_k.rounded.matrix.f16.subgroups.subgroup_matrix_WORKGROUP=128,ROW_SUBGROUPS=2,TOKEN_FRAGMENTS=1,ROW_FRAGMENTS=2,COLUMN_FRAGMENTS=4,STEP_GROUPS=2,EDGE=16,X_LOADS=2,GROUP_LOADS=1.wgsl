@@ -57,29 +57,6 @@ fn signed_bytes(word: u32) -> vec4<f32> {
 // Numbers out of the words that src/quant/pack.ts makes.
 
 
-fn low_nibbles(word: u32) -> vec4<f32> {
-  return low_nibbles_less(word, 0.0);
-}
-
-fn high_nibbles(word: u32) -> vec4<f32> {
-  return high_nibbles_less(word, 0.0);
-}
-
-// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
-fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
-}
-
-// Four neighbouring bits from element `first` (of 32) of a word on.
-fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
-}
-
-// The n-th byte of a word, signed.
-fn signed_byte(word: u32, n: u32) -> f32 {
-  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
-}
-
 // The word at this index of the row's words.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
@@ -101,52 +78,125 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return dot_group(decode(raw), x);
 }
-// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
-// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
-struct RawGroup {
-  numbers: vec4<u32>,
-  first: u32,
-  second: u32,
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
+
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
+}
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+
+struct SignedScales {
   scales: u32,
   // Of two neighbouring super-blocks.
   factors: u32,
+  run: u32,
+}
+
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+}
+
+fn factor_of(s: SignedScales) -> f32 {
+  return half_of(s.factors, s.run / 4u);
+}
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  pairs: vec2<u32>,
+  scales: SignedScales,
   group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let words = row_base * 4u;
-  let pairs = words + columns / 8u + group * 2u;
+  let pairs = row_base * 4u + columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    weight_word(pairs),
-    weight_word(pairs + 1u),
-    // Sixteen signed bytes a super-block of eight groups: two a group.
-    weight_word(words + columns / 8u + columns / 16u + group / 2u),
-    weight_word(words + columns / 8u + columns / 16u + columns / 64u + group / 16u),
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
     group,
   );
 }
 
-fn scales_of(raw: RawGroup) -> vec2<f32> {
-  let at = (raw.group & 1u) * 2u;
-  return half_of(raw.factors, raw.group / 8u) * vec2<f32>(signed_byte(raw.scales, at), signed_byte(raw.scales, at + 1u));
-}
-
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let scales = scales_of(raw);
-  let a = scales.x;
-  let b = scales.y;
-  return array<vec4<f32>, 8>(
-    (low_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 0u) - 32.0) * a,
-    (high_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 4u) - 32.0) * a,
-    (low_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 8u) - 32.0) * a,
-    (high_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 12u) - 32.0) * a,
-    (low_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 0u) - 32.0) * b,
-    (high_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 4u) - 32.0) * b,
-    (low_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 8u) - 32.0) * b,
-    (high_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 12u) - 32.0) * b,
-  );
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
 }
 // The format's own weights, rounded to halves.
 

@@ -10,7 +10,10 @@
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
-//#import lib/dot-group
+//#import lib/x-group
+//#if norm
+//#import lib/norm-group
+//#endif
 //#import quant/{quant}
 //#if gated
 //#import lib/activation-{activation}
@@ -22,23 +25,6 @@
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/lanes
-
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-//#if norm
-fn load_norm(at: u32) -> Group {
-  return Group(
-    norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u],
-    norm_weight[at + 4u], norm_weight[at + 5u], norm_weight[at + 6u], norm_weight[at + 7u],
-  );
-}
-
-fn multiply_group(a: Group, b: Group) -> Group {
-  return Group(a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5], a[6] * b[6], a[7] * b[7]);
-}
-//#endif
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -135,7 +121,7 @@ fn main(
     var x_group = load_x(x_base + group * 8u);
 //#if norm
     squares += dot_group(x_group, x_group);
-    x_group = multiply_group(x_group, load_norm(group * 8u));
+    x_group = multiply_by_norm(x_group, group * 8u);
 //#endif
 //#repeat R STREAMS
     sum_R += dot_raw(raw_R, x_group);

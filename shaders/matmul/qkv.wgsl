@@ -5,7 +5,8 @@
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
 //#import lib/state
 //#import lib/grid
-//#import lib/dot-group
+//#import lib/x-group
+//#import lib/norm-group
 //#import lib/turn-quads
 //#import lib/stored-{kv}
 //#import quant/{quant}
@@ -18,17 +19,6 @@ alias Sums = array<f32, SUMS>;
 // Of the rows of the workgroup's units, then the sum of squares.
 var<workgroup> made: array<f32, SETS * ROWS + 1u>;
 //#endif
-
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
