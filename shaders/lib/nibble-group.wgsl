@@ -1,5 +1,6 @@
 // A group of 32 numbers of four or five bits, as the words of its row have them.
-//#import lib/unpack-nibbles
+//#import lib/row-words
+//#import lib/unpack-words
 //#import lib/packed-bytes
 
 // Less `bias`.

@@ -1,5 +1,5 @@
 // weight = scale · level(q). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
-//#import lib/unpack-nibbles
+//#import lib/row-words
 //#import lib/scaled-group
 
 // The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by

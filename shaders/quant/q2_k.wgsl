@@ -1,6 +1,6 @@
 // weight = factor · scale · q − minimum factor · minimum, 256 weights a super-block, scale and minimum for every 16. Planes of a
 // row: 8 bytes of pairs a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
-//#import lib/unpack-nibbles
+//#import lib/row-words
 //#import lib/halved-group
 
 fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {

@@ -1,6 +1,6 @@
 // weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes of low pairs a
 // group, a word of high bits a group, 16 signed scales a super-block, a half-precision factor a super-block.
-//#import lib/unpack-nibbles
+//#import lib/row-words
 //#import lib/signed-scales
 
 fn three_bit_bytes(words: vec2<u32>, high: u32) -> array<vec4<u32>, 2> {

@@ -1,8 +1,6 @@
-// Numbers out of the words that src/quant/pack.ts makes.
+// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
 
-//#import lib/unpack-words
-
-// The word at this index of the row's words.
+// The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
