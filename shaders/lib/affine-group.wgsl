@@ -5,7 +5,7 @@
 //#import lib/group-run
 
 fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  let factors = factors_of(raw);
-  return x.scale * (factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * f32(x.sums.x + x.sums.y));
+  let factors = factors_of(raw) * x.scale;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
 }
 //#endif

@@ -8,19 +8,21 @@
 // Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
 const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
-// Added to a number, it leaves the nearest whole one in the low bits; what it has itself is above them, and of sixteen above 26 bits.
+// Added to a number, it leaves the nearest whole one in the low bits.
 const ROUNDER: f32 = 12582912.0;
-const SUM_BITS: u32 = 26u;
 
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
-var<workgroup> fixed_scales: array<f32, params.groups>;
-// Of the whole numbers of both halves of a group.
-var<workgroup> fixed_sums: array<vec2<i32>, params.groups>;
+// Scale and sum of the whole numbers of a group.
+var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
+// Sum of those of its first half.
+var<workgroup> fixed_first_sums: array<i32, params.groups>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
   low: array<vec4<u32>, 2>,
   scale: f32,
+  sum: f32,
+  // Of both halves.
   sums: vec2<i32>,
 }
 
@@ -64,10 +66,12 @@ fn load_sixteen_norm(at: u32) -> Sixteen {
 //#endif
 
 fn fixed_group(group: u32) -> FixedGroup {
+  let factors = fixed_factors[group];
+  let first_sum = fixed_first_sums[group];
   return FixedGroup(
     array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
     array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    fixed_scales[group], fixed_sums[group],
+    factors.x, factors.y, vec2<i32>(first_sum, i32(factors.y) - first_sum),
   );
 }
 
@@ -76,9 +80,8 @@ fn largest(v: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
-// The nearest whole numbers, in the low bits.
 fn rounded(v: vec4<f32>) -> vec4<i32> {
-  return bitcast<vec4<i32>>(v + ROUNDER);
+  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
 }
 
 fn low_bytes(v: vec4<i32>) -> u32 {
@@ -101,6 +104,8 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   let c = rounded(x.c * factor);
   let d = rounded(x.d * factor);
   let parts = a + b + c + d;
+  let own_sum = parts.x + parts.y + parts.z + parts.w;
+  let sum = own_sum + subgroupShuffleXor(own_sum, 1u);
   if (!writes) {
     return;
   }
@@ -110,9 +115,9 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
   fixed_x[2u * params.groups + at] =
     vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
-  fixed_sums[group][half] = extractBits(parts.x + parts.y + parts.z + parts.w, 0u, SUM_BITS);
   if (half == 0u) {
-    fixed_scales[group] = both / LARGEST_FIXED;
+    fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
+    fixed_first_sums[group] = own_sum;
   }
 }
 

@@ -18,6 +18,6 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 //#if fixed
 // Bytes are the numbers and NUMBER_BIAS.
 fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * f32(dot_bytes(bytes_of(raw), x) - NUMBER_BIAS * (x.sums.x + x.sums.y));
+  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
 }
 //#endif

@@ -22,9 +22,8 @@ fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
 
 // A run of two groups: what group `g` of the `i`-th run of the super-block adds to a product, by its bytes.
 fn dot_six_bit(packed: vec4<u32>, i: u32, g: u32, bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
-  let both = vec2<i32>((two_scales_and_minimums(packed, i) >> vec2<u32>(8u * g)) & vec2<u32>(63u));
-  let sums = vec2<f32>(both * vec2<i32>(dot_bytes(bytes, x), x.sums.x + x.sums.y));
+  let both = (two_scales_and_minimums(packed, i) >> vec2<u32>(8u * g)) & vec2<u32>(63u);
   let factors = unpack2x16float(packed.x);
-  return x.scale * (factors.x * sums.x - factors.y * sums.y);
+  return x.scale * (factors.x * f32(i32(both.x) * dot_bytes(bytes, x)) - factors.y * f32(both.y) * x.sum);
 }
 //#endif

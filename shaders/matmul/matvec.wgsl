@@ -89,7 +89,7 @@ fn main(
         raw_A_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#endrepeat
       }
-      if (turn < TURNS && (!IS_RAGGED || run < RUNS)) {
+      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
 //#repeat G RUN
         let x_G = fixed_group(run * RUN + G);
 //#repeat R STREAMS

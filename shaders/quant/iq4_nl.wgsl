@@ -45,7 +45,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 
 //#if fixed
 //#import lib/level-pairs
-const NUMBER_BIAS: i32 = 0;
+const NUMBER_BIAS: f32 = 0.0;
 
 // Two words of eight elements: 0, 2, 4, 6 and 1, 3, 5, 7, since a byte of the row has element e and e + 2.
 fn level_words(word: u32) -> vec2<u32> {

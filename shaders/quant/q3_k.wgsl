@@ -47,7 +47,8 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 }
 
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let bytes = three_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, g == 1u), raw.high[g]);
+  let is_second = g == 1u;
+  let bytes = three_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, is_second), select(raw.high.x, raw.high.y, is_second));
   return dot_signed(bytes, 4, raw.scales, g, x);
 }
 //#endif

@@ -22,7 +22,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-const NUMBER_BIAS: i32 = 8;
+const NUMBER_BIAS: f32 = 8.0;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return nibble_bytes(raw.numbers);

@@ -27,7 +27,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-const NUMBER_BIAS: i32 = 16;
+const NUMBER_BIAS: f32 = 16.0;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return five_bit_bytes(raw.numbers, raw.fifth);

@@ -28,7 +28,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-const NUMBER_BIAS: i32 = 0;
+const NUMBER_BIAS: f32 = 0.0;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(raw.a, raw.b);

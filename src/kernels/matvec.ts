@@ -65,11 +65,19 @@ export function fixedShape(
   return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
-export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed, ahead }: LaneShape): string {
+export function shapeName({
+  reduce,
+  workgroup,
+  lanes,
+  rows,
+  splits,
+  fixed,
+  ahead,
+}: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}-${ahead}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -87,7 +95,7 @@ export function shapeUnsupported(
 }
 
 /** Copies of the table of levels: as many as leave workgroup memory for x. */
-export const levelCopies = 16;
+const levelCopies = 8;
 const levelPairs = 256;
 
 /** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
@@ -110,7 +118,10 @@ function stagesOf(columns: number, { workgroup }: LaneShape): number {
   return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
 }
 
-export function shapeFlags({ reduce, splits, fixed }: LaneShape, { levels }: QuantFormat): string[] {
+export function shapeFlags(
+  { reduce, splits, fixed }: LaneShape,
+  { levels }: QuantFormat,
+): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
@@ -141,7 +152,15 @@ export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): numb
   return (workgroup / lanes / splits) * rows;
 }
 
-function variant(shape: LaneShape): KernelVariant<MatvecUse> {
+/** A lane that takes two groups at a time takes half the rows, of half as many splits: as much is on its way, and as many columns make a turn. */
+export function shapeFor(shape: LaneShape, { run = 1 }: QuantFormat): LaneShape {
+  const { rows, splits, fixed } = shape;
+  return fixed
+    ? { ...shape, rows: Math.max(1, rows / run), splits: Math.max(1, splits / run) }
+    : shape;
+}
+
+export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
   return {
     name: shapeName(shape),
     unsupported: (use, capabilities) => {
@@ -149,8 +168,8 @@ function variant(shape: LaneShape): KernelVariant<MatvecUse> {
       if (!shape.fixed && use.summands) return 'adds nothing to x';
       return shapeUnsupported(shape, use, capabilities);
     },
-    options: (use) => matvecOptions(use, shape),
-    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shape))),
+    options: (use) => matvecOptions(use, shapeFor(shape, use.format)),
+    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shapeFor(shape, use.format)))),
   };
 }
 
@@ -172,8 +191,8 @@ const fixedShapes = {
   least: fixedShape(4, 1, 4),
   small: fixedShape(4, 2, 8),
   long: fixedShape(8, 2, 16),
-  large: fixedShape(8, 4, 8, 512),
-  tall: fixedShape(4, 4, 2, 256),
+  large: fixedShape(8, 4, 8, 512, 2),
+  tall: fixedShape(8, 4, 1, 256, 2),
   tallNarrow: fixedShape(4, 2, 1, 128),
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
@@ -275,10 +294,10 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     { name: 'x_sum', type: 'array<vec4<f32>>', access: 'read_write', when: addsSummands },
   ],
   variants: [
-    variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
-    variant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
-    ...Object.values(shapes).map(variant),
-    ...Object.values(fixedShapes).map(variant),
+    matvecVariant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
+    matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
+    ...Object.values(shapes).map(matvecVariant),
+    ...Object.values(fixedShapes).map(matvecVariant),
   ],
   preferred: (use, { software }) =>
     software
