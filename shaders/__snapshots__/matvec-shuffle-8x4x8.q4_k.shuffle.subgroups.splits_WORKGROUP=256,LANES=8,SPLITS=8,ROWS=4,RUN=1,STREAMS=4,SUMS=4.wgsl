@@ -35,6 +35,17 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
+// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The first or the second half-precision number of a word, as `at` is even or odd.
+fn half_of(word: u32, at: u32) -> f32 {
+  return unpack2x16float(word >> (16u * (at & 1u))).x;
+}
 // Numbers out of words.
 
 // Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
@@ -54,18 +65,6 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-// Numbers out of the words that src/quant/pack.ts makes.
-
-
-// The word at this index of the row's words.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
-}
-
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
 }
 // Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 

@@ -34,30 +34,9 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// Numbers out of words.
+// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
 
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-// Numbers out of the words that src/quant/pack.ts makes.
-
-
-// The word at this index of the row's words.
+// The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
