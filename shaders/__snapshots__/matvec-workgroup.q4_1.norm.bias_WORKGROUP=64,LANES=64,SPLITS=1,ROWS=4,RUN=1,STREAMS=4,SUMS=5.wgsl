@@ -44,16 +44,18 @@ fn multiply_by_norm(a: Group, at: u32) -> Group {
     a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
   );
 }
-// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+// Words of the matrix, and what halves of them are.
 
 // The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Numbers out of words.
 

@@ -13,9 +13,10 @@ fn fill_levels(invocation: u32) {
   }
 }
 
-// Of the four bytes of a word. Copies are a power of two, so that a shift, a mask and the copy make a place.
+// Of the four bytes of a word. Copies are a power of two, so that a shift, a mask and the copy make a place; the last mask changes nothing, but
+// no place has to be checked behind it.
 fn pairs_of_levels(word: u32) -> vec4<u32> {
   let entries = vec4<u32>(word, word >> 8u, word >> 16u, word >> 24u) * vec4<u32>(LEVEL_COPIES);
-  let at = (entries & vec4<u32>(255u * LEVEL_COPIES)) | vec4<u32>(level_copy);
+  let at = ((entries & vec4<u32>(255u * LEVEL_COPIES)) | vec4<u32>(level_copy)) & vec4<u32>(256u * LEVEL_COPIES - 1u);
   return vec4<u32>(level_pairs[at.x], level_pairs[at.y], level_pairs[at.z], level_pairs[at.w]);
 }

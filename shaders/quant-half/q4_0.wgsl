@@ -3,7 +3,7 @@
 //#import lib/half-nibbles
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(f16(scale_of(raw)));
+  let scale = vec4<f16>(f16(raw.scale));
   let a = nibbles(raw.numbers.x, 1032.0h);
   let b = nibbles(raw.numbers.y, 1032.0h);
   let c = nibbles(raw.numbers.z, 1032.0h);

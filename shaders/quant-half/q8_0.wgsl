@@ -9,7 +9,7 @@ fn bytes_half(word: u32) -> vec4<f16> {
 }
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(f16(scale_of(raw)));
+  let scale = vec4<f16>(f16(raw.scale));
   return array<vec4<f16>, 8>(
     bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
     bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,

@@ -21,17 +21,15 @@ fn high_levels(word: u32) -> vec4<f32> {
 
 struct RawGroup {
   numbers: vec4<u32>,
-  // Of two neighbours.
-  scales: u32,
-  group: u32,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group / 2u), group);
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return half_of(raw.scales, raw.group);
+  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

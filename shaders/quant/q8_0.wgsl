@@ -6,18 +6,16 @@
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  // Of two neighbours.
-  scales: u32,
-  group: u32,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_word(row_base * 4u + columns / 4u + group / 2u), group);
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return half_of(raw.scales, raw.group);
+  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -186,13 +186,17 @@ const shapes = {
   largeGated: shuffleShape(4, 4, 8),
   hugeGated: shuffleShape(4, 2, 4),
 } as const;
-/** The same for x in fixed point, among some fifty: several subgroups share what is staged once, and long rows need more of them. */
+/**
+ * The same for x in fixed point, among some eighty: several subgroups share what is staged once, and long rows need more of them. A look
+ * further ahead is worth it for formats that are taken two groups at a time alone.
+ */
 const fixedShapes = {
   least: fixedShape(4, 1, 4),
   small: fixedShape(4, 2, 8),
   long: fixedShape(8, 2, 16),
-  large: fixedShape(8, 4, 8, 512, 2),
-  tall: fixedShape(8, 4, 1, 256, 2),
+  large: fixedShape(8, 4, 8, 512),
+  largeRuns: fixedShape(8, 4, 8, 512, 2),
+  tall: fixedShape(4, 4, 2, 256),
   tallNarrow: fixedShape(4, 2, 1, 128),
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
@@ -212,14 +216,14 @@ function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
   return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
 
-function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
+function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneShape {
   if (gated) {
     const weights = 2 * rows * columns;
     if (weights < 2 ** 24) return fixedShapes.least;
     return weights < 2 ** 26 ? fixedShapes.largeGated : fixedShapes.hugeGated;
   }
   if (rows >= tallRows) return columns < few ? fixedShapes.tallNarrow : fixedShapes.tall;
-  if (rows >= 4096) return fixedShapes.large;
+  if (rows >= 4096) return format.run === 2 ? fixedShapes.largeRuns : fixedShapes.large;
   if (rows < few) return fixedShapes.least;
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }

@@ -1,10 +1,10 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
-const LANES: u32 = 8u;
+const LANES: u32 = 4u;
 const SPLITS: u32 = 1u;
 const ROWS: u32 = 2u;
 const RUN: u32 = 2u;
-const AHEAD: u32 = 2u;
+const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
 const STREAMS: u32 = 2u;
 const SUMS: u32 = 2u;
@@ -17,7 +17,7 @@ struct Params {
   head_groups: u32,
   epsilon: f32,
 }
-const params = Params(33u, 768u, 24u, 33u, 0u, 1u, 0f);
+const params = Params(33u, 256u, 8u, 14u, 0u, 1u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -37,36 +37,23 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+// Words of the matrix, and what halves of them are.
 
 // The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
-// Numbers out of words.
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
 
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
 }
 // Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
@@ -121,24 +108,6 @@ fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
 
 fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
   return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
-}
-// A group of 32 numbers of four or five bits, as the words of its row have them.
-
-// Less `bias`.
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -264,108 +233,100 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// 6-bit scales and minimums of a super-block of eight groups, out of 16 bytes: factors (two halves), then scales 0..3, minimums 0..3, and
-// what is left of both: low bits in the third word, high bits above those of the first four.
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
 
-// Of groups 2i and 2i + 1, in the low bytes of a word each.
-fn two_scales_and_minimums(packed: vec4<u32>, i: u32) -> vec2<u32> {
-  let shift = 16u * (i & 1u);
-  let a = packed.y >> shift;
-  let b = packed.z >> shift;
-  let c = packed.w >> shift;
-  let late = vec2<u32>((c & 0x0f0fu) | ((a >> 2u) & 0x3030u), ((c >> 4u) & 0x0f0fu) | ((b >> 2u) & 0x3030u));
-  return select(late, vec2<u32>(a, b) & vec2<u32>(0x3f3fu), i < 2u);
-}
-
-// Of group i, by the factors.
-fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
-  let two = two_scales_and_minimums(packed, i / 2u);
-  return unpack2x16float(packed.x) * vec2<f32>((two >> vec2<u32>(8u * (i & 1u))) & vec2<u32>(63u));
-}
-
-
-// A run of two groups: what group `g` of the `i`-th run of the super-block adds to a product, by its bytes.
-fn dot_six_bit(packed: vec4<u32>, i: u32, g: u32, bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
-  let both = (two_scales_and_minimums(packed, i) >> vec2<u32>(8u * g)) & vec2<u32>(63u);
-  let factors = unpack2x16float(packed.x);
-  return x.scale * (factors.x * f32(i32(both.x) * dot_bytes(bytes, x)) - factors.y * f32(both.y) * x.sum);
-}
-// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
-// sum of x, which is the same for all rows.
-
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let factors = factors_of(raw);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
   return Group(
-    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
-    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
   );
 }
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
 
-fn sum_group(x: Group) -> f32 {
-  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+struct SignedScales {
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
 }
 
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  let factors = factors_of(raw);
-  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
 }
-// weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, then 16 bytes of factors and 6-bit scales a super-block.
+
+fn factor_of(s: SignedScales) -> f32 {
+  return unpack2x16float(s.factors >> (16u * (s.run / 4u & 1u))).x;
+}
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
+
+// A half's sum by its scale stays below 2^31.
+fn dot_signed(bytes: array<vec4<u32>, 2>, bias: i32, s: SignedScales, g: u32, x: FixedGroup) -> f32 {
+  let sums = vec2<f32>(scales_of(s, g) * (dot_halves(bytes, x) - bias * x.sums));
+  return factor_of(s) * x.scale * (sums.x + sums.y);
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
 
 struct RawGroup {
   numbers: vec4<u32>,
-  fifth: u32,
-  scales: vec4<u32>,
-  // Of the group within its super-block.
-  at: u32,
+  pairs: vec2<u32>,
+  scales: SignedScales,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let pairs = row_base * 4u + columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    weight_word(row_base * 4u + columns / 8u + group),
-    weights[row_base + columns / 32u + columns / 128u + group / 8u],
-    group % 8u,
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
+    group,
   );
 }
 
-fn factors_of(raw: RawGroup) -> vec2<f32> {
-  let factors = scale_and_minimum(raw.scales, raw.at);
-  return vec2<f32>(factors.x, -factors.y);
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
 }
 
-fn numbers_of(raw: RawGroup) -> Group {
-  return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 0.0);
-}
-
-// Two groups, whose scales are cut out together.
 struct RawRun {
   first: vec4<u32>,
   second: vec4<u32>,
-  fifth: vec2<u32>,
-  scales: vec4<u32>,
-  // Of the run within its super-block.
-  at: u32,
+  pairs: vec4<u32>,
+  scales: SignedScales,
 }
 
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   let at = row_base + run * 2u;
-  let fifth = row_base * 4u + columns / 8u + run * 2u;
   return RawRun(
     weights[at],
     weights[at + 1u],
-    vec2<u32>(weight_word(fifth), weight_word(fifth + 1u)),
-    weights[row_base + columns / 32u + columns / 128u + run / 4u],
-    run % 4u,
+    weights[row_base + columns / 32u + run],
+    load_scales(row_base * 4u + columns / 8u + columns / 16u, run, columns),
   );
 }
 
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
   let is_second = g == 1u;
-  let bytes = five_bit_bytes(select(raw.first, raw.second, is_second), select(raw.fifth.x, raw.fifth.y, is_second));
-  return dot_six_bit(raw.scales, raw.at, g, bytes, x);
+  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.pairs.xy, raw.pairs.zw, is_second));
+  return dot_signed(bytes, 32, raw.scales, g, x);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -443,9 +404,6 @@ fn main(
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
-  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
-  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
   stage_x(x_base, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
@@ -457,25 +415,6 @@ fn main(
         let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
         raw_0_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
         raw_0_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-      }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        let x_1 = fixed_group(run * RUN + 1u);
-        sum_0 += dot_run(now_0, 1u, x_1);
-        sum_1 += dot_run(now_1, 1u, x_1);
-      }
-    }
-    {
-      let turn = first_turn + 1u;
-      let run = turn * TURN_RUNS + first_run;
-      let now_0 = raw_1_0;
-      let now_1 = raw_1_1;
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
         let x_0 = fixed_group(run * RUN + 0u);

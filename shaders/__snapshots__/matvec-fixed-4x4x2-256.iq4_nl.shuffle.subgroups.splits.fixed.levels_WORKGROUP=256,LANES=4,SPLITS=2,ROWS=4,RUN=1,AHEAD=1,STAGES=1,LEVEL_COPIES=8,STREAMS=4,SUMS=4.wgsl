@@ -1,11 +1,12 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
-const LANES: u32 = 8u;
-const SPLITS: u32 = 1u;
+const LANES: u32 = 4u;
+const SPLITS: u32 = 2u;
 const ROWS: u32 = 4u;
 const RUN: u32 = 1u;
-const AHEAD: u32 = 2u;
+const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
+const LEVEL_COPIES: u32 = 8u;
 const STREAMS: u32 = 4u;
 const SUMS: u32 = 4u;
 struct Params {
@@ -17,12 +18,10 @@ struct Params {
   head_groups: u32,
   epsilon: f32,
 }
-const params = Params(70u, 224u, 7u, 15u, 0u, 1u, 0.000009999999747378752f);
+const params = Params(33u, 160u, 5u, 6u, 0u, 1u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> state: State;
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -39,44 +38,18 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
-// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+// Words of the matrix, and what halves of them are.
 
 // The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
-}
-// Numbers out of words.
-
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -116,9 +89,6 @@ fn load_sixteen_x(at: u32) -> Sixteen {
   return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
 }
 
-fn load_sixteen_norm(at: u32) -> Sixteen {
-  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
-}
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
@@ -176,34 +146,17 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   }
 }
 
-// Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
-
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
-    squares += part_squares[i];
-  }
-  return squares;
-}
 
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
-  var squares = 0.0;
+  fill_levels(invocation);
   // All that an invocation takes is on its way before any of it is used.
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
   let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
-  let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
-  squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
-  let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
-  stage_half(scaled_0, group_0, half_0, is_group_0);
-  let total = subgroupAdd(squares);
-  if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
-  }
+  stage_half(x_0, group_0, half_0, is_group_0);
   workgroupBarrier();
 }
 
@@ -245,52 +198,86 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
   return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
 }
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+// Levels of two numbers of four bits, by the byte that holds both: as two bytes. The table lies in workgroup memory LEVEL_COPIES times, entry by
+// entry, so that neighbouring invocations, each in its own copy, seldom ask the same bank for two words.
+var<workgroup> level_pairs: array<u32, 256u * LEVEL_COPIES>;
+var<private> level_copy: u32;
+
+// To be called by all invocations, before a barrier.
+fn fill_levels(invocation: u32) {
+  level_copy = invocation % LEVEL_COPIES;
+  for (var i = invocation; i < 256u * LEVEL_COPIES; i += WORKGROUP) {
+    let both = i / LEVEL_COPIES;
+    let levels = levels_of(vec4<u32>(both, both >> 4u, 0u, 0u) & vec4<u32>(15u)) & vec4<i32>(255);
+    level_pairs[i] = u32(levels.x | (levels.y << 8u));
+  }
+}
+
+// Of the four bytes of a word. Copies are a power of two, so that a shift, a mask and the copy make a place; the last mask changes nothing, but
+// no place has to be checked behind it.
+fn pairs_of_levels(word: u32) -> vec4<u32> {
+  let entries = vec4<u32>(word, word >> 8u, word >> 16u, word >> 24u) * vec4<u32>(LEVEL_COPIES);
+  let at = ((entries & vec4<u32>(255u * LEVEL_COPIES)) | vec4<u32>(level_copy)) & vec4<u32>(256u * LEVEL_COPIES - 1u);
+  return vec4<u32>(level_pairs[at.x], level_pairs[at.y], level_pairs[at.z], level_pairs[at.w]);
+}
+// weight = scale · level(q). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+
+// The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by
+// selects and a shift, so that nothing is indexed by a variable: on a software adapter that is as fast as an array.
+fn levels_of(q: vec4<u32>) -> vec4<i32> {
+  let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), (q & vec4<u32>(4u)) != vec4<u32>(0u));
+  let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), (q & vec4<u32>(4u)) != vec4<u32>(0u));
+  let four = select(negative, positive, q > vec4<u32>(7u));
+  return bitcast<vec4<i32>>(four << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u);
+}
+
+fn low_levels(word: u32) -> vec4<f32> {
+  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u)));
+}
+
+fn high_levels(word: u32) -> vec4<f32> {
+  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u)));
+}
 
 struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  // Of two neighbours.
-  scales: u32,
-  group: u32,
+  numbers: vec4<u32>,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_word(row_base * 4u + columns / 4u + group / 2u), group);
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
-  return half_of(raw.scales, raw.group);
+  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
   return Group(
-    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
-    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
+    low_levels(raw.numbers.x), high_levels(raw.numbers.x),
+    low_levels(raw.numbers.y), high_levels(raw.numbers.y),
+    low_levels(raw.numbers.z), high_levels(raw.numbers.z),
+    low_levels(raw.numbers.w), high_levels(raw.numbers.w),
   );
 }
 
 const NUMBER_BIAS: f32 = 0.0;
 
+// Two words of eight elements: 0, 2, 4, 6 and 1, 3, 5, 7, since a byte of the row has element e and e + 2.
+fn level_words(word: u32) -> vec2<u32> {
+  let pairs = pairs_of_levels(word);
+  return pairs.xz | (pairs.yw << vec2<u32>(16u));
+}
+
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(raw.a, raw.b);
+  return array<vec4<u32>, 2>(
+    vec4<u32>(level_words(raw.numbers.x), level_words(raw.numbers.y)),
+    vec4<u32>(level_words(raw.numbers.z), level_words(raw.numbers.w)),
+  );
 }
 
 fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(a, b);
-}
-// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
-struct State {
-  // Position in the context of the first row of this pass.
-  position: u32,
-  // Rows (tokens) of this pass.
-  rows: u32,
-  // Steps sampled since the generation began: the counter of the random numbers.
-  step: u32,
-  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
-  continues: u32,
-  tokens: array<u32>,
+  return array<vec4<i32>, 2>(vec4<i32>(a.xz, b.xz), vec4<i32>(a.yw, b.yw));
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -326,8 +313,26 @@ fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
 
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
 fn total(sums: Sums, place: Lane, i: u32) -> f32 {
-  return sums[i];
+  return split_total(place.row_set, i);
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
 // of them (lib/lanes).
@@ -359,7 +364,6 @@ fn main(
   let index = linear_workgroup(workgroup, workgroups);
   let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
-  x_base = (state.rows - 1u) * params.groups * 8u;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -377,11 +381,6 @@ fn main(
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
-  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
-  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_2 = load_run(row_2 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_3 = load_run(row_3 * params.row_vec4s, start_1, params.groups * 32u);
   stage_x(x_base, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
@@ -406,28 +405,6 @@ fn main(
         sum_3 += dot_run(now_3, 0u, x_0);
       }
     }
-    {
-      let turn = first_turn + 1u;
-      let run = turn * TURN_RUNS + first_run;
-      let now_0 = raw_1_0;
-      let now_1 = raw_1_1;
-      let now_2 = raw_1_2;
-      let now_3 = raw_1_3;
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
-      }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        sum_2 += dot_run(now_2, 0u, x_0);
-        sum_3 += dot_run(now_3, 0u, x_0);
-      }
-    }
   }
   var sums: Sums;
   sums[0u] = sum_0;
@@ -435,32 +412,21 @@ fn main(
   sums[2u] = sum_2;
   sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
     var value = total(sums, place, 0u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
     y[params.y_offset + first_row + 0u] = value;
   }
   if (writes(place, first_row, 1u)) {
     var value = total(sums, place, 1u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
     y[params.y_offset + first_row + 1u] = value;
   }
   if (writes(place, first_row, 2u)) {
     var value = total(sums, place, 2u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
     y[params.y_offset + first_row + 2u] = value;
   }
   if (writes(place, first_row, 3u)) {
     var value = total(sums, place, 3u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
     y[params.y_offset + first_row + 3u] = value;
   }
 }

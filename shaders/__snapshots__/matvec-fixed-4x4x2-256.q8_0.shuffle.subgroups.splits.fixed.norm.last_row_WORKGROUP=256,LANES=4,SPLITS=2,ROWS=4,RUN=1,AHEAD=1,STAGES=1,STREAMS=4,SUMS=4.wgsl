@@ -1,10 +1,10 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
-const LANES: u32 = 8u;
-const SPLITS: u32 = 1u;
+const LANES: u32 = 4u;
+const SPLITS: u32 = 2u;
 const ROWS: u32 = 4u;
 const RUN: u32 = 1u;
-const AHEAD: u32 = 2u;
+const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
 const STREAMS: u32 = 4u;
 const SUMS: u32 = 4u;
@@ -17,10 +17,12 @@ struct Params {
   head_groups: u32,
   epsilon: f32,
 }
-const params = Params(64u, 1536u, 48u, 60u, 0u, 1u, 0f);
+const params = Params(70u, 224u, 7u, 15u, 0u, 1u, 0.000009999999747378752f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> state: State;
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -37,16 +39,26 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
+// Words of the matrix, and what halves of them are.
 
 // The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Numbers out of words.
 
@@ -67,100 +79,6 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
-
-// Four neighbours less `bias`, out of two words of four.
-fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
-  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
-}
-
-// The numbers in their order, less `bias`.
-fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
-  let a = bytes[0];
-  let b = bytes[1];
-  let c = a >> vec4<u32>(8u);
-  let d = b >> vec4<u32>(8u);
-  return Group(
-    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
-    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
-  );
-}
-
-fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
-  let even = words & vec4<u32>(0x0f0f0f0fu);
-  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
-}
-
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
-}
-
-// The same, 16 times as large.
-fn upper_pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
-}
-
-// 32 bits as 4 or nothing.
-fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
-    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
-  );
-}
-
-// 32 bits as 16 or nothing.
-fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
-    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
-  );
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
-}
-// A group of 32 numbers of four or five bits, as the words of its row have them.
-
-// Less `bias`.
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
-}
-// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
-// sum of x, which is the same for all rows.
-
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let factors = factors_of(raw);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
-  return Group(
-    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
-    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
-  );
-}
-
-fn sum_group(x: Group) -> f32 {
-  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
-}
-
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  let factors = factors_of(raw);
-  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -200,6 +118,9 @@ fn load_sixteen_x(at: u32) -> Sixteen {
   return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
 }
 
+fn load_sixteen_norm(at: u32) -> Sixteen {
+  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
+}
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
@@ -257,16 +178,34 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   }
 }
 
+// Of x, of each subgroup.
+var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+
+fn staged_squares(subgroup_size: u32) -> f32 {
+  var squares = 0.0;
+  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+    squares += part_squares[i];
+  }
+  return squares;
+}
 
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
+  var squares = 0.0;
   // All that an invocation takes is on its way before any of it is used.
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
   let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
+  let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
-  stage_half(x_0, group_0, half_0, is_group_0);
+  squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
+  let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
+  stage_half(scaled_0, group_0, half_0, is_group_0);
+  let total = subgroupAdd(squares);
+  if (invocation % subgroup_size == 0u) {
+    part_squares[invocation / subgroup_size] = total;
+  }
   workgroupBarrier();
 }
 
@@ -292,34 +231,66 @@ alias RawRun = RawGroup;
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
   return load_raw(row_base, run, columns);
 }
-// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
-fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  let factors = factors_of(raw) * x.scale;
-  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
-// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
+
+// Bytes are the numbers and NUMBER_BIAS.
+fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
+  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+}
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
-  numbers: vec4<u32>,
-  // Scale and minimum.
-  factors: u32,
+  a: vec4<u32>,
+  b: vec4<u32>,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn factors_of(raw: RawGroup) -> vec2<f32> {
-  return unpack2x16float(raw.factors);
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 0.0);
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
+  );
 }
 
+const NUMBER_BIAS: f32 = 0.0;
+
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return nibble_bytes(raw.numbers);
+  return array<vec4<u32>, 2>(raw.a, raw.b);
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(a, b);
+}
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -355,8 +326,26 @@ fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
 
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
 fn total(sums: Sums, place: Lane, i: u32) -> f32 {
-  return sums[i];
+  return split_total(place.row_set, i);
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
 // of them (lib/lanes).
@@ -388,6 +377,7 @@ fn main(
   let index = linear_workgroup(workgroup, workgroups);
   let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
+  x_base = (state.rows - 1u) * params.groups * 8u;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -405,11 +395,6 @@ fn main(
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
-  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
-  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_2 = load_run(row_2 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_3 = load_run(row_3 * params.row_vec4s, start_1, params.groups * 32u);
   stage_x(x_base, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
@@ -434,28 +419,6 @@ fn main(
         sum_3 += dot_run(now_3, 0u, x_0);
       }
     }
-    {
-      let turn = first_turn + 1u;
-      let run = turn * TURN_RUNS + first_run;
-      let now_0 = raw_1_0;
-      let now_1 = raw_1_1;
-      let now_2 = raw_1_2;
-      let now_3 = raw_1_3;
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
-      }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        sum_2 += dot_run(now_2, 0u, x_0);
-        sum_3 += dot_run(now_3, 0u, x_0);
-      }
-    }
   }
   var sums: Sums;
   sums[0u] = sum_0;
@@ -463,20 +426,33 @@ fn main(
   sums[2u] = sum_2;
   sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
     var value = total(sums, place, 0u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
     y[params.y_offset + first_row + 0u] = value;
   }
   if (writes(place, first_row, 1u)) {
     var value = total(sums, place, 1u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
     y[params.y_offset + first_row + 1u] = value;
   }
   if (writes(place, first_row, 2u)) {
     var value = total(sums, place, 2u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
     y[params.y_offset + first_row + 2u] = value;
   }
   if (writes(place, first_row, 3u)) {
     var value = total(sums, place, 3u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
     y[params.y_offset + first_row + 3u] = value;
   }
 }

@@ -1,13 +1,13 @@
 enable subgroups;
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 512u;
 const LANES: u32 = 8u;
-const SPLITS: u32 = 1u;
-const ROWS: u32 = 2u;
-const RUN: u32 = 2u;
-const AHEAD: u32 = 2u;
+const SPLITS: u32 = 8u;
+const ROWS: u32 = 4u;
+const RUN: u32 = 1u;
+const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
-const STREAMS: u32 = 2u;
-const SUMS: u32 = 2u;
+const STREAMS: u32 = 4u;
+const SUMS: u32 = 4u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -17,7 +17,7 @@ struct Params {
   head_groups: u32,
   epsilon: f32,
 }
-const params = Params(33u, 512u, 16u, 11u, 0u, 1u, 0f);
+const params = Params(33u, 96u, 3u, 5u, 0u, 1u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -37,21 +37,38 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+// Words of the matrix, and what halves of them are.
 
 // The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
-// A group whose weights have no scale of their own: they are decoded, then multiplied.
+// Numbers out of words.
 
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return dot_group(decode(raw), x);
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
 // Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
@@ -106,6 +123,46 @@ fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
 
 fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
   return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four or five bits, as the words of its row have them.
+
+// Less `bias`.
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
+}
+// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
+// sum of x, which is the same for all rows.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let factors = factors_of(raw);
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
+  return Group(
+    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
+    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+  );
+}
+
+fn sum_group(x: Group) -> f32 {
+  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  let factors = factors_of(raw);
+  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -231,70 +288,45 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
-// comes in once, behind its sum, and a lane takes a run of two groups.
+// Runs of one group: what a lane fetches at a time is what other kernels fetch.
+alias RawRun = RawGroup;
 
-fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
-  let a = scales.x;
-  let b = scales.y;
-  let c = offsets.x;
-  let d = offsets.y;
-  return Group(
-    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
-  );
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
+  return load_raw(row_base, run, columns);
 }
-// weight = factor · scale · q − minimum factor · minimum, 256 weights a super-block, scale and minimum for every 16. Planes of a
-// row: 8 bytes of pairs a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
+// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
 
-fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(pair_bytes(words.x), pair_bytes(words.y));
+fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
+  let factors = factors_of(raw) * x.scale;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
 }
-
-// Scales of both halves of group `g` of a run of two, then their minimums.
-fn scales_of(word: u32, g: u32) -> vec4<u32> {
-  return (vec4<u32>(word >> (16u * g)) >> vec4<u32>(0u, 8u, 4u, 12u)) & vec4<u32>(15u);
-}
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, scale and minimum (half) a group.
 
 struct RawGroup {
-  numbers: vec2<u32>,
-  scales: u32,
+  numbers: vec4<u32>,
+  fifth: u32,
+  // Scale and minimum.
   factors: u32,
-  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let numbers = row_base * 4u + group * 2u;
-  let scales = row_base * 4u + columns / 16u;
   return RawGroup(
-    vec2<u32>(weight_word(numbers), weight_word(numbers + 1u)),
-    weight_word(scales + group / 2u),
-    weight_word(scales + columns / 64u + group / 8u),
-    group,
+    weights[row_base + group],
+    weight_word(row_base * 4u + columns / 8u + group),
+    weight_word(row_base * 4u + columns / 8u + columns / 32u + group),
   );
 }
 
-fn decode(raw: RawGroup) -> Group {
-  let factors = unpack2x16float(raw.factors).xxyy * vec4<f32>(scales_of(raw.scales, raw.group & 1u));
-  return scaled_halves(group_of_bytes(two_bit_bytes(raw.numbers), 0.0), factors.xy, factors.zw);
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
 }
 
-struct RawRun {
-  numbers: vec4<u32>,
-  scales: u32,
-  factors: u32,
+fn numbers_of(raw: RawGroup) -> Group {
+  return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 0.0);
 }
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
-  let scales = row_base * 4u + columns / 16u;
-  return RawRun(weights[row_base + run], weight_word(scales + run), weight_word(scales + columns / 64u + run / 4u));
-}
-
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let bytes = two_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, g == 1u));
-  let products = vec4<i32>(scales_of(raw.scales, g)) * vec4<i32>(dot_halves(bytes, x), x.sums);
-  let sums = vec2<f32>(products.xz + products.yw);
-  let factors = unpack2x16float(raw.factors);
-  return x.scale * (factors.x * sums.x - factors.y * sums.y);
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return five_bit_bytes(raw.numbers, raw.fifth);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -302,6 +334,8 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     sums[0u] += subgroupShuffleXor(sums[0u], step);
     sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
   }
   return sums;
 }
@@ -328,8 +362,26 @@ fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
 
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
 fn total(sums: Sums, place: Lane, i: u32) -> f32 {
-  return sums[i];
+  return split_total(place.row_set, i);
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
 // of them (lib/lanes).
@@ -367,14 +419,17 @@ fn main(
   var sum_0 = 0.0;
   let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
   var sum_1 = 0.0;
+  let row_2 = min(first_row + 2u % ROWS, params.rows - 1u) + 2u / ROWS * params.rows;
+  var sum_2 = 0.0;
+  let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
+  var sum_3 = 0.0;
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
   let first_run = place.split * LANES + place.lane;
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
-  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
-  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
+  var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
+  var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
   stage_x(x_base, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
@@ -382,44 +437,31 @@ fn main(
       let run = turn * TURN_RUNS + first_run;
       let now_0 = raw_0_0;
       let now_1 = raw_0_1;
+      let now_2 = raw_0_2;
+      let now_3 = raw_0_3;
       if (turn + AHEAD < TURNS) {
         let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
         raw_0_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
         raw_0_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
+        raw_0_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
+        raw_0_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
         let x_0 = fixed_group(run * RUN + 0u);
         sum_0 += dot_run(now_0, 0u, x_0);
         sum_1 += dot_run(now_1, 0u, x_0);
-        let x_1 = fixed_group(run * RUN + 1u);
-        sum_0 += dot_run(now_0, 1u, x_1);
-        sum_1 += dot_run(now_1, 1u, x_1);
-      }
-    }
-    {
-      let turn = first_turn + 1u;
-      let run = turn * TURN_RUNS + first_run;
-      let now_0 = raw_1_0;
-      let now_1 = raw_1_1;
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-      }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        let x_1 = fixed_group(run * RUN + 1u);
-        sum_0 += dot_run(now_0, 1u, x_1);
-        sum_1 += dot_run(now_1, 1u, x_1);
+        sum_2 += dot_run(now_2, 0u, x_0);
+        sum_3 += dot_run(now_3, 0u, x_0);
       }
     }
   }
   var sums: Sums;
   sums[0u] = sum_0;
   sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
     var value = total(sums, place, 0u);
     y[params.y_offset + first_row + 0u] = value;
@@ -427,5 +469,13 @@ fn main(
   if (writes(place, first_row, 1u)) {
     var value = total(sums, place, 1u);
     y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = total(sums, place, 2u);
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = total(sums, place, 3u);
+    y[params.y_offset + first_row + 3u] = value;
   }
 }

@@ -1,13 +1,13 @@
 enable subgroups;
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 512u;
 const LANES: u32 = 8u;
-const SPLITS: u32 = 1u;
-const ROWS: u32 = 4u;
-const RUN: u32 = 1u;
-const AHEAD: u32 = 2u;
+const SPLITS: u32 = 4u;
+const ROWS: u32 = 2u;
+const RUN: u32 = 2u;
+const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
-const STREAMS: u32 = 4u;
-const SUMS: u32 = 4u;
+const STREAMS: u32 = 2u;
+const SUMS: u32 = 2u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -17,11 +17,10 @@ struct Params {
   head_groups: u32,
   epsilon: f32,
 }
-const params = Params(50u, 576u, 18u, 21u, 0u, 1u, 0.000009999999747378752f);
+const params = Params(33u, 256u, 8u, 14u, 0u, 1u, 0f);
 @group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -38,44 +37,23 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
-// Words of the matrix, and what halves of them are. A word stays as it is until it is used, so that nothing waits for it before.
+// Words of the matrix, and what halves of them are.
 
 // The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The first or the second half-precision number of a word, as `at` is even or odd.
-fn half_of(word: u32, at: u32) -> f32 {
-  return unpack2x16float(word >> (16u * (at & 1u))).x;
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
-// Numbers out of words.
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
 
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
 }
 // Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
@@ -131,24 +109,6 @@ fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
 fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
   return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
 }
-// A group of 32 numbers of four or five bits, as the words of its row have them.
-
-// Less `bias`.
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
-}
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
@@ -187,9 +147,6 @@ fn load_sixteen_x(at: u32) -> Sixteen {
   return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
 }
 
-fn load_sixteen_norm(at: u32) -> Sixteen {
-  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
-}
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
@@ -247,34 +204,16 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   }
 }
 
-// Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
-
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
-    squares += part_squares[i];
-  }
-  return squares;
-}
 
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
-  var squares = 0.0;
   // All that an invocation takes is on its way before any of it is used.
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
   let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
-  let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
-  squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
-  let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
-  stage_half(scaled_0, group_0, half_0, is_group_0);
-  let total = subgroupAdd(squares);
-  if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
-  }
+  stage_half(x_0, group_0, half_0, is_group_0);
   workgroupBarrier();
 }
 
@@ -294,53 +233,100 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// Runs of one group: what a lane fetches at a time is what other kernels fetch.
-alias RawRun = RawGroup;
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
-  return load_raw(row_base, run, columns);
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
 
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+struct SignedScales {
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
 }
 
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
 }
 
-// Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+fn factor_of(s: SignedScales) -> f32 {
+  return unpack2x16float(s.factors >> (16u * (s.run / 4u & 1u))).x;
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
+
+// A half's sum by its scale stays below 2^31.
+fn dot_signed(bytes: array<vec4<u32>, 2>, bias: i32, s: SignedScales, g: u32, x: FixedGroup) -> f32 {
+  let sums = vec2<f32>(scales_of(s, g) * (dot_halves(bytes, x) - bias * x.sums));
+  return factor_of(s) * x.scale * (sums.x + sums.y);
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
 
 struct RawGroup {
   numbers: vec4<u32>,
-  // Of two neighbours.
-  scales: u32,
+  pairs: vec2<u32>,
+  scales: SignedScales,
   group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group / 2u), group);
+  let pairs = row_base * 4u + columns / 8u;
+  return RawGroup(
+    weights[row_base + group],
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
+    group,
+  );
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return half_of(raw.scales, raw.group);
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
 }
 
-fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 8.0);
+struct RawRun {
+  first: vec4<u32>,
+  second: vec4<u32>,
+  pairs: vec4<u32>,
+  scales: SignedScales,
 }
 
-const NUMBER_BIAS: f32 = 8.0;
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let at = row_base + run * 2u;
+  return RawRun(
+    weights[at],
+    weights[at + 1u],
+    weights[row_base + columns / 32u + run],
+    load_scales(row_base * 4u + columns / 8u + columns / 16u, run, columns),
+  );
+}
 
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return nibble_bytes(raw.numbers);
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  let is_second = g == 1u;
+  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.pairs.xy, raw.pairs.zw, is_second));
+  return dot_signed(bytes, 32, raw.scales, g, x);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -348,8 +334,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     sums[0u] += subgroupShuffleXor(sums[0u], step);
     sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
   }
   return sums;
 }
@@ -376,8 +360,26 @@ fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
 
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
 fn total(sums: Sums, place: Lane, i: u32) -> f32 {
-  return sums[i];
+  return split_total(place.row_set, i);
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
 // of them (lib/lanes).
@@ -415,22 +417,11 @@ fn main(
   var sum_0 = 0.0;
   let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
   var sum_1 = 0.0;
-  let row_2 = min(first_row + 2u % ROWS, params.rows - 1u) + 2u / ROWS * params.rows;
-  var sum_2 = 0.0;
-  let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
-  var sum_3 = 0.0;
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
   let first_run = place.split * LANES + place.lane;
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
-  var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
-  var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
-  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
-  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_2 = load_run(row_2 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_3 = load_run(row_3 * params.row_vec4s, start_1, params.groups * 32u);
   stage_x(x_base, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
@@ -438,78 +429,32 @@ fn main(
       let run = turn * TURN_RUNS + first_run;
       let now_0 = raw_0_0;
       let now_1 = raw_0_1;
-      let now_2 = raw_0_2;
-      let now_3 = raw_0_3;
       if (turn + AHEAD < TURNS) {
         let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
         raw_0_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
         raw_0_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-        raw_0_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
-        raw_0_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
         let x_0 = fixed_group(run * RUN + 0u);
         sum_0 += dot_run(now_0, 0u, x_0);
         sum_1 += dot_run(now_1, 0u, x_0);
-        sum_2 += dot_run(now_2, 0u, x_0);
-        sum_3 += dot_run(now_3, 0u, x_0);
-      }
-    }
-    {
-      let turn = first_turn + 1u;
-      let run = turn * TURN_RUNS + first_run;
-      let now_0 = raw_1_0;
-      let now_1 = raw_1_1;
-      let now_2 = raw_1_2;
-      let now_3 = raw_1_3;
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
-      }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        sum_2 += dot_run(now_2, 0u, x_0);
-        sum_3 += dot_run(now_3, 0u, x_0);
+        let x_1 = fixed_group(run * RUN + 1u);
+        sum_0 += dot_run(now_0, 1u, x_1);
+        sum_1 += dot_run(now_1, 1u, x_1);
       }
     }
   }
   var sums: Sums;
   sums[0u] = sum_0;
   sums[1u] = sum_1;
-  sums[2u] = sum_2;
-  sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
     var value = total(sums, place, 0u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
     y[params.y_offset + first_row + 0u] = value;
   }
   if (writes(place, first_row, 1u)) {
     var value = total(sums, place, 1u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
     y[params.y_offset + first_row + 1u] = value;
-  }
-  if (writes(place, first_row, 2u)) {
-    var value = total(sums, place, 2u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 2u] = value;
-  }
-  if (writes(place, first_row, 3u)) {
-    var value = total(sums, place, 3u);
-    let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 3u] = value;
   }
 }
