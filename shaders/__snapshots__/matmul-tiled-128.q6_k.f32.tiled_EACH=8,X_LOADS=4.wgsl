@@ -140,7 +140,7 @@ fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
 }
 
 fn factor_of(s: SignedScales) -> f32 {
-  return unpack2x16float(s.factors >> (16u * (s.run / 4u & 1u))).x;
+  return unpack2x16float(s.factors >> (16u * ((s.run / 4u) & 1u))).x;
 }
 
 // Of both halves of group `g` of the run.
