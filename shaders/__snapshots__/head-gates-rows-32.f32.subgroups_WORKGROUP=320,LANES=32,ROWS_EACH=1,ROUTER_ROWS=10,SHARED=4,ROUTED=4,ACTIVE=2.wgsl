@@ -24,6 +24,19 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
+// A group of 32 of x; `at` is the first of its vectors.
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
 // A group whose weights have no scale of their own: they are decoded, then multiplied.
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
@@ -54,17 +67,6 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
 // A workgroup makes the gates of a token: LANES invocations take ROWS_EACH rows of the router, then each some heads.
 
 const HEADS: u32 = SHARED + ROUTED;
-
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
 
 var<workgroup> logits: array<f32, WORKGROUP / LANES * ROWS_EACH>;
 // Powers of the heads that are on.

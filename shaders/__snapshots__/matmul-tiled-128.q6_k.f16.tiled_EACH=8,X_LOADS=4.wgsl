@@ -41,58 +41,15 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// Numbers out of words.
+// Words of the matrix, and what halves of them are.
 
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-// Numbers out of the words that src/quant/pack.ts makes.
-
-
-fn low_nibbles(word: u32) -> vec4<f32> {
-  return low_nibbles_less(word, 0.0);
-}
-
-fn high_nibbles(word: u32) -> vec4<f32> {
-  return high_nibbles_less(word, 0.0);
-}
-
-// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
-fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
-}
-
-// Four neighbouring bits from element `first` (of 32) of a word on.
-fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
-}
-
-// The n-th byte of a word, signed.
-fn signed_byte(word: u32, n: u32) -> f32 {
-  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
-}
-
-// The word at this index of the row's words.
+// The word at this index.
 fn weight_word(at: u32) -> u32 {
   return weights[at >> 2u][at & 3u];
 }
 
-// The half-precision number at this index of the row's half words.
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
@@ -102,53 +59,125 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return dot_group(decode(raw), x);
 }
-// A group of 32 weights whose halves have scales of their own. Where they are multiplied as they are, they are decoded first; as bytes, each
-// half's scale comes in once, behind its sum.
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
+
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
+}
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+
+struct SignedScales {
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
+}
+
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+}
+
+fn factor_of(s: SignedScales) -> f32 {
+  return unpack2x16float(s.factors >> (16u * ((s.run / 4u) & 1u))).x;
+}
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
 // weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
 // a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
+
 struct RawGroup {
   numbers: vec4<u32>,
-  first: u32,
-  second: u32,
-  scales: u32,
-  factor: f32,
-  // First of the two scales of the group within their word.
-  at: u32,
+  pairs: vec2<u32>,
+  scales: SignedScales,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let words = row_base * 4u;
-  let pairs = words + columns / 8u + group * 2u;
+  let pairs = row_base * 4u + columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    weight_word(pairs),
-    weight_word(pairs + 1u),
-    // Sixteen signed bytes a super-block of eight groups: two a group.
-    weight_word(words + columns / 8u + columns / 16u + group / 2u),
-    weight_half(row_base, columns / 4u + columns / 8u + columns / 32u + group / 8u),
-    (group & 1u) * 2u,
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
+    group,
   );
 }
 
-fn scales_of(raw: RawGroup) -> vec2<f32> {
-  return raw.factor * vec2<f32>(signed_byte(raw.scales, raw.at), signed_byte(raw.scales, raw.at + 1u));
-}
-
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let scales = scales_of(raw);
-  let a = scales.x;
-  let b = scales.y;
-  return array<vec4<f32>, 8>(
-    (low_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 0u) - 32.0) * a,
-    (high_nibbles(raw.numbers.x) + 16.0 * pairs_at(raw.first, 4u) - 32.0) * a,
-    (low_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 8u) - 32.0) * a,
-    (high_nibbles(raw.numbers.y) + 16.0 * pairs_at(raw.first, 12u) - 32.0) * a,
-    (low_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 0u) - 32.0) * b,
-    (high_nibbles(raw.numbers.z) + 16.0 * pairs_at(raw.second, 4u) - 32.0) * b,
-    (low_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 8u) - 32.0) * b,
-    (high_nibbles(raw.numbers.w) + 16.0 * pairs_at(raw.second, 12u) - 32.0) * b,
-  );
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
 //

@@ -3,21 +3,11 @@
 // stage's weight times its softmax; of the routed heads the best ACTIVE are on, the others get 0. Scaled so that a router without
 // preferences gives 1 to every head that is on.
 // A workgroup makes the gates of a token: LANES invocations take ROWS_EACH rows of the router, then each some heads.
-//#import lib/dot-group
+//#import lib/x-group
+//#import lib/norm-group
 //#import quant/{quant}
 
 const HEADS: u32 = SHARED + ROUTED;
-
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
 
 var<workgroup> logits: array<f32, WORKGROUP / LANES * ROWS_EACH>;
 // Powers of the heads that are on.

@@ -14,12 +14,16 @@ const ROUNDER: f32 = 12582912.0;
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
 // Scale and sum of the whole numbers of a group.
 var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
+// Sum of those of its first half.
+var<workgroup> fixed_first_sums: array<i32, params.groups>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
   low: array<vec4<u32>, 2>,
   scale: f32,
   sum: f32,
+  // Of both halves.
+  sums: vec2<i32>,
 }
 
 struct Sixteen {
@@ -63,10 +67,11 @@ fn load_sixteen_norm(at: u32) -> Sixteen {
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
+  let first_sum = fixed_first_sums[group];
   return FixedGroup(
     array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
     array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    factors.x, factors.y,
+    factors.x, factors.y, vec2<i32>(first_sum, i32(factors.y) - first_sum),
   );
 }
 
@@ -112,6 +117,7 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
     vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
   if (half == 0u) {
     fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
+    fixed_first_sums[group] = own_sum;
   }
 }
 
@@ -130,6 +136,9 @@ fn staged_squares(subgroup_size: u32) -> f32 {
 
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
+//#if levels
+  fill_levels(invocation);
+//#endif
 //#if norm
   var squares = 0.0;
 //#endif
@@ -171,11 +180,15 @@ fn dot_sixteen(bytes: vec4<u32>, x: vec4<u32>) -> i32 {
   return dot4I8Packed(bytes.x, x.x) + dot4I8Packed(bytes.y, x.y) + dot4I8Packed(bytes.z, x.z) + dot4I8Packed(bytes.w, x.w);
 }
 
-fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
-  return dot_sixteen(bytes[0], x[0]) + dot_sixteen(bytes[1], x[1]);
+// Σ byte · whole number, of a group of weights; and of each half.
+fn dot_bytes(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> i32 {
+  return 256 * (dot_sixteen(bytes[0], x.high[0]) + dot_sixteen(bytes[1], x.high[1]))
+    + dot_sixteen(bytes[0], x.low[0]) + dot_sixteen(bytes[1], x.low[1]);
 }
 
-// Σ number · whole number, of a group of weights whose numbers are `bytes`.
-fn dot_fixed_bytes(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
-  return f32(256 * dot_bytes(bytes, x.high) + dot_bytes(bytes, x.low));
+fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
+  return vec2<i32>(
+    256 * dot_sixteen(bytes[0], x.high[0]) + dot_sixteen(bytes[0], x.low[0]),
+    256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
+  );
 }

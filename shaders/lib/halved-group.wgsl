@@ -1,18 +1,17 @@
-// A group of 32 weights whose halves have scales of their own. Where they are multiplied as they are, they are decoded first; as bytes, each
-// half's scale comes in once, behind its sum.
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
 //#import lib/plain-group
+//#import lib/packed-bytes
 //#if fixed
 //#import lib/fixed-point
-//#import lib/packed-bytes
 //#endif
 
-//#if fixed
-fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
-  let bytes = bytes_of(raw);
-  let sums = vec2<f32>(
-    f32(256 * dot_sixteen(bytes[0], x.high[0]) + dot_sixteen(bytes[0], x.low[0])),
-    f32(256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1])),
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
   );
-  return x.scale * dot(scales_of(raw), sums);
 }
-//#endif

@@ -1,13 +1,14 @@
 // How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
-// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// every (LANES · SPLITS)-th run of RUN groups of 32 columns. Neighbouring sets read the same part of x at the same time.
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
-// so that the loads of several turns are under way at once.
-const TURN_GROUPS: u32 = LANES * SPLITS;
-const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
-const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
+// Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const RUNS: u32 = params.groups / RUN;
+const TURN_RUNS: u32 = LANES * SPLITS;
+const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
+const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
 
 struct Lane {
   lane: u32,
@@ -37,5 +38,13 @@ fn split_total(row_set: u32, i: u32) -> f32 {
     total += split_sums[s * SETS + row_set][i];
   }
   return total;
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
+}
+//#else
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return sums[i];
 }
 //#endif

@@ -1,7 +1,9 @@
-// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
-//#import lib/unpack-nibbles
-//#import lib/dot-group
+// A group of 32 numbers of four or five bits, as the words of its row have them.
+//#import lib/row-words
+//#import lib/unpack-words
+//#import lib/packed-bytes
 
+// Less `bias`.
 fn four_bits(words: vec4<u32>, bias: f32) -> Group {
   return Group(
     low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
@@ -12,22 +14,8 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
 }
 
 // `fifth` has the highest bit of each number.
-fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
-  let g = four_bits(words, bias);
-  return Group(
-    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
-    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
-    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
-    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
-  );
-}
-
-//#if fixed
-//#import lib/packed-bytes
-
 fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
   let four = nibble_bytes(words);
-  let bits = bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | (bits[0] << vec4<u32>(4u)), four[1] | (bits[1] << vec4<u32>(4u)));
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
 }
-//#endif

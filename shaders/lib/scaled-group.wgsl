@@ -2,6 +2,7 @@
 //#import lib/dot-group
 //#if fixed
 //#import lib/fixed-point
+//#import lib/group-run
 //#endif
 
 fn decode(raw: RawGroup) -> Group {
@@ -16,7 +17,7 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 
 //#if fixed
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * (dot_fixed_bytes(bytes_of(raw), x) - NUMBER_BIAS * x.sum);
+fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
+  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
 }
 //#endif

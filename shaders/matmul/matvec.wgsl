@@ -3,14 +3,17 @@
 //
 // norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
 //           and the sum of squares is gathered in the same loop.
-// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up: a set reads STREAMS rows, twice ROWS.
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
-//#import lib/dot-group
+//#import lib/x-group
+//#if norm
+//#import lib/norm-group
+//#endif
 //#import quant/{quant}
 //#if gated
 //#import lib/activation-{activation}
@@ -22,23 +25,6 @@
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/lanes
-
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-//#if norm
-fn load_norm(at: u32) -> Group {
-  return Group(
-    norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u],
-    norm_weight[at + 4u], norm_weight[at + 5u], norm_weight[at + 6u], norm_weight[at + 7u],
-  );
-}
-
-fn multiply_group(a: Group, b: Group) -> Group {
-  return Group(a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5], a[6] * b[6], a[7] * b[7]);
-}
-//#endif
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -75,49 +61,43 @@ fn main(
 //#endif
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
-//#repeat R ROWS
-  let row_R = min(first_row + R, params.rows - 1u);
+//#repeat R STREAMS
+  let row_R = min(first_row + R % ROWS, params.rows - 1u) + R / ROWS * params.rows;
   var sum_R = 0.0;
-//#if gated
-  var up_sum_R = 0.0;
-//#endif
 //#endrepeat
 //#if fixed
-  // Weights of a turn are on their way while x is staged, and then while those of the turn before are multiplied.
-  let first_group = place.split * LANES + place.lane;
-//#repeat R ROWS
-  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-//#if gated
-  var raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-//#endif
+  // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
+  let first_run = place.split * LANES + place.lane;
+//#repeat A AHEAD
+  let start_A = min(A * TURN_RUNS + first_run, RUNS - 1u);
+//#repeat R STREAMS
+  var raw_A_R = load_run(row_R * params.row_vec4s, start_A, params.groups * 32u);
+//#endrepeat
 //#endrepeat
   stage_x(x_base, index, invocation, subgroup_size);
-  for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + first_group;
-//#repeat R ROWS
-    let now_R = raw_R;
-//#if gated
-    let now_up_R = raw_up_R;
-//#endif
+  for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
+//#repeat A AHEAD
+    {
+      let turn = first_turn + A;
+      let run = turn * TURN_RUNS + first_run;
+//#repeat R STREAMS
+      let now_R = raw_A_R;
 //#endrepeat
-    if (turn + 1u < TURNS) {
-      let next = min(group + TURN_GROUPS, params.groups - 1u);
-//#repeat R ROWS
-      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
-//#if gated
-      raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, next, params.groups * 32u);
-//#endif
+      if (turn + AHEAD < TURNS) {
+        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
+//#repeat R STREAMS
+        raw_A_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#endrepeat
+      }
+      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
+//#repeat G RUN
+        let x_G = fixed_group(run * RUN + G);
+//#repeat R STREAMS
+        sum_R += dot_run(now_R, G, x_G);
+//#endrepeat
+//#endrepeat
+      }
     }
-    if (IS_RAGGED && group >= params.groups) {
-      break;
-    }
-    let x_group = fixed_group(group);
-//#repeat R ROWS
-    sum_R += dot_fixed(now_R, x_group);
-//#if gated
-    up_sum_R += dot_fixed(now_up_R, x_group);
-//#endif
 //#endrepeat
   }
 //#else
@@ -125,7 +105,7 @@ fn main(
   var squares = 0.0;
 //#endif
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
     if (IS_RAGGED && group >= params.groups) {
       break;
     }
@@ -135,31 +115,22 @@ fn main(
     }
 //#endif
     // The weights of all rows are on their way before the first one is decoded.
-//#repeat R ROWS
+//#repeat R STREAMS
     let raw_R = load_raw(row_R * params.row_vec4s, group, params.groups * 32u);
-//#if gated
-    let raw_up_R = load_raw((row_R + params.rows) * params.row_vec4s, group, params.groups * 32u);
-//#endif
 //#endrepeat
     var x_group = load_x(x_base + group * 8u);
 //#if norm
     squares += dot_group(x_group, x_group);
-    x_group = multiply_group(x_group, load_norm(group * 8u));
+    x_group = multiply_by_norm(x_group, group * 8u);
 //#endif
-//#repeat R ROWS
+//#repeat R STREAMS
     sum_R += dot_raw(raw_R, x_group);
-//#if gated
-    up_sum_R += dot_raw(raw_up_R, x_group);
-//#endif
 //#endrepeat
   }
 //#endif
   var sums: Sums;
-//#repeat R ROWS
+//#repeat R STREAMS
   sums[R] = sum_R;
-//#if gated
-  sums[ROWS + R] = up_sum_R;
-//#endif
 //#endrepeat
 //#if norm
 //#if !fixed
@@ -172,20 +143,12 @@ fn main(
 //#endif
 //#repeat R ROWS
   if (writes(place, first_row, R)) {
-//#if splits
-    var value = split_total(place.row_set, R);
-//#else
-    var value = sums[R];
-//#endif
+    var value = total(sums, place, R);
 //#if norm
 //#if fixed
     let squares = staged_squares(subgroup_size);
 //#else
-//#if splits
-    let squares = split_total(place.row_set, SUMS - 1u);
-//#else
-    let squares = sums[SUMS - 1u];
-//#endif
+    let squares = total(sums, place, SUMS - 1u);
 //#endif
     let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
     value *= rms;
@@ -194,11 +157,7 @@ fn main(
     value += bias[first_row + R];
 //#endif
 //#if gated
-//#if splits
-    var up = split_total(place.row_set, ROWS + R);
-//#else
-    var up = sums[ROWS + R];
-//#endif
+    var up = total(sums, place, ROWS + R);
 //#if norm
     up *= rms;
 //#endif

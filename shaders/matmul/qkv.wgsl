@@ -5,7 +5,8 @@
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
 //#import lib/state
 //#import lib/grid
-//#import lib/dot-group
+//#import lib/x-group
+//#import lib/norm-group
 //#import lib/turn-quads
 //#import lib/stored-{kv}
 //#import quant/{quant}
@@ -18,17 +19,6 @@ alias Sums = array<f32, SUMS>;
 // Of the rows of the workgroup's units, then the sum of squares.
 var<workgroup> made: array<f32, SETS * ROWS + 1u>;
 //#endif
-
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -74,34 +64,36 @@ fn main(
   var sum_R = 0.0;
 //#endrepeat
 //#if fixed
-  let first_group = place.split * LANES + place.lane;
+  let first_run = place.split * LANES + place.lane;
 //#repeat R ROWS
-  var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_R = load_run(row_R * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
 //#endrepeat
   stage_x(0u, workgroup.x, invocation, subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + first_group;
+    let run = turn * TURN_RUNS + first_run;
 //#repeat R ROWS
     let now_R = raw_R;
 //#endrepeat
     if (turn + 1u < TURNS) {
-      let next = min(group + TURN_GROUPS, params.groups - 1u);
+      let next = min(run + TURN_RUNS, RUNS - 1u);
 //#repeat R ROWS
-      raw_R = load_raw(row_R * params.row_vec4s, next, params.groups * 32u);
+      raw_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#endrepeat
     }
-    if (IS_RAGGED && group >= params.groups) {
+    if (IS_RAGGED && run >= RUNS) {
       break;
     }
-    let x_group = fixed_group(group);
+//#repeat G RUN
+    let x_G = fixed_group(run * RUN + G);
 //#repeat R ROWS
-    sum_R += dot_fixed(now_R, x_group);
+    sum_R += dot_run(now_R, G, x_G);
+//#endrepeat
 //#endrepeat
   }
 //#else
   var square_sum = 0.0;
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + place.split * LANES + place.lane;
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
     if (IS_RAGGED && group >= params.groups) {
       break;
     }

@@ -1,62 +1,57 @@
 // weight = factor · scale · q − minimum factor · minimum, 256 weights a super-block, scale and minimum for every 16. Planes of a
 // row: 8 bytes of pairs a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
-//#import lib/unpack-nibbles
-//#import lib/plain-group
-//#if fixed
-//#import lib/fixed-point
-//#import lib/packed-bytes
-//#endif
+//#import lib/row-words
+//#import lib/halved-group
+
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(pair_bytes(words.x), pair_bytes(words.y));
+}
+
+// Scales of both halves of group `g` of a run of two, then their minimums.
+fn scales_of(word: u32, g: u32) -> vec4<u32> {
+  return (vec4<u32>(word >> (16u * g)) >> vec4<u32>(0u, 8u, 4u, 12u)) & vec4<u32>(15u);
+}
 
 struct RawGroup {
-  first: u32,
-  second: u32,
+  numbers: vec2<u32>,
+  scales: u32,
+  factors: u32,
+  group: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let numbers = row_base * 4u + group * 2u;
+  let scales = row_base * 4u + columns / 16u;
+  return RawGroup(
+    vec2<u32>(weight_word(numbers), weight_word(numbers + 1u)),
+    weight_word(scales + group / 2u),
+    weight_word(scales + columns / 64u + group / 8u),
+    group,
+  );
+}
+
+fn decode(raw: RawGroup) -> Group {
+  let factors = unpack2x16float(raw.factors).xxyy * vec4<f32>(scales_of(raw.scales, raw.group & 1u));
+  return scaled_halves(group_of_bytes(two_bit_bytes(raw.numbers), 0.0), factors.xy, factors.zw);
+}
+
+//#if fixed
+struct RawRun {
+  numbers: vec4<u32>,
   scales: u32,
   factors: u32,
 }
 
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let words = row_base * 4u;
-  return RawGroup(
-    weight_word(words + group * 2u),
-    weight_word(words + group * 2u + 1u),
-    // Two bytes a group.
-    weight_word(words + columns / 16u + group / 2u) >> (16u * (group & 1u)),
-    weight_word(words + columns / 16u + columns / 64u + group / 8u),
-  );
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let scales = row_base * 4u + columns / 16u;
+  return RawRun(weights[row_base + run], weight_word(scales + run), weight_word(scales + columns / 64u + run / 4u));
 }
 
-// Scales of the two halves, then their minimums.
-fn factors_of(raw: RawGroup) -> vec4<f32> {
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  let bytes = two_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, g == 1u));
+  let products = vec4<i32>(scales_of(raw.scales, g)) * vec4<i32>(dot_halves(bytes, x), x.sums);
+  let sums = vec2<f32>(products.xz + products.yw);
   let factors = unpack2x16float(raw.factors);
-  return factors.xxyy * vec4<f32>((vec4<u32>(raw.scales) >> vec4<u32>(0u, 8u, 4u, 12u)) & vec4<u32>(15u));
-}
-
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  let factors = factors_of(raw);
-  let a = factors.x;
-  let b = factors.y;
-  let a_minimum = factors.z;
-  let b_minimum = factors.w;
-  return array<vec4<f32>, 8>(
-    pairs_at(raw.first, 0u) * a - a_minimum, pairs_at(raw.first, 4u) * a - a_minimum,
-    pairs_at(raw.first, 8u) * a - a_minimum, pairs_at(raw.first, 12u) * a - a_minimum,
-    pairs_at(raw.second, 0u) * b - b_minimum, pairs_at(raw.second, 4u) * b - b_minimum,
-    pairs_at(raw.second, 8u) * b - b_minimum, pairs_at(raw.second, 12u) * b - b_minimum,
-  );
-}
-
-//#if fixed
-// Minimums need the sums of both halves of x: its products with ones, the same for all rows.
-fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
-  let ones = vec4<u32>(0x01010101u);
-  let first = pair_bytes(raw.first);
-  let second = pair_bytes(raw.second);
-  let sums = vec4<f32>(
-    f32(256 * dot_sixteen(first, x.high[0]) + dot_sixteen(first, x.low[0])),
-    f32(256 * dot_sixteen(second, x.high[1]) + dot_sixteen(second, x.low[1])),
-    -f32(256 * dot_sixteen(ones, x.high[0]) + dot_sixteen(ones, x.low[0])),
-    -f32(256 * dot_sixteen(ones, x.high[1]) + dot_sixteen(ones, x.low[1])),
-  );
-  return x.scale * dot(factors_of(raw), sums);
+  return x.scale * (factors.x * sums.x - factors.y * sums.y);
 }
 //#endif

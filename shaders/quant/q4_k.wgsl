@@ -1,7 +1,7 @@
 // weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, then 16 bytes of factors and 6-bit scales a super-block.
 //#import lib/nibble-group
 //#import lib/six-bit-scales
-//#import lib/affine-group
+//#import lib/affine-decode
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -24,7 +24,21 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return nibble_bytes(raw.numbers);
+// Two groups, whose scales are cut out together.
+struct RawRun {
+  first: vec4<u32>,
+  second: vec4<u32>,
+  scales: vec4<u32>,
+  // Of the run within its super-block.
+  at: u32,
+}
+
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let at = row_base + run * 2u;
+  return RawRun(weights[at], weights[at + 1u], weights[row_base + columns / 32u + run / 4u], run % 4u);
+}
+
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  return dot_six_bit(raw.scales, raw.at, g, nibble_bytes(select(raw.first, raw.second, g == 1u)), x);
 }
 //#endif

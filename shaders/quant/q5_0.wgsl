@@ -21,7 +21,7 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return five_bits(raw.numbers, raw.fifth, 16.0);
+  return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 16.0);
 }
 
 //#if fixed

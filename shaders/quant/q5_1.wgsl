@@ -22,7 +22,7 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return five_bits(raw.numbers, raw.fifth, 0.0);
+  return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 0.0);
 }
 
 //#if fixed

@@ -1,7 +1,7 @@
 // weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, then 16 bytes of factors and 6-bit scales a super-block.
 //#import lib/nibble-group
 //#import lib/six-bit-scales
-//#import lib/affine-group
+//#import lib/affine-decode
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -26,11 +26,35 @@ fn factors_of(raw: RawGroup) -> vec2<f32> {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return five_bits(raw.numbers, raw.fifth, 0.0);
+  return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 0.0);
 }
 
 //#if fixed
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return five_bit_bytes(raw.numbers, raw.fifth);
+// Two groups, whose scales are cut out together.
+struct RawRun {
+  first: vec4<u32>,
+  second: vec4<u32>,
+  fifth: vec2<u32>,
+  scales: vec4<u32>,
+  // Of the run within its super-block.
+  at: u32,
+}
+
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let at = row_base + run * 2u;
+  let fifth = row_base * 4u + columns / 8u + run * 2u;
+  return RawRun(
+    weights[at],
+    weights[at + 1u],
+    vec2<u32>(weight_word(fifth), weight_word(fifth + 1u)),
+    weights[row_base + columns / 32u + columns / 128u + run / 4u],
+    run % 4u,
+  );
+}
+
+fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
+  let is_second = g == 1u;
+  let bytes = five_bit_bytes(select(raw.first, raw.second, is_second), select(raw.fifth.x, raw.fifth.y, is_second));
+  return dot_six_bit(raw.scales, raw.at, g, bytes, x);
 }
 //#endif

@@ -1,5 +1,6 @@
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
-//#import lib/unpack-nibbles
+//#import lib/row-words
+//#import lib/unpack-words
 //#import lib/scaled-group
 
 struct RawGroup {

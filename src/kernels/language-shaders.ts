@@ -6,7 +6,7 @@ export const languageShaders: ShaderLibrary = shaderModules(
   import.meta.glob<string>(
     [
       '../../shaders/{attention,elementwise,embedding,lib,matmul,norm,quant,quant-half,sampling}/*.wgsl',
-      '!**/lib/{map-*,frame-settings,splat,tiles,spherical-harmonics}.wgsl',
+      '!**/lib/{map-*,frame-*,splat,tiles,spherical-harmonics}.wgsl',
     ],
     { query: '?raw', import: 'default', eager: true },
   ),

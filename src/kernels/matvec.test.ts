@@ -1,5 +1,15 @@
 import { kernelTest } from '../testing/kernel-test.ts';
 import { matvecCases } from './matvec.ref.ts';
-import { matvec } from './matvec.ts';
+import { fixedShape, matvec, matvecVariant } from './matvec.ts';
 
 kernelTest(matvec, matvecCases);
+
+// The shapes that look further ahead have more lanes than a software adapter's subgroups.
+kernelTest(
+  {
+    ...matvec,
+    name: 'matvec, two and three turns ahead',
+    variants: [fixedShape(4, 2, 2, 128, 2), fixedShape(4, 2, 1, 128, 3)].map(matvecVariant),
+  },
+  matvecCases.filter(({ name }) => ['tile', 'super-blocks', 'norm, SwiGLU'].includes(name)),
+);

@@ -40,6 +40,8 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
+  /** Turns whose weights are on their way with fixed; else one. */
+  ahead?: number;
 }
 
 export interface MatrixShape {
@@ -58,15 +60,24 @@ export function fixedShape(
   rows: number,
   splits: number,
   workgroup: number = 32 * splits,
+  ahead = 1,
 ): LaneShape {
-  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true };
+  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
-export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
+export function shapeName({
+  reduce,
+  workgroup,
+  lanes,
+  rows,
+  splits,
+  fixed,
+  ahead,
+}: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -83,29 +94,57 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-/** Two bytes an element of x, two factors a group; sums of splits, of two rows where they are gated, and of squares. */
+/** Copies of the table of levels: as many as leave workgroup memory for x. */
+const levelCopies = 8;
+const levelPairs = 256;
+
+/** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
 function fixedUnsupported(
   { workgroup, lanes, rows }: LaneShape,
   { format, columns }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
-  if (!packedDot || !format.bytes) return 'needs products of packed bytes';
+  if (!packedDot || !format.run) return 'needs products of packed bytes';
   const groups = Math.ceil(columns / groupElements);
-  const bytes = groups * (2 * groupElements + 8) + (workgroup / lanes) * (2 * rows + 2) * 4;
+  const bytes =
+    groups * (2 * groupElements + 12) +
+    (workgroup / lanes) * (2 * rows + 2) * 4 +
+    (format.levels ? levelPairs * levelCopies * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
 /** How often an invocation takes half a group of x. */
-export function stagesOf(columns: number, { workgroup }: LaneShape): number {
+function stagesOf(columns: number, { workgroup }: LaneShape): number {
   return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
 }
 
-export function shapeFlags({ reduce, splits, fixed }: LaneShape): string[] {
+export function shapeFlags(
+  { reduce, splits, fixed }: LaneShape,
+  { levels }: QuantFormat,
+): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
     ...(fixed ? ['fixed'] : []),
+    ...(fixed && levels ? ['levels'] : []),
   ];
+}
+
+/** How a workgroup shares rows of these columns. */
+export function shapeConstants(
+  shape: LaneShape,
+  { format, columns }: MatrixShape,
+): Record<string, number> {
+  const { workgroup, lanes, splits, rows, fixed, ahead = 1 } = shape;
+  return {
+    WORKGROUP: workgroup,
+    LANES: lanes,
+    SPLITS: splits,
+    ROWS: rows,
+    RUN: (fixed && format.run) || 1,
+    ...(fixed ? { AHEAD: ahead, STAGES: stagesOf(columns, shape) } : {}),
+    ...(fixed && format.levels ? { LEVEL_COPIES: levelCopies } : {}),
+  };
 }
 
 /** Rows of a workgroup. */
@@ -113,7 +152,15 @@ export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): numb
   return (workgroup / lanes / splits) * rows;
 }
 
-function variant(shape: LaneShape): KernelVariant<MatvecUse> {
+/** A lane that takes two groups at a time takes half the rows, of half as many splits: as much is on its way, and as many columns make a turn. */
+export function shapeFor(shape: LaneShape, { run = 1 }: QuantFormat): LaneShape {
+  const { rows, splits, fixed } = shape;
+  return fixed
+    ? { ...shape, rows: Math.max(1, rows / run), splits: Math.max(1, splits / run) }
+    : shape;
+}
+
+export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
   return {
     name: shapeName(shape),
     unsupported: (use, capabilities) => {
@@ -121,8 +168,8 @@ function variant(shape: LaneShape): KernelVariant<MatvecUse> {
       if (!shape.fixed && use.summands) return 'adds nothing to x';
       return shapeUnsupported(shape, use, capabilities);
     },
-    options: (use) => matvecOptions(use, shape),
-    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shape))),
+    options: (use) => matvecOptions(use, shapeFor(shape, use.format)),
+    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shapeFor(shape, use.format)))),
   };
 }
 
@@ -139,12 +186,16 @@ const shapes = {
   largeGated: shuffleShape(4, 4, 8),
   hugeGated: shuffleShape(4, 2, 4),
 } as const;
-/** The same for x in fixed point, among some fifty: several subgroups share what is staged once, and long rows need more of them. */
+/**
+ * The same for x in fixed point, among some eighty: several subgroups share what is staged once, and long rows need more of them. A look
+ * further ahead is worth it for formats that are taken two groups at a time alone.
+ */
 const fixedShapes = {
   least: fixedShape(4, 1, 4),
   small: fixedShape(4, 2, 8),
   long: fixedShape(8, 2, 16),
   large: fixedShape(8, 4, 8, 512),
+  largeRuns: fixedShape(8, 4, 8, 512, 2),
   tall: fixedShape(4, 4, 2, 256),
   tallNarrow: fixedShape(4, 2, 1, 128),
   largeGated: fixedShape(4, 2, 4),
@@ -165,20 +216,20 @@ function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
   return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
 
-function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
+function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneShape {
   if (gated) {
     const weights = 2 * rows * columns;
     if (weights < 2 ** 24) return fixedShapes.least;
     return weights < 2 ** 26 ? fixedShapes.largeGated : fixedShapes.hugeGated;
   }
   if (rows >= tallRows) return columns < few ? fixedShapes.tallNarrow : fixedShapes.tall;
-  if (rows >= 4096) return fixedShapes.large;
+  if (rows >= 4096) return format.run === 2 ? fixedShapes.largeRuns : fixedShapes.large;
   if (rows < few) return fixedShapes.least;
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
-  const flags = shapeFlags(shape);
+  const flags = shapeFlags(shape, use.format);
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -186,8 +237,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.lastRow) flags.push('last_row');
   if (use.headColumns) flags.push('gated_heads');
   if (use.summands) flags.push('summands');
-  const sums =
-    shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined || shape.fixed ? 0 : 1);
+  const streams = shape.rows * (use.gated ? 2 : 1);
   return {
     choices: {
       quant: use.format.name,
@@ -196,12 +246,9 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
     },
     flags,
     constants: {
-      WORKGROUP: shape.workgroup,
-      LANES: shape.lanes,
-      SPLITS: shape.splits,
-      ROWS: shape.rows,
-      SUMS: sums,
-      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
+      ...shapeConstants(shape, use),
+      STREAMS: streams,
+      SUMS: streams + (use.normEpsilon === undefined || shape.fixed ? 0 : 1),
       ...(use.summands ? { SUMMANDS: use.summands } : {}),
     },
   };
@@ -251,10 +298,10 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     { name: 'x_sum', type: 'array<vec4<f32>>', access: 'read_write', when: addsSummands },
   ],
   variants: [
-    variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
-    variant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
-    ...Object.values(shapes).map(variant),
-    ...Object.values(fixedShapes).map(variant),
+    matvecVariant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
+    matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
+    ...Object.values(shapes).map(matvecVariant),
+    ...Object.values(fixedShapes).map(matvecVariant),
   ],
   preferred: (use, { software }) =>
     software

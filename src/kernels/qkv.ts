@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
+import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
@@ -6,11 +7,12 @@ import {
   fixedShape,
   type LaneShape,
   rowsOfShape,
+  shapeConstants,
   shapeFlags,
+  shapeFor,
   shapeName,
   shapeUnsupported,
   shuffleShape,
-  stagesOf,
 } from './matvec.ts';
 import { turnsWholeUnits } from './turn-quads.ts';
 
@@ -38,31 +40,31 @@ export interface QkvUse {
 const maxBiasRows = 16_384;
 
 function variant(shape: LaneShape): KernelVariant<QkvUse> {
-  const { workgroup, lanes, rows, splits, reduce } = shape;
   return {
     name: shapeName(shape),
     unsupported: (use, capabilities) => shapeUnsupported(shape, use, capabilities),
-    options: (use) => ({
-      choices: { quant: use.format.name, kv: use.kv, reduce },
-      flags: [
-        ...shapeFlags(shape),
-        ...(shape.fixed ? ['norm'] : []),
-        ...(use.interleaved ? ['interleaved'] : []),
-        ...(use.staged ? ['staged'] : []),
-        ...(use.bias ? ['bias'] : []),
-      ],
-      constants: {
-        WORKGROUP: workgroup,
-        LANES: lanes,
-        SPLITS: splits,
-        ROWS: rows,
-        SUMS: shape.fixed ? rows : rows + 1,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
-        ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
-      },
-    }),
-    workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shape))),
+    options: (use) => qkvOptions(use, shapeFor(shape, use.format)),
+    workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shapeFor(shape, use.format)))),
+  };
+}
+
+function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
+  const { rows, reduce, fixed } = shape;
+  return {
+    choices: { quant: use.format.name, kv: use.kv, reduce },
+    flags: [
+      ...shapeFlags(shape, use.format),
+      ...(fixed ? ['norm'] : []),
+      ...(use.interleaved ? ['interleaved'] : []),
+      ...(use.staged ? ['staged'] : []),
+      ...(use.bias ? ['bias'] : []),
+    ],
+    constants: {
+      ...shapeConstants(shape, use),
+      SUMS: fixed ? rows : rows + 1,
+      HEAD_DIM_VEC4S: use.headDim / 4,
+      ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
+    },
   };
 }
 

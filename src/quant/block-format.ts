@@ -9,7 +9,8 @@ export interface BlockFormat {
   blockElements: number;
   blockBytes: number;
   half?: boolean;
-  bytes?: boolean;
+  run?: 1 | 2;
+  levels?: boolean;
   /** The planes that hold the numbers q, lowest bits first. */
   numberPlanes: readonly Packing[];
   /** The planes behind them. */
@@ -46,14 +47,15 @@ export function copiedPlane(from: number, bytes: number): ScalePlane {
 }
 
 export function blockFormat(spec: BlockFormat): QuantFormat {
-  const { blockElements, blockBytes, numberPlanes, scalePlanes } = spec;
+  const { numberPlanes, scalePlanes, readGroup, value, scaleAndOffset, half, ...own } = spec;
+  const { blockElements, blockBytes } = own;
   const groups = blockElements / groupElements;
   const planeBytes = [
     ...numberPlanes.map(({ groupBytes }) => groupBytes * groups),
     ...scalePlanes.map(({ bytes }) => bytes),
   ];
   const bits = numberPlanes.reduce((sum, plane) => sum + plane.bits, 0);
-  const values = Float64Array.from({ length: 2 ** bits }, (_, q) => spec.value(q));
+  const values = Float64Array.from({ length: 2 ** bits }, (_, q) => value(q));
   /** The group at hand. */
   const numbers: Group = new Int32Array(groupWords);
 
@@ -81,12 +83,8 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
   }
 
   return {
-    name: spec.name,
-    ggmlType: spec.ggmlType,
-    blockElements,
-    blockBytes,
-    ...(spec.half ? { half: 'scaled' } : {}),
-    ...(spec.bytes ? { bytes: true } : {}),
+    ...own,
+    ...(half ? { half: 'scaled' } : {}),
     planeBytes,
     repackRow(fileRow, gpuRow) {
       const file = viewOf(fileRow);
@@ -96,7 +94,7 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
       for (let block = 0; block < blocks; block += 1) {
         const at = block * blockBytes;
         for (let group = 0; group < groups; group += 1) {
-          spec.readGroup(file, at, group, numbers);
+          readGroup(file, at, group, numbers);
           packGroup(gpu, planes, block * groups + group);
         }
         writeScales(file, at, gpu, planes, block);
@@ -109,8 +107,8 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
       for (let i = 0; i < halves; i += 1) {
         const at = Math.floor(i / halvesOfBlock) * blockBytes;
         const half = i % halvesOfBlock;
-        if (half % 2 === 0) spec.readGroup(file, at, half >> 1, numbers);
-        const [scale, offset] = spec.scaleAndOffset(file, at, half);
+        if (half % 2 === 0) readGroup(file, at, half >> 1, numbers);
+        const [scale, offset] = scaleAndOffset(file, at, half);
         for (let e = 0; e < scaleElements; e += 1) {
           const word = numbers[(half & 1) * 4 + (e >> 2)] as number;
           const q = (word >>> (8 * (e & 3))) & 255;
@@ -118,6 +116,5 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
         }
       }
     },
-    ...(spec.quantize ? { quantize: spec.quantize } : {}),
   };
 }

@@ -21,8 +21,10 @@ export interface QuantFormat {
    * behind the numbers of a row, which the twin takes from vectors of several groups.
    */
   half?: 'plain' | 'scaled';
-  /** The twin makes bytes of its numbers, for products in fixed point (lib/fixed-point). */
-  bytes?: boolean;
+  /** The twin makes bytes of its numbers, for products in fixed point (lib/fixed-point), so many groups at a time. */
+  run?: 1 | 2;
+  /** Bytes are looked up in workgroup memory (lib/level-pairs). */
+  levels?: boolean;
   /** File blocks of one row → GPU row (rowBytes(format, K) bytes, zeroed by the caller). */
   repackRow(file: Uint8Array, gpu: Uint8Array): void;
   /** File blocks → weights, exact in double precision before the final rounding of `out`. */

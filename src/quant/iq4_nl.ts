@@ -10,5 +10,7 @@ export const iq4_nl: QuantFormat = nibbleFormat({
   ggmlType: 20,
   fifthBit: false,
   minimum: false,
+  run: 1,
+  levels: true,
   value: (q) => levels[q] as number,
 });

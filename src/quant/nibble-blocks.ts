@@ -13,7 +13,8 @@ export interface NibbleFormat {
   minimum: boolean;
   value(q: number): number;
   half?: boolean;
-  bytes?: boolean;
+  run?: 1 | 2;
+  levels?: boolean;
   quantize?: NonNullable<QuantFormat['quantize']>;
 }
 

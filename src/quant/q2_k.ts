@@ -17,7 +17,7 @@ export const q2_k: QuantFormat = blockFormat({
   ggmlType: 10,
   blockElements: superBlockElements,
   blockBytes: 84,
-  bytes: true,
+  run: 2,
   numberPlanes: [pairPacking],
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factors, 4)],
   readGroup(file, at, group, out) {

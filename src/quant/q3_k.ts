@@ -25,7 +25,7 @@ export const q3_k: QuantFormat = blockFormat({
   ggmlType: 11,
   blockElements: superBlockElements,
   blockBytes: 110,
-  bytes: true,
+  run: 2,
   numberPlanes: [pairPacking, bitPacking],
   scalePlanes: [
     {

@@ -12,7 +12,7 @@ export const q4_0: QuantFormat = nibbleFormat({
   fifthBit: false,
   minimum: false,
   half: true,
-  bytes: true,
+  run: 1,
   value: (q) => q - 8,
   quantize,
 });

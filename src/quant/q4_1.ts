@@ -8,6 +8,6 @@ export const q4_1: QuantFormat = nibbleFormat({
   fifthBit: false,
   minimum: true,
   half: true,
-  bytes: true,
+  run: 1,
   value: (q) => q,
 });

@@ -16,7 +16,7 @@ export const q4_k: QuantFormat = blockFormat({
   ggmlType: 12,
   blockElements: superBlockElements,
   blockBytes: 144,
-  bytes: true,
+  run: 2,
   numberPlanes: [nibblePacking],
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

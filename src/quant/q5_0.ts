@@ -7,6 +7,6 @@ export const q5_0: QuantFormat = nibbleFormat({
   ggmlType: 6,
   fifthBit: true,
   minimum: false,
-  bytes: true,
+  run: 1,
   value: (q) => q - 16,
 });

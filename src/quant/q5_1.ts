@@ -7,6 +7,6 @@ export const q5_1: QuantFormat = nibbleFormat({
   ggmlType: 7,
   fifthBit: true,
   minimum: true,
-  bytes: true,
+  run: 1,
   value: (q) => q,
 });

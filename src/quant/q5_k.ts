@@ -17,7 +17,7 @@ export const q5_k: QuantFormat = blockFormat({
   ggmlType: 13,
   blockElements: superBlockElements,
   blockBytes: 176,
-  bytes: true,
+  run: 2,
   numberPlanes: [nibblePacking, bitPacking],
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

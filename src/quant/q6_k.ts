@@ -18,7 +18,7 @@ export const q6_k: QuantFormat = blockFormat({
   ggmlType: 14,
   blockElements: superBlockElements,
   blockBytes: 210,
-  bytes: true,
+  run: 2,
   numberPlanes: [nibblePacking, pairPacking],
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factor, 2)],
   readGroup(file, at, group, out) {

@@ -13,7 +13,7 @@ export const q8_0: QuantFormat = blockFormat({
   blockElements: groupElements,
   blockBytes,
   half: true,
-  bytes: true,
+  run: 1,
   numberPlanes: [bytePacking],
   scalePlanes: [copiedPlane(0, 2)],
   readGroup(file, at, _group, out) {

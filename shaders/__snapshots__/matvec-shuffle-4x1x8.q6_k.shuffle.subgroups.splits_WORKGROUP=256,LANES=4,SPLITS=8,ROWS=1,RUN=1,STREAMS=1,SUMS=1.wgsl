@@ -1,0 +1,280 @@
+enable subgroups;
+const WORKGROUP: u32 = 256u;
+const LANES: u32 = 4u;
+const SPLITS: u32 = 8u;
+const ROWS: u32 = 1u;
+const RUN: u32 = 1u;
+const STREAMS: u32 = 1u;
+const SUMS: u32 = 1u;
+struct Params {
+  rows: u32,
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_offset: u32,
+  head_groups: u32,
+  epsilon: f32,
+}
+const params = Params(33u, 256u, 8u, 14u, 0u, 1u, 0f);
+@group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 of x; `at` is the first of its vectors.
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
+
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
+}
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+
+struct SignedScales {
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
+}
+
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+}
+
+fn factor_of(s: SignedScales) -> f32 {
+  return unpack2x16float(s.factors >> (16u * ((s.run / 4u) & 1u))).x;
+}
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  pairs: vec2<u32>,
+  scales: SignedScales,
+  group: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let pairs = row_base * 4u + columns / 8u;
+  return RawGroup(
+    weights[row_base + group],
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
+    group,
+  );
+}
+
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
+}
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  var sums = values;
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+  }
+  return sums;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th run of RUN groups of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const RUNS: u32 = params.groups / RUN;
+const TURN_RUNS: u32 = LANES * SPLITS;
+const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
+const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
+}
+// y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
+// of them (lib/lanes).
+//
+// norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
+//           and the sum of squares is gathered in the same loop.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up: a set reads STREAMS rows, twice ROWS.
+// residual: adds to y instead of writing it.
+// last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
+
+alias Sums = array<f32, SUMS>;
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_size) subgroup_size: u32,
+) {
+  let place = lane_of(invocation);
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
+  var x_base = 0u;
+
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
+  var sum_0 = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    // The weights of all rows are on their way before the first one is decoded.
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(x_base + group * 8u);
+    sum_0 += dot_raw(raw_0, x_group);
+  }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
+  if (writes(place, first_row, 0u)) {
+    var value = total(sums, place, 0u);
+    y[params.y_offset + first_row + 0u] = value;
+  }
+}

@@ -1,0 +1,279 @@
+enable subgroups;
+const WORKGROUP: u32 = 256u;
+const LANES: u32 = 4u;
+const SPLITS: u32 = 8u;
+const ROWS: u32 = 4u;
+const RUN: u32 = 1u;
+const STREAMS: u32 = 4u;
+const SUMS: u32 = 5u;
+struct Params {
+  rows: u32,
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_offset: u32,
+  head_groups: u32,
+  epsilon: f32,
+}
+const params = Params(70u, 224u, 7u, 15u, 0u, 1u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> state: State;
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 of x; `at` is the first of its vectors.
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+
+struct RawGroup {
+  a: vec4<u32>,
+  b: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
+  );
+}
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  var sums = values;
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+    sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
+    sums[4u] += subgroupShuffleXor(sums[4u], step);
+  }
+  return sums;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th run of RUN groups of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const RUNS: u32 = params.groups / RUN;
+const TURN_RUNS: u32 = LANES * SPLITS;
+const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
+const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
+}
+// y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
+// of them (lib/lanes).
+//
+// norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
+//           and the sum of squares is gathered in the same loop.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up: a set reads STREAMS rows, twice ROWS.
+// residual: adds to y instead of writing it.
+// last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
+
+alias Sums = array<f32, SUMS>;
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_size) subgroup_size: u32,
+) {
+  let place = lane_of(invocation);
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
+  var x_base = 0u;
+  x_base = (state.rows - 1u) * params.groups * 8u;
+
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
+  var sum_0 = 0.0;
+  let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
+  var sum_1 = 0.0;
+  let row_2 = min(first_row + 2u % ROWS, params.rows - 1u) + 2u / ROWS * params.rows;
+  var sum_2 = 0.0;
+  let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
+  var sum_3 = 0.0;
+  var squares = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    // The weights of all rows are on their way before the first one is decoded.
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+    let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+    let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(x_base + group * 8u);
+    squares += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+  }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[SUMS - 1u] = squares;
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
+  if (writes(place, first_row, 0u)) {
+    var value = total(sums, place, 0u);
+    let squares = total(sums, place, SUMS - 1u);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    y[params.y_offset + first_row + 0u] = value;
+  }
+  if (writes(place, first_row, 1u)) {
+    var value = total(sums, place, 1u);
+    let squares = total(sums, place, SUMS - 1u);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = total(sums, place, 2u);
+    let squares = total(sums, place, SUMS - 1u);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = total(sums, place, 3u);
+    let squares = total(sums, place, SUMS - 1u);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    y[params.y_offset + first_row + 3u] = value;
+  }
+}

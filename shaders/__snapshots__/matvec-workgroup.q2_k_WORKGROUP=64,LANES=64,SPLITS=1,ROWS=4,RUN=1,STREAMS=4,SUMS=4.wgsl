@@ -1,0 +1,277 @@
+const WORKGROUP: u32 = 64u;
+const LANES: u32 = 64u;
+const SPLITS: u32 = 1u;
+const ROWS: u32 = 4u;
+const RUN: u32 = 1u;
+const STREAMS: u32 = 4u;
+const SUMS: u32 = 4u;
+struct Params {
+  rows: u32,
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_offset: u32,
+  head_groups: u32,
+  epsilon: f32,
+}
+const params = Params(33u, 512u, 16u, 11u, 0u, 1u, 0f);
+@group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 of x; `at` is the first of its vectors.
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
+
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
+}
+// weight = factor · scale · q − minimum factor · minimum, 256 weights a super-block, scale and minimum for every 16. Planes of a
+// row: 8 bytes of pairs a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
+
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(pair_bytes(words.x), pair_bytes(words.y));
+}
+
+// Scales of both halves of group `g` of a run of two, then their minimums.
+fn scales_of(word: u32, g: u32) -> vec4<u32> {
+  return (vec4<u32>(word >> (16u * g)) >> vec4<u32>(0u, 8u, 4u, 12u)) & vec4<u32>(15u);
+}
+
+struct RawGroup {
+  numbers: vec2<u32>,
+  scales: u32,
+  factors: u32,
+  group: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let numbers = row_base * 4u + group * 2u;
+  let scales = row_base * 4u + columns / 16u;
+  return RawGroup(
+    vec2<u32>(weight_word(numbers), weight_word(numbers + 1u)),
+    weight_word(scales + group / 2u),
+    weight_word(scales + columns / 64u + group / 8u),
+    group,
+  );
+}
+
+fn decode(raw: RawGroup) -> Group {
+  let factors = unpack2x16float(raw.factors).xxyy * vec4<f32>(scales_of(raw.scales, raw.group & 1u));
+  return scaled_halves(group_of_bytes(two_bit_bytes(raw.numbers), 0.0), factors.xy, factors.zw);
+}
+// Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
+var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
+
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  // The previous result may still be read.
+  workgroupBarrier();
+  reduce_scratch[lane] = values;
+  workgroupBarrier();
+  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+    if (lane < step) {
+      for (var i = 0u; i < SUMS; i++) {
+        reduce_scratch[lane][i] += reduce_scratch[lane + step][i];
+      }
+    }
+    workgroupBarrier();
+  }
+  return reduce_scratch[0];
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th run of RUN groups of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const RUNS: u32 = params.groups / RUN;
+const TURN_RUNS: u32 = LANES * SPLITS;
+const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
+const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return sums[i];
+}
+// y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
+// of them (lib/lanes).
+//
+// norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
+//           and the sum of squares is gathered in the same loop.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up: a set reads STREAMS rows, twice ROWS.
+// residual: adds to y instead of writing it.
+// last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
+
+alias Sums = array<f32, SUMS>;
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let subgroup_size = 1u;
+  let place = lane_of(invocation);
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
+  var x_base = 0u;
+
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
+  var sum_0 = 0.0;
+  let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
+  var sum_1 = 0.0;
+  let row_2 = min(first_row + 2u % ROWS, params.rows - 1u) + 2u / ROWS * params.rows;
+  var sum_2 = 0.0;
+  let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
+  var sum_3 = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    // The weights of all rows are on their way before the first one is decoded.
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+    let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+    let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(x_base + group * 8u);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+  }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  if (writes(place, first_row, 0u)) {
+    var value = total(sums, place, 0u);
+    y[params.y_offset + first_row + 0u] = value;
+  }
+  if (writes(place, first_row, 1u)) {
+    var value = total(sums, place, 1u);
+    y[params.y_offset + first_row + 1u] = value;
+  }
+  if (writes(place, first_row, 2u)) {
+    var value = total(sums, place, 2u);
+    y[params.y_offset + first_row + 2u] = value;
+  }
+  if (writes(place, first_row, 3u)) {
+    var value = total(sums, place, 3u);
+    y[params.y_offset + first_row + 3u] = value;
+  }
+}

@@ -1,0 +1,451 @@
+enable subgroups;
+const WORKGROUP: u32 = 128u;
+const LANES: u32 = 16u;
+const SPLITS: u32 = 4u;
+const ROWS: u32 = 4u;
+const RUN: u32 = 1u;
+const SUMS: u32 = 5u;
+const HEAD_DIM_VEC4S: u32 = 4u;
+struct Params {
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
+  rope_dimensions: u32,
+  epsilon: f32,
+}
+const params = Params(256u, 8u, 14u, 4u, 2u, 301u, 16u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 of x; `at` is the first of its vectors.
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
+}
+// cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
+// exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
+  let fine = rope[(position % 256u) * pairs + pair];
+  let coarse = rope[(256u + position / 256u) * pairs + pair];
+  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+}
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+// The two quads of unit `u`.
+fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+// cos and sin of what a unit turns by.
+struct Turning {
+  cos: vec4<f32>,
+  sin: vec4<f32>,
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
+  }
+  return turning;
+}
+
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
+  return back;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
+    return values;
+  }
+  let a = values.a;
+  let b = values.b;
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+}
+// Four numbers stored as they are.
+alias Stored = vec4<f32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return stored;
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return value;
+}
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return dot_group(decode(raw), x);
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
+
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
+}
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+
+struct SignedScales {
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
+}
+
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+}
+
+fn factor_of(s: SignedScales) -> f32 {
+  return unpack2x16float(s.factors >> (16u * ((s.run / 4u) & 1u))).x;
+}
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  pairs: vec2<u32>,
+  scales: SignedScales,
+  group: u32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  let pairs = row_base * 4u + columns / 8u;
+  return RawGroup(
+    weights[row_base + group],
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
+    group,
+  );
+}
+
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
+}
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  var sums = values;
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+    sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
+    sums[4u] += subgroupShuffleXor(sums[4u], step);
+  }
+  return sums;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th run of RUN groups of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const RUNS: u32 = params.groups / RUN;
+const TURN_RUNS: u32 = LANES * SPLITS;
+const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
+const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
+}
+// Queries, keys and values of one token in one dispatch: RMSNorm, the stacked projection [q; k; v], RoPE, and the write into the
+// KV cache. The output comes in units of eight rows: two quads of a head whose components RoPE turns with each other, so that
+// sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
+// first position. A set of LANES invocations makes ROWS rows
+// (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
+
+alias Sums = array<f32, SUMS>;
+
+// Of the rows of the workgroup's units, then the sum of squares.
+var<workgroup> made: array<f32, SETS * ROWS + 1u>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_size) subgroup_size: u32,
+) {
+  let place = lane_of(invocation);
+  let heads = params.heads + 2u * params.kv_heads;
+  let first_set = linear_workgroup(workgroup, workgroups) * SETS;
+  let first_of_unit = (first_set + place.row_set) * ROWS;
+  let unit = first_of_unit / UNIT_ROWS;
+  let first_row = first_of_unit % UNIT_ROWS;
+  // Units past the end repeat the last one, and write nothing.
+  let head = min(unit / UNITS_PER_HEAD, heads - 1u);
+  let u = unit % UNITS_PER_HEAD;
+  let is_value = head >= params.heads + params.kv_heads;
+  let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
+  let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
+  let position = state.position;
+  let slot = position;
+  let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
+  var turning: Turning;
+  if (finishes && !is_value) {
+    // On its way while the sums are made.
+    turning = load_turning(u, quads, position);
+  }
+
+  // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
+  let of_unit_0 = first_row + 0u;
+  let row_0 = select(first_rows.x + of_unit_0, first_rows.y + of_unit_0 - 4u, of_unit_0 >= 4u);
+  var sum_0 = 0.0;
+  let of_unit_1 = first_row + 1u;
+  let row_1 = select(first_rows.x + of_unit_1, first_rows.y + of_unit_1 - 4u, of_unit_1 >= 4u);
+  var sum_1 = 0.0;
+  let of_unit_2 = first_row + 2u;
+  let row_2 = select(first_rows.x + of_unit_2, first_rows.y + of_unit_2 - 4u, of_unit_2 >= 4u);
+  var sum_2 = 0.0;
+  let of_unit_3 = first_row + 3u;
+  let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
+  var sum_3 = 0.0;
+  var square_sum = 0.0;
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_RUNS + place.split * LANES + place.lane;
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let raw_0 = load_raw(row_0 * params.row_vec4s, group, params.groups * 32u);
+    let raw_1 = load_raw(row_1 * params.row_vec4s, group, params.groups * 32u);
+    let raw_2 = load_raw(row_2 * params.row_vec4s, group, params.groups * 32u);
+    let raw_3 = load_raw(row_3 * params.row_vec4s, group, params.groups * 32u);
+    var x_group = load_x(group * 8u);
+    square_sum += dot_group(x_group, x_group);
+    x_group = multiply_by_norm(x_group, group * 8u);
+    sum_0 += dot_raw(raw_0, x_group);
+    sum_1 += dot_raw(raw_1, x_group);
+    sum_2 += dot_raw(raw_2, x_group);
+    sum_3 += dot_raw(raw_3, x_group);
+  }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
+  sums[ROWS] = square_sum;
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
+  if (invocation < SETS * ROWS) {
+    made[invocation] = split_total(invocation / ROWS, invocation % ROWS);
+  }
+  if (invocation == SETS * ROWS) {
+    made[invocation] = split_total(0u, ROWS);
+  }
+  workgroupBarrier();
+  if (!finishes) {
+    return;
+  }
+  let at_made = place.row_set * ROWS;
+  let squares = made[SETS * ROWS];
+  var values = Quads(
+    vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
+    vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
+  );
+  let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+  values.a *= rms;
+  values.b *= rms;
+  if (is_value) {
+    let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
+    v_cache[at + quads.x] = pack_stored(values.a);
+    v_cache[at + quads.y] = pack_stored(values.b);
+    return;
+  }
+  values = turn(values, turning);
+  if (head >= params.heads) {
+    let at = ((head - params.heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
+    k_cache[at + quads.x] = pack_stored(values.a);
+    k_cache[at + quads.y] = pack_stored(values.b);
+  } else {
+    queries[head * HEAD_DIM_VEC4S + quads.x] = values.a;
+    queries[head * HEAD_DIM_VEC4S + quads.y] = values.b;
+  }
+}
