@@ -1,5 +1,6 @@
 import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
@@ -32,6 +33,11 @@ export interface QkvUse {
   bias: boolean;
   /** Key and value are put at the first position: on their way to the cache. */
   staged?: boolean;
+  /**
+   * The caches are those of MatryoshkaKV, whose widths `head_widths` says: queries and keys become coefficients of the `basis` of keys, with
+   * zeros at the end of queries.
+   */
+  ragged?: boolean;
 }
 
 /** Uniforms hold at least 64 KiB: the bias lies in one, since eight storage buffers are all that every device must have. */
@@ -41,7 +47,12 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
   const { workgroup, lanes, rows, splits, reduce } = shape;
   return {
     name: shapeName(shape),
-    unsupported: (use, capabilities) => shapeUnsupported(shape, use, capabilities),
+    unsupported: (use, capabilities) => {
+      const isOfHeads = headShapes.includes(shape);
+      if (use.ragged ? !isOfHeads : isOfHeads) return 'makes whole heads, or parts of them';
+      if (isOfHeads && rowsOfShape(shape) !== use.headDim) return `no head of ${use.headDim}`;
+      return shapeUnsupported(shape, use, capabilities);
+    },
     options: (use) => ({
       choices: { quant: use.format.name, kv: use.kv, reduce },
       flags: [
@@ -50,6 +61,7 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
         ...(use.interleaved ? ['interleaved'] : []),
         ...(use.staged ? ['staged'] : []),
         ...(use.bias ? ['bias'] : []),
+        ...raggedFlags(use),
       ],
       constants: {
         WORKGROUP: workgroup,
@@ -60,6 +72,8 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
         HEAD_DIM_VEC4S: use.headDim / 4,
         ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
         ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
+        ...raggedConstants(use),
+        ...(use.ragged ? { LANE_QUADS: use.headDim / 4 / lanes } : {}),
       },
     }),
     workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shape))),
@@ -74,6 +88,15 @@ const shapes = {
 } as const;
 
 const fixedShapes = { small: fixedShape(8, 4, 4), large: fixedShape(8, 4, 4, 256) } as const;
+
+/** Of workgroups that make a whole head of 32, 64 or 128 rows. */
+const headShapes: readonly LaneShape[] = [8, 4].flatMap((splits) =>
+  [32, 64, 128].map((rows) => fixedShape(4, 4, splits, rows * splits)),
+);
+
+function isRagged({ ragged }: QkvUse): boolean {
+  return ragged === true;
+}
 
 function rowsOf({ heads, kvHeads, headDim }: QkvUse): number {
   return (heads + 2 * kvHeads) * headDim;
@@ -124,7 +147,9 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     epsilon: use.normEpsilon,
   }),
   bindings: [
-    { name: 'state', type: 'State', access: 'read' },
+    { name: 'state', type: 'State', access: 'read', when: (use) => !isRagged(use) },
+    // One storage buffer less: eight are all that every device must have.
+    { name: 'state', type: 'StateHeader', access: 'uniform', when: isRagged },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
@@ -138,15 +163,19 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
       access: 'uniform',
       when: (use) => use.bias,
     },
+    { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: isRagged },
+    headWidthsBinding,
   ],
   variants: [
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
     ...Object.values(fixedShapes).map(variant),
+    ...headShapes.map(variant),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
+    if (use.ragged) return headShapes.map(shapeName);
     const shapesByRank = [preferredFixedShape(use), preferredShape(use), shapes.small];
     return [...shapesByRank.map(shapeName), 'workgroup'];
   },
