@@ -114,13 +114,24 @@ export class StagedCache {
     };
   }
 
+  /** What a projection that makes coefficients itself writes to; null where rows are whole, or numbers want to be packed. */
+  narrowTarget(
+    caches: LayerCaches,
+    bases: LayerBases | null,
+  ): Record<'queries' | 'k_cache' | 'v_cache' | 'head_widths' | 'basis', BufferRange> | null {
+    const { k_cache, v_cache, head_widths } = caches;
+    const buffer = this.#narrowQueries;
+    if (!bases || !buffer || !head_widths || isPacked(this.#use.kv)) return null;
+    return { queries: { buffer }, k_cache, v_cache, head_widths, basis: bases.keys };
+  }
+
   /**
-   * Attention over the caches of a layer; `cut` along the context, it may put the newest token into a narrow cache itself. `bases` where rows
+   * Attention over the caches of a layer, in which the newest token is where it was `kept`; `cut` along the context, it may put the newest token into a narrow cache itself. `bases` where rows
    * are narrow.
    */
   plan(
     use: AttentionUse,
-    how: { many: boolean; cut: boolean },
+    how: { many: boolean; cut: boolean; kept: boolean },
     state: GPUBuffer,
     caches: LayerCaches,
     bases: LayerBases | null,
@@ -129,6 +140,7 @@ export class StagedCache {
     const ragged = caches.head_widths !== undefined;
     const queries = this.#narrowQueries ?? this.target.queries;
     const shared = { state, queries, ...caches, ...boundBases(bases) };
+    if (how.kept) return { use: { ...use, ragged }, buffers: shared, before: [] };
     if (ragged && how.cut && canProjectToken(use, this.#gpu.capabilities)) {
       const buffers = { ...shared, queries: this.#staged };
       return { use: { ...use, ragged, stagedRows }, buffers, before: [] };

@@ -1,4 +1,5 @@
-import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
+import type { Capabilities } from '../gpu/capabilities.ts';
+import { defineKernel, findVariant, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
@@ -117,8 +118,12 @@ function preferredShape(use: QkvUse): LaneShape {
 }
 
 /** Can this model's queries, keys and values be made in one dispatch? */
-export function canFuseQkv(use: QkvUse): boolean {
-  return turnsWholeUnits(use) && (!use.bias || rowsOf(use) <= maxBiasRows);
+export function canFuseQkv(use: QkvUse, capabilities: Capabilities): boolean {
+  return (
+    turnsWholeUnits(use) &&
+    (!use.bias || rowsOf(use) <= maxBiasRows) &&
+    findVariant(qkv, use, capabilities) !== null
+  );
 }
 
 /** RMSNorm, projection, RoPE and the write into the KV cache for one token. */
