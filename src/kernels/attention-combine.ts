@@ -32,6 +32,11 @@ export interface AttentionCombineUse {
 /** Invocations of a head: a head of 256 still has four to share its parts. */
 const workgroup = 256;
 
+/** Invocations that take the same four components. */
+function sharesOf({ headDim }: AttentionCombineUse): number {
+  return Math.floor(workgroup / (headDim / 4));
+}
+
 /** Puts the parts of a token's attention together. */
 export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<AttentionCombineUse>({
   name: 'attention-combine',
@@ -76,6 +81,7 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
           constants: {
             WORKGROUP: workgroup,
             SPLITS: attentionSplits(use.kvHeads),
+            TURNS: Math.ceil(attentionSplits(use.kvHeads) / sharesOf(use)),
             HEAD_DIM_VEC4S: use.headDim / 4,
             ...constants,
             ...(keeps ? raggedConstants(use) : {}),
