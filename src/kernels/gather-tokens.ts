@@ -5,6 +5,7 @@ import {
   cacheConstants,
   cacheFlags,
   capacityOf,
+  layerGroups,
   raggedBindings,
   type SelectionUse,
   selectionConstants,
@@ -51,7 +52,7 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
       }),
       workgroups: (use) => {
         const units = (capacityOf(use) * use.kvHeads * use.headDim) / unitRows;
-        return spread(Math.ceil(units / workgroup), use.layers);
+        return spread(Math.ceil(units / workgroup), layerGroups(use));
       },
     },
   ],

@@ -4,6 +4,7 @@ import { languageShaders } from './language-shaders.ts';
 import {
   cacheConstants,
   cacheFlags,
+  layerGroups,
   raggedBindings,
   type SelectionUse,
   selectionConstants,
@@ -62,8 +63,8 @@ function constantsOf(use: SelectionUse, workgroup: number): Record<string, numbe
   };
 }
 
-function workgroupsOf({ kvHeads, layers }: SelectionUse): [number, number, number] {
-  return [selectionStrips, kvHeads, layers];
+function workgroupsOf(use: SelectionUse): [number, number, number] {
+  return [selectionStrips, use.kvHeads, layerGroups(use)];
 }
 
 function groupOf({ heads, kvHeads }: SelectionUse): number {

@@ -1,6 +1,7 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
+  layerGroups,
   type SelectionUse,
   selectionConstants,
   selectionParams,
@@ -45,7 +46,7 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
           ...selectionConstants(use),
         },
       }),
-      workgroups: (use) => [groupsOf(use), 1, use.layers],
+      workgroups: (use) => [groupsOf(use), 1, layerGroups(use)],
     },
   ],
   preferred: () => ['plain'],
