@@ -1,5 +1,11 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
-import { defineKernel, findVariant, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
+import {
+  defineKernel,
+  findVariant,
+  type Kernel,
+  type KernelVariant,
+  spread,
+} from '../gpu/kernel.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
