@@ -157,6 +157,7 @@ describe('heads that are projected where they attend', () => {
 
   it.each([
     ['whole', 64],
+    ['shared', 16],
     ['cut', 0],
   ] as const)(
     'answer as with a projection of its own, attention %s',
