@@ -33,6 +33,14 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+
+// How it begins, which a uniform can be.
+struct StateHeader {
+  position: u32,
+  rows: u32,
+  step: u32,
+  continues: u32,
+}
 // Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
 alias Stored = vec2<u32>;
 
@@ -267,6 +275,7 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
+// shares:      of one token, SHARES times as many workgroups take a part of the keys each.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {
@@ -298,6 +307,7 @@ fn first_position(position: u32) -> u32 {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
   let row = row_of(head, workgroup.z);
+  let summand = head;
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
   if (gate_of(row, head) == 0.0) {
@@ -309,7 +319,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let rows = cached_rows(head / params.group_size);
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(no_softmax(), array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  var first = first_position(position);
+  var end = position + 1u;
+  let own = stream_keys(no_softmax(), array<Eight, HEADS>(query), rows, first, end, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

@@ -40,6 +40,14 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+
+// How it begins, which a uniform can be.
+struct StateHeader {
+  position: u32,
+  rows: u32,
+  step: u32,
+  continues: u32,
+}
 // TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
 // KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
 // context that is shorter is the working set.
@@ -243,7 +251,8 @@ fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
   return scales_of_quad(row, at - row.key).x * numbers_of(k_cache[at / 2u], at % 2u);
 }
 // Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
-// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in some of
+// the layers.
 // ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
 // For a pass the whole set is filled.
 
@@ -266,17 +275,7 @@ fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
 }
 
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let layer = workgroup.z;
-  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  if (id >= SLOT_UNITS) {
-    return;
-  }
+fn fill_unit(layer: u32, id: u32) {
   let u = id % UNITS_PER_HEAD;
   let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
   let slot = id / (UNITS_PER_HEAD * params.kv_heads);
@@ -295,4 +294,19 @@ fn main(
   slots[to.y] = pack_stored(turned.b);
   slots[SET_VALUES + to.x] = pack_stored(value.a);
   slots[SET_VALUES + to.y] = pack_stored(value.b);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
+  if (id >= SLOT_UNITS) {
+    return;
+  }
+  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
+    fill_unit(layer, id);
+  }
 }

@@ -176,15 +176,19 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
+fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
+  let from_summand = s * params.groups * 8u + at;
+  return Sixteen(
+    sum.a + weight * summands[from_summand], sum.b + weight * summands[from_summand + 1u],
+    sum.c + weight * summands[from_summand + 2u], sum.d + weight * summands[from_summand + 3u],
+  );
+}
+
 // x and all that is to be added to it, which the first workgroup keeps.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
   for (var s = 0u; s < SUMMANDS; s++) {
-    let from_summand = s * params.groups * 8u + at;
-    sum.a += summands[from_summand];
-    sum.b += summands[from_summand + 1u];
-    sum.c += summands[from_summand + 2u];
-    sum.d += summands[from_summand + 3u];
+    sum = add_summand(sum, s, 1.0, at);
   }
   return sum;
 }

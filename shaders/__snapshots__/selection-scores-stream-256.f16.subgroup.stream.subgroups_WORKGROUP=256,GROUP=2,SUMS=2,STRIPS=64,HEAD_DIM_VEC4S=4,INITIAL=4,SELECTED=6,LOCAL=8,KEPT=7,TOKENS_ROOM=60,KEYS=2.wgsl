@@ -44,6 +44,14 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+
+// How it begins, which a uniform can be.
+struct StateHeader {
+  position: u32,
+  rows: u32,
+  step: u32,
+  continues: u32,
+}
 // TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
 // KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
 // context that is shorter is the working set.
@@ -171,7 +179,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 }
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
-// STRIPS parts of the candidates, in a layer.
+// STRIPS parts of the candidates, in some of the layers.
 // ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Cached = Stored;
@@ -181,18 +189,7 @@ const LANES: u32 = HEAD_DIM_VEC4S / 2u;
 const SETS: u32 = WORKGROUP / LANES;
 
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-  @builtin(subgroup_size) subgroup_size: u32,
-) {
-  let layer = workgroup.z;
-  if (selections[layer].is_due == 0u) {
-    return;
-  }
-  let strip = workgroup.x;
-  let kv_head = workgroup.y;
+fn score_strip(layer: u32, kv_head: u32, strip: u32, invocation: u32, subgroup_size: u32) {
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
   let lane = invocation % LANES;
@@ -274,5 +271,19 @@ fn main(
   if (invocation == 0u) {
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 0u) * STRIPS + strip] = vec2<f32>(largest[0u], totals[0u]);
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 1u) * STRIPS + strip] = vec2<f32>(largest[1u], totals[1u]);
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_size) subgroup_size: u32,
+) {
+  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
+    if (selections[layer].is_due != 0u) {
+      score_strip(layer, workgroup.y, workgroup.x, invocation, subgroup_size);
+    }
   }
 }

@@ -41,6 +41,14 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+
+// How it begins, which a uniform can be.
+struct StateHeader {
+  position: u32,
+  rows: u32,
+  step: u32,
+  continues: u32,
+}
 // TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
 // KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
 // context that is shorter is the working set.
@@ -83,7 +91,7 @@ struct Place {
 // Third step of TokenSelect: the head soft vote. A candidate's own vote is the sum over all query heads of its probability under the softmax
 // of that head's scores over the candidates (arXiv 2411.02886, section 3.2). It takes the largest one of the candidates up to REACH tokens
 // away, so that neighbours of what is asked for are selected too. A workgroup makes the own votes of WORKGROUP candidates at once and has
-// neighbours for all of them but the REACH first and last.
+// neighbours for all of them but the REACH first and last, in some of the layers.
 
 // Of each head: the largest score and 1 / the sum of exponentials.
 var<workgroup> softmax: array<vec2<f32>, HEADS>;
@@ -100,12 +108,7 @@ fn own_vote(layer: u32, token: u32) -> f32 {
   return vote;
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
-  let layer = workgroup.z;
-  if (selections[layer].is_due == 0u) {
-    return;
-  }
+fn vote(layer: u32, group: u32, invocation: u32) {
   let own_strips = layer * STRIP_STRIDE;
   for (var head = invocation; head < HEADS; head += WORKGROUP) {
     let first = own_strips + head * STRIPS;
@@ -122,7 +125,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
   workgroupBarrier();
   let end = state.position + state.rows - KEPT;
-  for (var first = INITIAL + workgroup.x * OWN; first < end; first += GROUPS * OWN) {
+  for (var first = INITIAL + group * OWN; first < end; first += GROUPS * OWN) {
     // No candidate stands REACH before the first one.
     let place = first + invocation;
     let is_candidate = place >= INITIAL + REACH && place < end + REACH;
@@ -139,5 +142,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
       votes[layer * VOTE_STRIDE + place] = vote;
     }
     workgroupBarrier();
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
+    if (selections[layer].is_due != 0u) {
+      vote(layer, workgroup.x, invocation);
+    }
   }
 }
