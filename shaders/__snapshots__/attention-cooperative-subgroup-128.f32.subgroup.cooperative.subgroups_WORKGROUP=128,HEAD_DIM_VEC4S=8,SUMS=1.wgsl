@@ -29,14 +29,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
 
@@ -163,7 +155,6 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // packed:      keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
 // gated:       a head's output is multiplied with its gate; one whose gate is 0 is not computed.
 // summands:    a head leaves what it adds to the output projection instead of its output: lib/head-summand.
-// shares:      of one token, SHARES times as many workgroups take a part of the keys each.
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {

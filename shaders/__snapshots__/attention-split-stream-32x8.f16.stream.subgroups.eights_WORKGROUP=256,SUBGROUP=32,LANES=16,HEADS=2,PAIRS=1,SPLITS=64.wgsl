@@ -32,14 +32,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
 alias Stored = vec2<u32>;
 

@@ -283,14 +283,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;

@@ -131,14 +131,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Each sum belongs to one invocation: nothing to add up.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   return values;

@@ -31,21 +31,9 @@ const params = Params(64u, 2u, 5u, 4u, 2u, 40u, 64u, 0.000009999999747378752f);
 @group(0) @binding(8) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
 @group(0) @binding(9) var<storage, read> basis: array<vec2<u32>>;
 @group(0) @binding(10) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
-// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
-struct State {
-  // Position in the context of the first row of this pass.
-  position: u32,
-  // Rows (tokens) of this pass.
-  rows: u32,
-  // Steps sampled since the generation began: the counter of the random numbers.
-  step: u32,
-  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
-  continues: u32,
-  tokens: array<u32>,
-}
-
-// How it begins, which a uniform can be.
+// How `State` begins (lib/state): as much as a uniform can be.
 struct StateHeader {
+  // Position in the context of the first row of this pass.
   position: u32,
   rows: u32,
   step: u32,

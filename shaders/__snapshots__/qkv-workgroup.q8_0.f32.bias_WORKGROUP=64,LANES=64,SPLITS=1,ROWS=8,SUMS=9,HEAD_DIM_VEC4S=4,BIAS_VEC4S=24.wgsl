@@ -37,14 +37,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;

@@ -20,14 +20,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Chooses the next token from logits, stores it as the only token of the next pass and moves the position on.
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //

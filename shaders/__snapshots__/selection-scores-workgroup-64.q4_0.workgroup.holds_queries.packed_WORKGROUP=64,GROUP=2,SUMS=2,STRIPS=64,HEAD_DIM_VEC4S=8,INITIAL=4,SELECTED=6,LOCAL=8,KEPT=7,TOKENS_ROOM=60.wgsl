@@ -43,14 +43,6 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-
-// How it begins, which a uniform can be.
-struct StateHeader {
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // TokenSelect (arXiv 2411.02886): a token attends to the first INITIAL tokens, to SELECTED tokens that queries ask for, and to the last ones:
 // KEPT when the working set is filled, at most LOCAL. They stand side by side in the working set, at positions 0 to CAPACITY - 1. A
 // context that is shorter is the working set.

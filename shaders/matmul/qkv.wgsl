@@ -5,7 +5,11 @@
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
 // ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
 // first components, as kv-project does for a pass.
+//#if ragged
+//#import lib/state-header
+//#else
 //#import lib/state
+//#endif
 //#import lib/grid
 //#import lib/dot-group
 //#import lib/turn-quads
