@@ -4,19 +4,16 @@ const TURNS: u32 = 6u;
 const HEAD_DIM_VEC4S: u32 = 20u;
 struct Params {
   heads: u32,
-  context_length: u32,
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(3u, 0u, 0u, 0u);
+const params = Params(3u, 0u, 0u);
 @group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
-// projects: workgroups past the heads put the newest token into ragged caches, which attention-split left behind the parts.
-
 
 
 // Invocations of the same four components.

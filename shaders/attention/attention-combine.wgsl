@@ -1,28 +1,9 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
-// projects: workgroups past the heads put the newest token into ragged caches, which attention-split left behind the parts.
 
 //#if summands
 //#import lib/head-summand
-//#endif
-
-//#if projects
-//#import lib/state
-//#import lib/stored-{kv}
-const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
-//#import lib/cached-rows
-
-fn keep_token(kv_head: u32, quad: u32) {
-  let rows = cached_rows(kv_head);
-  let at = (params.heads * SPLITS + kv_head * 2u) * HEAD_DIM_VEC4S + quad;
-  if (quad < key_width(rows)) {
-    k_cache[key_at(rows, state.position, quad)] = pack_stored(split_outputs[at]);
-  }
-  if (quad < value_width(rows)) {
-    v_cache[value_at(rows, state.position, quad)] = pack_stored(split_outputs[at + HEAD_DIM_VEC4S]);
-  }
-}
 //#endif
 
 // Invocations of the same four components.
@@ -85,14 +66,6 @@ fn gate_of(head: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-//#if projects
-  if (head >= params.heads) {
-    if (workgroup.y == 0u) {
-      keep_token(head - params.heads, invocation);
-    }
-    return;
-  }
-//#endif
   let quad = invocation % HEAD_DIM_VEC4S;
   let share = invocation / HEAD_DIM_VEC4S;
   let gate = gate_of(head);

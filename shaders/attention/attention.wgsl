@@ -103,7 +103,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   first += workgroup.z * span;
   end = min(end, first + span);
 //#endif
-  let own = stream_keys(no_softmax(), array<Eight, HEADS>(query), rows, first, end, invocation);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first, end, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

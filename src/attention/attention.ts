@@ -4,7 +4,6 @@ import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
-  type AttentionSplitUse,
   attentionSplit,
   attentionSplits,
   canSplitAttention,
@@ -99,14 +98,12 @@ interface Wanted {
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
-  /** Along the context. */
-  cut: boolean;
   kept?: boolean;
 }
 
 /** What the attention kernels of a layer read and write. */
 interface Plan {
-  use: AttentionSplitUse;
+  use: AttentionUse;
   buffers: Readonly<Record<string, GPUBuffer | BufferRange | null>>;
   /** What has to run before them. */
   before: Dispatches;
@@ -176,7 +173,7 @@ export class Attention {
     this.#queries = this.#stagedCache?.target.queries ?? settings.queries;
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
-    this.#splitOutputs = floats('parts of attention', (parts + 2 * kvHeads) * headDim);
+    this.#splitOutputs = floats('parts of attention', parts * headDim);
     this.#splitScales = floats('scales of parts', parts * 2);
     const { full, sliding } = config.rope;
     const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => layer);
@@ -365,7 +362,6 @@ export class Attention {
       out,
       output: 'f32',
       bases,
-      cut,
       kept: how.kept === true,
     });
     const all = {
@@ -392,7 +388,6 @@ export class Attention {
       out,
       output,
       bases,
-      cut: false,
     });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
@@ -409,7 +404,7 @@ export class Attention {
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, { tokens, out, output, bases, cut, kept = false }: Wanted): Plan {
+  #plan(layer: number, { tokens, out, output, bases, kept = false }: Wanted): Plan {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const select = this.#selectionOf(layer);
     if (select) {
@@ -430,7 +425,7 @@ export class Attention {
       };
     }
     const caches = this.#cacheOf(layer);
-    const how = { many: tokens === 'many', cut, kept };
+    const how = { many: tokens === 'many', kept };
     const staged = this.#stagedCache?.plan(use, how, this.#state, caches, bases);
     if (staged) return { ...staged, buffers: { ...staged.buffers, out } };
     const buffers = { state: this.#state, queries: this.#queries, ...caches, out };
