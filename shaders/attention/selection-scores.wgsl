@@ -1,6 +1,6 @@
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
-// STRIPS parts of the candidates, in some of the layers.
+// STRIPS parts of the candidates, in a layer.
 // ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 //#import lib/state
@@ -36,12 +36,26 @@ fn narrow_query(widths: HeadWidths, first: u32, quad: u32) -> vec4<f32> {
 }
 //#endif
 
-fn score_strip(layer: u32, kv_head: u32, strip: u32, invocation: u32, subgroup_size: u32) {
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+//#if subgroups
+  @builtin(subgroup_size) subgroup_size: u32,
+//#endif
+) {
+//#if !subgroups
+  let subgroup_size = 1u;
+//#endif
+  let layer = workgroup.z;
+  if (selections[layer].is_due == 0u) {
+    return;
+  }
+  let strip = workgroup.x;
+  let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
 //#if holds_queries
-  // Those of the layer before may still be read.
-  workgroupBarrier();
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
 //#if ragged
     query[i] = narrow_query(widths_of(layer, kv_head), own_asked + i / HEAD_DIM_VEC4S * HEAD_DIM_VEC4S, i % HEAD_DIM_VEC4S);
@@ -133,24 +147,5 @@ fn score_strip(layer: u32, kv_head: u32, strip: u32, invocation: u32, subgroup_s
 //#repeat H GROUP
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + H) * STRIPS + strip] = vec2<f32>(largest[H], totals[H]);
 //#endrepeat
-  }
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-//#if subgroups
-  @builtin(subgroup_size) subgroup_size: u32,
-//#endif
-) {
-//#if !subgroups
-  let subgroup_size = 1u;
-//#endif
-  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
-    if (selections[layer].is_due != 0u) {
-      score_strip(layer, workgroup.y, workgroup.x, invocation, subgroup_size);
-    }
   }
 }

@@ -5,7 +5,6 @@ import {
   cacheConstants,
   cacheFlags,
   capacityOf,
-  layerGroups,
   raggedBindings,
   type SelectionUse,
   selectionConstants,
@@ -52,7 +51,7 @@ export const gatherTokens: Kernel<GatherUse> = defineKernel<GatherUse>({
       }),
       workgroups: (use) => {
         const units = (capacityOf(use) * use.kvHeads * use.headDim) / unitRows;
-        return spread(Math.ceil(units / workgroup), layerGroups(use));
+        return spread(Math.ceil(units / workgroup), use.layers);
       },
     },
   ],

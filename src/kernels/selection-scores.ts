@@ -4,7 +4,6 @@ import { languageShaders } from './language-shaders.ts';
 import {
   cacheConstants,
   cacheFlags,
-  layerGroups,
   raggedBindings,
   type SelectionUse,
   selectionConstants,
@@ -63,8 +62,8 @@ function constantsOf(use: SelectionUse, workgroup: number): Record<string, numbe
   };
 }
 
-function workgroupsOf(use: SelectionUse): [number, number, number] {
-  return [selectionStrips, use.kvHeads, layerGroups(use)];
+function workgroupsOf({ kvHeads, layers }: SelectionUse): [number, number, number] {
+  return [selectionStrips, kvHeads, layers];
 }
 
 function groupOf({ heads, kvHeads }: SelectionUse): number {

@@ -36,14 +36,6 @@ export interface SelectionUse {
 /** Parts that the candidates are cut into. */
 export const selectionStrips = 64;
 
-/** Layers that a dispatch takes side by side: where none selects, as in most steps, workgroups that find nothing to do are what it costs. */
-const layersAtOnce = 5;
-
-/** Workgroups along the layers: each takes every so-manyth one. */
-export function layerGroups({ layers }: Pick<SelectionUse, 'layers'>): number {
-  return Math.min(layers, layersAtOnce);
-}
-
 /** A candidate takes the largest vote of those that are so many tokens away at most: what is asked for is read with what stands around it. */
 export const voteReach = 4;
 

@@ -1,7 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
-  layerGroups,
   type SelectionUse,
   selectionConstants,
   selectionParams,
@@ -46,7 +45,7 @@ export const selectionVotes: Kernel<SelectionUse> = defineKernel<SelectionUse>({
           ...selectionConstants(use),
         },
       }),
-      workgroups: (use) => [groupsOf(use), 1, layerGroups(use)],
+      workgroups: (use) => [groupsOf(use), 1, use.layers],
     },
   ],
   preferred: () => ['plain'],
