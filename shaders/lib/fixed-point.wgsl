@@ -30,6 +30,17 @@ struct Sixteen {
 }
 
 //#if summands
+// shares: two of a head, with their maxima and sums behind all of them (lib/head-summand), which say what each of them counts.
+fn weight_of_summand(s: u32) -> f32 {
+//#if shares
+  let scales = summands[SUMMANDS * params.groups * 8u + s / 2u];
+  let weights = exp2(scales.xz - max(scales.x, scales.z));
+  return weights[s % 2u] / dot(weights, scales.yw);
+//#else
+  return 1.0;
+//#endif
+}
+
 fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
   let from_summand = s * params.groups * 8u + at;
   return Sixteen(
@@ -38,23 +49,12 @@ fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
   );
 }
 
-// x and all that is to be added to it, which the first workgroup keeps.
+// x and all that is to be added to it, which the first workgroup keeps. Written out: in a loop each summand would wait for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-//#if shares
-  // Two of a head, with their maxima and sums: lib/head-summand.
-  for (var s = 0u; s < SUMMANDS; s += 2u) {
-    let scales = summands[SUMMANDS * params.groups * 8u + s / 2u];
-    var weights = exp2(scales.xz - max(scales.x, scales.z));
-    weights /= dot(weights, scales.yw);
-    sum = add_summand(sum, s, weights.x, at);
-    sum = add_summand(sum, s + 1u, weights.y, at);
-  }
-//#else
-  for (var s = 0u; s < SUMMANDS; s++) {
-    sum = add_summand(sum, s, 1.0, at);
-  }
-//#endif
+//#repeat N SUMMANDS
+  sum = add_summand(sum, N, weight_of_summand(N), at);
+//#endrepeat
   return sum;
 }
 

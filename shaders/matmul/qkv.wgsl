@@ -108,6 +108,8 @@ fn main(
   var raw_R = load_raw(row_R * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
 //#endrepeat
   stage_x(0u, workgroup.x, invocation, subgroup_size);
+  // While weights are on their way still.
+  let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
 //#repeat R ROWS
@@ -186,9 +188,6 @@ fn main(
   let squares = sums[ROWS];
 //#endif
   var values = Quads(vec4<f32>(sums[0], sums[1], sums[2], sums[3]), vec4<f32>(sums[4], sums[5], sums[6], sums[7]));
-//#endif
-//#if fixed
-  let squares = staged_squares(subgroup_size);
 //#endif
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;

@@ -112,7 +112,7 @@ interface Plan {
 type Dispatches = Promise<Dispatch>[];
 
 /** Times as many keys are shared before they are cut. */
-const sharedReach = 3;
+const sharedReach = 2;
 
 /** Of `struct StateHeader`. */
 export const stateHeaderBytes = 16;

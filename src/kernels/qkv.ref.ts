@@ -51,14 +51,14 @@ const shapes: readonly Shape[] = [
   {
     name: 'coefficients',
     format: 'q4_0',
-    columns: 96,
+    columns: 576,
     position: 11,
     change: { ragged: true, heads: 6, headDim: 32, ropeDimensions: 32 },
   },
   {
     name: 'coefficients, three KV heads, half-precision cache',
     format: 'q4_1',
-    columns: 576,
+    columns: 512,
     position: 3,
     change: { ragged: true, heads: 9, kvHeads: 3, headDim: 64, ropeDimensions: 64, kv: 'f16' },
   },

@@ -6,6 +6,7 @@ import {
   type KernelVariant,
   spread,
 } from '../gpu/kernel.ts';
+import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
@@ -51,39 +52,60 @@ export interface QkvUse {
 const maxBiasRows = 16_384;
 
 function variant(shape: LaneShape): KernelVariant<QkvUse> {
-  const { workgroup, lanes, rows, splits, reduce } = shape;
   return {
     name: shapeName(shape),
-    unsupported: (use, capabilities) => {
-      const isOfHeads = headShapes.includes(shape);
-      if (use.ragged ? !isOfHeads : isOfHeads) return 'makes whole heads, or parts of them';
-      if (isOfHeads && rowsOfShape(shape) !== use.headDim) return `no head of ${use.headDim}`;
-      return shapeUnsupported(shape, use, capabilities);
-    },
-    options: (use) => ({
-      choices: { quant: use.format.name, kv: use.kv, reduce },
-      flags: [
-        ...shapeFlags(shape),
-        ...(shape.fixed ? ['norm'] : []),
-        ...(use.interleaved ? ['interleaved'] : []),
-        ...(use.staged ? ['staged'] : []),
-        ...(use.bias ? ['bias'] : []),
-        ...raggedFlags(use),
-      ],
-      constants: {
-        WORKGROUP: workgroup,
-        LANES: lanes,
-        SPLITS: splits,
-        ROWS: rows,
-        SUMS: shape.fixed ? rows : rows + 1,
-        HEAD_DIM_VEC4S: use.headDim / 4,
-        ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
-        ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
-        ...raggedConstants(use),
-        ...(use.ragged ? { LANE_QUADS: use.headDim / 4 / lanes } : {}),
-      },
-    }),
+    unsupported: (use, capabilities) =>
+      isRagged(use) ? 'makes parts of heads' : shapeUnsupported(shape, use, capabilities),
+    options: (use) => optionsOf(use, shape),
     workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shape))),
+  };
+}
+
+/** A workgroup a head, for ragged caches. */
+const heads: KernelVariant<QkvUse> = {
+  name: 'heads',
+  unsupported: (use, capabilities) => {
+    if (!isRagged(use)) return 'makes whole heads';
+    if (use.headDim % 16 !== 0) return `no head of ${use.headDim}`;
+    return shapeUnsupported(headShape(use), use, capabilities);
+  },
+  options: (use) => optionsOf(use, headShape(use)),
+  workgroups: (use) => spread(use.heads + 2 * use.kvHeads),
+};
+
+const headLanes = 4;
+
+/** As few turns as its invocations can take, in as few of them as that takes; four runs at least, so that a vector of the basis has a set. */
+function headShape({ columns, headDim }: QkvUse): LaneShape {
+  const groups = Math.ceil(columns / groupElements / headLanes);
+  const splits = Math.max(4, Math.ceil(groups / Math.ceil(groups / 8)));
+  return fixedShape(headLanes, headLanes, splits, headDim * splits);
+}
+
+function optionsOf(use: QkvUse, shape: LaneShape): ShaderOptions {
+  const { workgroup, lanes, rows, splits, reduce } = shape;
+  return {
+    choices: { quant: use.format.name, kv: use.kv, reduce },
+    flags: [
+      ...shapeFlags(shape),
+      ...(shape.fixed ? ['norm'] : []),
+      ...(use.interleaved ? ['interleaved'] : []),
+      ...(use.staged ? ['staged'] : []),
+      ...(use.bias ? ['bias'] : []),
+      ...raggedFlags(use),
+    ],
+    constants: {
+      WORKGROUP: workgroup,
+      LANES: lanes,
+      SPLITS: splits,
+      ROWS: rows,
+      SUMS: shape.fixed ? rows : rows + 1,
+      HEAD_DIM_VEC4S: use.headDim / 4,
+      ...(shape.fixed ? { STAGES: stagesOf(use.columns, shape) } : {}),
+      ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
+      ...raggedConstants(use),
+      ...(isRagged(use) ? { LANE_QUADS: use.headDim / 4 / lanes } : {}),
+    },
   };
 }
 
@@ -95,11 +117,6 @@ const shapes = {
 } as const;
 
 const fixedShapes = { small: fixedShape(8, 4, 4), large: fixedShape(8, 4, 4, 256) } as const;
-
-/** Of workgroups that make a whole head of 32, 64 or 128 rows. */
-const headShapes: readonly LaneShape[] = [8, 4].flatMap((splits) =>
-  [32, 64, 128].map((rows) => fixedShape(4, 4, splits, rows * splits)),
-);
 
 function isRagged({ ragged }: QkvUse): boolean {
   return ragged === true;
@@ -182,11 +199,11 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
     ...Object.values(fixedShapes).map(variant),
-    ...headShapes.map(variant),
+    heads,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
-    if (use.ragged) return headShapes.map(shapeName);
+    if (isRagged(use)) return [heads.name];
     const shapesByRank = [preferredFixedShape(use), preferredShape(use), shapes.small];
     return [...shapesByRank.map(shapeName), 'workgroup'];
   },
