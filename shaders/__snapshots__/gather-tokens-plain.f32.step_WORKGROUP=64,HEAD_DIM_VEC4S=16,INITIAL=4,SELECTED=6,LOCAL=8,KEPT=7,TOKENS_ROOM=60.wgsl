@@ -196,8 +196,7 @@ fn key_quad(row: SelectedRow, i: u32) -> vec4<f32> {
   return unpack_stored(k_cache[key_at(row, i)]);
 }
 // Last step of TokenSelect: fills the working set from the caches. Keys are turned to the position of their slot: the model never sees a
-// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in some of
-// the layers.
+// distance beyond CAPACITY, however long the context is. An invocation takes a unit of eight components of a slot's key and value, in a layer.
 // ragged: keys are made whole of their coefficients, and behind what is kept of a value stands what values are on average.
 // Where no selection is due, the step's own token alone: from there on it stands in the set as the caches hold it.
 alias Cached = Stored;
@@ -220,7 +219,17 @@ fn value_quad(row: SelectedRow, i: u32) -> vec4<f32> {
 }
 
 
-fn fill_unit(layer: u32, id: u32) {
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let layer = workgroup.z;
+  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
+  if (id >= SLOT_UNITS) {
+    return;
+  }
   let u = id % UNITS_PER_HEAD;
   let kv_head = id / UNITS_PER_HEAD % params.kv_heads;
   let slot = id / (UNITS_PER_HEAD * params.kv_heads);
@@ -243,19 +252,4 @@ fn fill_unit(layer: u32, id: u32) {
   slots[to.y] = pack_stored(turned.b);
   slots[SET_VALUES + to.x] = pack_stored(value.a);
   slots[SET_VALUES + to.y] = pack_stored(value.b);
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let id = linear_workgroup(workgroup, workgroups) * WORKGROUP + invocation;
-  if (id >= SLOT_UNITS) {
-    return;
-  }
-  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
-    fill_unit(layer, id);
-  }
 }

@@ -176,6 +176,13 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
+// shares: two of a head, with their maxima and sums behind all of them (lib/head-summand), which say what each of them counts.
+fn weight_of_summand(s: u32) -> f32 {
+  let scales = summands[SUMMANDS * params.groups * 8u + s / 2u];
+  let weights = exp2(scales.xz - max(scales.x, scales.z));
+  return weights[s % 2u] / dot(weights, scales.yw);
+}
+
 fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
   let from_summand = s * params.groups * 8u + at;
   return Sixteen(
@@ -184,17 +191,15 @@ fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
   );
 }
 
-// x and all that is to be added to it, which the first workgroup keeps.
+// x and all that is to be added to it, which the first workgroup keeps. Written out: in a loop each summand would wait for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-  // Two of a head, with their maxima and sums: lib/head-summand.
-  for (var s = 0u; s < SUMMANDS; s += 2u) {
-    let scales = summands[SUMMANDS * params.groups * 8u + s / 2u];
-    var weights = exp2(scales.xz - max(scales.x, scales.z));
-    weights /= dot(weights, scales.yw);
-    sum = add_summand(sum, s, weights.x, at);
-    sum = add_summand(sum, s + 1u, weights.y, at);
-  }
+  sum = add_summand(sum, 0u, weight_of_summand(0u), at);
+  sum = add_summand(sum, 1u, weight_of_summand(1u), at);
+  sum = add_summand(sum, 2u, weight_of_summand(2u), at);
+  sum = add_summand(sum, 3u, weight_of_summand(3u), at);
+  sum = add_summand(sum, 4u, weight_of_summand(4u), at);
+  sum = add_summand(sum, 5u, weight_of_summand(5u), at);
   return sum;
 }
 

@@ -539,6 +539,8 @@ fn main(
   var raw_2 = load_raw(row_2 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   var raw_3 = load_raw(row_3 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   stage_x(0u, workgroup.x, invocation, subgroup_size);
+  // While weights are on their way still.
+  let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
     let now_0 = raw_0;
@@ -580,7 +582,6 @@ fn main(
     vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
     vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
   );
-  let squares = staged_squares(subgroup_size);
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;
   values.b *= rms;

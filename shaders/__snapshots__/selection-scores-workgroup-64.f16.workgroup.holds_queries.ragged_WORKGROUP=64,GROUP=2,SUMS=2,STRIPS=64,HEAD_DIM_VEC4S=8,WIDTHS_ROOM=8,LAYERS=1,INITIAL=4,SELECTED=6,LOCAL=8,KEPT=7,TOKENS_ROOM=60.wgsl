@@ -224,7 +224,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 }
 // Second step of TokenSelect: q·k of every candidate, the cached tokens behind the first INITIAL and before the last KEPT, for the query heads of a
 // KV head at once, where a selection is due. A workgroup takes a KV head and one of
-// STRIPS parts of the candidates, in some of the layers.
+// STRIPS parts of the candidates, in a layer.
 // ragged: keys are coefficients of their head's basis (MatryoshkaKV), and so become the queries.
 // stream: LANES neighbouring invocations take KEYS neighbouring keys, eight components each, so that a subgroup reads whole rows.
 alias Cached = Stored;
@@ -244,11 +244,20 @@ fn narrow_query(widths: HeadWidths, first: u32, quad: u32) -> vec4<f32> {
   return coefficients;
 }
 
-fn score_strip(layer: u32, kv_head: u32, strip: u32, invocation: u32, subgroup_size: u32) {
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+) {
+  let subgroup_size = 1u;
+  let layer = workgroup.z;
+  if (selections[layer].is_due == 0u) {
+    return;
+  }
+  let strip = workgroup.x;
+  let kv_head = workgroup.y;
   let own_asked = layer * ASKED_STRIDE + kv_head * GROUP * HEAD_DIM_VEC4S;
   let own_scores = layer * SCORE_STRIDE + kv_head * GROUP * params.context_length;
-  // Those of the layer before may still be read.
-  workgroupBarrier();
   for (var i = invocation; i < GROUP * HEAD_DIM_VEC4S; i += WORKGROUP) {
     query[i] = narrow_query(widths_of(layer, kv_head), own_asked + i / HEAD_DIM_VEC4S * HEAD_DIM_VEC4S, i % HEAD_DIM_VEC4S);
   }
@@ -294,19 +303,5 @@ fn score_strip(layer: u32, kv_head: u32, strip: u32, invocation: u32, subgroup_s
   if (invocation == 0u) {
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 0u) * STRIPS + strip] = vec2<f32>(largest[0u], totals[0u]);
     strips[layer * STRIP_STRIDE + (kv_head * GROUP + 1u) * STRIPS + strip] = vec2<f32>(largest[1u], totals[1u]);
-  }
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let subgroup_size = 1u;
-  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
-    if (selections[layer].is_due != 0u) {
-      score_strip(layer, workgroup.y, workgroup.x, invocation, subgroup_size);
-    }
   }
 }

@@ -83,7 +83,7 @@ struct Place {
 // Third step of TokenSelect: the head soft vote. A candidate's own vote is the sum over all query heads of its probability under the softmax
 // of that head's scores over the candidates (arXiv 2411.02886, section 3.2). It takes the largest one of the candidates up to REACH tokens
 // away, so that neighbours of what is asked for are selected too. A workgroup makes the own votes of WORKGROUP candidates at once and has
-// neighbours for all of them but the REACH first and last, in some of the layers.
+// neighbours for all of them but the REACH first and last.
 
 // Of each head: the largest score and 1 / the sum of exponentials.
 var<workgroup> softmax: array<vec2<f32>, HEADS>;
@@ -100,7 +100,12 @@ fn own_vote(layer: u32, token: u32) -> f32 {
   return vote;
 }
 
-fn vote(layer: u32, group: u32, invocation: u32) {
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let layer = workgroup.z;
+  if (selections[layer].is_due == 0u) {
+    return;
+  }
   let own_strips = layer * STRIP_STRIDE;
   for (var head = invocation; head < HEADS; head += WORKGROUP) {
     let first = own_strips + head * STRIPS;
@@ -117,7 +122,7 @@ fn vote(layer: u32, group: u32, invocation: u32) {
   }
   workgroupBarrier();
   let end = state.position + state.rows - KEPT;
-  for (var first = INITIAL + group * OWN; first < end; first += GROUPS * OWN) {
+  for (var first = INITIAL + workgroup.x * OWN; first < end; first += GROUPS * OWN) {
     // No candidate stands REACH before the first one.
     let place = first + invocation;
     let is_candidate = place >= INITIAL + REACH && place < end + REACH;
@@ -134,18 +139,5 @@ fn vote(layer: u32, group: u32, invocation: u32) {
       votes[layer * VOTE_STRIDE + place] = vote;
     }
     workgroupBarrier();
-  }
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  for (var layer = workgroup.z; layer < arrayLength(&selections); layer += workgroups.z) {
-    if (selections[layer].is_due != 0u) {
-      vote(layer, workgroup.x, invocation);
-    }
   }
 }

@@ -1,7 +1,7 @@
 enable subgroups;
-const WORKGROUP: u32 = 128u;
+const WORKGROUP: u32 = 160u;
 const LANES: u32 = 4u;
-const SPLITS: u32 = 4u;
+const SPLITS: u32 = 5u;
 const ROWS: u32 = 4u;
 const SUMS: u32 = 4u;
 const HEAD_DIM_VEC4S: u32 = 8u;
@@ -18,7 +18,7 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-const params = Params(96u, 3u, 4u, 6u, 2u, 40u, 32u, 0.000009999999747378752f);
+const params = Params(576u, 18u, 21u, 6u, 2u, 40u, 32u, 0.000009999999747378752f);
 @group(0) @binding(0) var<uniform> state: StateHeader;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -647,6 +647,8 @@ fn main(
   var raw_2 = load_raw(row_2 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   var raw_3 = load_raw(row_3 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   stage_x(0u, workgroup.x, invocation, subgroup_size);
+  // While weights are on their way still.
+  let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
     let now_0 = raw_0;
@@ -685,7 +687,6 @@ fn main(
     vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
     vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
   );
-  let squares = staged_squares(subgroup_size);
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;
   values.b *= rms;

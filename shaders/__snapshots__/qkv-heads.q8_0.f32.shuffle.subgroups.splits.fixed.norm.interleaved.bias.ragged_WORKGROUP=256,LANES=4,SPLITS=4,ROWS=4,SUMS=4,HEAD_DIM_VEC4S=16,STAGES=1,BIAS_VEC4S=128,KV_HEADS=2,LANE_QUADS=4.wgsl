@@ -1,13 +1,14 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
 const LANES: u32 = 4u;
-const SPLITS: u32 = 8u;
+const SPLITS: u32 = 4u;
 const ROWS: u32 = 4u;
 const SUMS: u32 = 4u;
-const HEAD_DIM_VEC4S: u32 = 8u;
+const HEAD_DIM_VEC4S: u32 = 16u;
 const STAGES: u32 = 1u;
+const BIAS_VEC4S: u32 = 128u;
 const KV_HEADS: u32 = 2u;
-const LANE_QUADS: u32 = 2u;
+const LANE_QUADS: u32 = 4u;
 struct Params {
   columns: u32,
   groups: u32,
@@ -18,7 +19,7 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-const params = Params(96u, 3u, 4u, 6u, 2u, 40u, 32u, 0.000009999999747378752f);
+const params = Params(64u, 2u, 5u, 4u, 2u, 40u, 64u, 0.000009999999747378752f);
 @group(0) @binding(0) var<uniform> state: StateHeader;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -27,8 +28,9 @@ const params = Params(96u, 3u, 4u, 6u, 2u, 40u, 32u, 0.000009999999747378752f);
 @group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> k_cache: array<Stored>;
 @group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
-@group(0) @binding(8) var<storage, read> basis: array<vec2<u32>>;
-@group(0) @binding(9) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+@group(0) @binding(8) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
+@group(0) @binding(9) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(10) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
 // How `State` begins (lib/state): as much as a uniform can be.
 struct StateHeader {
   // Position in the context of the first row of this pass.
@@ -63,10 +65,6 @@ const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
 
 // The two quads of unit `u`.
 fn quads_of(u: u32) -> vec2<u32> {
-  let turned = params.rope_dimensions / 8u;
-  if (u < turned) {
-    return vec2<u32>(u, u + turned);
-  }
   return vec2<u32>(2u * u, 2u * u + 1u);
 }
 
@@ -86,8 +84,7 @@ struct Quads {
 
 // cos and sin of what a unit turns by.
 struct Turning {
-  cos: vec4<f32>,
-  sin: vec4<f32>,
+  pairs: mat4x2<f32>,
   turns: bool,
 }
 
@@ -95,9 +92,7 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   var turning: Turning;
   turning.turns = quads.x * 4u < params.rope_dimensions;
   if (turning.turns) {
-    let angle = transpose(angles(position, u * 4u));
-    turning.cos = angle[0];
-    turning.sin = angle[1];
+    turning.pairs = angles(position, quads.x * 2u);
   }
   return turning;
 }
@@ -105,9 +100,10 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
 // What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
 fn turned_back(turning: Turning) -> Turning {
   var back = turning;
-  let size = turning.cos * turning.cos + turning.sin * turning.sin;
-  back.cos = turning.cos / size;
-  back.sin = -turning.sin / size;
+  for (var i = 0u; i < 4u; i++) {
+    let angle = turning.pairs[i];
+    back.pairs[i] = vec2<f32>(angle.x, -angle.y) / dot(angle, angle);
+  }
   return back;
 }
 
@@ -117,7 +113,17 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   }
   let a = values.a;
   let b = values.b;
-  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+  let angle = turning.pairs;
+  return Quads(
+    vec4<f32>(
+      a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
+      a.z * angle[1].x - a.w * angle[1].y, a.w * angle[1].x + a.z * angle[1].y,
+    ),
+    vec4<f32>(
+      b.x * angle[2].x - b.y * angle[2].y, b.y * angle[2].x + b.x * angle[2].y,
+      b.z * angle[3].x - b.w * angle[3].y, b.w * angle[3].x + b.z * angle[3].y,
+    ),
+  );
 }
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
@@ -184,63 +190,6 @@ fn weight_word(at: u32) -> u32 {
 fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
-}
-// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
-
-fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
-  let even = words & vec4<u32>(0x0f0f0f0fu);
-  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
-}
-
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return (vec4<u32>(word) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(0x03030303u);
-}
-
-// 32 bits.
-fn bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(0x01010101u),
-    (vec4<u32>(word) >> vec4<u32>(4u, 5u, 6u, 7u)) & vec4<u32>(0x01010101u),
-  );
-}
-
-// Bytes below 128, each less the same byte of `bias`, signed: the top bit, set for now, keeps a byte from borrowing of its neighbour.
-fn bytes_less(bytes: vec4<u32>, bias: u32) -> vec4<u32> {
-  return ((bytes | vec4<u32>(0x80808080u)) - vec4<u32>(bias)) ^ vec4<u32>(0x80808080u);
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
-}
-// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
-
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
-  let g = four_bits(words, bias);
-  return Group(
-    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
-    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
-    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
-    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
-  );
-}
-
-
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | (bits[0] << vec4<u32>(4u)), four[1] | (bits[1] << vec4<u32>(4u)));
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -393,15 +342,17 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
   return scale_of(raw) * x.scale * (dot_fixed_bytes(bytes_of(raw), x) - NUMBER_BIAS * x.sum);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
-  numbers: vec4<u32>,
+  a: vec4<u32>,
+  b: vec4<u32>,
   scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
@@ -409,13 +360,20 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 8.0);
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
+  );
 }
 
-const NUMBER_BIAS: f32 = 8.0;
+const NUMBER_BIAS: f32 = 0.0;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return nibble_bytes(raw.numbers);
+  return array<vec4<u32>, 2>(raw.a, raw.b);
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(a, b);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -627,6 +585,8 @@ fn main(
   let from_vector = basis_of(kv_head) + min(own_vector, HEAD_DIM - 1u) * HEAD_DIM_VEC4S + place.lane;
   let vector_0 = basis[from_vector + 0u * LANES];
   let vector_1 = basis[from_vector + 1u * LANES];
+  let vector_2 = basis[from_vector + 2u * LANES];
+  let vector_3 = basis[from_vector + 3u * LANES];
 
   // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
   let of_unit_0 = first_row + 0u;
@@ -647,6 +607,8 @@ fn main(
   var raw_2 = load_raw(row_2 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   var raw_3 = load_raw(row_3 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
   stage_x(0u, workgroup.x, invocation, subgroup_size);
+  // While weights are on their way still.
+  let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let group = turn * TURN_GROUPS + first_group;
     let now_0 = raw_0;
@@ -685,10 +647,11 @@ fn main(
     vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
     vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
   );
-  let squares = staged_squares(subgroup_size);
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;
   values.b *= rms;
+  values.a += bias[first_rows.x / 4u];
+  values.b += bias[first_rows.y / 4u];
   if (finishes) {
     values = turn(values, turning);
     whole[quads.x] = values.a;
@@ -705,6 +668,8 @@ fn main(
   var coefficient = 0.0;
   coefficient += dot(whole[0u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_0.x), unpack2x16float(vector_0.y)));
   coefficient += dot(whole[1u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_1.x), unpack2x16float(vector_1.y)));
+  coefficient += dot(whole[2u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_2.x), unpack2x16float(vector_2.y)));
+  coefficient += dot(whole[3u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_3.x), unpack2x16float(vector_3.y)));
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     coefficient += subgroupShuffleXor(coefficient, step);
   }
