@@ -176,10 +176,6 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
-// shares: two of a head, with their maxima and sums behind all of them (lib/head-summand), which say what each of them counts.
-fn weight_of_summand(s: u32) -> f32 {
-  return 1.0;
-}
 
 fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
   let from_summand = s * params.groups * 8u + at;
@@ -192,9 +188,9 @@ fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
 // x and all that is to be added to it, which the first workgroup keeps. Written out: in a loop each summand would wait for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-  sum = add_summand(sum, 0u, weight_of_summand(0u), at);
-  sum = add_summand(sum, 1u, weight_of_summand(1u), at);
-  sum = add_summand(sum, 2u, weight_of_summand(2u), at);
+  sum = add_summand(sum, 0u, 1.0, at);
+  sum = add_summand(sum, 1u, 1.0, at);
+  sum = add_summand(sum, 2u, 1.0, at);
   return sum;
 }
 

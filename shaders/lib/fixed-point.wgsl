@@ -30,16 +30,14 @@ struct Sixteen {
 }
 
 //#if summands
-// shares: two of a head, with their maxima and sums behind all of them (lib/head-summand), which say what each of them counts.
-fn weight_of_summand(s: u32) -> f32 {
 //#if shares
-  let scales = summands[SUMMANDS * params.groups * 8u + s / 2u];
+// What the two summands of a head count, by their maxima and sums behind all of them: lib/head-summand.
+fn share_weights(head: u32) -> vec2<f32> {
+  let scales = summands[2u * SUMMANDS * params.groups * 8u + head];
   let weights = exp2(scales.xz - max(scales.x, scales.z));
-  return weights[s % 2u] / dot(weights, scales.yw);
-//#else
-  return 1.0;
-//#endif
+  return weights / dot(weights, scales.yw);
 }
+//#endif
 
 fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
   let from_summand = s * params.groups * 8u + at;
@@ -52,9 +50,19 @@ fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
 // x and all that is to be added to it, which the first workgroup keeps. Written out: in a loop each summand would wait for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+//#if shares
 //#repeat N SUMMANDS
-  sum = add_summand(sum, N, weight_of_summand(N), at);
+  let weights_N = share_weights(N);
 //#endrepeat
+//#repeat N SUMMANDS
+  sum = add_summand(sum, 2u * N, weights_N.x, at);
+  sum = add_summand(sum, 2u * N + 1u, weights_N.y, at);
+//#endrepeat
+//#else
+//#repeat N SUMMANDS
+  sum = add_summand(sum, N, 1.0, at);
+//#endrepeat
+//#endif
   return sum;
 }
 

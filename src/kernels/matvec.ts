@@ -26,7 +26,7 @@ export interface MatvecUse {
   lastRow?: boolean;
   /** So many rows of `summands` are added to x on the way, and the sum is kept in `x_sum`: what the heads of `attention` left. */
   summands?: number;
-  /** They are of `headShares` parts of each head's keys, with what puts them together behind them (see head-summand). */
+  /** Of so many heads, each has left `headShares` rows, of a part of its keys each, with what puts them together behind all (see head-summand). */
   shared?: boolean;
 }
 

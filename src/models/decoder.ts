@@ -10,7 +10,7 @@ import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
-import { headShares, summandsLength } from '../kernels/head-summand.ts';
+import { summandsLength } from '../kernels/head-summand.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
 import { lastRow } from '../kernels/last-row.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
@@ -610,8 +610,7 @@ export class Decoder {
       });
       return [...products, this.#activate(activated, 'f32', state)];
     }
-    const count = this.config.numAttentionHeads * (shared ? headShares : 1);
-    const summands = summing ? { summands: count, shared } : {};
+    const summands = summing ? { summands: this.config.numAttentionHeads, shared } : {};
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }

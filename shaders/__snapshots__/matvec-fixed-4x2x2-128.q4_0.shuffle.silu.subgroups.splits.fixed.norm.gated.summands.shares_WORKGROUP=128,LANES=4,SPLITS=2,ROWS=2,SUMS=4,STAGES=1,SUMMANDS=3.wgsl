@@ -1,0 +1,522 @@
+enable subgroups;
+const WORKGROUP: u32 = 128u;
+const LANES: u32 = 4u;
+const SPLITS: u32 = 2u;
+const ROWS: u32 = 2u;
+const SUMS: u32 = 4u;
+const STAGES: u32 = 1u;
+const SUMMANDS: u32 = 3u;
+struct Params {
+  rows: u32,
+  columns: u32,
+  groups: u32,
+  row_vec4s: u32,
+  y_offset: u32,
+  head_groups: u32,
+  epsilon: f32,
+}
+const params = Params(53u, 192u, 6u, 7u, 0u, 1u, 0.000009999999747378752f);
+@group(0) @binding(0) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> summands: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> x_sum: array<vec4<f32>>;
+// Workgroup counts past the limit of one dimension spill into the second.
+fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
+  return workgroup.x + workgroup.y * workgroups.x;
+}
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Numbers out of the words that src/quant/pack.ts makes.
+
+
+fn low_nibbles(word: u32) -> vec4<f32> {
+  return low_nibbles_less(word, 0.0);
+}
+
+fn high_nibbles(word: u32) -> vec4<f32> {
+  return high_nibbles_less(word, 0.0);
+}
+
+// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
+fn pairs_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
+}
+
+// Four neighbouring bits from element `first` (of 32) of a word on.
+fn bits_at(word: u32, first: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
+}
+
+// The n-th byte of a word, signed.
+fn signed_byte(word: u32, n: u32) -> f32 {
+  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
+}
+
+// The word at this index of the row's words.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return (vec4<u32>(word) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(0x03030303u);
+}
+
+// 32 bits.
+fn bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    (vec4<u32>(word) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(0x01010101u),
+    (vec4<u32>(word) >> vec4<u32>(4u, 5u, 6u, 7u)) & vec4<u32>(0x01010101u),
+  );
+}
+
+// Bytes below 128, each less the same byte of `bias`, signed: the top bit, set for now, keeps a byte from borrowing of its neighbour.
+fn bytes_less(bytes: vec4<u32>, bias: u32) -> vec4<u32> {
+  return ((bytes | vec4<u32>(0x80808080u)) - vec4<u32>(bias)) ^ vec4<u32>(0x80808080u);
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
+
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
+  let g = four_bits(words, bias);
+  return Group(
+    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
+    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
+    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
+    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
+  );
+}
+
+
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | (bits[0] << vec4<u32>(4u)), four[1] | (bits[1] << vec4<u32>(4u)));
+}
+// x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
+// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
+// as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
+//
+// The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
+
+// Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
+const FIXED_VEC4S: u32 = 4u;
+const LARGEST_FIXED: f32 = 32512.0;
+// Added to a number, it leaves the nearest whole one in the low bits.
+const ROUNDER: f32 = 12582912.0;
+
+var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
+// Scale and sum of the whole numbers of a group.
+var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
+
+struct FixedGroup {
+  high: array<vec4<u32>, 2>,
+  low: array<vec4<u32>, 2>,
+  scale: f32,
+  sum: f32,
+}
+
+struct Sixteen {
+  a: vec4<f32>,
+  b: vec4<f32>,
+  c: vec4<f32>,
+  d: vec4<f32>,
+}
+
+// What the two summands of a head count, by their maxima and sums behind all of them: lib/head-summand.
+fn share_weights(head: u32) -> vec2<f32> {
+  let scales = summands[2u * SUMMANDS * params.groups * 8u + head];
+  let weights = exp2(scales.xz - max(scales.x, scales.z));
+  return weights / dot(weights, scales.yw);
+}
+
+fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
+  let from_summand = s * params.groups * 8u + at;
+  return Sixteen(
+    sum.a + weight * summands[from_summand], sum.b + weight * summands[from_summand + 1u],
+    sum.c + weight * summands[from_summand + 2u], sum.d + weight * summands[from_summand + 3u],
+  );
+}
+
+// x and all that is to be added to it, which the first workgroup keeps. Written out: in a loop each summand would wait for the one before.
+fn load_sixteen_x(at: u32) -> Sixteen {
+  var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+  let weights_0 = share_weights(0u);
+  let weights_1 = share_weights(1u);
+  let weights_2 = share_weights(2u);
+  sum = add_summand(sum, 2u * 0u, weights_0.x, at);
+  sum = add_summand(sum, 2u * 0u + 1u, weights_0.y, at);
+  sum = add_summand(sum, 2u * 1u, weights_1.x, at);
+  sum = add_summand(sum, 2u * 1u + 1u, weights_1.y, at);
+  sum = add_summand(sum, 2u * 2u, weights_2.x, at);
+  sum = add_summand(sum, 2u * 2u + 1u, weights_2.y, at);
+  return sum;
+}
+
+fn keep_sixteen_x(at: u32, sum: Sixteen) {
+  x_sum[at] = sum.a;
+  x_sum[at + 1u] = sum.b;
+  x_sum[at + 2u] = sum.c;
+  x_sum[at + 3u] = sum.d;
+}
+
+fn load_sixteen_norm(at: u32) -> Sixteen {
+  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
+}
+
+fn fixed_group(group: u32) -> FixedGroup {
+  let factors = fixed_factors[group];
+  return FixedGroup(
+    array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
+    array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
+    factors.x, factors.y,
+  );
+}
+
+fn largest(v: vec4<f32>) -> f32 {
+  let a = abs(v);
+  return max(max(a.x, a.y), max(a.z, a.w));
+}
+
+fn rounded(v: vec4<f32>) -> vec4<i32> {
+  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
+}
+
+fn low_bytes(v: vec4<i32>) -> u32 {
+  let bytes = bitcast<vec4<u32>>(v) & vec4<u32>(255u);
+  return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+}
+
+// What is left of the whole numbers when their low bytes count as signed.
+fn high_bytes(v: vec4<i32>) -> u32 {
+  return low_bytes((v + 128) >> vec4<u32>(8u));
+}
+
+// Half a group of x, `half` of `group`: to be called by all invocations, with neighbours in `half` 0 and 1 of the same group.
+fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
+  let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
+  let both = max(own, subgroupShuffleXor(own, 1u));
+  let factor = select(LARGEST_FIXED / both, 0.0, both == 0.0);
+  let a = rounded(x.a * factor);
+  let b = rounded(x.b * factor);
+  let c = rounded(x.c * factor);
+  let d = rounded(x.d * factor);
+  let parts = a + b + c + d;
+  let own_sum = parts.x + parts.y + parts.z + parts.w;
+  let sum = own_sum + subgroupShuffleXor(own_sum, 1u);
+  if (!writes) {
+    return;
+  }
+  let first = byte_order(a, b);
+  let second = byte_order(c, d);
+  let at = half * params.groups + group;
+  fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
+  fixed_x[2u * params.groups + at] =
+    vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
+  if (half == 0u) {
+    fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
+  }
+}
+
+// Of x, of each subgroup.
+var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+
+fn staged_squares(subgroup_size: u32) -> f32 {
+  var squares = 0.0;
+  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+    squares += part_squares[i];
+  }
+  return squares;
+}
+
+// To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
+fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
+  var squares = 0.0;
+  // All that an invocation takes is on its way before any of it is used.
+  let at_0 = 0u * WORKGROUP + invocation;
+  let group_0 = min(at_0 / 2u, params.groups - 1u);
+  let half_0 = at_0 % 2u;
+  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
+  let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
+  let is_group_0 = at_0 / 2u < params.groups;
+  if (workgroup == 0u && is_group_0) {
+    keep_sixteen_x(group_0 * 8u + half_0 * 4u, x_0);
+  }
+  squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
+  let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
+  stage_half(scaled_0, group_0, half_0, is_group_0);
+  let total = subgroupAdd(squares);
+  if (invocation % subgroup_size == 0u) {
+    part_squares[invocation / subgroup_size] = total;
+  }
+  workgroupBarrier();
+}
+
+fn dot_sixteen(bytes: vec4<u32>, x: vec4<u32>) -> i32 {
+  return dot4I8Packed(bytes.x, x.x) + dot4I8Packed(bytes.y, x.y) + dot4I8Packed(bytes.z, x.z) + dot4I8Packed(bytes.w, x.w);
+}
+
+fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
+  return dot_sixteen(bytes[0], x[0]) + dot_sixteen(bytes[1], x[1]);
+}
+
+// Σ number · whole number, of a group of weights whose numbers are `bytes`.
+fn dot_fixed_bytes(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
+  return f32(256 * dot_bytes(bytes, x.high) + dot_bytes(bytes, x.low));
+}
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
+
+// Bytes are the numbers and NUMBER_BIAS.
+fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * x.scale * (dot_fixed_bytes(bytes_of(raw), x) - NUMBER_BIAS * x.sum);
+}
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return four_bits(raw.numbers, 8.0);
+}
+
+const NUMBER_BIAS: f32 = 8.0;
+
+fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
+  return nibble_bytes(raw.numbers);
+}
+fn activation(x: f32) -> f32 {
+  return x / (1.0 + exp(-x));
+}
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
+  var sums = values;
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sums[0u] += subgroupShuffleXor(sums[0u], step);
+    sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
+  }
+  return sums;
+}
+// How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
+// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
+const SETS: u32 = WORKGROUP / LANES / SPLITS;
+
+// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
+// so that the loads of several turns are under way at once.
+const TURN_GROUPS: u32 = LANES * SPLITS;
+const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
+const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
+
+struct Lane {
+  lane: u32,
+  // Set within the workgroup, of those with this split.
+  row_set: u32,
+  split: u32,
+}
+
+fn lane_of(invocation: u32) -> Lane {
+  return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
+}
+
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
+
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
+  }
+  workgroupBarrier();
+}
+
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
+  for (var s = 1u; s < SPLITS; s++) {
+    total += split_sums[s * SETS + row_set][i];
+  }
+  return total;
+}
+// y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
+// of them (lib/lanes).
+//
+// norm:     x is RMS-normalized on the way: the factor 1/rms is the same for all k, so it is applied to the sum
+//           and the sum of squares is gathered in the same loop.
+// gated:    rows `row` (gate) and `row + rows` (up) give activation(gate) · up.
+// residual: adds to y instead of writing it.
+// last_row: x is the last row of the pass.
+// fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
+// gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
+
+alias Sums = array<f32, SUMS>;
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+
+fn load_norm(at: u32) -> Group {
+  return Group(
+    norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u],
+    norm_weight[at + 4u], norm_weight[at + 5u], norm_weight[at + 6u], norm_weight[at + 7u],
+  );
+}
+
+fn multiply_group(a: Group, b: Group) -> Group {
+  return Group(a[0] * b[0], a[1] * b[1], a[2] * b[2], a[3] * b[3], a[4] * b[4], a[5] * b[5], a[6] * b[6], a[7] * b[7]);
+}
+
+// The lanes of a set share the writing of its rows.
+fn writes(place: Lane, first_row: u32, r: u32) -> bool {
+  return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) invocation: u32,
+  @builtin(subgroup_size) subgroup_size: u32,
+) {
+  let place = lane_of(invocation);
+  let index = linear_workgroup(workgroup, workgroups);
+  let first_row = (index * SETS + place.row_set) * ROWS;
+  var x_base = 0u;
+
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u, params.rows - 1u);
+  var sum_0 = 0.0;
+  var up_sum_0 = 0.0;
+  let row_1 = min(first_row + 1u, params.rows - 1u);
+  var sum_1 = 0.0;
+  var up_sum_1 = 0.0;
+  // Weights of a turn are on their way while x is staged, and then while those of the turn before are multiplied.
+  let first_group = place.split * LANES + place.lane;
+  var raw_0 = load_raw(row_0 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_up_0 = load_raw((row_0 + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_1 = load_raw(row_1 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  var raw_up_1 = load_raw((row_1 + params.rows) * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  stage_x(x_base, index, invocation, subgroup_size);
+  for (var turn = 0u; turn < TURNS; turn++) {
+    let group = turn * TURN_GROUPS + first_group;
+    let now_0 = raw_0;
+    let now_up_0 = raw_up_0;
+    let now_1 = raw_1;
+    let now_up_1 = raw_up_1;
+    if (turn + 1u < TURNS) {
+      let next = min(group + TURN_GROUPS, params.groups - 1u);
+      raw_0 = load_raw(row_0 * params.row_vec4s, next, params.groups * 32u);
+      raw_up_0 = load_raw((row_0 + params.rows) * params.row_vec4s, next, params.groups * 32u);
+      raw_1 = load_raw(row_1 * params.row_vec4s, next, params.groups * 32u);
+      raw_up_1 = load_raw((row_1 + params.rows) * params.row_vec4s, next, params.groups * 32u);
+    }
+    if (IS_RAGGED && group >= params.groups) {
+      break;
+    }
+    let x_group = fixed_group(group);
+    sum_0 += dot_fixed(now_0, x_group);
+    up_sum_0 += dot_fixed(now_up_0, x_group);
+    sum_1 += dot_fixed(now_1, x_group);
+    up_sum_1 += dot_fixed(now_up_1, x_group);
+  }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[ROWS + 0u] = up_sum_0;
+  sums[1u] = sum_1;
+  sums[ROWS + 1u] = up_sum_1;
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
+  if (writes(place, first_row, 0u)) {
+    var value = split_total(place.row_set, 0u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = split_total(place.row_set, ROWS + 0u);
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 0u] = value;
+  }
+  if (writes(place, first_row, 1u)) {
+    var value = split_total(place.row_set, 1u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = split_total(place.row_set, ROWS + 1u);
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 1u] = value;
+  }
+}
