@@ -66,22 +66,13 @@ fn first_position(position: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-//#if shares
-  let row = 0u;
-  let summand = head * SHARES + workgroup.z;
-//#else
   let row = row_of(head, workgroup.z);
-  let summand = head;
-//#endif
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
 //#if gated
   if (gate_of(row, head) == 0.0) {
 //#if summands
-    write_summand(summand, workgroup.y, invocation, 0.0);
-//#if shares
-    leave_scale(summand, workgroup.y, invocation, vec2<f32>(0.0, 1.0));
-//#endif
+    write_summand(head, workgroup.y, invocation, 0.0);
 //#else
     if (invocation < HEAD_VEC4S) {
       out[base + invocation] = pack_output(vec4<f32>());
@@ -96,23 +87,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let rows = cached_rows(head / params.group_size);
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  var first = first_position(position);
-  var end = position + 1u;
-//#if shares
-  let span = (end - first + SHARES - 1u) / SHARES;
-  first += workgroup.z * span;
-  end = min(end, first + span);
-//#endif
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first, end, invocation);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-//#if shares
-    let output = gate_of(row, head) * with_left_out(merged.output, merged.total, head / params.group_size, invocation);
-    leave_scale(summand, workgroup.y, invocation, vec2<f32>(merged.largest, merged.total));
-//#else
     let output = output_of(row, head, invocation, merged.output / merged.total);
-//#endif
 //#if summands
     head_output[invocation] = output;
 //#else
@@ -121,7 +100,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 //#if summands
   workgroupBarrier();
-  leave_summand(summand, workgroup.y, columns, invocation);
+  leave_summand(head, workgroup.y, columns, invocation);
 //#endif
 }
 //#else

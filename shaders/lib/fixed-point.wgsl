@@ -30,39 +30,16 @@ struct Sixteen {
 }
 
 //#if summands
-//#if shares
-// What the two summands of a head count, by their maxima and sums behind all of them: lib/head-summand.
-fn share_weights(head: u32) -> vec2<f32> {
-  let scales = summands[2u * SUMMANDS * params.groups * 8u + head];
-  let weights = exp2(scales.xz - max(scales.x, scales.z));
-  return weights / dot(weights, scales.yw);
-}
-//#endif
-
-fn add_summand(sum: Sixteen, s: u32, weight: f32, at: u32) -> Sixteen {
-  let from_summand = s * params.groups * 8u + at;
-  return Sixteen(
-    sum.a + weight * summands[from_summand], sum.b + weight * summands[from_summand + 1u],
-    sum.c + weight * summands[from_summand + 2u], sum.d + weight * summands[from_summand + 3u],
-  );
-}
-
-// x and all that is to be added to it, which the first workgroup keeps. Written out: in a loop each summand would wait for the one before.
+// x and all that is to be added to it, which the first workgroup keeps. Written out, so that no summand waits for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-//#if shares
 //#repeat N SUMMANDS
-  let weights_N = share_weights(N);
+  let from_N = N * params.groups * 8u + at;
+  sum.a += summands[from_N];
+  sum.b += summands[from_N + 1u];
+  sum.c += summands[from_N + 2u];
+  sum.d += summands[from_N + 3u];
 //#endrepeat
-//#repeat N SUMMANDS
-  sum = add_summand(sum, 2u * N, weights_N.x, at);
-  sum = add_summand(sum, 2u * N + 1u, weights_N.y, at);
-//#endrepeat
-//#else
-//#repeat N SUMMANDS
-  sum = add_summand(sum, N, 1.0, at);
-//#endrepeat
-//#endif
   return sum;
 }
 

@@ -77,15 +77,10 @@ interface Routed {
   x: GPUBuffer;
 }
 
-/**
- * How many keys a token attends to: few; so many that `headShares` workgroups share those of a head, where heads are projected; so many that
- * attention is cut along the context.
- */
-export type Reach = 'near' | 'shared' | 'far';
-
 /** How one token attends. */
 export interface OneToken {
-  reach: Reach;
+  /** Cut along the context. */
+  far: boolean;
   /** Where tokens are selected: those that its own query asks for, not the step's before it. */
   own?: boolean;
   /** The projection has left it in a narrow cache, and coefficients of its queries: see `narrowTarget`. */
@@ -110,9 +105,6 @@ interface Plan {
 }
 
 type Dispatches = Promise<Dispatch>[];
-
-/** Times as many keys are shared before they are cut. */
-const sharedReach = 2;
 
 /** Of `struct StateHeader`. */
 export const stateHeaderBytes = 16;
@@ -214,15 +206,11 @@ export class Attention {
       .reduce((sum, { buffer }) => sum + buffer.size, this.#tokenSelect?.cacheBytes ?? 0);
   }
 
-  /**
-   * Of a token at this position. Where heads are projected as they attend, the kernel behind puts shares together for less than a dispatch
-   * costs, so attention is cut later.
-   */
-  reachOf(position: number, projects: boolean): Reach {
+  /** Are there enough keys before this position, or before the last one of a working set, for the cut form of attention? */
+  isFar(position: number): boolean {
     const { tokenSelect } = this.#config;
     const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect) - 1) : position;
-    if (keys >= this.#splitFrom * (projects ? sharedReach : 1)) return 'far';
-    return projects && keys >= this.#splitFrom / 2 ? 'shared' : 'near';
+    return keys >= this.#splitFrom;
   }
 
   /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
@@ -356,7 +344,7 @@ export class Attention {
     bases: LayerBases | null,
     matrix: GpuMatrix | null,
   ): Dispatches {
-    const cut = how.reach === 'far' && canSplitAttention(this.#shape());
+    const cut = how.far && canSplitAttention(this.#shape());
     const { use, buffers, before } = this.#plan(layer, {
       tokens: how.own ? 'own' : 'one',
       out,
@@ -371,9 +359,7 @@ export class Attention {
       split_outputs: this.#splitOutputs,
       split_scales: this.#splitScales,
     };
-    const { format, rows } = matrix ?? {};
-    const shared = how.reach === 'shared';
-    const summand = format && rows ? { summand: { format, rows, shared } } : {};
+    const summand = matrix ? { summand: { format: matrix.format, rows: matrix.rows } } : {};
     const kernels = cut ? ([attentionSplit, attentionCombine] as const) : ([attention] as const);
     const attended = kernels.map((kernel) =>
       prepareDispatch(this.#gpu, kernel, { ...use, ...summand }, all),

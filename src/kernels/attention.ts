@@ -3,7 +3,6 @@ import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts'
 import type { KvCacheFormat } from '../types.ts';
 import {
   addsUp,
-  headShares,
   type SummandUse,
   summandBindings,
   summandOptions,
@@ -148,11 +147,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
-    workgroups: (use, tokens) => [
-      use.heads,
-      summandParts(use, workgroup),
-      use.summand?.shared ? headShares : tokens,
-    ],
+    workgroups: (use, tokens) => [use.heads, summandParts(use, workgroup), tokens],
   };
 }
 

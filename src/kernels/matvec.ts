@@ -26,8 +26,6 @@ export interface MatvecUse {
   lastRow?: boolean;
   /** So many rows of `summands` are added to x on the way, and the sum is kept in `x_sum`: what the heads of `attention` left. */
   summands?: number;
-  /** Of so many heads, each has left `headShares` rows, of a part of its keys each, with what puts them together behind all (see head-summand). */
-  shared?: boolean;
 }
 
 /** How a workgroup shares the rows of a matrix; see shaders/lib/lanes.wgsl. */
@@ -188,7 +186,6 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.lastRow) flags.push('last_row');
   if (use.headColumns) flags.push('gated_heads');
   if (use.summands) flags.push('summands');
-  if (use.shared) flags.push('shares');
   const sums =
     shape.rows * (use.gated ? 2 : 1) + (use.normEpsilon === undefined || shape.fixed ? 0 : 1);
   return {

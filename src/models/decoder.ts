@@ -2,7 +2,6 @@ import {
   Attention,
   type OneToken,
   type ProjectionTarget,
-  type Reach,
   stateHeaderBytes,
 } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
@@ -10,7 +9,6 @@ import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
-import { summandsLength } from '../kernels/head-summand.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
 import { lastRow } from '../kernels/last-row.ts';
 import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
@@ -78,10 +76,10 @@ export const ownSelections = 16;
 type Dispatches = readonly Dispatch[];
 
 /**
- * The layers for one token, by how many it attends to, for one that selects for itself, and for many tokens: these end with the attention of
- * the last layer, since nothing but its keys and values is asked of most of them.
+ * The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens: these end with the
+ * attention of the last layer, since nothing but its keys and values is asked of most of them.
  */
-type Body = Reach | 'own' | 'many';
+type Body = 'one' | 'oneFar' | 'own' | 'many';
 
 /** Where one token's residual stream lies, and a state that has one row, where these are not those of the pass. */
 interface OneRow {
@@ -294,7 +292,7 @@ export class Decoder {
     const { tokenSelect } = this.config;
     const asksForItself = position < this.#asksLaterFrom;
     if (tokenSelect && asksForItself && isLong(tokenSelect, position + 1)) return 'own';
-    return this.#attention.reachOf(position, this.#projectsHeads);
+    return this.#attention.isFar(position) ? 'oneFar' : 'one';
   }
 
   #submitSampled(bodies: readonly Body[], rows: number, greedy: boolean, staging: GPUBuffer): void {
@@ -416,11 +414,7 @@ export class Decoder {
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
       summands: floats(
         'summands of heads',
-        summandsLength(
-          heads,
-          Math.min(config.hiddenSize, Math.floor(maxSummandBytes / 4 / heads)),
-          true,
-        ),
+        Math.min(heads * config.hiddenSize, maxSummandBytes / 4),
       ),
       qkv: products,
       gateUp: products,
@@ -449,19 +443,18 @@ export class Decoder {
       ]);
     const { tokenSelect } = this.config;
     // Its working set is full.
-    const ownReach = this.#attention.reachOf(this.contextLength, this.#projectsHeads);
+    const ownHow = { far: this.#attention.isFar(this.contextLength), own: true };
     const last = layers.at(-1);
     const forMany = (layer: LayerWeights, i: number) => [
       ...this.#attendForMany(layer, i),
       ...(layer === last ? [] : this.#feedForMany(layer)),
     ];
     const { x, xTurn, state, oneRow } = this.#buffers;
-    const [near, shared, far, own, many, rest, lastOfMany, after, head, greedy, random] =
+    const [one, oneFar, own, many, rest, lastOfMany, after, head, greedy, random] =
       await Promise.all([
-        forOne({ reach: 'near' }),
-        this.#projectsHeads ? forOne({ reach: 'shared' }) : [],
-        forOne({ reach: 'far' }),
-        tokenSelect ? forOne({ reach: ownReach, own: true }) : [],
+        forOne({ far: false }),
+        forOne({ far: true }),
+        tokenSelect ? forOne(ownHow) : [],
         Promise.all([...this.#embed(), ...each(forMany)]),
         Promise.all(last ? this.#feedForMany(last) : []),
         Promise.all([...(last ? this.#feedForLast(last) : []), ...this.#lmHead(xTurn, oneRow)]),
@@ -474,12 +467,11 @@ export class Decoder {
       greedy: [...body, greedy],
       random: [...body, random],
     });
-    this.#bodies = { near, shared, far, own, many };
+    this.#bodies = { one, oneFar, own, many };
     this.#rest = rest;
     this.#sampled = {
-      near: withSampler([...near, ...after, ...head]),
-      shared: withSampler([...shared, ...after, ...head]),
-      far: withSampler([...far, ...after, ...head]),
+      one: withSampler([...one, ...after, ...head]),
+      oneFar: withSampler([...oneFar, ...after, ...head]),
       own: withSampler([...own, ...head]),
       many: withSampler([...many, ...lastOfMany]),
     };
@@ -548,7 +540,6 @@ export class Decoder {
       ...this.#gateUpForOne(layer, {
         x: this.#xOfLayer(index),
         summing: { x_sum: this.#xOfLayer(index + 1), summands },
-        shared: how.reach === 'shared',
       }),
     ];
   }
@@ -592,12 +583,7 @@ export class Decoder {
       x = this.#buffers.x,
       state = this.#buffers.state,
       summing,
-      shared = false,
-    }: OneRow & {
-      summing?: Record<'x_sum' | 'summands', GPUBuffer>;
-      /** Their heads are: see `Reach`. */
-      shared?: boolean;
-    } = {},
+    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer> } = {},
   ): Promise<Dispatch>[] {
     const { gateUp, activated } = this.#buffers;
     const norm = layer.feedForwardNorm;
@@ -610,7 +596,7 @@ export class Decoder {
       });
       return [...products, this.#activate(activated, 'f32', state)];
     }
-    const summands = summing ? { summands: this.config.numAttentionHeads, shared } : {};
+    const summands = summing ? { summands: this.config.numAttentionHeads } : {};
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }
