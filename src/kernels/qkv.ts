@@ -67,6 +67,7 @@ const heads: KernelVariant<QkvUse> = {
   unsupported: (use, capabilities) => {
     if (!isRagged(use)) return 'makes whole heads';
     if (use.headDim % 16 !== 0) return `no head of ${use.headDim}`;
+    if (weightsOf(use) >= maxHeadWeights) return 'too many weights for a workgroup a head';
     return shapeUnsupported(headShape(use), use, capabilities);
   },
   options: (use) => optionsOf(use, headShape(use)),
@@ -74,6 +75,8 @@ const heads: KernelVariant<QkvUse> = {
 };
 
 const headLanes = 4;
+/** More of them take so few workgroups longer than kv-project takes behind a projection: 10 µs a layer of Llama-3.1-8B on an H200. */
+const maxHeadWeights = 2 ** 23;
 
 /** As few turns as its invocations can take, in as few of them as that takes; four runs at least, so that a vector of the basis has a set. */
 function headShape({ columns, headDim }: QkvUse): LaneShape {
