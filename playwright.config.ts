@@ -1,13 +1,16 @@
 import { defineConfig, type PlaywrightTestConfig } from '@playwright/test';
 import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
-/** End-to-end tests run on the built dist/, in Chromium with its software adapter, one after the other: it has no more than two cores. */
+/**
+ * End-to-end tests run on the built dist/, in Chromium with its software adapter, two files at once: one keeps one core busy, mostly by
+ * compiling shaders.
+ */
 const config: PlaywrightTestConfig = defineConfig({
   testDir: 'e2e',
   testMatch: '*.spec.ts',
-  workers: 1,
+  workers: 2,
   timeout: 60_000,
-  expect: { timeout: 15_000 },
+  expect: { timeout: 30_000 },
   retries: process.env.CI ? 1 : 0,
   forbidOnly: Boolean(process.env.CI),
   use: {

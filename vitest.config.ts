@@ -4,8 +4,11 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
-/** Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter. */
-const kernelTests = ['src/kernels/*.test.ts'];
+/**
+ * Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter, which compiles shaders on one core:
+ * `npm test` has two browsers at once. Each gets half of the work, by what was measured: what sees goes with the kernels.
+ */
+const kernelTests = ['src/kernels/*.test.ts', 'src/vision/*.gpu.test.ts'];
 const gpuTests = ['src/**/*.gpu.test.ts', 'bench/**/*.gpu.test.ts'];
 
 /** Real models and reference answers; tests that need them skip where the folder is missing. */
@@ -22,14 +25,19 @@ const config: ViteUserConfig = defineConfig({
           exclude: [...kernelTests, ...gpuTests],
         },
       },
-      inChromium('kernels', kernelTests),
-      inChromium('gpu', gpuTests, kernelTests),
+      // Their files leave nothing behind: one page takes them all, and loads modules once.
+      inChromium('kernels', kernelTests, { isolate: false }),
+      inChromium('gpu', gpuTests, { exclude: kernelTests }),
     ],
   },
 });
 
 /** A project of tests that run in one browser, file by file. Each has a cache of its own, since `npm test` runs both at once. */
-function inChromium(name: string, include: string[], exclude: string[] = []): object {
+function inChromium(
+  name: string,
+  include: string[],
+  settings: { exclude?: string[]; isolate?: boolean },
+): object {
   return {
     // A copy: Vitest takes out of it what it reads.
     define: { ...define },
@@ -38,7 +46,7 @@ function inChromium(name: string, include: string[], exclude: string[] = []): ob
     test: {
       name,
       include,
-      exclude,
+      ...settings,
       fileParallelism: false,
       // Shaders of hardware's variants take seconds to compile on a software adapter, more beside another browser.
       testTimeout: 60_000,

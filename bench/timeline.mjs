@@ -21,12 +21,15 @@ export async function exposeTimeline(page) {
   });
 }
 
-/** The newest worker of the library: peers have workers too. */
+/** The library's worker. Peers have workers too, and threads of WebAssembly among them never answer while they wait for work. */
 async function libraryWorker(page) {
-  for (const worker of page.workers().reverse()) {
-    if ((await worker.evaluate(() => self.name)) === 'vitrail') return worker;
-  }
-  throw new Error('the library has no worker yet');
+  const named = page.workers().map(async (worker) => {
+    if ((await worker.evaluate(() => self.name)) !== 'vitrail') throw new Error('a peer');
+    return worker;
+  });
+  return Promise.any(named).catch(() => {
+    throw new Error('the library has no worker yet');
+  });
 }
 
 /** Runs in the worker: clocks each submit from now on, in the order of WebGPU's calls. `self.endSubmitWatch` gives what it saw. */

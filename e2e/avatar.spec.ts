@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createServer } from 'vite';
 import { ensureChromium, softwareAdapterFlags, softwareCanvasFlags } from '../scripts/chromium.mjs';
+import { startDevelopmentServer } from './development-server.ts';
 import { expect, lacksData, lacksDataReason, root, test } from './site.ts';
 
 // Without these the software adapter loses the device when it draws on a canvas.
@@ -217,13 +217,8 @@ test('<vitrail-avatar> loads, shows and tells', async ({ blank }) => {
 
 test('useAvatar loads one avatar in one worker, in StrictMode too', async ({ page }) => {
   // Only React's development build mounts twice: the development server has it.
-  const server = await createServer({
-    configFile: resolve(root, 'vite.config.ts'),
-    logLevel: 'error',
-    server: { port: 5311, open: false, watch: null, hmr: false },
-  });
+  const server = await startDevelopmentServer(5311);
   try {
-    await server.listen();
     let workers = 0;
     page.on('worker', () => {
       workers += 1;

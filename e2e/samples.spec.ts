@@ -1,6 +1,5 @@
-import { resolve } from 'node:path';
-import { createServer } from 'vite';
-import { embeddedModel, expect, root, test, tinyModel } from './site.ts';
+import { startDevelopmentServer } from './development-server.ts';
+import { embeddedModel, expect, test, tinyModel } from './site.ts';
 
 const model = `?model=${tinyModel}`;
 
@@ -70,13 +69,8 @@ test('React in StrictMode, which mounts everything twice, loads one model in one
   page,
 }) => {
   // Only React's development build mounts twice: the development server has it.
-  const server = await createServer({
-    configFile: resolve(root, 'vite.config.ts'),
-    logLevel: 'error',
-    server: { port: 5310, open: false, watch: null, hmr: false },
-  });
+  const server = await startDevelopmentServer(5310);
   try {
-    await server.listen();
     let downloads = 0;
     page.on('request', (request) => {
       if (new URL(request.url()).pathname === embeddedModel) downloads += 1;

@@ -1,6 +1,6 @@
 /**
- * `npm test`: builds, runs the unit and kernel tests (Vitest, kernels in a browser of their own beside the others: a software adapter
- * compiles shaders on one core) and the end-to-end tests (Playwright), and ends with one line
+ * `npm test`: builds, runs the unit and kernel tests (Vitest, in two browsers at once: a software adapter compiles shaders on one core)
+ * and the end-to-end tests (Playwright, two at once as well), and ends with one line
  * `N passed, N failed, N skipped`. Exits with 1 when anything failed or no test ran.
  */
 import { spawn, spawnSync } from 'node:child_process';

@@ -5,7 +5,7 @@ struct Params {
   blocks: u32,
   shift: u32,
 }
-const params = Params(1u, 1u, 0u);
+const params = Params(6000u, 3u, 8u);
 @group(0) @binding(0) var<storage, read> total: array<u32>;
 @group(0) @binding(1) var<storage, read> offsets: array<u32>;
 @group(0) @binding(2) var<storage, read> keys_in: array<u32>;

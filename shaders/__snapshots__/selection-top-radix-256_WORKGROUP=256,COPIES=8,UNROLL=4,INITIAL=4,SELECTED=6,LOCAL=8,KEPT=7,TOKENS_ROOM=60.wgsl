@@ -21,7 +21,7 @@ struct Params {
   scales_stride: u32,
   set_stride: u32,
 }
-const params = Params(4u, 2u, 27u, 16u, 0.8999999761581421f, 16u, 32u, 128u, 256u, 64u, 224u, 64u, 288u);
+const params = Params(4u, 2u, 1020u, 16u, 0.8999999761581421f, 16u, 32u, 4096u, 256u, 1024u, 8160u, 64u, 288u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read_write> selections: array<Selection>;
 @group(0) @binding(2) var<storage, read> votes: array<vec4<f32>>;

@@ -442,8 +442,8 @@ export class Decoder {
         ...each((layer, i) => this.#layerForOne(layer, i, how)),
       ]);
     const { tokenSelect } = this.config;
-    // Its working set is full.
-    const ownHow = { far: this.#attention.isFar(this.contextLength), own: true };
+    // At the end of the context, or with a full working set. Where that is near, as on all software adapters, no shader for far ones is compiled.
+    const far = this.#attention.isFar(this.contextLength);
     const last = layers.at(-1);
     const forMany = (layer: LayerWeights, i: number) => [
       ...this.#attendForMany(layer, i),
@@ -453,8 +453,8 @@ export class Decoder {
     const [one, oneFar, own, many, rest, lastOfMany, after, head, greedy, random] =
       await Promise.all([
         forOne({ far: false }),
-        forOne({ far: true }),
-        tokenSelect ? forOne(ownHow) : [],
+        forOne({ far }),
+        tokenSelect ? forOne({ far, own: true }) : [],
         Promise.all([...this.#embed(), ...each(forMany)]),
         Promise.all(last ? this.#feedForMany(last) : []),
         Promise.all([...(last ? this.#feedForLast(last) : []), ...this.#lmHead(xTurn, oneRow)]),

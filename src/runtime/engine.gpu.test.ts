@@ -1,6 +1,6 @@
 // As the worker has it once its script is loaded.
 import '../../workers/text.part.ts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { VitrailError } from '../errors.ts';
 import { fetchFile } from '../testing/data.ts';
 import type { GenerateOptions, LoadProgress, Message, TextEvent } from '../types.ts';
@@ -24,14 +24,19 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 
 const ignore = (): void => undefined;
 
+/** Of all tests that need none of their own: an engine compiles its shaders once, which takes seconds on a software adapter. */
+let engine: Engine;
+beforeAll(async () => {
+  engine = await Engine.create();
+});
+afterAll(() => engine.dispose());
+
 describe('a model of the engine', () => {
-  let engine: Engine;
   let model: RestorableModel;
   beforeAll(async () => {
-    engine = await Engine.create();
     model = await engine.loadModel(await fixture('qwen3'), load);
   });
-  afterAll(() => engine.dispose());
+  afterAll(() => model.dispose());
 
   it('describes itself', () => {
     expect(model.info).toMatchObject({
@@ -167,8 +172,11 @@ describe('a model of the engine', () => {
 });
 
 describe('the engine', () => {
+  afterEach(() => {
+    expect(engine.stats().gpuBytes).toBe(0);
+  });
+
   it('frees everything on the GPU, a hundred times', async () => {
-    const engine = await Engine.create();
     const file = await fixture('qwen2');
     const idle = engine.stats();
     for (let round = 0; round < 100; round += 1) {
@@ -178,11 +186,9 @@ describe('the engine', () => {
     }
     expect(engine.stats().gpuBytes).toBe(idle.gpuBytes);
     expect(engine.stats().buffers).toBe(idle.buffers);
-    await engine.dispose();
   }, 60_000);
 
   it('runs safetensors as it runs the same model in GGUF, quantized on load or not', async () => {
-    const engine = await Engine.create();
     const url = new URL('/e2e/fixtures/models/qwen3/model.safetensors', location.href);
     const prompt = [72, 101, 108, 108, 111];
     const answer = async (model: RestorableModel) => {
@@ -197,25 +203,23 @@ describe('the engine', () => {
       expect(model.info.quantization).toBe(quantize.toUpperCase());
       expect(await answer(model)).toHaveLength(12);
     }
-    expect(engine.stats().gpuBytes).toBe(0);
-    await engine.dispose();
   });
 
   it('tells how far a load is, to the compiler at its end', async () => {
-    const engine = await Engine.create();
     const seen: LoadProgress[] = [];
     const onProgress = (progress: LoadProgress) => seen.push(progress);
-    await engine.loadModel(await fixture('qwen2'), { ...load, onProgress });
+    const model = await engine.loadModel(await fixture('qwen2'), { ...load, onProgress });
+    await model.dispose();
     expect(seen.at(-1)?.phase).toBe('compile');
     expect(seen.every(({ loadedBytes, totalBytes }) => loadedBytes <= totalBytes)).toBe(true);
-    await engine.dispose();
   });
 
   it('refuses what is not there and what cannot be', async () => {
-    const engine = await Engine.create();
     const file = await fixture('qwen2');
     const loadWith = (attention: object) =>
-      codeOf(engine.loadModel(file.slice(0), { ...load, attention }));
+      codeOf(
+        engine.loadModel(file.slice(0), { ...load, attention }).then((loaded) => loaded.dispose()),
+      );
     expect(await loadWith({ kvCache: 'q5_0' })).toBe('invalid-argument');
     // Its heads are narrower than a block.
     expect(await loadWith({ kvCache: 'q8_0' })).toBe('invalid-argument');
@@ -225,11 +229,10 @@ describe('the engine', () => {
     const model = await engine.loadModel(file, load);
     const schema = { ...greedy, schema: {} };
     expect(await codeOf(model.complete([1], schema, ignore))).toBe('invalid-argument');
-    await engine.dispose();
+    await model.dispose();
   });
 
   it('selects from narrow caches', async () => {
-    const engine = await Engine.create();
     const file = await fetchFile('/models/vitrail-small.gguf');
     const tokenSelect = { initial: 4, selected: 8, local: 16 };
     for (const matryoshka of [false, { budget: 0.5 }] as const) {
@@ -245,8 +248,6 @@ describe('the engine', () => {
       expect(model.info.attention).toContain('token-select');
       await model.dispose();
     }
-    expect(engine.stats().gpuBytes).toBe(0);
-    await engine.dispose();
   });
 
   it('leaves nothing behind when a load fails, and stays usable', async () => {
@@ -260,7 +261,6 @@ describe('the engine', () => {
   });
 
   it('says so when the GPU has no memory for the context', async () => {
-    const engine = await Engine.create();
     const file = await fixture('qwen2');
     // 1 GiB for the keys of each layer: more than the adapter of the tests can allocate, though not more than it allows.
     const huge = engine.loadModel(file.slice(0), {
@@ -272,7 +272,7 @@ describe('the engine', () => {
     expect(engine.stats().gpuBytes).toBe(0);
     const model = await engine.loadModel(file, load);
     expect((await model.complete([1], greedy, ignore)).finish).toBe('length');
-    await engine.dispose();
+    await model.dispose();
   });
 
   it('survives a lost device: the running answer fails, the next one works', async () => {
@@ -296,7 +296,6 @@ describe('the engine', () => {
   });
 
   it('decodes with at most one encoder, one pass and one submit a step, and creates nothing', async () => {
-    const engine = await Engine.create();
     const model = await engine.loadModel(await fixture('qwen3'), load);
     await model.complete([1, 2, 3], greedy, ignore);
     const few = await countCalls(() =>
@@ -321,7 +320,7 @@ describe('the engine', () => {
       // Embedding, six a layer, lm_head, sampler.
       dispatchWorkgroups: 1 + 6 * 3 + 2,
     });
-    await engine.dispose();
+    await model.dispose();
   });
 });
 
