@@ -52,7 +52,8 @@ class TurnedBases(nn.Module):
     def forward(self) -> Bases:
         skew = (self.turn - self.turn.mT).double()
         one = torch.eye(skew.shape[-1], dtype=skew.dtype, device=skew.device)
-        turned = torch.linalg.solve(one - skew / 2, one + skew / 2) @ self.start.double()
+        # Unlike `solve` it does not wait for the device to say that there was a solution: here there always is.
+        turned = torch.linalg.solve_ex(one - skew / 2, one + skew / 2).result @ self.start.double()
         return Bases(turned.float(), self.mean)
 
 

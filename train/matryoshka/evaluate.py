@@ -56,10 +56,14 @@ def _recall(model: Llama, reductions: list[Reduction] | None, rows: np.ndarray, 
 
 def _hellaswag(model: Llama, reductions: list[Reduction] | None, data: Mapping[str, np.ndarray], at_once: int) -> float:
     """Of four endings the one with the most likely bytes counts."""
-    rows, ends = data["hellaswag"], torch.from_numpy(data["hellaswag_endings"]).to(model.device)
-    losses = torch.cat([_losses(model, reductions, part) for part in _batches(model, rows, at_once)])
-    column = torch.arange(losses.shape[1], device=model.device)
-    mine = (column >= ends[:, :1] - 1) & (column < ends[:, 1:2] - 1)
-    scores = ((losses * mine).sum(1) / ends[:, 2]).view(-1, 4)
-    right = scores.argmin(1) == torch.from_numpy(data["hellaswag_right"]).to(model.device)
+    rows, ends = data["hellaswag"].astype(np.int64), data["hellaswag_endings"]
+    scores = torch.zeros(len(rows), device=model.device)
+    # Rows of about the same length at a time: a batch is as long as its longest.
+    for own in _split(np.argsort(ends[:, 1], kind="stable"), max(1, at_once // rows.shape[1])):
+        start, end, size = (torch.from_numpy(ends[own, place : place + 1]).to(model.device) for place in range(3))
+        losses = _losses(model, reductions, torch.from_numpy(rows[own, : ends[own, 1].max()]).to(model.device))
+        column = torch.arange(losses.shape[1], device=model.device)
+        mine = (column >= start - 1) & (column < end - 1)
+        scores[torch.from_numpy(own).to(model.device)] = (losses * mine).sum(1) / size[:, 0]
+    right = scores.view(-1, 4).argmin(1) == torch.from_numpy(data["hellaswag_right"]).to(model.device)
     return right.float().mean().item()

@@ -2,7 +2,7 @@
 
     python export.py MODEL.gguf OUT RESULT.gguf
 
-OUT is the folder that train.py wrote. A file in Q4_0 stays in it; of any other, the attention's weights become Q8_0. The keys and tensors:
+OUT is the folder that train.py wrote. Tensors stay in the form that they have. The keys and tensors:
 docs/adr/0012-matryoshka-kv.md. Reads the result back and fails where anything else changed.
 """
 
@@ -24,7 +24,6 @@ MAX_BASIS_ERROR = 5e-3
 EIGHTHS = 8
 TEMPERATURE = "general.sampling.temp"
 """llama.cpp's key of what a file recommends."""
-Q4_0, Q8_0 = gguf.GGMLQuantizationType.Q4_0, gguf.GGMLQuantizationType.Q8_0
 
 
 def export(source: Path, tensors: dict[str, np.ndarray], widths: dict[str, np.ndarray], temperature: float | None, target: Path) -> None:
@@ -45,7 +44,7 @@ def export(source: Path, tensors: dict[str, np.ndarray], widths: dict[str, np.nd
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
         else:
             is_rounded = tuned.dtype == np.uint8
-            writer.add_tensor(tensor.name, tuned, raw_dtype=(Q4_0 if tensor.tensor_type == Q4_0 else Q8_0) if is_rounded else None)
+            writer.add_tensor(tensor.name, tuned, raw_dtype=tensor.tensor_type if is_rounded else None)
     for name, tensor in tensors.items():
         if name.endswith(NARROWING):
             writer.add_tensor(name, tensor)

@@ -16,10 +16,8 @@ from torch import Tensor
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "vitrail-small/write"))
 from gguf_arrays import read_gguf  # noqa: E402
 
-MOSTLY_Q4_0 = 2
-"""`general.file_type` of a file whose matrices are all in Q4_0."""
-
-
+FORMS = {2: "Q4_0", 3: "Q4_1"}
+"""Of most matrices, by `general.file_type`."""
 
 
 def is_narrowing(name: str) -> bool:
@@ -89,12 +87,14 @@ class Llama:
             router=metadata.get("vitrail.moh.router", "learned"),
         )
         self.device, self.dtype = device, dtype
-        self.is_q4_0 = metadata["general.file_type"] == MOSTLY_Q4_0
+        self.form = FORMS.get(metadata["general.file_type"])
+        self.block = block
         self.weights = {
             name: torch.tensor(array).to(device, torch.float32 if array.ndim == 1 or "moh_" in name else dtype)
             for name, array in arrays.items()
             if not is_narrowing(name)
         }
+        self.parts = [name.removeprefix("blk.0.") for name in self.weights if name.startswith("blk.0.")]
 
     @property
     def head(self) -> Tensor:
@@ -104,6 +104,18 @@ class Llama:
         """The same model with these weights instead of its own."""
         other = copy(self)
         other.weights = self.weights | weights
+        return other
+
+    def in_precision(self, dtype: torch.dtype) -> "Llama":
+        other = copy(self)
+        other.dtype = dtype
+        other.weights = {name: weight.to(dtype) if weight.ndim == 2 and "moh_" not in name else weight for name, weight in self.weights.items()}
+        return other
+
+    def compiled(self) -> "Llama":
+        """All layers are one function, once for each form of what it is given."""
+        other = copy(self)
+        other.block = torch.compile(block, dynamic=False)
         return other
 
     def rotation(self, length: int, offsets: Tensor | None = None) -> Tensor:
@@ -124,6 +136,9 @@ class Llama:
     def states(self, tokens: Tensor, reductions: list[Reduction] | None = None, offsets: Tensor | None = None) -> Tensor:
         """Normalized states [rows, length, hidden] that the head reads."""
         x, rotation = self.embed(tokens), self.rotation(tokens.shape[1], offsets)
+        if torch.is_grad_enabled() and not x.requires_grad:
+            # The first layer is then compiled like all others.
+            x.requires_grad_()
         for layer in range(self.shape.layers):
             x = self.layer(layer, x, rotation, reductions[layer] if reductions else None)
         return self.norm(x, "output_norm.weight")
@@ -135,41 +150,65 @@ class Llama:
         return F.rms_norm(x, x.shape[-1:], self.weights[name], self.shape.epsilon)
 
     def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None, cache: Cache | None = None) -> Tensor:
-        h = self.norm(x, f"blk.{layer}.attn_norm.weight")
-        q, k, v = self.query_key_value(layer, h, rotation)
-        attended = attend(q, k, v, reduction) if cache is None else attend_one(q, *cache.with_new(layer, k, v))
-        attended = attended.transpose(1, 2)
-        if self.shape.active_heads:
-            attended = attended * self._gates(layer, h, q).to(attended.dtype).unsqueeze(-1)
-        x = x + self._linear(attended.flatten(2), layer, "attn_output").float()
-        h = self.norm(x, f"blk.{layer}.ffn_norm.weight")
-        inner = F.silu(self._linear(h, layer, "ffn_gate")) * self._linear(h, layer, "ffn_up")
-        return x + self._linear(inner, layer, "ffn_down").float()
+        own = self.of_layer(layer)
+        if cache is None:
+            return self.block(self.shape, self.dtype, own, x, rotation, reduction)
+        h, q, k, v = _projected(self.shape, self.dtype, own, x, rotation)
+        return finished(self.shape, self.dtype, own, x, h, q, attend_one(q, *cache.with_new(layer, k, v)))
 
     def query_key_value(self, layer: int, h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries and keys, and values, each [rows, heads, length, head_dim]."""
-        q, k, v = (
-            self._linear(h, layer, f"attn_{part}").unflatten(2, (-1, self.shape.head_dim)).transpose(1, 2) for part in "qkv"
-        )
-        return rotate(q, rotation), rotate(k, rotation), v
+        return _query_key_value(self.shape, self.dtype, self.of_layer(layer), h, rotation)
 
-    def _linear(self, x: Tensor, layer: int, name: str) -> Tensor:
-        return F.linear(x.to(self.dtype), self.weights[f"blk.{layer}.{name}.weight"].to(self.dtype))
+    def of_layer(self, layer: int) -> dict[str, Tensor]:
+        """Its weights, by their names without the layer's."""
+        return {part: self.weights[f"blk.{layer}.{part}"] for part in self.parts}
 
-    def _gates(self, layer: int, h: Tensor, q: Tensor) -> Tensor:
-        """[rows, length, heads]; learned ones as in vitrail-small/model.py."""
-        shared_heads, active = self.shape.shared_heads, self.shape.active_heads - self.shape.shared_heads
-        if self.shape.router == "query-norm":
-            norms = q.float().norm(dim=-1).transpose(1, 2)
-            norms[..., :shared_heads] = torch.inf
-            return torch.zeros_like(norms).scatter(-1, norms.topk(self.shape.active_heads, dim=-1).indices, 1.0)
-        stage, shared, routed = (
-            F.linear(h, self.weights[f"blk.{layer}.moh_{part}.weight"]).softmax(-1) for part in ("stage", "shared", "routed")
-        )
-        kept = torch.zeros_like(routed).scatter(-1, routed.topk(active, dim=-1).indices, 1.0) * routed
-        kept = active * kept / kept.sum(-1, keepdim=True)
-        stage = 2 * stage
-        return torch.cat([stage[..., :1] * shared_heads * shared, stage[..., 1:] * kept], -1)
+
+def block(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, rotation: Tensor, reduction: Reduction | None) -> Tensor:
+    """A layer, by its own weights."""
+    h, q, k, v = _projected(shape, dtype, own, x, rotation)
+    return finished(shape, dtype, own, x, h, q, attend(q, k, v, reduction))
+
+
+def _projected(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, rotation: Tensor) -> tuple[Tensor, ...]:
+    """What attention reads, normalized, and its queries, keys and values."""
+    h = F.rms_norm(x, x.shape[-1:], own["attn_norm.weight"], shape.epsilon)
+    return h, *_query_key_value(shape, dtype, own, h, rotation)
+
+
+def _query_key_value(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = (linear(h, own[f"attn_{part}.weight"], dtype).unflatten(2, (-1, shape.head_dim)).transpose(1, 2) for part in "qkv")
+    return rotate(q, rotation), rotate(k, rotation), v
+
+
+def finished(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, h: Tensor, q: Tensor, attended: Tensor) -> Tensor:
+    """The layer's output, from that of its heads [rows, heads, length, head_dim]."""
+    attended = attended.transpose(1, 2)
+    if shape.active_heads:
+        attended = attended * gates(shape, own, h, q).to(attended.dtype).unsqueeze(-1)
+    x = x + linear(attended.flatten(2), own["attn_output.weight"], dtype).float()
+    h = F.rms_norm(x, x.shape[-1:], own["ffn_norm.weight"], shape.epsilon)
+    inner = F.silu(linear(h, own["ffn_gate.weight"], dtype)) * linear(h, own["ffn_up.weight"], dtype)
+    return x + linear(inner, own["ffn_down.weight"], dtype).float()
+
+
+def linear(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    return F.linear(x.to(dtype), weight.to(dtype))
+
+
+def gates(shape: Shape, own: dict[str, Tensor], h: Tensor, q: Tensor) -> Tensor:
+    """[rows, length, heads]; learned ones as in vitrail-small/model.py."""
+    shared_heads, active = shape.shared_heads, shape.active_heads - shape.shared_heads
+    if shape.router == "query-norm":
+        norms = q.float().norm(dim=-1).transpose(1, 2)
+        norms[..., :shared_heads] = torch.inf
+        return torch.zeros_like(norms).scatter(-1, norms.topk(shape.active_heads, dim=-1).indices, 1.0)
+    stage, shared, routed = (F.linear(h, own[f"moh_{part}.weight"]).softmax(-1) for part in ("stage", "shared", "routed"))
+    kept = torch.zeros_like(routed).scatter(-1, routed.topk(active, dim=-1).indices, 1.0) * routed
+    kept = active * kept / kept.sum(-1, keepdim=True)
+    stage = 2 * stage
+    return torch.cat([stage[..., :1] * shared_heads * shared, stage[..., 1:] * kept], -1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) -> Tensor:

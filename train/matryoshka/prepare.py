@@ -1,13 +1,14 @@
 """Encodes what train.py reads: text to tune on, and what the result is measured by.
 
-    python prepare.py MODEL.gguf TEXT OUT.npz [--written FILE.jsonl.xz …]
+    python prepare.py MODEL.gguf TEXT OUT.npz [--written FILE.jsonl.xz … | --own FILE.jsonl.xz …]
 
 TEXT is a folder with books.txt.xz, dialogues.jsonl.xz, instructions.jsonl.xz and eval/ of wikitext2-test.txt and
 hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
 
-training [n]; books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
+training [n]; far [rows, 4097], windows with questions about what was said up to 4,000 tokens before, where the context has room for them;
+books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
 pass_keys_L [trials, longest] with pass_keys_L_answers [trials, 2] (columns where the answer starts and ends);
-prompts [n, longest] with prompt_lengths, of chats that the model answers itself;
+prompts [n, longest] with prompt_lengths, of chats that the model answers itself and, with --own, of texts that it goes on with;
 hellaswag [4 questions, longest] with hellaswag_endings [4 questions, 3] (start, end, bytes) and hellaswag_right [questions].
 """
 
@@ -31,11 +32,15 @@ import sources  # noqa: E402
 import tales  # noqa: E402
 from books import Book, read_books, split  # noqa: E402
 from gguf_tokenizer import tokenizer_of  # noqa: E402
+from openings import Openings  # noqa: E402
 from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
 CHAT_SHARES = {"books": 0.28, "instructions": 0.07, "dialogues": 0.02, "retrieval": 0.17, "written": 0.34, "facts": 0.07, "tales": 0.05}
 """Where the model learned to chat from what another wrote: else it forgets how."""
+OWN_SHARES = {"books": 0.42, "instructions": 0.12, "dialogues": 0.07, "retrieval": 0.14, "written": 0.25}
+"""Where the model wrote some of it itself."""
+FAR, FAR_ROWS, FAR_CHARACTERS = 4096, 1024, 14_000
 WINDOW, WINDOWS = 1024, 80
 PROMPTS, LONGEST_PROMPT = 8192, 128
 HELLASWAG_QUESTIONS = 4000
@@ -45,7 +50,9 @@ SEED = 9
 AT_ONCE = 512
 
 
-def training_tokens(tokenizer: Tokenizer, text: Path, books: list[Book], written: list[Path], count: int, end: int) -> np.ndarray:
+def training_tokens(
+    tokenizer: Tokenizer, text: Path, books: list[Book], written: list[Path], shares: dict[str, float], count: int, end: int
+) -> np.ndarray:
     """A mixture in the shares above, documents of a source in random order, each followed by the end token."""
     rng = random.Random(SEED)
     prose = [section for book in books for section in book.sections]
@@ -65,7 +72,7 @@ def training_tokens(tokenizer: Tokenizer, text: Path, books: list[Book], written
     }
     chunks = [
         row
-        for name, share in (CHAT_SHARES if written else SHARES).items()
+        for name, share in shares.items()
         for row in np.array_split(_first_tokens(tokenizer, documents[name], round(share * count), end), round(share * count / 4096))
     ]
     rng.shuffle(chunks)
@@ -84,12 +91,30 @@ def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: i
     return np.array(tokens[:count], dtype=np.uint16)
 
 
-def prompts(tokenizer: Tokenizer, text: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Openings of chats, up to where the assistant begins: stories and questions, as those that Vitrail Small learned from."""
+def far(tokenizer: Tokenizer, books: list[Book], end: int) -> np.ndarray:
+    """Windows that end with questions about lines far before them; what is left at the start is of a book."""
+    rng = random.Random(SEED)
+    rows: list[list[int]] = []
+    while len(rows) < FAR_ROWS:
+        asked = tokenizer.encode(sources.far_retrieval(rng, books, FAR_CHARACTERS)).ids
+        before = tokenizer.encode(rng.choice(rng.choice(books).sections)[-4 * FAR :]).ids
+        row = [*before, end, *asked, end][-(FAR + 1) :]
+        if len(asked) < FAR and len(row) == FAR + 1:
+            rows.append(row)
+    return np.array(rows, dtype=np.uint16)
+
+
+def prompts(tokenizer: Tokenizer, text: Path, openings: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Openings of chats, up to where the assistant begins: stories and questions, as those that Vitrail Small learned from; or of texts of any kind."""
     answer = f"{sources.START}assistant\n"
+    words = json.loads((SMALL / "write/words.json").read_text(encoding="utf-8"))
+    if openings:
+        drawn = Openings(words, SEED)
+        texts = (f"{sources.END_TOKEN}{drawn.next()}" for _ in range(PROMPTS))
+        rows = [tokenizer.encode(opening).ids for opening in texts]
+        return _padded(rows), np.array([len(row) for row in rows])
     documents = islice(sources.instructions(text / "instructions.jsonl.xz"), 4 * PROMPTS)
     questions = [document.split(f"{sources.END}\n")[0].removeprefix(f"{sources.START}user\n") for document in documents]
-    words = json.loads((SMALL / "write/words.json").read_text(encoding="utf-8"))
     asked = Prompts(questions, words, SEED)
     rows: list[list[int]] = []
     while len(rows) < PROMPTS:
@@ -152,19 +177,24 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--tokens", type=int, default=3_000_000, help="of text to tune on")
     parser.add_argument("--written", type=Path, nargs="*", default=[], help="chats that the model learned from")
+    parser.add_argument("--own", type=Path, nargs="*", default=[], help="chats that the model wrote itself")
     arguments = parser.parse_args()
     tokenizer, fields = tokenizer_of(arguments.model), GGUFReader(arguments.model).fields
     end, context = tokenizer.token_to_id(sources.END_TOKEN), fields["llama.context_length"].contents()
     text: Path = arguments.text
     training, validation = split(read_books(text / "books.txt.xz"))
     held_out = "\n\n".join(section for book in validation for section in book.sections)
-    arrays = {"training": training_tokens(tokenizer, text, training, arguments.written, arguments.tokens, end)}
+    shares = CHAT_SHARES if arguments.written else OWN_SHARES if arguments.own else SHARES
+    written = [*arguments.written, *arguments.own]
+    arrays = {"training": training_tokens(tokenizer, text, training, written, shares, arguments.tokens, end)}
+    if context > FAR:
+        arrays["far"] = far(tokenizer, training, end)
     arrays["books"], arrays["books_bytes"] = windows(tokenizer, held_out)
     arrays["wikitext2"], arrays["wikitext2_bytes"] = windows(tokenizer, (text / "eval/wikitext2-test.txt").read_text(encoding="utf-8"))
     for length in [512, 1000, 2000, 4000]:
         if length <= context:
             arrays[f"pass_keys_{length}"], arrays[f"pass_keys_{length}_answers"] = pass_keys(tokenizer, length)
-    arrays["prompts"], arrays["prompt_lengths"] = prompts(tokenizer, text)
+    arrays["prompts"], arrays["prompt_lengths"] = prompts(tokenizer, text, bool(arguments.own))
     questions = hellaswag(tokenizer, text / "eval/hellaswag_val_full.txt.bz2")
     arrays |= zip(["hellaswag", "hellaswag_endings", "hellaswag_right"], questions, strict=True)
     np.savez_compressed(arguments.out, **arrays)

@@ -1,4 +1,4 @@
-"""What weights become in a file: groups of 32 that share a scale in half precision, and their bytes as ggml lays them out."""
+"""What weights become in a file: groups of 32 that share a scale in half precision, in Q4_1 a least number too, and their bytes as ggml lays them out."""
 
 import numpy as np
 import torch
@@ -8,27 +8,37 @@ GROUP = 32
 
 
 def rounded(weights: Tensor, form: str) -> Tensor:
-    scales, numbers = _numbers(weights, form)
-    return (scales * numbers).view_as(weights)
+    """Groups [groups, 32] as they come back out of a file."""
+    scale, least, levels = _levels(weights, form)
+    return scale.half().float() * levels + least.half().float()
 
 
 def packed(weights: Tensor, form: str) -> np.ndarray:
     """[rows, bytes of a row]."""
-    scales, numbers = (part.cpu().numpy() for part in _numbers(weights, form))
-    halves = scales.astype(np.float16).view(np.uint8)
-    if form == "Q8_0":
-        own = numbers.astype(np.int8).view(np.uint8)
+    scale, least, levels = _levels(weights.reshape(-1, GROUP), form)
+    nibbles = (levels + (8 if form == "Q4_0" else 0)).to(torch.uint8)
+    own = nibbles[:, : GROUP // 2] | nibbles[:, GROUP // 2 :] << 4
+    halves = [part.half().view(torch.uint8) for part in ([scale] if form == "Q4_0" else [scale, least])]
+    return torch.cat([*halves, own], 1).reshape(len(weights), -1).cpu().numpy()
+
+
+def unpacked(rows: np.ndarray, form: str) -> np.ndarray:
+    """What `packed` made, as numbers."""
+    scales = 2 if form == "Q4_0" else 4
+    blocks = rows.reshape(-1, scales + GROUP // 2)
+    halves = blocks[:, :scales].copy().view(np.float16).astype(np.float32)
+    levels = np.concatenate([blocks[:, scales:] & 15, blocks[:, scales:] >> 4], 1).astype(np.float32)
+    least = halves[:, 1:] if form == "Q4_1" else -8 * halves[:, :1]
+    return (halves[:, :1] * levels + least).reshape(len(rows), -1)
+
+
+def _levels(groups: Tensor, form: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Scales and least numbers [groups, 1], and how many scales each weight is above them [groups, 32]."""
+    if form == "Q4_0":
+        largest = groups.gather(1, groups.abs().argmax(1, keepdim=True))
+        scale, least, below = largest / -8, torch.zeros_like(largest), 8
     else:
-        nibbles = (numbers + 8).astype(np.uint8)
-        own = nibbles[:, :16] | nibbles[:, 16:] << 4
-    return np.concatenate([halves, own], 1).reshape(len(weights), -1)
-
-
-def _numbers(weights: Tensor, form: str) -> tuple[Tensor, Tensor]:
-    """Scales [groups, 1] and whole numbers [groups, 32]."""
-    groups = weights.reshape(-1, GROUP)
-    largest = groups.gather(1, groups.abs().argmax(1, keepdim=True))
-    scale = largest / -8 if form == "Q4_0" else largest.abs() / 127
-    shares = groups * torch.where(scale == 0, scale, 1 / scale)
-    numbers = (shares + 8.5).trunc().clamp(0, 15) - 8 if form == "Q4_0" else shares.round()
-    return scale.half().float(), numbers
+        least = groups.amin(1, keepdim=True)
+        scale, below = (groups.amax(1, keepdim=True) - least) / 15, 0
+    shares = (groups - least) * torch.where(scale == 0, 0.0, 1 / scale)
+    return scale, least, (shares + below + 0.5).trunc().clamp(0, 15) - below

@@ -6,42 +6,44 @@ from torch import Tensor
 
 from basis import Bases, TurnedBases, with_values_in
 from llama import Llama
-from rounding import packed, rounded
+from rounding import GROUP, packed, rounded
 
-WEIGHT_RATE, BASIS_RATE = 3e-4, 1e-3
+BASIS_RATE = 1e-3
 BETAS = (0.9, 0.95)
 GRADIENT_NORM = 1.0
-ATTENTION = ("attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight")
 
 
 class Student:
     """Weights in full precision, which steps are applied to, and copies of them as a file will hold them, which the model runs on.
 
-    The gradient of a copy moves its weight (straight-through estimation, arXiv 1308.3432). Of a file in Q4_0 all weights are tuned but the
-    routers'; of any other those of the attention, which become Q8_0.
+    The gradient of a copy moves its weight (straight-through estimation, arXiv 1308.3432). All weights are tuned but the routers', and in a
+    file in Q4_1 the embedding, which it has in Q8_0. They stay in the form that they have.
     """
 
-    def __init__(self, model: Llama, vectors: Tensor, mean: Tensor) -> None:
+    def __init__(self, model: Llama, vectors: Tensor, mean: Tensor, rate: float = 0, compiles: bool = False) -> None:
         """Begins as the model with these bases of keys and values [layers, 2, kv_heads, head_dim, head_dim]; `mean` as values are without."""
         keys, values = vectors.unbind(1)
-        self.form = "Q4_0" if model.is_q4_0 else "Q8_0"
+        if model.form is None:
+            raise ValueError("weights are tuned in Q4_0 and Q4_1")
+        self.form = model.form
+        self.rounded = torch.compile(rounded, dynamic=True) if compiles else rounded
         turned = model.weights | with_values_in(values, model)
         self.weights = {name: turned[name].float().clone().requires_grad_() for name in turned if self._is_tuned(name)}
         self.copies = {name: weight.detach().clone().requires_grad_() for name, weight in self.weights.items()}
         self.bases = TurnedBases(Bases(keys, torch.einsum("lkjd,lkd->lkj", values, mean))).to(model.device)
-        groups = [(WEIGHT_RATE, [*self.weights.values()]), (BASIS_RATE, [*self.bases.parameters()])]
+        groups = [(rate, [*self.weights.values()]), (BASIS_RATE, [*self.bases.parameters()])]
         self.optimizer = torch.optim.Adam(
             [{"params": own, "peak": rate} for rate, own in groups], betas=BETAS, fused=model.device.type == "cuda"
         )
         self.parameters = [parameter for _, own in groups for parameter in own]
 
     def _is_tuned(self, name: str) -> bool:
-        return name.endswith(ATTENTION) if self.form == "Q8_0" else "moh_" not in name
+        return "moh_" not in name and (self.form == "Q4_0" or name != "token_embd.weight")
 
     @torch.no_grad()
     def round(self) -> None:
         for name, weight in self.weights.items():
-            self.copies[name].copy_(rounded(weight, self.form) if weight.ndim == 2 else weight)
+            self.copies[name].copy_(self.rounded(weight.view(-1, GROUP), self.form).view_as(weight) if weight.ndim == 2 else weight)
 
     def step(self, gradients: list[Tensor], share: float) -> None:
         """Applies gradients of the copies, at this share of the rates; those of the bases are where `backward` left them."""

@@ -1,11 +1,13 @@
 """Tunes a GGUF file of a llama for narrow caches (MatryoshkaKV, arXiv 2410.14731): bases of keys and values, and the weights with them.
 
     python train.py MODEL.gguf DATA.npz OUT --seconds 130 --settle-seconds 200 --search-seconds 45
+    python train.py MODEL.gguf DATA.npz OUT --start EARLIER --total-seconds 530
 
 DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
 it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
 
 Stages: text that the model speaks; principal components; tuning at random widths; the search for widths; tuning at those widths; what it all costs.
+With bases and widths to start with, an earlier run's, the three before the last tuning are left out.
 """
 
 import argparse
@@ -25,15 +27,21 @@ from torch import Tensor
 from basis import EIGHTHS, Bases, principal_components, random_widths
 from budgets import BUDGETS, percent
 from evaluate import measure
-from llama import Llama
-from search import Search, divergence
+from llama import Llama, is_narrowing
+from loss import Part, loss, part
+from rounding import unpacked
+from search import Search
 from speak import spoken
 from student import Student
 
 WARM_UP_STEPS = 100
-SETTLED = [1, 0.5, 0.375, 0.75, 1, 0.5, 0.375, 0.25]
-"""Budgets of a step's rows, over and over, once their widths are known. Whole rows keep the model what it is without a budget."""
-SAVE_SECONDS = 60
+SETTLED = [1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.375, 0.75, 0.25]
+"""Budgets that those of a step's rows are drawn from once their widths are known. Whole rows keep the model what it is without a budget."""
+FAR_EVERY = 4
+"""Steps: one of so many is on windows for far keys, where there are such."""
+FORMS = ("compiled", "graph", "eager")
+"""Of steps: one CUDA graph of compiled layers; of PyTorch's own kernels; none."""
+SAVE_SECONDS = 100
 CHECKS = 12
 
 
@@ -44,53 +52,60 @@ class Options:
 
 
 class Windows:
-    """Windows of a token stream from random places, at random positions of the model's context."""
+    """Windows of a token stream from random places, at random positions of the model's context. Rows of tokens are windows as they are."""
 
     def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device) -> None:
         self.tokens = torch.from_numpy(tokens.astype(np.int32)).to(device)
         self.room, self.options = context - options.length, options
+        self.ends = len(tokens) if tokens.ndim == 2 else len(tokens) - options.length - 1
         self.generator = torch.Generator(device).manual_seed(1)
 
     def next(self) -> tuple[Tensor, Tensor]:
         """([rows, length + 1] tokens, [rows] positions of their first). Keys turn with their position, so a basis must see them all."""
         length, device = self.options.length, self.tokens.device
         draw = lambda end: torch.randint(end, (self.options.rows,), generator=self.generator, device=device)  # noqa: E731
-        starts = draw(len(self.tokens) - length - 1)
+        starts = draw(self.ends)
+        if self.tokens.ndim == 2:
+            return self.tokens[starts].long(), draw(self.room + 1)
         return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long(), draw(self.room + 1)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the tuning. `widths` draws those of a step's rows: [rows, layers, 2, kv_heads], in eighths."""
+    """A part of the tuning. `widths` draws those of so many rows: [rows, layers, 2, kv_heads], in eighths."""
 
     name: str
     seconds: float
-    widths: Callable[[torch.Generator], Tensor]
+    widths: Callable[[int, torch.Generator], Tensor]
     checked: Tensor
     """Widths that its log tells of."""
     distilled: float
     """Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
 
 
-def tune(teacher: Llama, student: Student, stage: Stage, windows: Windows, held_out: Tensor, out: Path, as_graph: bool) -> None:
-    """Tunes until the model's outputs at the stage's widths are as near as they come to those of the whole model, and to the text."""
+def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows], held_out: Tensor, out: Path, form: str) -> None:
+    """Tunes until the model's outputs at the stage's widths are as near as they come to those of the whole model, and to the text.
+    Steps are on the first of the windows, and now and then on the second. `form`: how steps are computed, one of FORMS."""
     state_path, log_path = out / f"{stage.name}.pt", out / f"log-{stage.name}.csv"
     step, spent = 0, 0.0
     if state_path.exists():
         state = torch.load(state_path, map_location=teacher.device, weights_only=True)
         student.load(state)
-        windows.generator.set_state(state["generator"].cpu())
+        windows[0].generator.set_state(state["generator"].cpu())
         step, spent = state["step"], state["seconds"]
         if spent >= stage.seconds:
             return
     else:
         log_path.write_text("step,seconds,loss,divergence,next_token,held_out_nats_whole,held_out_nats_at_half\n", encoding="utf-8")
-    gradients = Gradients(teacher, student, windows, stage, as_graph)
+    model, of_part = (teacher.compiled(), torch.compile(part, dynamic=False)) if form == "compiled" else (teacher, part)
+    near, *far = [Gradients(model, student, own, stage, of_part, form != "eager") for own in windows]
+    print(stage.name, "ready", flush=True)
     began, saved, checked = time.monotonic() - spent, spent, -1
     recent: list[Tensor] = []
     while (spent := time.monotonic() - began) < stage.seconds:
         step += 1
         turned = student.bases()
+        gradients = far[0] if far and step % FAR_EVERY == 0 else near
         losses, by_keys, by_mean, *by_copies = gradients.of_step(turned)
         torch.autograd.backward([turned.keys, turned.mean], [by_keys, by_mean])
         student.step(by_copies, min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
@@ -108,15 +123,15 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: Windows, held_
             print(stage.name, *row, flush=True)
         if spent - saved > SAVE_SECONDS:
             saved = spent
-            _save(state_path, student, windows, step, spent)
-    _save(state_path, student, windows, step, stage.seconds)
+            _save(state_path, student, windows[0], step, spent)
+    _save(state_path, student, windows[0], step, stage.seconds)
 
 
 class Gradients:
     """Losses of a step and their gradients. One CUDA graph can compute all of it: thousands of small kernels a step."""
 
-    def __init__(self, teacher: Llama, student: Student, windows: Windows, stage: Stage, as_graph: bool) -> None:
-        self.teacher, self.student, self.windows, self.stage = teacher, student, windows, stage
+    def __init__(self, teacher: Llama, student: Student, windows: Windows, stage: Stage, of_part: Part, as_graph: bool) -> None:
+        self.teacher, self.student, self.windows, self.stage, self.part = teacher, student, windows, stage, of_part
         bases = student.bases()
         self.keys = bases.keys.detach().clone().requires_grad_()
         self.mean = bases.mean.detach().clone().requires_grad_()
@@ -141,7 +156,7 @@ class Gradients:
 
     def _draw(self) -> None:
         self.tokens, self.offsets = self.windows.next()
-        self.widths = self.stage.widths(self.windows.generator)
+        self.widths = self.stage.widths(self.windows.options.rows, self.windows.generator)
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream()
@@ -159,15 +174,13 @@ class Gradients:
         student, inputs, targets = self.student, self.tokens[:, :-1], self.tokens[:, 1:]
         student.round()
         with torch.no_grad():
-            wanted = self.teacher.logits(self.teacher.states(inputs, offsets=self.offsets)).log_softmax(-1)
+            wanted = self.teacher.states(inputs, offsets=self.offsets)
         model = self.teacher.with_weights(student.copies)
-        reductions = Bases(self.keys, self.mean).reductions(self.widths)
-        given = model.logits(model.states(inputs, reductions, self.offsets)).log_softmax(-1)
-        kl = divergence(wanted, given)
-        next_token = F.nll_loss(given.flatten(0, 1), targets.flatten())
-        loss = self.stage.distilled * kl + (1 - self.stage.distilled) * next_token
-        gradients = torch.autograd.grad(loss, [self.keys, self.mean, *student.copies.values()])
-        return [torch.stack([loss, kl, next_token]).detach(), *gradients]
+        given = model.states(inputs, Bases(self.keys, self.mean).reductions(self.widths), self.offsets)
+        dtype = model.dtype
+        total, figures = loss(given.to(dtype), wanted.to(dtype), model.head.to(dtype), targets, self.stage.distilled, self.part)
+        gradients = torch.autograd.grad(total, [self.keys, self.mean, *student.copies.values()])
+        return [torch.cat([total[None], figures]).detach(), *gradients]
 
 
 def _held_out(teacher: Llama, student: Student, widths: Tensor, rows: Tensor) -> list[float]:
@@ -186,6 +199,7 @@ def _save(path: Path, student: Student, windows: Windows, step: int, seconds: fl
     whole = path.with_suffix(".new")
     torch.save({**student.state(), "step": step, "seconds": seconds, "generator": windows.generator.get_state()}, whole)
     whole.replace(path)
+    np.savez(path.with_name("tensors.npz"), **student.tensors())
 
 
 class Results:
@@ -220,14 +234,14 @@ class Recipe:
         self.results = Results(arguments.out)
         # Measured in single precision: rounding to bf16 would hide what an eighth of one head does.
         self.exact = Llama(arguments.model, self.device, torch.float32)
-        self.quick = Llama(arguments.model, self.device, torch.bfloat16 if self.device.type == "cuda" else torch.float32)
+        self.quick = self.exact.in_precision(torch.bfloat16) if self.device.type == "cuda" else self.exact
         self.say(f"loaded {self.exact.shape}")
 
     def say(self, what: str) -> None:
         print(f"== {time.monotonic() - self.began:.0f} s: {what}", flush=True)
 
-    def windows(self, rows: int, length: int) -> Windows:
-        return Windows(self.data["training"], self.exact.shape.context, Options(rows, length), self.device)
+    def windows(self, rows: int, length: int, name: str = "training") -> Windows:
+        return Windows(self.data[name], self.exact.shape.context, Options(rows, length), self.device)
 
     def speak(self) -> None:
         """Adds what the model says to prompts to the text that it is tuned on."""
@@ -243,7 +257,7 @@ class Recipe:
             ]
             np.save(path, np.concatenate(parts).flatten())
             self.say("spoken")
-        self.data["training"] = np.concatenate([self.data["training"], np.load(path)])
+        self.data["training"] = np.concatenate([self.data["training"], *[np.load(path)] * self.arguments.spoken_times])
 
     def start(self) -> tuple[Tensor, Tensor]:
         """Principal components, and the mean of values."""
@@ -255,12 +269,41 @@ class Recipe:
             self.say("principal components")
         return self.results.tensor("start_vectors", self.device), self.results.tensor("start_mean", self.device)
 
+    def given(self) -> tuple[Llama, Tensor, Tensor]:
+        """Weights, bases and the mean of values as an earlier run left them; its widths become this one's."""
+        start, layers = self.arguments.start, range(self.exact.shape.layers)
+        if start.is_dir():
+            widths, tensors = dict(np.load(start / "widths.npz")), dict(np.load(start / "tensors.npz"))
+            weights = {name: torch.from_numpy(unpacked(array, self.exact.form)) if array.dtype == np.uint8 else torch.from_numpy(array)
+                       for name, array in tensors.items() if not is_narrowing(name)}
+            model = self.exact.with_weights({name: weight.to(self.device) for name, weight in weights.items()})
+            keys, mean = (np.stack([tensors[f"blk.{layer}.{name}.weight"] for layer in layers]) for name in ("attn_k_basis", "attn_v_mean"))
+            # Values are in their basis already.
+            vectors = np.stack([keys, np.broadcast_to(np.eye(keys.shape[-1]), keys.shape)], 1)
+        else:
+            found = np.load(start)
+            widths = {name.removeprefix("mkv_"): found[name] for name in found if "widths" in name}
+            model, vectors, mean = self.exact, found["mkv_vectors"], found["mkv_mean"]
+        names = [f"widths_{percent(budget)}" for budget in BUDGETS]
+        self.results.keep_arrays(**{name: torch.from_numpy(widths[name].astype(np.int64)) for name in names})
+        return model, *(torch.from_numpy(array).float().to(self.device) for array in (vectors, mean))
+
     def tuned(self, student: Student, stage: Stage) -> None:
-        windows = self.windows(self.arguments.rows, self.arguments.length)
+        windows = [self.windows(self.arguments.rows, self.arguments.length)]
+        if "far" in self.data:
+            length = self.data["far"].shape[1] - 1
+            windows.append(self.windows(max(1, self.arguments.rows * self.arguments.length // length), length, "far"))
         books = torch.from_numpy(self.data["books"][::10].astype(np.int64)).to(self.device)
-        as_graph = self.device.type == "cuda" and not self.arguments.eager
-        tune(self.quick, student, stage, windows, books, self.arguments.out, as_graph)
+        tune(self.quick, student, stage, windows, books, self.arguments.out, self.arguments.form)
         self.say(f"tuned: {stage.name}")
+
+    def left(self) -> float:
+        """Seconds of the last tuning, those before a cut among them."""
+        arguments, state = self.arguments, self.arguments.out / "settled.pt"
+        if not arguments.total_seconds:
+            return arguments.settle_seconds
+        spent = torch.load(state, map_location="cpu", mmap=True)["seconds"] if state.exists() else 0.0
+        return spent + arguments.total_seconds - arguments.report_seconds - (time.monotonic() - self.began)
 
     def widths(self, name: str, model: Llama, bases: Bases, seconds: float) -> dict[float, Tensor]:
         if f"{name}_{percent(BUDGETS[-1])}" not in self.results.arrays:
@@ -292,8 +335,13 @@ def main() -> None:
     parser.add_argument("--search-length", type=int, default=1024)
     parser.add_argument("--spoken-rows", type=int, default=4096, help="prompts answered at once; 0: none")
     parser.add_argument("--spoken-length", type=int, default=384)
+    parser.add_argument("--spoken-times", type=int, default=1, help="how often what it says counts in the text")
     parser.add_argument("--calibration-batches", type=int, default=8)
-    parser.add_argument("--eager", action="store_true", help="without a CUDA graph")
+    parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone")
+    parser.add_argument("--rate", type=float, default=3e-4, help="of weights")
+    parser.add_argument("--form", choices=FORMS, help="how steps are computed")
+    parser.add_argument("--total-seconds", type=float, help="of everything: the last tuning takes what the rest leaves")
+    parser.add_argument("--report-seconds", type=float, default=60, help="of the evaluation, of these")
     parser.add_argument("--at-once", type=int, default=65_536, help="tokens a batch while measuring")
     arguments = parser.parse_args()
     torch.manual_seed(0)
@@ -301,31 +349,33 @@ def main() -> None:
     recipe = Recipe(arguments)
     exact = recipe.exact
     recipe.speak()
-    vectors, mean = recipe.start()
-    student = Student(exact, vectors, mean)
+    arguments.form = arguments.form or ("compiled" if recipe.device.type == "cuda" else "eager")
+    begun, vectors, mean = recipe.given() if arguments.start else (exact, *recipe.start())
+    student = Student(begun, vectors, mean, arguments.rate, arguments.form == "compiled")
     shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
     half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
 
-    random = Stage("nested", arguments.seconds, lambda draws: random_widths(arguments.rows, shape, draws), half, arguments.distilled)
-    recipe.tuned(student, random)
+    if not arguments.start:
+        random = Stage("nested", arguments.seconds, lambda rows, draws: random_widths(rows, shape, draws), half, arguments.distilled)
+        recipe.tuned(student, random)
     found = recipe.widths("widths", *student.stored(exact), arguments.search_seconds)
     known = {1: torch.full_like(half, EIGHTHS), **found}
-    each = torch.stack([known[budget] for budget in SETTLED]).repeat(arguments.rows // len(SETTLED), 1, 1, 1)
-    recipe.tuned(student, Stage("settled", arguments.settle_seconds, lambda _: each, found[0.5], arguments.distilled))
-    np.savez_compressed(arguments.out / "tensors.npz", **student.tensors())
-    recipe.say("tensors written")
-
+    each = torch.stack([known[budget] for budget in SETTLED])
+    drawn = lambda rows, draws: each[torch.randint(len(each), (rows,), generator=draws, device=each.device)]  # noqa: E731
+    recipe.tuned(student, Stage("settled", recipe.left(), drawn, found[0.5], arguments.distilled))
     model, bases = student.stored(exact)
-    recipe.report("before", exact, None, None)
     recipe.report("whole", model, None, None)
-    for budget in sorted(BUDGETS, key=lambda budget: abs(budget - 0.5)):
+    in_order = sorted(BUDGETS, key=lambda budget: abs(budget - 0.5))
+    for budget in in_order:
         recipe.report(f"mkv{percent(budget)}", model, bases, found[budget])
-    plain = Student(exact, vectors, mean)
-    components = plain.bases().stored()
-    turned = exact.with_weights({name: weight.detach() for name, weight in plain.weights.items()})
-    narrow = recipe.widths("components", turned, components, arguments.search_seconds / 2)
-    for budget in sorted(BUDGETS, key=lambda budget: abs(budget - 0.5)):
-        recipe.report(f"pca{percent(budget)}", turned, components, narrow[budget])
+    recipe.report("before", exact, None, None)
+    if not arguments.start:
+        plain = Student(exact, vectors, mean)
+        components = plain.bases().stored()
+        turned = exact.with_weights({name: weight.detach() for name, weight in plain.weights.items()})
+        narrow = recipe.widths("components", turned, components, arguments.search_seconds / 2)
+        for budget in in_order:
+            recipe.report(f"pca{percent(budget)}", turned, components, narrow[budget])
     recipe.say("done")
 
 

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from quantize import rounded, straight_through
-
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "matryoshka"))
 from llama import Llama, Shape, attend, rotate  # noqa: E402
+from rounding import GROUP, rounded  # noqa: E402
 
+FORM = "Q4_1"
 SHARED_HEADS, ACTIVE_HEADS = 3, 7
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output")
 NORMS = ("attn_norm", "ffn_norm")
@@ -54,7 +54,7 @@ class Student(nn.Module):
     def stored(self) -> dict[str, Tensor]:
         """The tuned weights as a file gives them back."""
         weights = {name: self.tuned[_key(name)].detach() for name in tuned_names(self.shape)}
-        return {name: rounded(weight) if weight.ndim == 2 else weight.clone() for name, weight in weights.items()}
+        return {name: as_stored(weight) if weight.ndim == 2 else weight.clone() for name, weight in weights.items()}
 
     def _weights_of(self, layer: int) -> dict[str, Tensor]:
         names = [f"blk.{layer}.{part}.weight" for part in (*MATRICES, *NORMS)]
@@ -62,6 +62,15 @@ class Student(nn.Module):
         parts = (*MATRICES, *NORMS, *FEED_FORWARD)
         values = [*(self.tuned[_key(name)] for name in names), *(self.base.weights[name] for name in frozen)]
         return dict(zip(parts, values, strict=True))
+
+
+def as_stored(matrix: Tensor) -> Tensor:
+    return rounded(matrix.view(-1, GROUP), FORM).view_as(matrix)
+
+
+def straight_through(matrix: Tensor) -> Tensor:
+    """The rounded matrix, with the gradient of the matrix itself."""
+    return matrix + (as_stored(matrix) - matrix).detach()
 
 
 def tuned_names(shape: Shape) -> list[str]:

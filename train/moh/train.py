@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arrange import arranged
-from quantize import packed
-from student import Block, Student, block, moh_shape
+from student import FORM, Block, Student, block, moh_shape
 from evaluate import measure  # of ../matryoshka, which student.py puts on the path
 from llama import Llama
+from rounding import packed
 
 RATE, WARM_UP_STEPS, LARGEST_GRADIENT = 3e-4, 50, 1.0
 DISTILLED, BALANCED = 0.75, 0.01
@@ -197,7 +197,7 @@ def write_tuned(out: Path, student: Student) -> None:
     """The tuned weights as the file stores them, in files of about the same size."""
     arrays = {}
     for name, weight in student.stored().items():
-        arrays[name] = packed(student.tuned[name.replace(".", "-")]) if weight.ndim == 2 else weight.cpu().numpy()
+        arrays[name] = packed(student.tuned[name.replace(".", "-")].detach().float(), FORM) if weight.ndim == 2 else weight.cpu().numpy()
     for part in range(TUNED_FILES):
         np.savez(out / f"tuned-{part}.npz", **{name: array for i, (name, array) in enumerate(arrays.items()) if i % TUNED_FILES == part})
 

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "matryoshka"))
-from llama import Llama, rotate, read_gguf  # noqa: E402
+from llama import Llama, finished, gates, linear, read_gguf, rotate  # noqa: E402
 
 REPEATED = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 WORDS = "apple river candle garden button ladder window bridge basket hammer pocket mirror lantern ribbon saddle kettle orchard needle harbour marble".split()
@@ -253,27 +253,22 @@ class Reader:
         self.length += rows
         carried = None
         for layer in range(shape.layers):
-            h = model.norm(x, f"blk.{layer}.attn_norm.weight")
+            h, own = model.norm(x, f"blk.{layer}.attn_norm.weight"), model.of_layer(layer)
             q, k, v = (
-                model._linear(h, layer, f"attn_{part}").unflatten(2, (-1, shape.head_dim)).transpose(1, 2).float() for part in "qkv"
+                linear(h, own[f"attn_{part}.weight"], model.dtype).unflatten(2, (-1, shape.head_dim)).transpose(1, 2).float() for part in "qkv"
             )
             self.keys[layer, :, :, first : self.length], self.values[layer, :, :, first : self.length] = k, v
-            gates = model._gates(layer, h, q) if shape.active_heads else None
+            of_heads = gates(shape, own, h, q) if shape.active_heads else None
             chosen = None
             if self.length >= sizes.capacity:
                 # What a step asks for serves the step after it.
                 chosen = self.slots[layer]
                 if not step or variant.own or chosen is None:
-                    chosen, carried = self._choose(layer, q, gates, variant, sizes, carried, step)
+                    chosen, carried = self._choose(layer, q, of_heads, variant, sizes, carried, step)
             attended = self._attend(layer, q, chosen, sizes, rows)
             if self.length >= sizes.capacity and step and not variant.own:
-                _, carried = self._choose(layer, q, gates, variant, sizes, carried, step)
-            if gates is not None:
-                attended = attended * gates.unsqueeze(-1)
-            x = x + model._linear(attended.flatten(2), layer, "attn_output").float()
-            h = model.norm(x, f"blk.{layer}.ffn_norm.weight")
-            inner = F.silu(model._linear(h, layer, "ffn_gate")) * model._linear(h, layer, "ffn_up")
-            x = x + model._linear(inner, layer, "ffn_down").float()
+                _, carried = self._choose(layer, q, of_heads, variant, sizes, carried, step)
+            x = finished(shape, model.dtype, own, x, h, q, attended.transpose(1, 2))
         return model.logits(model.norm(x[:, -1:], "output_norm.weight"))[:, 0]
 
     def _attend(self, layer: int, q: Tensor, chosen: Tensor | None, sizes: Sizes, rows: int) -> Tensor:

@@ -23,6 +23,12 @@ FILLER = [
     "One day follows the other, and nobody counts them.",
     "The road goes on, past the houses and the trees, and nothing happens for a while.",
 ]
+FACT_FORMS = [
+    ("The number of {a} is {b}", "What is the number of {a}? The number of {a} is {b}."),
+    ("{a} has the {b}", "What does {a} have? {a} has the {b}."),
+    ("The word for {a} is {b}", "What is the word for {a}? The word for {a} is {b}."),
+    ("{a}: {b}", "{a}: {b}."),
+]
 NAMES = (
     "Anna Ben Clara David Ella Frank Grace Henry Ida Jack Kate Leo Mary Nick Olga Paul Rosa Sam Tina Victor Wanda Ada Bruno Celia "
     "Dora Emil Flora Gustav Hanna Ivan Jane Karl Lena Max Nora Otto Petra Ralph Sarah Tom Ursula Walter"
@@ -82,6 +88,19 @@ def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:
         yield text
 
 
+def far_retrieval(rng: random.Random, books: list[Book], characters: int) -> str:
+    """A pass key and facts hidden in about so many characters, and all of them asked for at the end, in another order."""
+    key = rng.randrange(10_000, 100_000)
+    hidden = {f"\nThe pass key is {key}. Remember it. {key} is the pass key.\n": f"What is the pass key? The pass key is {key}."}
+    for name in rng.sample(NAMES + THINGS, rng.randrange(6, 14)):
+        form, question = rng.choice(FACT_FORMS)
+        value = str(rng.randrange(100, 100_000)) if rng.random() < 0.6 else rng.choice(THINGS)
+        hidden[form.format(a=name, b=value)] = question.format(a=name, b=value)
+    asked = [*hidden.values()]
+    rng.shuffle(asked)
+    return _hide(rng, books, [*hidden], characters) + "\n" + "\n".join(asked)
+
+
 def _is_prose(text: str) -> bool:
     return sum(ord(character) > 0x17F for character in text) <= 0.01 * len(text) and "```" not in text
 
@@ -119,14 +138,7 @@ def _pass_key(rng: random.Random, books: list[Book]) -> str:
 def _facts(rng: random.Random, books: list[Book]) -> str:
     """Several facts of one form; one or more of them are asked for."""
     count = rng.randrange(1, 12)
-    form, question = rng.choice(
-        [
-            ("The number of {a} is {b}", "What is the number of {a}? The number of {a} is {b}."),
-            ("{a} has the {b}", "What does {a} have? {a} has the {b}."),
-            ("The word for {a} is {b}", "What is the word for {a}? The word for {a} is {b}."),
-            ("{a}: {b}", "{a}: {b}."),
-        ]
-    )
+    form, question = rng.choice(FACT_FORMS)
     keys = rng.sample(NAMES if rng.random() < 0.6 else THINGS, count)
     pairs = [(key, str(rng.randrange(100, 100_000)) if rng.random() < 0.6 else rng.choice(THINGS)) for key in keys]
     lines = [form.format(a=a, b=b) for a, b in pairs]
