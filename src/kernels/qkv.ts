@@ -65,9 +65,8 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
 const heads: KernelVariant<QkvUse> = {
   name: 'heads',
   unsupported: (use, capabilities) => {
-    if (!isRagged(use)) return 'makes whole heads';
-    if (use.headDim % 16 !== 0) return `no head of ${use.headDim}`;
-    if (weightsOf(use) >= maxHeadWeights) return 'too many weights for a workgroup a head';
+    if (!isRagged(use) || weightsOf(use) >= maxHeadWeights)
+      return 'makes whole heads, of few weights';
     return shapeUnsupported(headShape(use), use, capabilities);
   },
   options: (use) => optionsOf(use, headShape(use)),
