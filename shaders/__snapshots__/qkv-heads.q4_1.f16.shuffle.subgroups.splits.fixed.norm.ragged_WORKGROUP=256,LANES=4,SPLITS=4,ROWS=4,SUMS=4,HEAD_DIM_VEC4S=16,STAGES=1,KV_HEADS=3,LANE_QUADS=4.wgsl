@@ -19,7 +19,7 @@ struct Params {
   epsilon: f32,
 }
 const params = Params(512u, 16u, 20u, 9u, 3u, 40u, 64u, 0.000009999999747378752f);
-@group(0) @binding(0) var<uniform> state: StateHeader;
+@group(0) @binding(0) var<uniform> state: vec4<u32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> norm_weight: array<vec4<f32>>;
@@ -29,14 +29,6 @@ const params = Params(512u, 16u, 20u, 9u, 3u, 40u, 64u, 0.000009999999747378752f
 @group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
 @group(0) @binding(8) var<storage, read> basis: array<vec2<u32>>;
 @group(0) @binding(9) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
-// How `State` begins (lib/state): as much as a uniform can be.
-struct StateHeader {
-  // Position in the context of the first row of this pass.
-  position: u32,
-  rows: u32,
-  step: u32,
-  continues: u32,
-}
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -623,7 +615,7 @@ fn main(
   let is_value = head >= params.heads + params.kv_heads;
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
-  let position = state.position;
+  let position = state.x;
   let slot = position;
   let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;

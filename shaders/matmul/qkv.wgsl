@@ -5,9 +5,7 @@
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
 // ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
 // first components, as kv-project does for a pass.
-//#if ragged
-//#import lib/state-header
-//#else
+//#if !ragged
 //#import lib/state
 //#endif
 //#import lib/grid
@@ -74,7 +72,11 @@ fn main(
   let is_value = head >= params.heads + params.kv_heads;
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
+//#if ragged
+  let position = state.x;
+//#else
   let position = state.position;
+//#endif
 //#if staged
   let slot = 0u;
 //#else

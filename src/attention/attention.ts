@@ -106,7 +106,7 @@ interface Plan {
 
 type Dispatches = Promise<Dispatch>[];
 
-/** Of `struct StateHeader`. */
+/** Of `struct State` before its tokens. */
 export const stateHeaderBytes = 16;
 
 /**

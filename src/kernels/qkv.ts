@@ -178,8 +178,8 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
   }),
   bindings: [
     { name: 'state', type: 'State', access: 'read', when: (use) => !isRagged(use) },
-    // One storage buffer less: eight are all that every device must have.
-    { name: 'state', type: 'StateHeader', access: 'uniform', when: isRagged },
+    // How it begins. One storage buffer less: eight are all that every device must have.
+    { name: 'state', type: 'vec4<u32>', access: 'uniform', when: isRagged },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
