@@ -191,6 +191,10 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
     matrix('qkv', qkvRows, hidden),
     matrix('output', hidden, heads * headDim, { residual: true }),
     matrix('gate-up', 2 * intermediate, hidden),
+    matrix('activated gate-up', 2 * intermediate, hidden, {
+      gated: 'silu',
+      yStride: intermediate,
+    }),
     matrix('down', hidden, intermediate, { residual: true }),
     ...[0, 1024].map(
       (position): Timed => ({

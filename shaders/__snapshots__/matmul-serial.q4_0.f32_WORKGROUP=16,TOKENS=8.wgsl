@@ -11,7 +11,7 @@ const params = Params(63u, 3u, 4u, 63u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -155,6 +155,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 // else:   barrier-free, for adapters where barriers are slow: an invocation makes TOKENS tokens of one row.
 
 alias X = Stored;
+alias Y = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {

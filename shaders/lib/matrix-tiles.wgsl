@@ -3,11 +3,24 @@
 // single precision, while the next tiles are on their way into registers.
 //
 // What must stay in registers is variables, written out, not arrays: with arrays and loops the same code reached 35 TFLOP/s instead of
-// 180 on an H200. Sums begin with what is to be added and are stored as whole fragments; passing them through workgroup memory cost 40 %.
+// 180 on an H200. Sums begin with what is to be added and are stored as whole fragments.
+//
+// scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
+//        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
+// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
+//        memory, a pair at a time, and leave as halves of activation(gate) · up.
 //#import quant-half/{half}
+//#if gated
+//#import lib/activation-{activation}
+//#endif
 
 // Eight halves.
 alias X = vec4<u32>;
+//#if gated
+alias Y = vec4<u32>;
+//#else
+alias Y = f32;
+//#endif
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -46,11 +59,30 @@ fn store_x(at: u32, halves: vec4<u32>) {
   part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
 }
 
+// The row of the matrix that is a row of the tile.
+fn matrix_row(first_row: u32, row: u32) -> u32 {
+//#if gated
+  let outputs = params.rows / 2u;
+  let output = min(first_row / 2u + row / (2u * EDGE) * EDGE + row % EDGE, outputs - 1u);
+  return output + row / EDGE % 2u * outputs;
+//#else
+  return min(first_row + row, params.rows - 1u);
+//#endif
+}
+
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
-  let row = min(first_row + at / STEP_GROUPS, params.rows - 1u);
+  let row = matrix_row(first_row, at / STEP_GROUPS);
   let group = min(step * STEP_GROUPS + at % STEP_GROUPS, params.groups - 1u);
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
+
+//#if scales
+// They stand behind the numbers of a row.
+fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
+  let row = matrix_row(first_row, at / STEP_GROUPS);
+  return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
+}
+//#endif
 
 fn store_weights(step: u32, at: u32, raw: RawGroup) {
   let row = at / STEP_GROUPS;
@@ -70,11 +102,41 @@ fn store_weights(step: u32, at: u32, raw: RawGroup) {
   part[to + 7u] = group[7];
 }
 
+//#if gated
+// A fragment of gates beside one of ups. In vec4s; neighbouring rows start in other banks.
+const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 2u;
+alias PairPart = array<vec4<f32>, EDGE * PAIR_STRIDE>;
+var<workgroup> pairs: array<PairPart, TOKEN_SUBGROUPS * ROW_SUBGROUPS>;
+
+fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
+}
+
+fn halves_of(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
+  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
+}
+
+// Two invocations share a token of the subgroup's pair, eight outputs each.
+fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
+  if (token >= state.rows || output >= params.rows / 2u) {
+    return;
+  }
+  let pair = &pairs[subgroup];
+  let gate = lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
+  let up = gate + EDGE / 4u;
+  y[(token * params.y_stride + output) / 8u] =
+    halves_of(activate(pair[gate], pair[up]), activate(pair[gate + 1u], pair[up + 1u]));
+}
+//#endif
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
+//#if gated
+  @builtin(subgroup_invocation_id) lane: u32,
+//#endif
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -82,7 +144,9 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
+//#if !gated
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
+//#endif
 //#repeat T TOKEN_FRAGMENTS
 //#repeat R ROW_FRAGMENTS
   var sums_T_R: subgroup_matrix_result<f32, EDGE, EDGE>;
@@ -116,6 +180,9 @@ fn main(
 //#endrepeat
 //#repeat I GROUP_LOADS
   var raw_I = load_weights(first_row, 0u, I * WORKGROUP + invocation);
+//#if scales
+  var scales_I = load_scales(first_row, 0u, I * WORKGROUP + invocation);
+//#endif
 //#endrepeat
   for (var step = 0u; step < STEPS; step++) {
     workgroupBarrier();
@@ -123,6 +190,9 @@ fn main(
     store_x(I * WORKGROUP + invocation, halves_I);
 //#endrepeat
 //#repeat I GROUP_LOADS
+//#if scales
+    raw_I = with_scale(raw_I, scales_I, step * STEP_GROUPS + (I * WORKGROUP + invocation) % STEP_GROUPS);
+//#endif
     store_weights(step, I * WORKGROUP + invocation, raw_I);
 //#endrepeat
     workgroupBarrier();
@@ -134,6 +204,13 @@ fn main(
 //#repeat I GROUP_LOADS
     raw_I = load_weights(first_row, next, I * WORKGROUP + invocation);
 //#endrepeat
+//#if scales
+    if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
+//#repeat I GROUP_LOADS
+      scales_I = load_scales(first_row, next, I * WORKGROUP + invocation);
+//#endrepeat
+    }
+//#endif
 //#repeat C COLUMN_FRAGMENTS
     {
 //#repeat R ROW_FRAGMENTS
@@ -153,9 +230,20 @@ fn main(
 
 //#repeat T TOKEN_FRAGMENTS
 //#repeat R ROW_FRAGMENTS
+//#if gated
+  subgroupMatrixStore<row_major>(&pairs[subgroup], R % 2u * EDGE / 4u, sums_T_R, PAIR_STRIDE);
+  if (R % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + T * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + R / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
+  }
+//#else
   if (first_token + token_base + T * EDGE < state.rows && first_row + row_base + R * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + T * EDGE * params.y_stride + R * EDGE, sums_T_R, params.y_stride);
   }
+//#endif
 //#endrepeat
 //#endrepeat
 }

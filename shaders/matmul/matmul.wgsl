@@ -13,6 +13,7 @@
 //#import quant/{quant}
 
 alias X = Stored;
+alias Y = f32;
 
 fn write_output(token: u32, row: u32, sum: f32) {
   if (token >= state.rows || row >= params.rows) {

@@ -1,6 +1,10 @@
 // As quant/q4_0, in halves.
 //#import quant/q4_0
 //#import lib/half-nibbles
+//#import lib/scales-half
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 1u;
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
   let scale = vec4<f16>(f16(raw.scale));

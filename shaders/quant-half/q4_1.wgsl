@@ -1,6 +1,10 @@
 // As quant/q4_1, in halves.
 //#import quant/q4_1
 //#import lib/half-nibbles
+//#import lib/scales-word
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 1u;
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
   let factors = bitcast<vec2<f16>>(raw.factors);

@@ -1,5 +1,9 @@
 // As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
 //#import quant/q8_0
+//#import lib/scales-half
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 2u;
 
 fn bytes_half(word: u32) -> vec4<f16> {
   let shifted = word ^ 0x80808080u;

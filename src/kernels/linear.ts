@@ -1,8 +1,8 @@
 import { type BufferRange, type Dispatch, type Gpu, noWorkgroups } from '../gpu/gpu.ts';
-import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
-import type { QuantFormat } from '../quant/format.ts';
+import { chooseVariant, findVariant, prepareDispatch } from '../gpu/kernel.ts';
+import { groupElements, type QuantFormat } from '../quant/format.ts';
 import { type MatmulUse, matmul, passSizes } from './matmul.ts';
-import { matvec } from './matvec.ts';
+import { type Activation, matvec } from './matvec.ts';
 
 /** A weight matrix [rows, columns] on the GPU, row-planar. */
 export interface GpuMatrix {
@@ -102,6 +102,43 @@ export function linearMatrix(
     };
     return bySizeOfPass(gpu, use, { state, weights: matrix.buffer, x, y, bias });
   });
+}
+
+/**
+ * Sums are activated where they are made if they are at most so long: what they pass through leaves room for one workgroup on a multiprocessor
+ * instead of two, which longer ones feel more than the way out and in again.
+ */
+const gatedColumns = 1024;
+
+/** How `linearGated` uses the matrix; null where it is no gain or no kernel of this adapter does that. */
+function gatedUse(gpu: Gpu, { parts }: Linear, gated: Activation): MatmulUse | null {
+  const [part, second] = parts;
+  if (!part || second || part.bias) return null;
+  const { format, rows, columns } = part.matrix;
+  if (columns > gatedColumns) return null;
+  const yStride = Math.ceil(rows / 2 / groupElements) * groupElements;
+  const use: MatmulUse = { format, rows, columns, x: 'f16', yStride, gated };
+  return findVariant(matmul, use, gpu.capabilities) && use;
+}
+
+/** Does `linearGated` run on this adapter? */
+export function canGate(gpu: Gpu, linear: Linear, activation: Activation): boolean {
+  return gatedUse(gpu, linear, activation) !== null;
+}
+
+/**
+ * Of gates and as many ups, for the tokens of a pass: Y = activation(gate) · up, of and in halves, rows padded to whole groups. Null where they
+ * have to be made first.
+ */
+export function linearGated(
+  gpu: Gpu,
+  linear: Linear,
+  activation: Activation,
+  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer | BufferRange>>,
+): Promise<Dispatch>[] | null {
+  const use = gatedUse(gpu, linear, activation);
+  const [part] = linear.parts;
+  return use && part ? bySizeOfPass(gpu, use, { ...buffers, weights: part.matrix.buffer }) : null;
 }
 
 /** A dispatch for each size of passes that has tiles of its own: of these, one runs. */

@@ -2,6 +2,7 @@ import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts'
 import { groupElements, halfModule, type QuantFormat, rowLayout } from '../quant/format.ts';
 import { languageShaders } from './language-shaders.ts';
 import { matrixUnsupported } from './matrix-support.ts';
+import type { Activation } from './matvec.ts';
 
 /** One use of `matmul`: y[tokens, rows] = x[tokens, columns] · weights[rows, columns]ᵀ. */
 export interface MatmulUse {
@@ -17,6 +18,8 @@ export interface MatmulUse {
   bias?: boolean;
   /** y += instead of y =. */
   residual?: boolean;
+  /** The rows are gates, then as many ups: y [tokens, rows / 2], in halves, is this of a gate times its up. By the matrix variants alone. */
+  gated?: Activation;
   /** Tokens of the passes that it is for, at least: one of `passSizes`. */
   leastTokens?: number;
 }
@@ -37,9 +40,13 @@ export const passSizes: readonly number[] = [0, ...Object.values(passFrom)];
 const serialTokens = 8;
 const serialWorkgroup = 16;
 
+function wantsGated(use: MatmulUse): string | null {
+  return use.gated ? 'leaves sums alone' : null;
+}
+
 const serial: KernelVariant<MatmulUse> = {
   name: 'serial',
-  unsupported: () => null,
+  unsupported: wantsGated,
   options: (use) => ({
     choices: { quant: use.format.name, x: use.x },
     flags: flagsOf(use),
@@ -61,7 +68,8 @@ function tiled(each: number): KernelVariant<MatmulUse> {
   const bytes = 2 * tile * groupElements * 4;
   return {
     name: `tiled-${tile}`,
-    unsupported: (_, { workgroupInvocations, workgroupStorageBytes }) => {
+    unsupported: (use, { workgroupInvocations, workgroupStorageBytes }) => {
+      if (use.gated) return wantsGated(use);
       if (workgroupInvocations < side * side) return `needs workgroups of ${side * side}`;
       return workgroupStorageBytes < bytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },
@@ -88,17 +96,20 @@ const tokenSubgroups = 2;
 const subgroupSize = 32;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
+/** Bytes of a pair of fragments in single precision, on its way to be activated, with rows that start in other banks. */
+const pairBytes = fragment * (2 * fragment + 8) * 4;
 
 /**
  * Tiles by rows of the matrix and tokens of the pass, measured on an H200: larger ones read less, smaller ones leave fewer multiprocessors
  * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
  */
 function tileOf(rows: number, tokens: number): string {
+  if (rows >= 1536 && tokens >= passFrom.long) return 'matrix-128x128';
   if (rows >= 4096) return tokens < passFrom.short ? 'matrix-64x64' : 'matrix-128x128';
   if (rows < 768) return 'matrix-32x64';
   if (tokens < passFrom.middle) return 'matrix-64x64';
   if (rows >= 3072) return 'matrix-64x128';
-  if (rows >= 1536) return tokens < passFrom.long ? 'matrix-128x128-8' : 'matrix-128x128';
+  if (rows >= 1536) return 'matrix-128x128-8';
   return rows <= 1056 && tokens >= passFrom.longest ? 'matrix-128x128-8' : 'matrix-64x64';
 }
 
@@ -109,16 +120,33 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
   const rows = rowSubgroups * shape.rowFragments * fragment;
   const subgroups = tokenSubgroups * rowSubgroups;
   const invocations = subgroups * subgroupSize;
+  const tileBytes = (tokens + rows) * (stepGroups * groupElements + 8) * 2;
   return {
     name: `matrix-${tokens}x${rows}${subgroups === 4 ? '' : `-${subgroups}`}`,
     unsupported: (use, capabilities) => {
       if (use.x !== 'f16') return 'reads halves';
-      if (use.rows % fragment !== 0) return `needs a multiple of ${fragment} rows`;
+      const edge = use.gated ? 2 * fragment : fragment;
+      if (use.rows % edge !== 0) return `needs a multiple of ${edge} rows`;
+      if (use.gated && (use.bias || use.residual)) return 'activates products alone';
+      const bytes = tileBytes + (use.gated ? subgroups * pairBytes : 0);
+      if (bytes > capabilities.workgroupStorageBytes)
+        return `needs ${bytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
     options: (use) => ({
-      choices: { quant: use.format.name, half: halfModule(use.format) },
-      flags: ['matrix', 'f16', 'subgroups', 'subgroup_matrix', ...flagsOf(use)],
+      choices: {
+        quant: use.format.name,
+        half: halfModule(use.format),
+        ...(use.gated ? { activation: use.gated } : {}),
+      },
+      flags: [
+        'matrix',
+        'f16',
+        'subgroups',
+        'subgroup_matrix',
+        ...(use.format.half === 'scaled' ? ['scales'] : []),
+        ...flagsOf(use),
+      ],
       constants: {
         WORKGROUP: invocations,
         ROW_SUBGROUPS: rowSubgroups,
@@ -136,7 +164,11 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
 }
 
 function flagsOf(use: MatmulUse): string[] {
-  return [...(use.bias ? ['bias'] : []), ...(use.residual ? ['residual'] : [])];
+  return [
+    ...(use.bias ? ['bias'] : []),
+    ...(use.residual ? ['residual'] : []),
+    ...(use.gated ? ['gated'] : []),
+  ];
 }
 
 /** Matrix · matrix for prefill. */
@@ -162,7 +194,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     { name: 'state', type: 'State', access: 'read' },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<X>', access: 'read' },
-    { name: 'y', type: 'array<f32>', access: 'read_write' },
+    { name: 'y', type: 'array<Y>', access: 'read_write' },
     { name: 'bias', type: 'array<f32>', access: 'read', when: (use) => use.bias === true },
   ],
   variants: [
@@ -180,6 +212,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     const { rows } = use;
     return [
       tileOf(rows, use.leastTokens ?? 0),
+      'matrix-64x64',
       rows < 8192 ? 'tiled-64' : 'tiled-128',
       'tiled-64',
       'serial',

@@ -11,7 +11,14 @@ import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
 import { lastRow } from '../kernels/last-row.ts';
-import { type Linear, linearMatrix, linearVector, type VectorOptions } from '../kernels/linear.ts';
+import {
+  canGate,
+  type Linear,
+  linearGated,
+  linearMatrix,
+  linearVector,
+  type VectorOptions,
+} from '../kernels/linear.ts';
 import { matmulTokens } from '../kernels/matmul.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { type MatvecUse, matvec } from '../kernels/matvec.ts';
@@ -356,14 +363,18 @@ export class Decoder {
    * buffer for each of both. Queries are used up before anything is activated.
    */
   #tokenBytes(): Record<'residual' | 'products' | 'gateUp' | 'inputs' | 'activated', number> {
-    const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize } = this.config;
+    const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, hiddenAct } =
+      this.config;
     const hidden = pad(this.config.hiddenSize);
     const queries = numAttentionHeads * headDim;
     const input = this.#inputs === 'f16' ? 2 : 4;
+    const { layers } = this.#weights;
+    const isActivated =
+      this.#inputs === 'f16' && layers.every(({ gateUp }) => canGate(this.#gpu, gateUp, hiddenAct));
     return {
       residual: hidden * 4,
       products: Math.max(queries + 2 * numKeyValueHeads * headDim, hidden) * 4,
-      gateUp: 2 * intermediateSize * 4,
+      gateUp: isActivated ? 0 : 2 * intermediateSize * 4,
       inputs: Math.max(hidden, pad(queries)) * input,
       activated: Math.max(pad(intermediateSize) * input, queries * 4),
     };
@@ -646,13 +657,18 @@ export class Decoder {
   /** Activated gates of some tokens of a pass. */
   #gateUpForMany({ gateUp }: LayerWeights, slab: Slab): Promise<Dispatch>[] {
     const { passNormed, passActivated, gateUp: products } = this.#buffers;
-    const { hiddenSize, intermediateSize } = this.config;
+    const { hiddenSize, intermediateSize, hiddenAct } = this.config;
+    const { state } = this.#buffers;
     const input = this.#inputs === 'f16' ? 2 : 4;
     const x = partOf(passNormed, slab, pad(hiddenSize) * input);
     const y = partOf(passActivated, slab, pad(intermediateSize) * input);
-    return [...this.#matrix(gateUp, x, products), this.#activate(y, this.#inputs)].map((prepared) =>
-      forSlab(prepared, slab),
-    );
+    const activated =
+      this.#inputs === 'f16' ? linearGated(this.#gpu, gateUp, hiddenAct, { state, x, y }) : null;
+    const dispatches = activated ?? [
+      ...this.#matrix(gateUp, x, products),
+      this.#activate(y, this.#inputs),
+    ];
+    return dispatches.map((prepared) => forSlab(prepared, slab));
   }
 
   #normForProduct(weight: GPUBuffer): Promise<Dispatch> {

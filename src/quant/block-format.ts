@@ -85,7 +85,7 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
     ggmlType: spec.ggmlType,
     blockElements,
     blockBytes,
-    ...(spec.half ? { half: true } : {}),
+    ...(spec.half ? { half: 'scaled' } : {}),
     ...(spec.bytes ? { bytes: true } : {}),
     planeBytes,
     repackRow(fileRow, gpuRow) {

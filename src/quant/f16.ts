@@ -5,7 +5,7 @@ import { readHalf } from './half.ts';
 export const f16: QuantFormat = {
   name: 'f16',
   ggmlType: 1,
-  half: true,
+  half: 'plain',
   blockElements: 1,
   blockBytes: 2,
   planeBytes: [2],

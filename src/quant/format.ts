@@ -16,8 +16,11 @@ export interface QuantFormat {
   blockBytes: number;
   /** Bytes that a block adds to each plane of a GPU row, in order. */
   planeBytes: readonly number[];
-  /** Has a twin in shaders/quant-half that makes halves without conversions; elsewhere the float twin's weights are rounded. */
-  half?: boolean;
+  /**
+   * Has a twin in shaders/quant-half that makes halves without conversions; elsewhere the float twin's weights are rounded. `scaled`: with scales
+   * behind the numbers of a row, which the twin takes from vectors of several groups.
+   */
+  half?: 'plain' | 'scaled';
   /** The twin makes bytes of its numbers, for products in fixed point (lib/fixed-point). */
   bytes?: boolean;
   /** File blocks of one row → GPU row (rowBytes(format, K) bytes, zeroed by the caller). */

@@ -45,7 +45,7 @@ import { letterboxCases } from '../kernels/letterbox.ref.ts';
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBitsCases } from '../kernels/mask-bits.ref.ts';
 import { maskBits } from '../kernels/mask-bits.ts';
-import { matmulCases } from '../kernels/matmul.ref.ts';
+import { gatedMatmulCases, matmulCases } from '../kernels/matmul.ref.ts';
 import { matmul } from '../kernels/matmul.ts';
 import { matvecCases } from '../kernels/matvec.ref.ts';
 import { matvec } from '../kernels/matvec.ts';
@@ -111,7 +111,7 @@ export const kernelCatalogue: readonly Entry[] = [
   { kernel: embedding, cases: embeddingCases },
   { kernel: gatedActivation, cases: gatedActivationCases },
   { kernel: lastRow, cases: lastRowCases },
-  { kernel: matmul, cases: matmulCases },
+  { kernel: matmul, cases: [...matmulCases, ...gatedMatmulCases] },
   { kernel: matvec, cases: matvecCases },
   { kernel: pool, cases: poolCases },
   { kernel: qkv, cases: qkvCases },

@@ -3,10 +3,10 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
 const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 2u;
-const ROW_FRAGMENTS: u32 = 4u;
-const COLUMN_FRAGMENTS: u32 = 2u;
-const STEP_GROUPS: u32 = 1u;
+const TOKEN_FRAGMENTS: u32 = 1u;
+const ROW_FRAGMENTS: u32 = 2u;
+const COLUMN_FRAGMENTS: u32 = 4u;
+const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
 const X_LOADS: u32 = 2u;
 const GROUP_LOADS: u32 = 1u;
@@ -17,11 +17,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(144u, 2u, 3u, 144u, 0u);
+const params = Params(112u, 10u, 22u, 112u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -97,104 +97,67 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// A group of 32 numbers of four or five bits, less `bias`, as the words of its row have them.
-
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bits(words: vec4<u32>, fifth: u32, bias: f32) -> Group {
-  let g = four_bits(words, bias);
-  return Group(
-    g[0] + 16.0 * bits_at(fifth, 0u), g[1] + 16.0 * bits_at(fifth, 4u),
-    g[2] + 16.0 * bits_at(fifth, 8u), g[3] + 16.0 * bits_at(fifth, 12u),
-    g[4] + 16.0 * bits_at(fifth, 16u), g[5] + 16.0 * bits_at(fifth, 20u),
-    g[6] + 16.0 * bits_at(fifth, 24u), g[7] + 16.0 * bits_at(fifth, 28u),
-  );
-}
-// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
-// sum of x, which is the same for all rows.
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let factors = factors_of(raw);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
-  return Group(
-    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
-    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
-  );
-}
-
-fn sum_group(x: Group) -> f32 {
-  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  let factors = factors_of(raw);
-  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
-  numbers: vec4<u32>,
-  // Scale and minimum.
-  factors: u32,
+  a: vec4<u32>,
+  b: vec4<u32>,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn factors_of(raw: RawGroup) -> vec2<f32> {
-  return unpack2x16float(raw.factors);
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 0.0);
-}
-// Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
-
-// Numbers at bits 0 and 16, less `offset` (1024 + the format's own).
-fn low_pair(word: u32, offset: f16) -> vec2<f16> {
-  return bitcast<vec2<f16>>((word & 0x000f000fu) | 0x64006400u) - vec2<f16>(offset);
-}
-
-// Numbers at bits 4 and 20, less `offset`.
-fn high_pair(word: u32, offset: f16) -> vec2<f16> {
-  return fma(
-    bitcast<vec2<f16>>((word & 0x00f000f0u) | 0x64006400u),
-    vec2<f16>(0.0625h), vec2<f16>(960.0h - offset),
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
+// A group's scale out of a vector of eight halves.
+const SCALE_GROUPS: u32 = 8u;
 
-// Eight numbers of a word, in order: pairs stand at bits 0, 4, 8 and 12 of both halves (src/quant/pack.ts).
-fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
-  let late = word >> 8u;
-  return array<vec4<f16>, 2>(
-    vec4<f16>(low_pair(word, offset), high_pair(word, offset)),
-    vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
-  );
+fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
+  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
+  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
+  var scaled = raw;
+  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
+  return scaled;
 }
-// As quant/q4_1, in halves.
+// As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 2u;
+
+fn bytes_half(word: u32) -> vec4<f16> {
+  let shifted = word ^ 0x80808080u;
+  let low = (shifted & 0xffu) | ((shifted & 0xff00u) << 8u);
+  let high = ((shifted >> 16u) & 0xffu) | ((shifted >> 8u) & 0xff0000u);
+  return bitcast<vec4<f16>>(vec2<u32>(low, high) | vec2<u32>(0x64006400u)) - vec4<f16>(1152.0h);
+}
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let factors = bitcast<vec2<f16>>(raw.factors);
-  let scale = vec4<f16>(factors.x);
-  let minimum = vec4<f16>(factors.y);
-  let a = nibbles(raw.numbers.x, 1024.0h);
-  let b = nibbles(raw.numbers.y, 1024.0h);
-  let c = nibbles(raw.numbers.z, 1024.0h);
-  let d = nibbles(raw.numbers.w, 1024.0h);
+  let scale = vec4<f16>(f16(raw.scale));
   return array<vec4<f16>, 8>(
-    fma(a[0], scale, minimum), fma(a[1], scale, minimum), fma(b[0], scale, minimum), fma(b[1], scale, minimum),
-    fma(c[0], scale, minimum), fma(c[1], scale, minimum), fma(d[0], scale, minimum), fma(d[1], scale, minimum),
+    bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
+    bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,
   );
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
@@ -202,10 +165,16 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 // single precision, while the next tiles are on their way into registers.
 //
 // What must stay in registers is variables, written out, not arrays: with arrays and loops the same code reached 35 TFLOP/s instead of
-// 180 on an H200. Sums begin with what is to be added and are stored as whole fragments; passing them through workgroup memory cost 40 %.
+// 180 on an H200. Sums begin with what is to be added and are stored as whole fragments.
+//
+// scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
+//        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
+// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
+//        memory, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
+alias Y = f32;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -240,10 +209,21 @@ fn store_x(at: u32, halves: vec4<u32>) {
   part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
 }
 
+// The row of the matrix that is a row of the tile.
+fn matrix_row(first_row: u32, row: u32) -> u32 {
+  return min(first_row + row, params.rows - 1u);
+}
+
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
-  let row = min(first_row + at / STEP_GROUPS, params.rows - 1u);
+  let row = matrix_row(first_row, at / STEP_GROUPS);
   let group = min(step * STEP_GROUPS + at % STEP_GROUPS, params.groups - 1u);
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
+}
+
+// They stand behind the numbers of a row.
+fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
+  let row = matrix_row(first_row, at / STEP_GROUPS);
+  return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
 }
 
 fn store_weights(step: u32, at: u32, raw: RawGroup) {
@@ -264,6 +244,7 @@ fn store_weights(step: u32, at: u32, raw: RawGroup) {
   part[to + 7u] = group[7];
 }
 
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -279,20 +260,16 @@ fn main(
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_0_2: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_0_3: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_2: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_3: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
+  var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
+    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     store_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
@@ -300,49 +277,48 @@ fn main(
     halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
     halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
     raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
+      scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
+    }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
-      let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
-      let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
-      sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
-      sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
-      sums_1_3 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_3, sums_1_3);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
-      let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
-      let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
-      sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
-      sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
-      sums_1_3 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_3, sums_1_3);
+    }
+    {
+      let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
+      let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
+      let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
+      sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
+      sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+    }
+    {
+      let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
+      let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
+      let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
+      sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
+      sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
     }
   }
 
@@ -351,24 +327,6 @@ fn main(
   }
   if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
-  }
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 2u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 2u * EDGE, sums_0_2, params.y_stride);
-  }
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 3u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 3u * EDGE, sums_0_3, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 2u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 2u * EDGE, sums_1_2, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 3u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 3u * EDGE, sums_1_3, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
