@@ -50,13 +50,8 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-
-fn left_out_quad(kv_head: u32, quad: u32) -> vec4<f32> {
-  return mean[kv_head][quad];
-}
-
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * left_out_quad(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.

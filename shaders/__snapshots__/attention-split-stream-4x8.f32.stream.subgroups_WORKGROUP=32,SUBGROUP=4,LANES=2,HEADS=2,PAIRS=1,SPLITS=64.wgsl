@@ -9,11 +9,8 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
-  staged_rows: u32,
-  first_key: u32,
-  first_value: u32,
 }
-const params = Params(35u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(35u, 0u, 0.3606737554073334f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -44,8 +41,6 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-
-
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
   return attended;
 }
@@ -134,13 +129,13 @@ fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
   return Eight(unpack_stored(cached_value(rows, position, 2u * lane)), unpack_stored(cached_value(rows, position, 2u * lane + 1u)));
 }
 
-// `seen`, the softmax of a set, and positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
+// The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
 // its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
-fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let lane = invocation % LANES;
   let half = lane / (LANES / 2u);
-  var sum = seen;
+  var sum = no_softmax();
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
     let own_0 = block + (2u * 0u + half) * SETS + own_set;
     let other_0 = block + (2u * 0u + 1u - half) * SETS + own_set;
@@ -259,8 +254,7 @@ fn merge_partials(head: u32, quad: u32) -> Merged {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
-// yet: lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 
 struct Range {
   first: u32,
@@ -285,17 +279,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let split = workgroup.y;
   let range = range_of(split);
   let rows = cached_rows(kv_head);
-  let end = range.end;
   let quad = invocation % LANES * 2u;
   var query: array<Eight, HEADS>;
   let at_0 = (kv_head * HEADS + 0u) * HEAD_VEC4S + quad;
-  let asked_0 = Eight(queries[at_0], queries[at_0 + 1u]);
-  query[0u] = Eight(asked_0.a * params.scale_log2e, asked_0.b * params.scale_log2e);
+  query[0u] = Eight(queries[at_0] * params.scale_log2e, queries[at_0 + 1u] * params.scale_log2e);
   let at_1 = (kv_head * HEADS + 1u) * HEAD_VEC4S + quad;
-  let asked_1 = Eight(queries[at_1], queries[at_1 + 1u]);
-  query[1u] = Eight(asked_1.a * params.scale_log2e, asked_1.b * params.scale_log2e);
-  var seen = no_softmax();
-  let own = stream_keys(seen, query, rows, range.first, end, invocation);
+  query[1u] = Eight(queries[at_1] * params.scale_log2e, queries[at_1 + 1u] * params.scale_log2e);
+  let own = stream_keys(query, rows, range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

@@ -6,11 +6,8 @@ struct Params {
   context_length: u32,
   window: u32,
   scale_log2e: f32,
-  staged_rows: u32,
-  first_key: u32,
-  first_value: u32,
 }
-const params = Params(419u, 0u, 0.3606737554073334f, 0u, 0u, 0u);
+const params = Params(419u, 0u, 0.3606737554073334f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -42,8 +39,6 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-
-
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
   return attended;
 }
@@ -135,8 +130,7 @@ fn reduce_max(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
-// yet: lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 
 struct Range {
   first: u32,

@@ -51,8 +51,6 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-
-
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
   return attended;
 }
@@ -145,13 +143,13 @@ fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
   return eight_of(v_cache[value_at(rows, position, lane)]);
 }
 
-// `seen`, the softmax of a set, and positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
+// The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
 // its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
-fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let lane = invocation % LANES;
   let half = lane / (LANES / 2u);
-  var sum = seen;
+  var sum = no_softmax();
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
     let own_0 = block + (2u * 0u + half) * SETS + own_set;
     let other_0 = block + (2u * 0u + 1u - half) * SETS + own_set;
@@ -309,7 +307,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let rows = cached_rows(head / params.group_size);
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(no_softmax(), array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

@@ -88,7 +88,8 @@ fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
 // MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys of a pass become coefficients of their head's basis, as many as the head keeps, and
 // go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
 // changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
-// them are kept. An invocation makes four components of one head.
+// them are kept.
+// cooperative: a workgroup makes a head of a token, LANES neighbours take a vector of its basis. Else an invocation makes four components.
 // queries: they become coefficients too. Not where tokens are selected: attention has whole keys there.
 // staged: keys and values are put where they stand in the pass, on their way to a packed cache; `head_widths` may be a layer's of several.
 
@@ -100,6 +101,63 @@ fn head_of(head: u32) -> u32 {
   return (head - params.heads) % params.kv_heads;
 }
 
+struct Row {
+  kv_head: u32,
+  widths: HeadWidths,
+  // Of what is given.
+  from_token: u32,
+  // Of what is kept.
+  slot: u32,
+  first_key: u32,
+  first_value: u32,
+}
+
+fn row_of(head: u32, row: u32) -> Row {
+  let kv_head = head_of(head);
+  let widths = head_widths[kv_head];
+  let from_token = (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S;
+  return Row(
+    kv_head, widths, from_token, row,
+    widths.first_key - head_widths[0].first_key, widths.first_value - head_widths[0].first_value,
+  );
+}
+
+fn is_value(head: u32) -> bool {
+  return head >= params.heads + params.kv_heads;
+}
+
+fn keep_value(own: Row, quad: u32) {
+  if (quad * 4u < own.widths.value) {
+    let at = own.first_value / 4u * params.context_length + own.slot * (own.widths.value / 4u);
+    v_cache[at + quad] = pack_stored(staged[params.first_value + own.from_token + quad]);
+  }
+}
+
+fn from_query(head: u32, row: u32) -> u32 {
+  return (row * params.heads + head) * HEAD_DIM_VEC4S;
+}
+
+// Four components of a query or a key.
+fn given_quad(own: Row, head: u32, row: u32, i: u32) -> vec4<f32> {
+  if (head < params.heads) {
+    return queries[from_query(head, row) + i];
+  }
+  return staged[own.from_token + i];
+}
+
+// Of queries those that no key has are zero: kernels read whole heads.
+fn keep_coefficients(own: Row, head: u32, row: u32, quad: u32, made: vec4<f32>) {
+  let is_kept = quad * 4u < own.widths.key;
+  if (head < params.heads) {
+    narrow_queries[from_query(head, row) + quad] = select(vec4<f32>(), made, is_kept);
+    return;
+  }
+  if (is_kept) {
+    let at = own.first_key / 4u * params.context_length + own.slot * (own.widths.key / 4u);
+    k_cache[at + quad] = pack_stored(made);
+  }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let row = id.z;
@@ -108,37 +166,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (head >= params.heads + 2u * params.kv_heads || row >= state.rows) {
     return;
   }
-  let kv_head = head_of(head);
-  let from_token = (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S;
-  let widths = head_widths[kv_head];
-  let slot = row;
-  let first_key = widths.first_key - head_widths[0].first_key;
-  let first_value = widths.first_value - head_widths[0].first_value;
-  if (head >= params.heads + params.kv_heads) {
-    if (quad * 4u < widths.value) {
-      let at = first_value / 4u * params.context_length + slot * (widths.value / 4u);
-      v_cache[at + quad] = pack_stored(staged[params.first_value + from_token + quad]);
-    }
+  let own = row_of(head, row);
+  if (is_value(head)) {
+    keep_value(own, quad);
     return;
   }
-  if (head < params.heads) {
-    let from_query = (row * params.heads + head) * HEAD_DIM_VEC4S;
-    // Those that no key has are zero: kernels read whole heads.
-    var coefficients = vec4<f32>();
-    if (quad * 4u < widths.key) {
-      for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-        coefficients += projected(basis_of(kv_head), queries[from_query + i], i, quad);
-      }
-    }
-    narrow_queries[from_query + quad] = coefficients;
-    return;
-  }
-  if (quad * 4u < widths.key) {
-    var coefficients = vec4<f32>();
+  var made = vec4<f32>();
+  if (quad * 4u < own.widths.key) {
     for (var i = 0u; i < HEAD_DIM_VEC4S; i++) {
-      coefficients += projected(basis_of(kv_head), staged[from_token + i], i, quad);
+      made += projected(basis_of(own.kv_head), given_quad(own, head, row, i), i, quad);
     }
-    let at = first_key / 4u * params.context_length + slot * (widths.key / 4u);
-    k_cache[at + quad] = pack_stored(coefficients);
   }
+  keep_coefficients(own, head, row, quad, made);
 }

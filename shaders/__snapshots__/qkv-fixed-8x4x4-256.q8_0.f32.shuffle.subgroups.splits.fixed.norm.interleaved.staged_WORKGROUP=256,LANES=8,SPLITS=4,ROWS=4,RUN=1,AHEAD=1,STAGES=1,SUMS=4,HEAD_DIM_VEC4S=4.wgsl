@@ -441,6 +441,8 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
+// ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
+// first components, as kv-project does for a pass.
 
 alias Sums = array<f32, SUMS>;
 
@@ -494,6 +496,8 @@ fn main(
   var raw_2 = load_run(row_2 * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
   var raw_3 = load_run(row_3 * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
   stage_x(0u, workgroup.x, invocation, subgroup_size);
+  // While weights are on their way still.
+  let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let run = turn * TURN_RUNS + first_run;
     let now_0 = raw_0;
@@ -535,7 +539,6 @@ fn main(
     vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
     vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),
   );
-  let squares = staged_squares(subgroup_size);
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;
   values.b *= rms;

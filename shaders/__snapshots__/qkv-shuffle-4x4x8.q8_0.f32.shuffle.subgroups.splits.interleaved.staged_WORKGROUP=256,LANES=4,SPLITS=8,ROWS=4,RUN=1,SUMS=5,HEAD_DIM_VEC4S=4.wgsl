@@ -274,6 +274,8 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
+// ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
+// first components, as kv-project does for a pass.
 
 alias Sums = array<f32, SUMS>;
 

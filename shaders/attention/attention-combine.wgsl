@@ -1,64 +1,56 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
-// projects: workgroups past the heads put the newest token into ragged caches, which attention-split left behind the parts.
 
 //#if summands
 //#import lib/head-summand
-//#endif
-
-//#if projects
-//#import lib/state
-//#import lib/stored-{kv}
-const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
-//#import lib/cached-rows
-
-fn keep_token(kv_head: u32, quad: u32) {
-  let rows = cached_rows(kv_head);
-  let at = (params.heads * SPLITS + kv_head * 2u) * HEAD_DIM_VEC4S + quad;
-  if (quad < key_width(rows)) {
-    k_cache[key_at(rows, state.position, quad)] = pack_stored(split_outputs[at]);
-  }
-  if (quad < value_width(rows)) {
-    v_cache[value_at(rows, state.position, quad)] = pack_stored(split_outputs[at + HEAD_DIM_VEC4S]);
-  }
-}
 //#endif
 
 // Invocations of the same four components.
 const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
 var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
-var<workgroup> share_totals: array<f32, SHARES>;
+var<workgroup> share_scales: array<vec2<f32>, SHARES>;
 
-// Every SHARES-th part of a head, unnormalized.
+// Every SHARES-th part of a head, unnormalized. All of them are on their way before the first one is used; past the end the last one is
+// repeated, and weighs nothing.
 fn leave_share(head: u32, share: u32, quad: u32) {
-  let first = head * SPLITS;
-  var largest = split_scales[first].x;
-  for (var s = 1u; s < SPLITS; s++) {
-    largest = max(largest, split_scales[first + s].x);
-  }
+//#repeat T TURNS
+  let part_T = share + T * SHARES;
+  let at_T = head * SPLITS + min(part_T, SPLITS - 1u);
+  let scale_T = split_scales[at_T];
+  let output_T = split_outputs[at_T * HEAD_DIM_VEC4S + quad];
+//#endrepeat
+  var largest = -1.0e30;
+//#repeat T TURNS
+  largest = max(largest, scale_T.x);
+//#endrepeat
   var total = 0.0;
   var output = vec4<f32>();
-  for (var s = share; s < SPLITS; s += SHARES) {
-    let scale = split_scales[first + s];
-    let weight = exp2(scale.x - largest);
-    total += weight * scale.y;
-    output += weight * split_outputs[(first + s) * HEAD_DIM_VEC4S + quad];
-  }
+//#repeat T TURNS
+  let weight_T = select(0.0, exp2(scale_T.x - largest), part_T < SPLITS);
+  total += weight_T * scale_T.y;
+  output += weight_T * output_T;
+//#endrepeat
   share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
   if (quad == 0u) {
-    share_totals[share] = total;
+    share_scales[share] = vec2<f32>(largest, total);
   }
 }
 
 // Four components of the head, of what all shares left.
 fn combined(quad: u32) -> vec4<f32> {
-  var total = share_totals[0];
-  var output = share_outputs[quad];
+  var largest = share_scales[0].x;
   for (var i = 1u; i < SHARES; i++) {
-    total += share_totals[i];
-    output += share_outputs[i * HEAD_DIM_VEC4S + quad];
+    largest = max(largest, share_scales[i].x);
+  }
+  var total = 0.0;
+  var output = vec4<f32>();
+  for (var i = 0u; i < SHARES; i++) {
+    let scale = share_scales[i];
+    let weight = exp2(scale.x - largest);
+    total += weight * scale.y;
+    output += weight * share_outputs[i * HEAD_DIM_VEC4S + quad];
   }
   return output / total;
 }
@@ -74,14 +66,6 @@ fn gate_of(head: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-//#if projects
-  if (head >= params.heads) {
-    if (workgroup.y == 0u) {
-      keep_token(head - params.heads, invocation);
-    }
-    return;
-  }
-//#endif
   let quad = invocation % HEAD_DIM_VEC4S;
   let share = invocation / HEAD_DIM_VEC4S;
   let gate = gate_of(head);

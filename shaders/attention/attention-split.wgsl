@@ -5,8 +5,7 @@
 // stream: sets of invocations take a key each: lib/stream-attention.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
 // packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
-// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out. projects: the newest token is not in the caches
-// yet: lib/project-token.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
 //#import lib/state
 //#import lib/stored-{kv}
 //#import lib/left-out
@@ -39,9 +38,6 @@ fn is_group_off(kv_head: u32, group_size: u32) -> bool {
 
 //#if stream
 //#import lib/stream-attention
-//#if projects
-//#import lib/project-token
-//#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
@@ -49,17 +45,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let split = workgroup.y;
   let range = range_of(split);
   let rows = cached_rows(kv_head);
-//#if projects
-  // The newest token is attended to as it is made: it is not in the caches yet.
-  let end = min(range.end, state.position);
-  let holds_token = range.first <= end && end < range.end;
-  project_token(kv_head, invocation);
-  if (holds_token) {
-    leave_token(kv_head, invocation);
-  }
-//#else
-  let end = range.end;
-//#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
     return;
@@ -68,21 +53,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let quad = invocation % LANES * 2u;
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
-//#if projects
-  let asked_H = narrow_eight(H, quad);
-//#else
   let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + quad;
-  let asked_H = Eight(queries[at_H], queries[at_H + 1u]);
-//#endif
-  query[H] = Eight(asked_H.a * params.scale_log2e, asked_H.b * params.scale_log2e);
+  query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
 //#endrepeat
-  var seen = no_softmax();
-//#if projects
-  if (holds_token) {
-    seen = token_softmax(query, invocation);
-  }
-//#endif
-  let own = stream_keys(seen, query, rows, range.first, end, invocation);
+  let own = stream_keys(query, rows, range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;

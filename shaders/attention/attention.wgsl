@@ -87,7 +87,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let rows = cached_rows(head / params.group_size);
   let at = base + invocation % LANES * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(no_softmax(), array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

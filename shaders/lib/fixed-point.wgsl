@@ -34,16 +34,16 @@ struct Sixteen {
 }
 
 //#if summands
-// x and all that is to be added to it, which the first workgroup keeps.
+// x and all that is to be added to it, which the first workgroup keeps. Written out, so that no summand waits for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-  for (var s = 0u; s < SUMMANDS; s++) {
-    let from_summand = s * params.groups * 8u + at;
-    sum.a += summands[from_summand];
-    sum.b += summands[from_summand + 1u];
-    sum.c += summands[from_summand + 2u];
-    sum.d += summands[from_summand + 3u];
-  }
+//#repeat N SUMMANDS
+  let from_N = N * params.groups * 8u + at;
+  sum.a += summands[from_N];
+  sum.b += summands[from_N + 1u];
+  sum.c += summands[from_N + 2u];
+  sum.d += summands[from_N + 3u];
+//#endrepeat
   return sum;
 }
 

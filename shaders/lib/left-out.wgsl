@@ -1,23 +1,8 @@
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-//#if projects
-// Brought by lib/project-token.
-var<workgroup> left_out: array<vec4<f32>, HEAD_DIM_VEC4S>;
-//#endif
-
-//#if ragged
-fn left_out_quad(kv_head: u32, quad: u32) -> vec4<f32> {
-//#if projects
-  return left_out[quad];
-//#else
-  return mean[kv_head][quad];
-//#endif
-}
-//#endif
-
 fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
 //#if ragged
-  return select(attended, weight * left_out_quad(kv_head, quad), quad * 4u >= head_widths[kv_head].value);
+  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
 //#else
   return attended;
 //#endif

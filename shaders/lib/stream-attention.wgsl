@@ -58,13 +58,13 @@ fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
 //#endif
 }
 
-// `seen`, the softmax of a set, and positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
+// The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
 // its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
-fn stream_keys(seen: Softmax, query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
+fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let lane = invocation % LANES;
   let half = lane / (LANES / 2u);
-  var sum = seen;
+  var sum = no_softmax();
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
 //#repeat P PAIRS
     let own_P = block + (2u * P + half) * SETS + own_set;

@@ -3,7 +3,11 @@
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
+// ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
+// first components, as kv-project does for a pass.
+//#if !ragged
 //#import lib/state
+//#endif
 //#import lib/grid
 //#import lib/x-group
 //#import lib/norm-group
@@ -14,6 +18,16 @@
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/lanes
+//#if ragged
+//#import lib/basis
+const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
+//#import lib/cached-rows
+
+const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
+
+var<workgroup> whole: array<vec4<f32>, HEAD_DIM_VEC4S>;
+var<workgroup> narrow: array<f32, HEAD_DIM>;
+//#endif
 
 //#if splits
 // Of the rows of the workgroup's units, then the sum of squares.
@@ -38,13 +52,21 @@ fn main(
   let first_of_unit = (first_set + place.row_set) * ROWS;
   let unit = first_of_unit / UNIT_ROWS;
   let first_row = first_of_unit % UNIT_ROWS;
+//#if ragged
+  let head = linear_workgroup(workgroup, workgroups);
+//#else
   // Units past the end repeat the last one, and write nothing.
   let head = min(unit / UNITS_PER_HEAD, heads - 1u);
+//#endif
   let u = unit % UNITS_PER_HEAD;
   let is_value = head >= params.heads + params.kv_heads;
   let quads = select(quads_of(u), vec2<u32>(2u * u, 2u * u + 1u), is_value);
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
+//#if ragged
+  let position = state.x;
+//#else
   let position = state.position;
+//#endif
 //#if staged
   let slot = 0u;
 //#else
@@ -56,6 +78,15 @@ fn main(
     // On its way while the sums are made.
     turning = load_turning(u, quads, position);
   }
+//#if ragged
+  // So is the basis: LANES neighbours take one of its vectors.
+  let kv_head = select((head - params.heads) % params.kv_heads, head / (params.heads / params.kv_heads), head < params.heads);
+  let own_vector = invocation / LANES;
+  let from_vector = basis_of(kv_head) + min(own_vector, HEAD_DIM - 1u) * HEAD_DIM_VEC4S + place.lane;
+//#repeat I LANE_QUADS
+  let vector_I = basis[from_vector + I * LANES];
+//#endrepeat
+//#endif
 
   // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
 //#repeat R ROWS
@@ -69,6 +100,8 @@ fn main(
   var raw_R = load_run(row_R * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
 //#endrepeat
   stage_x(0u, workgroup.x, invocation, subgroup_size);
+  // While weights are on their way still.
+  let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
     let run = turn * TURN_RUNS + first_run;
 //#repeat R ROWS
@@ -128,11 +161,15 @@ fn main(
 //#endif
   workgroupBarrier();
 //#endif
+//#if ragged
+  let at_made = (first_of_unit - first_row) % HEAD_DIM;
+//#else
   if (!finishes) {
     return;
   }
-//#if splits
   let at_made = place.row_set * ROWS;
+//#endif
+//#if splits
 //#if !fixed
   let squares = made[SETS * ROWS];
 //#endif
@@ -146,9 +183,6 @@ fn main(
 //#endif
   var values = Quads(vec4<f32>(sums[0], sums[1], sums[2], sums[3]), vec4<f32>(sums[4], sums[5], sums[6], sums[7]));
 //#endif
-//#if fixed
-  let squares = staged_squares(subgroup_size);
-//#endif
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;
   values.b *= rms;
@@ -156,6 +190,42 @@ fn main(
   values.a += bias[first_rows.x / 4u];
   values.b += bias[first_rows.y / 4u];
 //#endif
+//#if ragged
+  if (finishes) {
+    values = turn(values, turning);
+    whole[quads.x] = values.a;
+    whole[quads.y] = values.b;
+  }
+  workgroupBarrier();
+  let rows = cached_rows(kv_head);
+  if (is_value) {
+    if (invocation < value_width(rows)) {
+      v_cache[value_at(rows, position, invocation)] = pack_stored(whole[invocation]);
+    }
+    return;
+  }
+  var coefficient = 0.0;
+//#repeat I LANE_QUADS
+  coefficient += dot(whole[I * LANES + place.lane], vec4<f32>(unpack2x16float(vector_I.x), unpack2x16float(vector_I.y)));
+//#endrepeat
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    coefficient += subgroupShuffleXor(coefficient, step);
+  }
+  if (place.lane == 0u && own_vector < HEAD_DIM) {
+    // Queries are read whole: zeros where keys have nothing.
+    narrow[own_vector] = select(0.0, coefficient, own_vector < head_widths[kv_head].key);
+  }
+  workgroupBarrier();
+  if (invocation < HEAD_DIM_VEC4S) {
+    let at = invocation * 4u;
+    let quad = vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
+    if (head < params.heads) {
+      queries[head * HEAD_DIM_VEC4S + invocation] = quad;
+    } else if (invocation < key_width(rows)) {
+      k_cache[key_at(rows, position, invocation)] = pack_stored(quad);
+    }
+  }
+//#else
   if (is_value) {
     let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;
     v_cache[at + quads.x] = pack_stored(values.a);
@@ -171,4 +241,5 @@ fn main(
     queries[head * HEAD_DIM_VEC4S + quads.x] = values.a;
     queries[head * HEAD_DIM_VEC4S + quads.y] = values.b;
   }
+//#endif
 }

@@ -4,7 +4,6 @@ import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
-  type AttentionSplitUse,
   attentionSplit,
   attentionSplits,
   canSplitAttention,
@@ -65,8 +64,10 @@ export interface ProjectionTarget {
     ropeDimensions: number;
     interleaved: boolean;
     staged?: boolean;
+    ragged?: boolean;
   };
-  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer | BufferRange>;
+  buffers: Record<'state' | 'queries' | 'k_cache' | 'v_cache' | 'rope', GPUBuffer | BufferRange> &
+    Partial<Record<'basis' | 'head_widths', BufferRange>>;
 }
 
 /** What chooses the heads of a layer; `router` is null where none is learned. */
@@ -82,6 +83,8 @@ export interface OneToken {
   far: boolean;
   /** Where tokens are selected: those that its own query asks for, not the step's before it. */
   own?: boolean;
+  /** The projection has left it in a narrow cache, and coefficients of its queries: see `narrowTarget`. */
+  kept?: boolean;
 }
 
 /** Where attention of a layer goes, and how. */
@@ -90,19 +93,21 @@ interface Wanted {
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
-  /** Along the context. */
-  cut: boolean;
+  kept?: boolean;
 }
 
 /** What the attention kernels of a layer read and write. */
 interface Plan {
-  use: AttentionSplitUse;
+  use: AttentionUse;
   buffers: Readonly<Record<string, GPUBuffer | BufferRange | null>>;
   /** What has to run before them. */
   before: Dispatches;
 }
 
 type Dispatches = Promise<Dispatch>[];
+
+/** Of `struct State` before its tokens. */
+export const stateHeaderBytes = 16;
 
 /**
  * The attention of all layers of a decoder, from projected queries, keys and values to the outputs of the heads: caches, the
@@ -160,7 +165,7 @@ export class Attention {
     this.#queries = this.#stagedCache?.target.queries ?? settings.queries;
     this.gates = config.moh ? floats('gates of heads', settings.passRows * heads) : null;
     this.#headRows = config.moh ? floats('tokens by head', heads * (settings.passRows + 1)) : null;
-    this.#splitOutputs = floats('parts of attention', (parts + 2 * kvHeads) * headDim);
+    this.#splitOutputs = floats('parts of attention', parts * headDim);
     this.#splitScales = floats('scales of parts', parts * 2);
     const { full, sliding } = config.rope;
     const layers = Array.from({ length: config.numHiddenLayers }, (_, layer) => layer);
@@ -265,6 +270,27 @@ export class Attention {
   }
 
   /**
+   * What a projection writes to that leaves one token in narrow caches by itself; null where caches are not narrow, or nobody would have what
+   * else is asked for: numbers to be packed, whole queries.
+   */
+  narrowTarget(layer: number, bases: LayerBases | null): ProjectionTarget | null {
+    const { moh } = this.#config;
+    if (!this.#stagedCache || this.#selectionOf(layer) || moh?.router === 'query-norm') return null;
+    const buffers = this.#stagedCache.narrowTarget(this.#cacheOf(layer), bases);
+    if (!buffers) return null;
+    const kind = this.#kindOf(layer);
+    const { contextLength } = this.#settings;
+    return {
+      shape: { ...this.#rotatedShape(kind), contextLength, ragged: true },
+      buffers: {
+        ...buffers,
+        state: { buffer: this.#state, offset: 0, size: stateHeaderBytes },
+        rope: this.#rope[kind],
+      },
+    };
+  }
+
+  /**
    * The gates of Mixture-of-Head attention: by a learned router from the residual stream x [tokens, hiddenSize], else from the queries,
    * which the projection has left by now.
    */
@@ -324,7 +350,7 @@ export class Attention {
       out,
       output: 'f32',
       bases,
-      cut,
+      kept: how.kept === true,
     });
     const all = {
       ...buffers,
@@ -348,7 +374,6 @@ export class Attention {
       out,
       output,
       bases,
-      cut: false,
     });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
@@ -365,7 +390,7 @@ export class Attention {
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, { tokens, out, output, bases, cut }: Wanted): Plan {
+  #plan(layer: number, { tokens, out, output, bases, kept = false }: Wanted): Plan {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const select = this.#selectionOf(layer);
     if (select) {
@@ -386,7 +411,7 @@ export class Attention {
       };
     }
     const caches = this.#cacheOf(layer);
-    const how = { many: tokens === 'many', cut };
+    const how = { many: tokens === 'many', kept };
     const staged = this.#stagedCache?.plan(use, how, this.#state, caches, bases);
     if (staged) return { ...staged, buffers: { ...staged.buffers, out } };
     const buffers = { state: this.#state, queries: this.#queries, ...caches, out };

@@ -80,4 +80,29 @@ describe('MatryoshkaKV against double precision', () => {
       expect(actual).toEqual(expected);
     },
   );
+
+  // Hardware's kernels: the projection makes coefficients and keeps the token itself.
+  it.each([64, 0])(
+    'answers alike with a dispatch less a layer where the projection keeps the token, cut from %i on',
+    async (splitFrom) => {
+      const hardware = await Gpu.create();
+      Object.assign(hardware.capabilities, { software: false });
+      const run = async (own: Gpu) => {
+        const options = { contextLength, matryoshka: { budget: 0.5 }, splitFrom } as const;
+        const { decoder, dispose } = await file.decoder(own, { ...options, kvCache: 'f32' });
+        const before = own.stats().calls.dispatches;
+        const tokens = await greedyTokens(own, decoder, text, [text.length], 4);
+        const { dispatches } = own.stats().calls;
+        dispose();
+        return { tokens, dispatches: dispatches - before, layers: decoder.config.numHiddenLayers };
+      };
+      const plain = await run(gpu);
+      const kept = await run(hardware);
+      hardware.dispose();
+      expect(kept.tokens).toEqual(plain.tokens);
+      const steps = plain.tokens.length - 1;
+      expect(plain.dispatches - kept.dispatches).toBe(steps * plain.layers);
+    },
+    180_000,
+  );
 });

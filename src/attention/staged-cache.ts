@@ -2,7 +2,6 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
-import { type AttentionSplitUse, canProjectToken } from '../kernels/attention-split.ts';
 import { type KeptWidths, narrowCacheBytes, packHeadWidths } from '../kernels/head-widths.ts';
 import { isPacked, kvBytes } from '../kernels/kv-format.ts';
 import { type KvProjectUse, kvProject, stagedBytes } from '../kernels/kv-project.ts';
@@ -29,7 +28,7 @@ type Bound = Readonly<Record<string, GPUBuffer | BufferRange | null>>;
 
 /** What attention reads, and the dispatches that make it of what is staged. */
 export interface StagedPlan {
-  use: AttentionSplitUse;
+  use: AttentionUse;
   buffers: Bound;
   before: Promise<Dispatch>[];
 }
@@ -114,25 +113,32 @@ export class StagedCache {
     };
   }
 
+  /** What a projection that makes coefficients itself writes to; null where rows are whole, or numbers want to be packed. */
+  narrowTarget(
+    caches: LayerCaches,
+    bases: LayerBases | null,
+  ): Record<'queries' | 'k_cache' | 'v_cache' | 'head_widths' | 'basis', BufferRange> | null {
+    const { k_cache, v_cache, head_widths } = caches;
+    const buffer = this.#narrowQueries;
+    if (!bases || !buffer || !head_widths || isPacked(this.#use.kv)) return null;
+    return { queries: { buffer }, k_cache, v_cache, head_widths, basis: bases.keys };
+  }
+
   /**
-   * Attention over the caches of a layer; `cut` along the context, it may put the newest token into a narrow cache itself. `bases` where rows
-   * are narrow.
+   * Attention over the caches of a layer, in which the newest token is where it was `kept`. `bases` where rows are narrow.
    */
   plan(
     use: AttentionUse,
-    how: { many: boolean; cut: boolean },
+    how: { many: boolean; kept: boolean },
     state: GPUBuffer,
     caches: LayerCaches,
     bases: LayerBases | null,
   ): StagedPlan {
-    const { kv, stagedRows } = this.#use;
+    const { kv } = this.#use;
     const ragged = caches.head_widths !== undefined;
     const queries = this.#narrowQueries ?? this.target.queries;
     const shared = { state, queries, ...caches, ...boundBases(bases) };
-    if (ragged && how.cut && canProjectToken(use, this.#gpu.capabilities)) {
-      const buffers = { ...shared, queries: this.#staged };
-      return { use: { ...use, ragged, stagedRows }, buffers, before: [] };
-    }
+    if (how.kept) return { use: { ...use, ragged }, buffers: shared, before: [] };
     const before = this.#store(shared, { ragged, queries: true });
     const halves = how.many ? this.#halves : null;
     if (!isPacked(kv) || !halves) return { use: { ...use, ragged }, buffers: shared, before };

@@ -6,8 +6,6 @@ import { summandsReference } from './attention.ref.ts';
 import type { AttentionCombineUse } from './attention-combine.ts';
 import { attentionSplits } from './attention-split.ts';
 import { randomGates } from './head-rows.ref.ts';
-import { packHeadWidths } from './head-widths.ts';
-import { packedRows, randomWidths } from './kv-project.ref.ts';
 
 /** out [heads, headDim] in double precision from parts [heads, splits, headDim] and their (maximum, sum). */
 export function attentionCombineReference(
@@ -75,46 +73,6 @@ function toCase(
   };
 }
 
-/** Attention has left the newest token behind the parts. */
-function tokenCase(
-  name: string,
-  change: Partial<AttentionCombineUse> & Pick<AttentionCombineUse, 'heads' | 'kvHeads' | 'headDim'>,
-  position: number,
-): KernelCase<AttentionCombineUse> {
-  const contextLength = position + 3;
-  const use = { ...change, kv: change.kv ?? 'f32', contextLength, ragged: true, stagedRows: 2 };
-  const own = toCase(name, use, 1);
-  const { kvHeads, headDim } = use;
-  const widths = randomWidths(use);
-  const token = new Random(850).activations(2 * kvHeads * headDim);
-  const cacheOf = (part: 'keys' | 'values', at: number) => {
-    const rows = new Float64Array(kvHeads * contextLength * headDim).fill(Number.NaN);
-    for (let head = 0; head < kvHeads; head += 1) {
-      const first = (2 * head + at) * headDim;
-      const row = token.subarray(first, first + headDim);
-      rows.set(row, (head * contextLength + position) * headDim);
-    }
-    return { values: packedRows(use, widths, rows, part), storage: use.kv as 'f32' | 'f16' };
-  };
-  return {
-    ...own,
-    inputs: () => {
-      const { split_outputs: outputs, ...others } = own.inputs();
-      return {
-        ...others,
-        split_outputs: Float32Array.of(...(outputs as Float32Array), ...token),
-        state: Uint32Array.of(position, 1, 0, 0, 0),
-        head_widths: packHeadWidths(widths),
-      };
-    },
-    outputs: () => ({
-      ...own.outputs(),
-      k_cache: cacheOf('keys', 0),
-      v_cache: cacheOf('values', 1),
-    }),
-  };
-}
-
 export const attentionCombineCases: readonly KernelCase<AttentionCombineUse>[] = [
   toCase('every part filled', { heads: 9, kvHeads: 3, headDim: 64 }, 0),
   toCase('empty parts at the end', { heads: 3, kvHeads: 1, headDim: 80 }, 29),
@@ -134,19 +92,6 @@ export const attentionCombineCases: readonly KernelCase<AttentionCombineUse>[] =
       summand: { format: quantFormat('q4_1'), rows: 67 },
     },
     0,
-  ),
-  tokenCase('the newest token', { heads: 14, kvHeads: 7, headDim: 32 }, 12),
-  tokenCase(
-    'the newest token, summands of gated heads',
-    {
-      heads: 9,
-      kvHeads: 3,
-      headDim: 64,
-      kv: 'f16',
-      gated: true,
-      summand: { format: quantFormat('q4_0'), rows: 576 },
-    },
-    40,
   ),
   toCase('one head', { heads: 1, kvHeads: 1, headDim: 256 }, 7),
 ];

@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
-import { type AttentionSplitUse, attentionSplits, projects } from './attention-split.ts';
+import { attentionSplits } from './attention-split.ts';
 import {
   addsUp,
   type SummandUse,
@@ -10,7 +10,6 @@ import {
   summandParts,
   summandUnsupported,
 } from './head-summand.ts';
-import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** One use of `attention-combine`: the parts of `attention-split` → out [heads, headDim]. */
@@ -22,37 +21,29 @@ export interface AttentionCombineUse {
   gated?: boolean;
   /** As in `attention`. */
   summand?: SummandUse;
-  /** The token is put into ragged caches, as `attention-split` with `stagedRows` leaves it. */
-  stagedRows?: number;
-  ragged?: boolean;
-  kv?: AttentionSplitUse['kv'];
-  contextLength?: number;
 }
 
 /** Invocations of a head: a head of 256 still has four to share its parts. */
 const workgroup = 256;
+
+/** Invocations that take the same four components. */
+function sharesOf({ headDim }: AttentionCombineUse): number {
+  return Math.floor(workgroup / (headDim / 4));
+}
 
 /** Puts the parts of a token's attention together. */
 export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<AttentionCombineUse>({
   name: 'attention-combine',
   library: languageShaders,
   shader: 'attention/attention-combine',
-  params: { heads: 'u32', context_length: 'u32', ...summandParams },
-  paramValues: (use) => ({
-    heads: use.heads,
-    context_length: use.contextLength ?? 0,
-    ...summandParamValues(use),
-  }),
+  params: { heads: 'u32', ...summandParams },
+  paramValues: (use) => ({ heads: use.heads, ...summandParamValues(use) }),
   bindings: [
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'out', type: 'array<vec4<f32>>', access: 'read_write', when: (use) => !addsUp(use) },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     ...summandBindings,
-    { name: 'state', type: 'State', access: 'read', when: projects },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read_write', when: projects },
-    { name: 'v_cache', type: 'array<Stored>', access: 'read_write', when: projects },
-    { ...headWidthsBinding, when: projects },
   ],
   variants: [
     {
@@ -64,29 +55,19 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
       },
       options: (use) => {
         const { choices, flags, constants } = summandOptions(use);
-        const keeps = projects(use);
         return {
-          choices: { ...choices, ...(keeps && use.kv ? { kv: use.kv } : {}) },
-          flags: [
-            ...(addsUp(use) ? ['subgroups'] : []),
-            ...(use.gated ? ['gated'] : []),
-            ...flags,
-            ...(keeps ? ['projects', ...raggedFlags(use)] : []),
-          ],
+          choices,
+          flags: [...(addsUp(use) ? ['subgroups'] : []), ...(use.gated ? ['gated'] : []), ...flags],
           constants: {
             WORKGROUP: workgroup,
             SPLITS: attentionSplits(use.kvHeads),
+            TURNS: Math.ceil(attentionSplits(use.kvHeads) / sharesOf(use)),
             HEAD_DIM_VEC4S: use.headDim / 4,
             ...constants,
-            ...(keeps ? raggedConstants(use) : {}),
           },
         };
       },
-      workgroups: (use) => [
-        use.heads + (projects(use) ? use.kvHeads : 0),
-        summandParts(use, workgroup),
-        1,
-      ],
+      workgroups: (use) => [use.heads, summandParts(use, workgroup), 1],
     },
   ],
   preferred: () => ['cooperative'],

@@ -1,12 +1,7 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
-import { Random } from '../testing/random.ts';
-import { asHalves, roundedToHalf } from '../testing/weights.ts';
 import { type AttentionInputs, attentionCase, valueAt } from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
-import { type AttentionSplitUse, attentionSplits } from './attention-split.ts';
-import type { KeptWidths } from './head-widths.ts';
-import { project, randomBases, randomWidths } from './kv-project.ref.ts';
-import { stagedBytes } from './kv-project.ts';
+import { attentionSplits } from './attention-split.ts';
 
 /** Scores below this stand for "no key": an empty part has it as its maximum. */
 const noScore = -1.0e30;
@@ -100,82 +95,7 @@ function toCase(
   };
 }
 
-/** The newest token is not in the ragged caches yet. */
-function projectingCase(
-  name: string,
-  change: Partial<AttentionUse>,
-  position: number,
-): KernelCase<AttentionSplitUse> {
-  const { use: shape, inputs, buffers } = attentionCase({ ...change, ragged: true }, position, 1);
-  const use: AttentionSplitUse = { ...shape, stagedRows: 3 };
-  const { heads, kvHeads, headDim, contextLength } = use;
-  const random = new Random(720 + position);
-  const widths = randomWidths(use);
-  const bases = randomBases(kvHeads, headDim, 721);
-  const bytes = stagedBytes({ ...use, stagedRows: 3 });
-  const staged = random.activations((bytes.queries + 2 * bytes.keys) / 4);
-  const headAt = (first: number) => Float64Array.from(staged.subarray(first, first + headDim));
-  const coefficients = (head: Float64Array, basis: number, width: number) => {
-    const size = headDim ** 2;
-    const own = Float64Array.from(bases.subarray(basis * size, (basis + 1) * size));
-    return project(own, head, width);
-  };
-  const narrow = Float32Array.from(
-    range(0, heads).flatMap((head) => {
-      const kvHead = Math.floor(head / (heads / kvHeads));
-      return [...coefficients(headAt(head * headDim), kvHead, widths[kvHead]?.keys ?? 0)];
-    }),
-  );
-  const halves = use.kv === 'f16';
-  const keys = Float64Array.from(inputs.keys);
-  const values = Float64Array.from(inputs.values);
-  const put = (rows: Float64Array, part: keyof KeptWidths, firstByte: number) => {
-    for (let kvHead = 0; kvHead < kvHeads; kvHead += 1) {
-      const head = headAt(firstByte / 4 + kvHead * 3 * headDim);
-      const width = widths[kvHead]?.[part] ?? 0;
-      const row = part === 'keys' ? coefficients(head, kvHead, width) : head;
-      // A token attends to itself as the cache holds it.
-      rows.set(
-        halves ? roundedToHalf(Float32Array.from(row)) : row,
-        (kvHead * contextLength + position) * headDim,
-      );
-    }
-  };
-  put(keys, 'keys', bytes.queries);
-  put(values, 'values', bytes.queries + bytes.keys);
-  /** What is left for the caches. */
-  const left = range(0, kvHeads).flatMap((kvHead) => {
-    const at = bytes.queries / 4 + kvHead * 3 * headDim;
-    return [
-      ...coefficients(headAt(at), kvHead, widths[kvHead]?.keys ?? 0),
-      ...headAt(at + bytes.keys / 4),
-    ];
-  });
-  const mean = buffers.mean as Float32Array<ArrayBuffer>;
-  const basis = new Uint8Array([...asHalves(bases), ...new Uint8Array(mean.buffer)]);
-  return {
-    name,
-    use,
-    rows: 1,
-    inputs: () => ({ ...buffers, queries: staged, basis }),
-    outputs: () => {
-      const seen = {
-        ...inputs,
-        queries: narrow,
-        keys: Float32Array.from(keys),
-        values: Float32Array.from(values),
-      };
-      const { outputs, scales } = attentionSplitReference(use, seen);
-      return {
-        split_outputs: { values: Float64Array.of(...outputs, ...left) },
-        split_scales: { values: scales },
-      };
-    },
-  };
-}
-
-/** Enough positions for every part: an empty part's maximum would drown the others in the error's norm. */
-export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
+export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
   toCase('one position a part', {}, 31),
   toCase(
     'ragged parts, three heads a group',
@@ -202,14 +122,6 @@ export const attentionSplitCases: readonly KernelCase<AttentionSplitUse>[] = [
     'ragged, widths of all kinds',
     { heads: 14, kvHeads: 7, headDim: 32, kv: 'f16', ragged: true },
     1300,
-  ),
-  projectingCase('a token of its own', { heads: 9, kvHeads: 3, headDim: 32 }, 95),
-  projectingCase('a token of its own, gated', { heads: 4, headDim: 32, gated: true }, 127),
-  projectingCase('a token of its own, late in its part', { headDim: 32, kv: 'f16' }, 1279),
-  projectingCase(
-    'a token of its own, widths of all kinds',
-    { heads: 24, kvHeads: 12, headDim: 32, kv: 'f16' },
-    1100,
   ),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
   toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),

@@ -2,19 +2,8 @@ import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { type AttentionUse, streamConstants, streamFlags, streamUnsupported } from './attention.ts';
 import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
-import { isPacked, kvScalesBinding, packedFlags } from './kv-format.ts';
-import { stagedBytes } from './kv-project.ts';
+import { kvScalesBinding, packedFlags } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
-
-/** One use of `attention-split`. */
-export interface AttentionSplitUse extends AttentionUse {
-  /**
-   * Of a ragged cache: the token has yet to be put into it, by `attention-combine`, for which its keys' coefficients and its values are left
-   * behind the outputs, [kvHeads, 2, headDim]. `queries` holds its queries, keys and values as the projection left them, with room for so many
-   * tokens (see kv-project); in `basis` means of values stand behind the bases.
-   */
-  stagedRows?: number;
-}
 
 /** Workgroups that run side by side on a large GPU, two to a multiprocessor: one more would wait for the first to end. */
 const workgroupsAtOnce = 256;
@@ -30,16 +19,11 @@ export function attentionSplits(kvHeads: number): number {
 const maxGroup = 16;
 /** The same for the stream variants, whose invocations hold outputs too. */
 const maxStreamGroup = 8;
-const hardwareStream = { workgroup: 256, subgroup: 32 } as const;
 
-function variant(
-  reduce: 'workgroup' | 'subgroup',
-  workgroup: number,
-): KernelVariant<AttentionSplitUse> {
+function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVariant<AttentionUse> {
   return {
     name: `${reduce}-${workgroup}`,
     unsupported: (use, { subgroups }) => {
-      if (projects(use)) return 'puts no token into a cache';
       if (reduce === 'subgroup' && !subgroups) return 'needs subgroups';
       if (use.headDim > 4 * workgroup) return `head dimension above ${workgroup * 4}`;
       return groupOf(use) > maxGroup ? `more than ${maxGroup} query heads a group` : null;
@@ -59,17 +43,19 @@ function variant(
   };
 }
 
-function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSplitUse> {
+function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse> {
   return {
     name: `stream-${subgroup}x${workgroup / subgroup}`,
-    unsupported: (use, capabilities) =>
-      splitStreamUnsupported(use, workgroup, subgroup, capabilities, projects(use)),
+    unsupported: (use, capabilities) => {
+      const group = groupOf(use);
+      if (group > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
+      return streamUnsupported(use, group, workgroup, subgroup, capabilities);
+    },
     options: (use) => ({
       choices: { kv: use.kv },
       flags: [...streamFlags(use), ...splitFlags(use)],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup, splitPairs),
-        ...(projects(use) ? projectConstants(use, workgroup) : {}),
         SPLITS: attentionSplits(use.kvHeads),
       },
     }),
@@ -77,41 +63,8 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionSpl
   };
 }
 
-function splitStreamUnsupported(
-  use: AttentionUse,
-  workgroup: number,
-  subgroup: number,
-  capabilities: Capabilities,
-  isProjecting: boolean,
-): string | null {
-  const group = groupOf(use);
-  if (group > maxStreamGroup) return `more than ${maxStreamGroup} query heads a group`;
-  // Queries, a key and a value, coefficients, and the mean.
-  const projected = isProjecting ? (2 * group + 4) * use.headDim * 4 : 0;
-  return streamUnsupported(use, group, workgroup, subgroup, capabilities, projected);
-}
-
-/** How a workgroup makes coefficients: half of a basis at once, since most heads keep no more. */
-function projectConstants(use: AttentionUse, workgroup: number): Record<string, number> {
-  const lanes = Math.max(1, Math.min((2 * workgroup) / use.headDim, use.headDim / 4));
-  return {
-    VECTOR_LANES: lanes,
-    LANE_QUADS: use.headDim / 4 / lanes,
-    PROJECTED: groupOf(use) + 1,
-  };
-}
-
-export function projects({ stagedRows }: Pick<AttentionSplitUse, 'stagedRows'>): boolean {
-  return stagedRows !== undefined;
-}
-
-function splitFlags(use: AttentionSplitUse): string[] {
-  return [
-    ...(use.gated ? ['gated'] : []),
-    ...packedFlags(use),
-    ...raggedFlags(use),
-    ...(projects(use) ? ['projects'] : []),
-  ];
+function splitFlags(use: AttentionUse): string[] {
+  return [...(use.gated ? ['gated'] : []), ...packedFlags(use), ...raggedFlags(use)];
 }
 
 function groupOf({ heads, kvHeads }: Pick<AttentionUse, 'heads' | 'kvHeads'>): number {
@@ -119,30 +72,16 @@ function groupOf({ heads, kvHeads }: Pick<AttentionUse, 'heads' | 'kvHeads'>): n
 }
 
 /** Attention of one token over the cache, in parts: [heads, splits, headDim] outputs and [heads, splits] (maximum, sum). */
-export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionSplitUse>({
+export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   name: 'attention-split',
   library: languageShaders,
   shader: 'attention/attention-split',
-  params: {
-    context_length: 'u32',
-    window: 'u32',
-    scale_log2e: 'f32',
-    staged_rows: 'u32',
-    first_key: 'u32',
-    first_value: 'u32',
-  },
-  paramValues: (use) => {
-    const { stagedRows = 0 } = use;
-    const { queries, keys } = stagedBytes({ ...use, stagedRows });
-    return {
-      context_length: use.contextLength,
-      window: use.window,
-      scale_log2e: use.scale * Math.LOG2E,
-      staged_rows: stagedRows,
-      first_key: queries / 16,
-      first_value: (queries + keys) / 16,
-    };
-  },
+  params: { context_length: 'u32', window: 'u32', scale_log2e: 'f32' },
+  paramValues: (use) => ({
+    context_length: use.contextLength,
+    window: use.window,
+    scale_log2e: use.scale * Math.LOG2E,
+  }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
@@ -152,14 +91,13 @@ export const attentionSplit: Kernel<AttentionSplitUse> = defineKernel<AttentionS
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'split_scales', type: 'array<vec2<f32>>', access: 'read_write' },
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
-    { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: projects },
     headWidthsBinding,
-    { ...meanBinding, when: (use) => use.ragged === true && !projects(use) },
+    meanBinding,
   ],
   variants: [
     variant('workgroup', 64),
     variant('subgroup', 128),
-    stream(hardwareStream.workgroup, hardwareStream.subgroup),
+    stream(256, 32),
     // For subgroups of 4, which software adapters have: chosen nowhere, checked everywhere.
     stream(32, 4),
   ],
@@ -171,13 +109,6 @@ export function canSplitAttention(
   use: Pick<AttentionUse, 'heads' | 'kvHeads' | 'headDim'>,
 ): boolean {
   return use.headDim <= 256 && groupOf(use) <= maxGroup;
-}
-
-/** Can it put the token into a ragged cache itself on this adapter? */
-export function canProjectToken(use: AttentionUse, capabilities: Capabilities): boolean {
-  const { workgroup, subgroup } = hardwareStream;
-  if (isPacked(use.kv)) return false;
-  return splitStreamUnsupported(use, workgroup, subgroup, capabilities, true) === null;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { headWidthsBinding } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
@@ -22,6 +23,9 @@ export interface KvProjectUse {
 }
 
 const workgroup = 64;
+/** Of a head of a token, and those of them that take a vector of its basis. */
+const headWorkgroup = 128;
+const lanes = 4;
 
 /**
  * Bytes of the queries, and of the keys (as many as of the values), where a pass leaves all three in one buffer: a binding begins at a
@@ -84,20 +88,36 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
     {
       name: 'plain',
       unsupported: () => null,
-      options: (use) => ({
-        choices: { kv: use.kv },
-        flags: [...(use.staged ? ['staged'] : []), ...(hasQueries(use) ? ['queries'] : [])],
-        constants: {
-          WORKGROUP: workgroup,
-          HEAD_DIM_VEC4S: use.headDim / 4,
-          KV_HEADS: use.kvHeads,
-        },
-      }),
+      options: (use) => optionsOf(use, [], { WORKGROUP: workgroup }),
       workgroups: (use, tokens) => {
-        const quads = (use.heads + 2 * use.kvHeads) * (use.headDim / 4);
+        const quads = headsOf(use) * (use.headDim / 4);
         return [Math.ceil(quads / workgroup), 1, tokens];
       },
     },
+    {
+      name: 'cooperative',
+      unsupported: (_, { minSubgroupSize }) =>
+        minSubgroupSize < lanes ? `needs subgroups of at least ${lanes}` : null,
+      options: (use) =>
+        optionsOf(use, ['cooperative', 'subgroups'], { WORKGROUP: headWorkgroup, LANES: lanes }),
+      workgroups: (use, tokens) => [headsOf(use), 1, tokens],
+    },
   ],
-  preferred: () => ['plain'],
+  preferred: (_, { software }) => (software ? ['plain'] : ['cooperative', 'plain']),
 });
+
+function headsOf({ heads, kvHeads }: KvProjectUse): number {
+  return heads + 2 * kvHeads;
+}
+
+function optionsOf(
+  use: KvProjectUse,
+  flags: readonly string[],
+  constants: Record<string, number>,
+): ShaderOptions {
+  return {
+    choices: { kv: use.kv },
+    flags: [...flags, ...(use.staged ? ['staged'] : []), ...(hasQueries(use) ? ['queries'] : [])],
+    constants: { ...constants, HEAD_DIM_VEC4S: use.headDim / 4, KV_HEADS: use.kvHeads },
+  };
+}

@@ -1,7 +1,9 @@
 import { quantFormat } from '../quant/registry.ts';
 import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
-import { padded, randomMatrix } from '../testing/weights.ts';
+import { asHalves, padded, randomMatrix } from '../testing/weights.ts';
+import { packHeadWidths } from './head-widths.ts';
+import { packedRows, project, randomBases, randomWidths } from './kv-project.ref.ts';
 import { matvecReference } from './matvec.ref.ts';
 import type { QkvUse } from './qkv.ts';
 import { ropeReference } from './rope.ref.ts';
@@ -46,7 +48,53 @@ const shapes: readonly Shape[] = [
     position: 300,
     change: { contextLength: 301 },
   },
+  {
+    name: 'coefficients',
+    format: 'q4_0',
+    columns: 576,
+    position: 11,
+    change: { ragged: true, heads: 6, headDim: 32, ropeDimensions: 32 },
+  },
+  {
+    name: 'coefficients, three KV heads, half-precision cache',
+    format: 'q4_1',
+    columns: 512,
+    position: 3,
+    change: { ragged: true, heads: 9, kvHeads: 3, headDim: 64, ropeDimensions: 64, kv: 'f16' },
+  },
+  {
+    name: 'coefficients, bias, pairs',
+    format: 'q8_0',
+    columns: 64,
+    position: 0,
+    change: { ragged: true, bias: true, interleaved: true, headDim: 64, ropeDimensions: 64 },
+  },
 ];
+
+/** What a narrow cache keeps of the token, and what is asked of it. */
+function narrowed(
+  use: QkvUse,
+  bases: Float32Array,
+  { queries, keys, values }: ReturnType<typeof ropeReference>,
+): Record<'queries' | 'k_cache' | 'v_cache', Float64Array<ArrayBuffer>> {
+  const { heads, kvHeads, headDim, contextLength } = use;
+  const widths = randomWidths(use);
+  const coefficients = (rows: Float64Array<ArrayBuffer>, perHead: number) => {
+    const made = Float64Array.from(rows);
+    for (let i = 0; i < rows.length / headDim; i += 1) {
+      const kvHead = Math.floor(i / perHead);
+      const basis = bases.subarray(kvHead * headDim ** 2, (kvHead + 1) * headDim ** 2);
+      const row = rows.subarray(i * headDim, (i + 1) * headDim);
+      made.set(project(Float64Array.from(basis), row, widths[kvHead]?.keys ?? 0), i * headDim);
+    }
+    return made;
+  };
+  return {
+    queries: coefficients(queries, heads / kvHeads),
+    k_cache: packedRows(use, widths, coefficients(keys, contextLength), 'keys'),
+    v_cache: packedRows(use, widths, values, 'values'),
+  };
+}
 
 /** The projection of matvec's reference, then the rotation of rope's. */
 function toCase(
@@ -74,6 +122,7 @@ function toCase(
   const x = random.activations(columns, 1);
   const norm = random.activations(columns);
   const bias = random.activations(rows);
+  const bases = randomBases(use.ragged ? use.kvHeads : 0, use.headDim, seed + 50);
   const angles = {
     dimensions: use.ropeDimensions,
     interleaved: use.interleaved,
@@ -95,6 +144,9 @@ function toCase(
       norm_weight: padded(norm),
       rope: ropeTable(angles, use.contextLength),
       ...(use.bias ? { bias } : {}),
+      ...(use.ragged
+        ? { basis: asHalves(bases), head_widths: packHeadWidths(randomWidths(use)) }
+        : {}),
     }),
     outputs: () => {
       const projected = matvecReference(
@@ -103,7 +155,7 @@ function toCase(
         x,
         use.bias ? { norm, bias } : { norm },
       );
-      const { queries, keys, values } = ropeReference(use, {
+      const rotated = ropeReference(use, {
         qkv: Float32Array.from(projected),
         inverseFrequencies: angles.inverseFrequencies,
         magnitude: angles.magnitude,
@@ -112,10 +164,13 @@ function toCase(
         qNorm: norm,
         kNorm: norm,
       });
+      const { queries, k_cache, v_cache } = use.ragged
+        ? narrowed(use, bases, rotated)
+        : { queries: rotated.queries, k_cache: rotated.keys, v_cache: rotated.values };
       return {
         queries: { values: queries },
-        k_cache: { values: keys, storage: use.kv },
-        v_cache: { values, storage: use.kv },
+        k_cache: { values: k_cache, storage: use.kv },
+        v_cache: { values: v_cache, storage: use.kv },
       };
     },
   };

@@ -1,6 +1,14 @@
-import { defineKernel, type Kernel, type KernelVariant, spread } from '../gpu/kernel.ts';
+import type { Capabilities } from '../gpu/capabilities.ts';
+import {
+  defineKernel,
+  findVariant,
+  type Kernel,
+  type KernelVariant,
+  spread,
+} from '../gpu/kernel.ts';
 import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
+import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
@@ -34,6 +42,11 @@ export interface QkvUse {
   bias: boolean;
   /** Key and value are put at the first position: on their way to the cache. */
   staged?: boolean;
+  /**
+   * The caches are those of MatryoshkaKV, whose widths `head_widths` says: queries and keys become coefficients of the `basis` of keys, with
+   * zeros at the end of queries.
+   */
+  ragged?: boolean;
 }
 
 /** Uniforms hold at least 64 KiB: the bias lies in one, since eight storage buffers are all that every device must have. */
@@ -42,14 +55,40 @@ const maxBiasRows = 16_384;
 function variant(shape: LaneShape): KernelVariant<QkvUse> {
   return {
     name: shapeName(shape),
-    unsupported: (use, capabilities) => shapeUnsupported(shape, use, capabilities),
+    unsupported: (use, capabilities) =>
+      isRagged(use) ? 'makes parts of heads' : shapeUnsupported(shape, use, capabilities),
     options: (use) => qkvOptions(use, shapeFor(shape, use.format)),
     workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shapeFor(shape, use.format)))),
   };
 }
 
+/** A workgroup a head, for ragged caches. */
+const heads: KernelVariant<QkvUse> = {
+  name: 'heads',
+  unsupported: (use, capabilities) => {
+    if (!isRagged(use) || weightsOf(use) >= maxHeadWeights)
+      return 'makes whole heads, of few weights';
+    return shapeUnsupported(headShape(use), use, capabilities);
+  },
+  options: (use) => qkvOptions(use, shapeFor(headShape(use), use.format)),
+  workgroups: (use) => spread(use.heads + 2 * use.kvHeads),
+};
+
+const headLanes = 4;
+/** More of them take so few workgroups longer than kv-project takes behind a projection: 10 µs a layer of Llama-3.1-8B on an H200. */
+const maxHeadWeights = 2 ** 23;
+
+/** As few turns as its invocations can take, in as few of them as that takes; four runs at least, so that a vector of the basis has a set. */
+function headShape({ columns, headDim, format: { run = 1 } }: QkvUse): LaneShape {
+  const groups = Math.ceil(columns / groupElements / headLanes);
+  const wanted = Math.max(4, Math.ceil(groups / Math.ceil(groups / 8)));
+  // Halved by shapeFor where a lane takes two groups at a time.
+  const splits = Math.ceil(wanted / run) * run;
+  return fixedShape(headLanes, headLanes, splits, headDim * splits);
+}
+
 function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
-  const { rows, reduce, fixed } = shape;
+  const { rows, reduce, fixed, lanes } = shape;
   return {
     choices: { quant: use.format.name, kv: use.kv, reduce },
     flags: [
@@ -58,12 +97,15 @@ function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
       ...(use.interleaved ? ['interleaved'] : []),
       ...(use.staged ? ['staged'] : []),
       ...(use.bias ? ['bias'] : []),
+      ...raggedFlags(use),
     ],
     constants: {
       ...shapeConstants(shape, use),
       SUMS: fixed ? rows : rows + 1,
       HEAD_DIM_VEC4S: use.headDim / 4,
       ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
+      ...raggedConstants(use),
+      ...(isRagged(use) ? { LANE_QUADS: use.headDim / 4 / lanes } : {}),
     },
   };
 }
@@ -76,6 +118,10 @@ const shapes = {
 } as const;
 
 const fixedShapes = { small: fixedShape(8, 4, 4), large: fixedShape(8, 4, 4, 256) } as const;
+
+function isRagged({ ragged }: QkvUse): boolean {
+  return ragged === true;
+}
 
 function rowsOf({ heads, kvHeads, headDim }: QkvUse): number {
   return (heads + 2 * kvHeads) * headDim;
@@ -96,8 +142,12 @@ function preferredShape(use: QkvUse): LaneShape {
 }
 
 /** Can this model's queries, keys and values be made in one dispatch? */
-export function canFuseQkv(use: QkvUse): boolean {
-  return turnsWholeUnits(use) && (!use.bias || rowsOf(use) <= maxBiasRows);
+export function canFuseQkv(use: QkvUse, capabilities: Capabilities): boolean {
+  return (
+    turnsWholeUnits(use) &&
+    (!use.bias || rowsOf(use) <= maxBiasRows) &&
+    findVariant(qkv, use, capabilities) !== null
+  );
 }
 
 /** RMSNorm, projection, RoPE and the write into the KV cache for one token. */
@@ -126,7 +176,9 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     epsilon: use.normEpsilon,
   }),
   bindings: [
-    { name: 'state', type: 'State', access: 'read' },
+    { name: 'state', type: 'State', access: 'read', when: (use) => !isRagged(use) },
+    // How it begins. One storage buffer less: eight are all that every device must have.
+    { name: 'state', type: 'vec4<u32>', access: 'uniform', when: isRagged },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
@@ -140,15 +192,19 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
       access: 'uniform',
       when: (use) => use.bias,
     },
+    { name: 'basis', type: 'array<vec2<u32>>', access: 'read', when: isRagged },
+    headWidthsBinding,
   ],
   variants: [
     variant({ workgroup: 16, lanes: 1, rows: 8, splits: 1, reduce: 'none' }),
     variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
     ...Object.values(fixedShapes).map(variant),
+    heads,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
+    if (isRagged(use)) return [heads.name];
     const shapesByRank = [preferredFixedShape(use), preferredShape(use), shapes.small];
     return [...shapesByRank.map(shapeName), 'workgroup'];
   },

@@ -19,7 +19,7 @@ interface RopeInputs {
 export function ropeReference(
   use: RopeUse,
   inputs: RopeInputs,
-): { queries: Float64Array; keys: Float64Array; values: Float64Array } {
+): Record<'queries' | 'keys' | 'values', Float64Array<ArrayBuffer>> {
   const { heads, kvHeads, headDim, contextLength } = use;
   const cache = kvHeads * contextLength * headDim;
   const turn = (head: Float64Array, position: number) =>

@@ -1,4 +1,9 @@
-import { Attention, type OneToken } from '../attention/attention.ts';
+import {
+  Attention,
+  type OneToken,
+  type ProjectionTarget,
+  stateHeaderBytes,
+} from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
@@ -75,9 +80,6 @@ export const samplingBytes: number = sampledRing * 4;
  * for. The others go on with what the step before them asked for, which is quicker.
  */
 export const ownSelections = 16;
-/** Bytes of `struct State` before its tokens. */
-const stateHeaderBytes = 16;
-
 type Dispatches = readonly Dispatch[];
 
 /**
@@ -414,7 +416,11 @@ export class Decoder {
     const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
       oneRow: this.#owned.storage('state of one row', stateHeaderBytes + 4),
-      state: this.#owned.storage('state', stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4),
+      state: this.#owned.create(
+        'state',
+        stateHeaderBytes + Math.max(rows, 1 + sampledRing) * 4,
+        GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_SRC,
+      ),
       x: this.#owned.storage('residual', rows * bytes.residual),
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
       summands: floats(
@@ -505,8 +511,10 @@ export class Decoder {
   #layerForOne(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] {
     const { qkv, attended, activated } = this.#buffers;
     const x = this.#xOfLayer(index);
-    const fused = this.#fusedQkv(layer, index, x);
-    const projected = this.#projectedHeads(layer, index, how);
+    const narrow = this.#fusedQkv(layer, x, this.#attention.narrowTarget(index, layer.bases));
+    const fused = narrow ?? this.#fusedQkv(layer, x, this.#attention.target(index, 'one'));
+    const attends = { ...how, kept: narrow !== null };
+    const projected = this.#projectedHeads(layer, index, attends);
     const next = this.#xOfLayer(index + 1);
     return [
       ...(fused ?? [
@@ -515,7 +523,7 @@ export class Decoder {
       ]),
       ...this.#attention.route(index, 'one', { ...layer, x }),
       ...(projected ?? [
-        ...this.#attention.one(index, how, attended, layer.bases),
+        ...this.#attention.one(index, attends, attended, layer.bases),
         ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', {
           isOfHeads: true,
         }),
@@ -669,10 +677,14 @@ export class Decoder {
   }
 
   /** Norm, projection, rotation and the write into the cache at once, where the model and the adapter allow it. */
-  #fusedQkv(layer: LayerWeights, index: number, x: GPUBuffer): Promise<Dispatch>[] | null {
-    const { shape, buffers } = this.#attention.target(index, 'one');
+  #fusedQkv(
+    layer: LayerWeights,
+    x: GPUBuffer,
+    target: ProjectionTarget | null,
+  ): Promise<Dispatch>[] | null {
     const [part, second] = layer.qkv.parts;
-    if (!part || second || layer.qNorm) return null;
+    if (!target || !part || second || layer.qNorm) return null;
+    const { shape, buffers } = target;
     const use = {
       ...shape,
       format: part.matrix.format,
@@ -680,7 +692,7 @@ export class Decoder {
       normEpsilon: this.config.rmsNormEps,
       bias: part.bias !== null,
     };
-    if (!canFuseQkv(use)) return null;
+    if (!canFuseQkv(use, this.#gpu.capabilities)) return null;
     return [
       prepareDispatch(this.#gpu, qkvKernel, use, {
         ...buffers,

@@ -1,15 +1,15 @@
 enable subgroups;
 const WORKGROUP: u32 = 256u;
 const SPLITS: u32 = 64u;
+const TURNS: u32 = 2u;
 const HEAD_DIM_VEC4S: u32 = 8u;
 const HEAD_COMPONENTS: u32 = 32u;
 struct Params {
   heads: u32,
-  context_length: u32,
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(8u, 0u, 67u, 10u);
+const params = Params(8u, 67u, 10u);
 @group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read> gates: array<f32>;
@@ -211,44 +211,55 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
-// projects: workgroups past the heads put the newest token into ragged caches, which attention-split left behind the parts.
-
 
 
 // Invocations of the same four components.
 const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
 var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
-var<workgroup> share_totals: array<f32, SHARES>;
+var<workgroup> share_scales: array<vec2<f32>, SHARES>;
 
-// Every SHARES-th part of a head, unnormalized.
+// Every SHARES-th part of a head, unnormalized. All of them are on their way before the first one is used; past the end the last one is
+// repeated, and weighs nothing.
 fn leave_share(head: u32, share: u32, quad: u32) {
-  let first = head * SPLITS;
-  var largest = split_scales[first].x;
-  for (var s = 1u; s < SPLITS; s++) {
-    largest = max(largest, split_scales[first + s].x);
-  }
+  let part_0 = share + 0u * SHARES;
+  let at_0 = head * SPLITS + min(part_0, SPLITS - 1u);
+  let scale_0 = split_scales[at_0];
+  let output_0 = split_outputs[at_0 * HEAD_DIM_VEC4S + quad];
+  let part_1 = share + 1u * SHARES;
+  let at_1 = head * SPLITS + min(part_1, SPLITS - 1u);
+  let scale_1 = split_scales[at_1];
+  let output_1 = split_outputs[at_1 * HEAD_DIM_VEC4S + quad];
+  var largest = -1.0e30;
+  largest = max(largest, scale_0.x);
+  largest = max(largest, scale_1.x);
   var total = 0.0;
   var output = vec4<f32>();
-  for (var s = share; s < SPLITS; s += SHARES) {
-    let scale = split_scales[first + s];
-    let weight = exp2(scale.x - largest);
-    total += weight * scale.y;
-    output += weight * split_outputs[(first + s) * HEAD_DIM_VEC4S + quad];
-  }
+  let weight_0 = select(0.0, exp2(scale_0.x - largest), part_0 < SPLITS);
+  total += weight_0 * scale_0.y;
+  output += weight_0 * output_0;
+  let weight_1 = select(0.0, exp2(scale_1.x - largest), part_1 < SPLITS);
+  total += weight_1 * scale_1.y;
+  output += weight_1 * output_1;
   share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
   if (quad == 0u) {
-    share_totals[share] = total;
+    share_scales[share] = vec2<f32>(largest, total);
   }
 }
 
 // Four components of the head, of what all shares left.
 fn combined(quad: u32) -> vec4<f32> {
-  var total = share_totals[0];
-  var output = share_outputs[quad];
+  var largest = share_scales[0].x;
   for (var i = 1u; i < SHARES; i++) {
-    total += share_totals[i];
-    output += share_outputs[i * HEAD_DIM_VEC4S + quad];
+    largest = max(largest, share_scales[i].x);
+  }
+  var total = 0.0;
+  var output = vec4<f32>();
+  for (var i = 0u; i < SHARES; i++) {
+    let scale = share_scales[i];
+    let weight = exp2(scale.x - largest);
+    total += weight * scale.y;
+    output += weight * share_outputs[i * HEAD_DIM_VEC4S + quad];
   }
   return output / total;
 }

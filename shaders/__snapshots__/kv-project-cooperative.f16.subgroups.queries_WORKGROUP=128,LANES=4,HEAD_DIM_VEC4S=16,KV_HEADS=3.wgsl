@@ -1,0 +1,205 @@
+enable subgroups;
+const WORKGROUP: u32 = 128u;
+const LANES: u32 = 4u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+const KV_HEADS: u32 = 3u;
+struct Params {
+  heads: u32,
+  kv_heads: u32,
+  group_size: u32,
+  context_length: u32,
+  staged_rows: u32,
+  first_value: u32,
+}
+const params = Params(9u, 3u, 3u, 8u, 7u, 336u);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> staged: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read_write> narrow_queries: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> v_cache: array<Stored>;
+@group(0) @binding(7) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
+// a token. Blocks are those of packed caches.
+struct HeadWidths {
+  first_key: u32,
+  key: u32,
+  first_value: u32,
+  value: u32,
+  first_block: u32,
+  blocks: u32,
+  // Where the basis of its keys and the mean of its values are in the bases of all layers, where layers lie behind each other.
+  basis: u32,
+  mean: u32,
+}
+// Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
+
+// From where on the basis of a head stands in the bases of a layer.
+fn basis_of(kv_head: u32) -> u32 {
+  return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
+}
+
+// Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
+fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
+  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
+// What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
+fn projected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return vec4<f32>(
+    dot(given, basis_quad(first, quad * 4u, i)),
+    dot(given, basis_quad(first, quad * 4u + 1u, i)),
+    dot(given, basis_quad(first, quad * 4u + 2u, i)),
+    dot(given, basis_quad(first, quad * 4u + 3u, i)),
+  );
+}
+
+// What coefficients 4 i to 4 i + 3 contribute to components 4 quad to 4 quad + 3.
+fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
+  return mat4x4<f32>(
+    basis_quad(first, i * 4u, quad),
+    basis_quad(first, i * 4u + 1u, quad),
+    basis_quad(first, i * 4u + 2u, quad),
+    basis_quad(first, i * 4u + 3u, quad),
+  ) * given;
+}
+// MatryoshkaKV (arXiv 2410.14731, section 3): rotated keys of a pass become coefficients of their head's basis, as many as the head keeps, and
+// go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
+// changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
+// them are kept.
+// cooperative: a workgroup makes a head of a token, LANES neighbours take a vector of its basis. Else an invocation makes four components.
+// queries: they become coefficients too. Not where tokens are selected: attention has whole keys there.
+// staged: keys and values are put where they stand in the pass, on their way to a packed cache; `head_widths` may be a layer's of several.
+
+// The KV head of a head: queries are first, then keys, then values.
+fn head_of(head: u32) -> u32 {
+  if (head < params.heads) {
+    return head / params.group_size;
+  }
+  return (head - params.heads) % params.kv_heads;
+}
+
+struct Row {
+  kv_head: u32,
+  widths: HeadWidths,
+  // Of what is given.
+  from_token: u32,
+  // Of what is kept.
+  slot: u32,
+  first_key: u32,
+  first_value: u32,
+}
+
+fn row_of(head: u32, row: u32) -> Row {
+  let kv_head = head_of(head);
+  let widths = head_widths[kv_head];
+  let from_token = (kv_head * params.staged_rows + row) * HEAD_DIM_VEC4S;
+  return Row(kv_head, widths, from_token, state.position + row, widths.first_key, widths.first_value);
+}
+
+fn is_value(head: u32) -> bool {
+  return head >= params.heads + params.kv_heads;
+}
+
+fn keep_value(own: Row, quad: u32) {
+  if (quad * 4u < own.widths.value) {
+    let at = own.first_value / 4u * params.context_length + own.slot * (own.widths.value / 4u);
+    v_cache[at + quad] = pack_stored(staged[params.first_value + own.from_token + quad]);
+  }
+}
+
+fn from_query(head: u32, row: u32) -> u32 {
+  return (row * params.heads + head) * HEAD_DIM_VEC4S;
+}
+
+// Four components of a query or a key.
+fn given_quad(own: Row, head: u32, row: u32, i: u32) -> vec4<f32> {
+  if (head < params.heads) {
+    return queries[from_query(head, row) + i];
+  }
+  return staged[own.from_token + i];
+}
+
+// Of queries those that no key has are zero: kernels read whole heads.
+fn keep_coefficients(own: Row, head: u32, row: u32, quad: u32, made: vec4<f32>) {
+  let is_kept = quad * 4u < own.widths.key;
+  if (head < params.heads) {
+    narrow_queries[from_query(head, row) + quad] = select(vec4<f32>(), made, is_kept);
+    return;
+  }
+  if (is_kept) {
+    let at = own.first_key / 4u * params.context_length + own.slot * (own.widths.key / 4u);
+    k_cache[at + quad] = pack_stored(made);
+  }
+}
+
+const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
+const VECTORS: u32 = WORKGROUP / LANES;
+
+var<workgroup> whole: array<vec4<f32>, HEAD_DIM_VEC4S>;
+var<workgroup> narrow: array<f32, HEAD_DIM>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let head = workgroup.x;
+  let row = workgroup.z;
+  if (row >= state.rows) {
+    return;
+  }
+  let own = row_of(head, row);
+  if (is_value(head)) {
+    if (invocation < HEAD_DIM_VEC4S) {
+      keep_value(own, invocation);
+    }
+    return;
+  }
+  if (invocation < HEAD_DIM_VEC4S) {
+    whole[invocation] = given_quad(own, head, row, invocation);
+  }
+  workgroupBarrier();
+  let lane = invocation % LANES;
+  for (var first = 0u; first < own.widths.key; first += VECTORS) {
+    // Heads are multiples of VECTORS.
+    let j = first + invocation / LANES;
+    var sum = 0.0;
+    for (var i = lane; i < HEAD_DIM_VEC4S; i += LANES) {
+      sum += dot(whole[i], basis_quad(basis_of(own.kv_head), j, i));
+    }
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+      sum += subgroupShuffleXor(sum, step);
+    }
+    if (lane == 0u) {
+      narrow[j] = sum;
+    }
+  }
+  workgroupBarrier();
+  if (invocation < HEAD_DIM_VEC4S) {
+    let at = invocation * 4u;
+    let made = vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
+    keep_coefficients(own, head, row, invocation, made);
+  }
+}
