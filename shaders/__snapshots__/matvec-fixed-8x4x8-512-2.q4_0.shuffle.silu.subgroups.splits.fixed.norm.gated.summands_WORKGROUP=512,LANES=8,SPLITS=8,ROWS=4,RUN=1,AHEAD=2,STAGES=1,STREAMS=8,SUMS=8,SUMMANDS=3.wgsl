@@ -188,16 +188,24 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
-// x and all that is to be added to it, which the first workgroup keeps.
+// x and all that is to be added to it, which the first workgroup keeps. Written out, so that no summand waits for the one before.
 fn load_sixteen_x(at: u32) -> Sixteen {
   var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-  for (var s = 0u; s < SUMMANDS; s++) {
-    let from_summand = s * params.groups * 8u + at;
-    sum.a += summands[from_summand];
-    sum.b += summands[from_summand + 1u];
-    sum.c += summands[from_summand + 2u];
-    sum.d += summands[from_summand + 3u];
-  }
+  let from_0 = 0u * params.groups * 8u + at;
+  sum.a += summands[from_0];
+  sum.b += summands[from_0 + 1u];
+  sum.c += summands[from_0 + 2u];
+  sum.d += summands[from_0 + 3u];
+  let from_1 = 1u * params.groups * 8u + at;
+  sum.a += summands[from_1];
+  sum.b += summands[from_1 + 1u];
+  sum.c += summands[from_1 + 2u];
+  sum.d += summands[from_1 + 3u];
+  let from_2 = 2u * params.groups * 8u + at;
+  sum.a += summands[from_2];
+  sum.b += summands[from_2 + 1u];
+  sum.c += summands[from_2 + 2u];
+  sum.d += summands[from_2 + 3u];
   return sum;
 }
 

@@ -3,11 +3,12 @@ const WORKGROUP: u32 = 256u;
 const LANES: u32 = 4u;
 const SPLITS: u32 = 4u;
 const ROWS: u32 = 4u;
+const RUN: u32 = 1u;
+const AHEAD: u32 = 1u;
+const STAGES: u32 = 1u;
 const SUMS: u32 = 4u;
 const HEAD_DIM_VEC4S: u32 = 16u;
-const STAGES: u32 = 1u;
-const BIAS_VEC4S: u32 = 128u;
-const KV_HEADS: u32 = 2u;
+const KV_HEADS: u32 = 3u;
 const LANE_QUADS: u32 = 4u;
 struct Params {
   columns: u32,
@@ -19,7 +20,7 @@ struct Params {
   rope_dimensions: u32,
   epsilon: f32,
 }
-const params = Params(64u, 2u, 5u, 4u, 2u, 40u, 64u, 0.000009999999747378752f);
+const params = Params(512u, 16u, 20u, 9u, 3u, 40u, 64u, 0.000009999999747378752f);
 @group(0) @binding(0) var<uniform> state: vec4<u32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
@@ -28,9 +29,8 @@ const params = Params(64u, 2u, 5u, 4u, 2u, 40u, 64u, 0.000009999999747378752f);
 @group(0) @binding(5) var<storage, read_write> queries: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> k_cache: array<Stored>;
 @group(0) @binding(7) var<storage, read_write> v_cache: array<Stored>;
-@group(0) @binding(8) var<uniform> bias: array<vec4<f32>, BIAS_VEC4S>;
-@group(0) @binding(9) var<storage, read> basis: array<vec2<u32>>;
-@group(0) @binding(10) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
+@group(0) @binding(8) var<storage, read> basis: array<vec2<u32>>;
+@group(0) @binding(9) var<uniform> head_widths: array<HeadWidths, KV_HEADS>;
 // Workgroup counts past the limit of one dimension spill into the second.
 fn linear_workgroup(workgroup: vec3<u32>, workgroups: vec3<u32>) -> u32 {
   return workgroup.x + workgroup.y * workgroups.x;
@@ -41,6 +41,19 @@ alias Group = array<vec4<f32>, 8>;
 fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// A group of 32 of x; `at` is the first of its vectors.
+
+fn load_x(at: u32) -> Group {
+  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+}
+// x times the weights of its norm, a group of 32 at a time; `at` is the first of its vectors.
+
+fn multiply_by_norm(a: Group, at: u32) -> Group {
+  return Group(
+    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
+    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
+  );
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
@@ -57,6 +70,10 @@ const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
 
 // The two quads of unit `u`.
 fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
   return vec2<u32>(2u * u, 2u * u + 1u);
 }
 
@@ -76,7 +93,8 @@ struct Quads {
 
 // cos and sin of what a unit turns by.
 struct Turning {
-  pairs: mat4x2<f32>,
+  cos: vec4<f32>,
+  sin: vec4<f32>,
   turns: bool,
 }
 
@@ -84,7 +102,9 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   var turning: Turning;
   turning.turns = quads.x * 4u < params.rope_dimensions;
   if (turning.turns) {
-    turning.pairs = angles(position, quads.x * 2u);
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
   }
   return turning;
 }
@@ -92,10 +112,9 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
 // What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
 fn turned_back(turning: Turning) -> Turning {
   var back = turning;
-  for (var i = 0u; i < 4u; i++) {
-    let angle = turning.pairs[i];
-    back.pairs[i] = vec2<f32>(angle.x, -angle.y) / dot(angle, angle);
-  }
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
   return back;
 }
 
@@ -105,27 +124,30 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   }
   let a = values.a;
   let b = values.b;
-  let angle = turning.pairs;
-  return Quads(
-    vec4<f32>(
-      a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
-      a.z * angle[1].x - a.w * angle[1].y, a.w * angle[1].x + a.z * angle[1].y,
-    ),
-    vec4<f32>(
-      b.x * angle[2].x - b.y * angle[2].y, b.y * angle[2].x + b.x * angle[2].y,
-      b.z * angle[3].x - b.w * angle[3].y, b.w * angle[3].x + b.z * angle[3].y,
-    ),
-  );
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
 }
-// Four numbers stored as they are.
-alias Stored = vec4<f32>;
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
 
 fn unpack_stored(stored: Stored) -> vec4<f32> {
-  return stored;
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
 }
 
 fn pack_stored(value: vec4<f32>) -> Stored {
-  return value;
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Numbers out of words.
 
@@ -147,41 +169,99 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
-// Numbers out of the words that src/quant/pack.ts makes.
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
-
-fn low_nibbles(word: u32) -> vec4<f32> {
-  return low_nibbles_less(word, 0.0);
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
 }
 
-fn high_nibbles(word: u32) -> vec4<f32> {
-  return high_nibbles_less(word, 0.0);
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
 }
 
-// Four neighbouring 2-bit numbers from element `first` (of sixteen) of a word on.
-fn pairs_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (first / 8u * 4u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 2u, 18u)) & vec4<u32>(3u));
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
 }
 
-// Four neighbouring bits from element `first` (of 32) of a word on.
-fn bits_at(word: u32, first: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word >> (first / 8u * 2u + first % 8u * 2u)) >> vec4<u32>(0u, 16u, 1u, 17u)) & vec4<u32>(1u));
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
 }
 
-// The n-th byte of a word, signed.
-fn signed_byte(word: u32, n: u32) -> f32 {
-  return f32(bitcast<i32>(word << (24u - 8u * n)) >> 24u);
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
 }
 
-// The word at this index of the row's words.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
 }
 
-// The half-precision number at this index of the row's half words.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
-  return select(both.x, both.y, (at & 1u) == 1u);
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four or five bits, as the words of its row have them.
+
+// Less `bias`.
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
+}
+// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
+// sum of x, which is the same for all rows.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let factors = factors_of(raw);
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
+  return Group(
+    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
+    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+  );
+}
+
+fn sum_group(x: Group) -> f32 {
+  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  let factors = factors_of(raw);
+  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
 // x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
@@ -198,12 +278,16 @@ const ROUNDER: f32 = 12582912.0;
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
 // Scale and sum of the whole numbers of a group.
 var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
+// Sum of those of its first half.
+var<workgroup> fixed_first_sums: array<i32, params.groups>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
   low: array<vec4<u32>, 2>,
   scale: f32,
   sum: f32,
+  // Of both halves.
+  sums: vec2<i32>,
 }
 
 struct Sixteen {
@@ -223,10 +307,11 @@ fn load_sixteen_norm(at: u32) -> Sixteen {
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
+  let first_sum = fixed_first_sums[group];
   return FixedGroup(
     array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
     array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    factors.x, factors.y,
+    factors.x, factors.y, vec2<i32>(first_sum, i32(factors.y) - first_sum),
   );
 }
 
@@ -272,6 +357,7 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
     vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
   if (half == 0u) {
     fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
+    fixed_first_sums[group] = own_sum;
   }
 }
 
@@ -310,62 +396,52 @@ fn dot_sixteen(bytes: vec4<u32>, x: vec4<u32>) -> i32 {
   return dot4I8Packed(bytes.x, x.x) + dot4I8Packed(bytes.y, x.y) + dot4I8Packed(bytes.z, x.z) + dot4I8Packed(bytes.w, x.w);
 }
 
-fn dot_bytes(bytes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>) -> i32 {
-  return dot_sixteen(bytes[0], x[0]) + dot_sixteen(bytes[1], x[1]);
+// Σ byte · whole number, of a group of weights; and of each half.
+fn dot_bytes(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> i32 {
+  return 256 * (dot_sixteen(bytes[0], x.high[0]) + dot_sixteen(bytes[1], x.high[1]))
+    + dot_sixteen(bytes[0], x.low[0]) + dot_sixteen(bytes[1], x.low[1]);
 }
 
-// Σ number · whole number, of a group of weights whose numbers are `bytes`.
-fn dot_fixed_bytes(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
-  return f32(256 * dot_bytes(bytes, x.high) + dot_bytes(bytes, x.low));
+fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
+  return vec2<i32>(
+    256 * dot_sixteen(bytes[0], x.high[0]) + dot_sixteen(bytes[0], x.low[0]),
+    256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
+  );
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// Runs of one group: what a lane fetches at a time is what other kernels fetch.
+alias RawRun = RawGroup;
 
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
+  return load_raw(row_base, run, columns);
 }
+// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
 
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
+  let factors = factors_of(raw) * x.scale;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
 }
-
-// Bytes are the numbers and NUMBER_BIAS.
-fn dot_fixed(raw: RawGroup, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * (dot_fixed_bytes(bytes_of(raw), x) - NUMBER_BIAS * x.sum);
-}
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  scale: f32,
+  numbers: vec4<u32>,
+  // Scale and minimum.
+  factors: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
-    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
-  );
+  return four_bits(raw.numbers, 0.0);
 }
-
-const NUMBER_BIAS: f32 = 0.0;
 
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(raw.a, raw.b);
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(a, b);
+  return nibble_bytes(raw.numbers);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -379,15 +455,16 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   return sums;
 }
 // How the invocations of a workgroup share the rows of a matrix: LANES neighbouring ones are a set, which takes ROWS rows; a lane takes
-// every (LANES · SPLITS)-th group of 32 columns. Neighbouring sets read the same part of x at the same time.
+// every (LANES · SPLITS)-th run of RUN groups of 32 columns. Neighbouring sets read the same part of x at the same time.
 // splits: the columns are cut over SPLITS runs of sets, whose sums meet in workgroup memory.
 const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
-// Groups that all sets of a row take in a turn; turns, of which the last one may find no group for some lanes. Trip counts are constants,
-// so that the loads of several turns are under way at once.
-const TURN_GROUPS: u32 = LANES * SPLITS;
-const TURNS: u32 = (params.groups + TURN_GROUPS - 1u) / TURN_GROUPS;
-const IS_RAGGED: bool = params.groups % TURN_GROUPS != 0u;
+// Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
+// constants, so that the loads of several turns are under way at once.
+const RUNS: u32 = params.groups / RUN;
+const TURN_RUNS: u32 = LANES * SPLITS;
+const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
+const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
 
 struct Lane {
   lane: u32,
@@ -416,6 +493,10 @@ fn split_total(row_set: u32, i: u32) -> f32 {
     total += split_sums[s * SETS + row_set][i];
   }
   return total;
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
 }
 // Orthogonal bases of keys (MatryoshkaKV, arXiv 2410.14731): HEAD_DIM_VEC4S * 4 basis vectors of a KV head, most important first, in halves.
 
@@ -534,17 +615,6 @@ var<workgroup> narrow: array<f32, HEAD_DIM>;
 // Of the rows of the workgroup's units, then the sum of squares.
 var<workgroup> made: array<f32, SETS * ROWS + 1u>;
 
-fn load_x(at: u32) -> Group {
-  return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
-}
-
-fn multiply_by_norm(a: Group, at: u32) -> Group {
-  return Group(
-    a[0] * norm_weight[at], a[1] * norm_weight[at + 1u], a[2] * norm_weight[at + 2u], a[3] * norm_weight[at + 3u],
-    a[4] * norm_weight[at + 4u], a[5] * norm_weight[at + 5u], a[6] * norm_weight[at + 6u], a[7] * norm_weight[at + 7u],
-  );
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -593,35 +663,35 @@ fn main(
   let of_unit_3 = first_row + 3u;
   let row_3 = select(first_rows.x + of_unit_3, first_rows.y + of_unit_3 - 4u, of_unit_3 >= 4u);
   var sum_3 = 0.0;
-  let first_group = place.split * LANES + place.lane;
-  var raw_0 = load_raw(row_0 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-  var raw_1 = load_raw(row_1 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-  var raw_2 = load_raw(row_2 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
-  var raw_3 = load_raw(row_3 * params.row_vec4s, min(first_group, params.groups - 1u), params.groups * 32u);
+  let first_run = place.split * LANES + place.lane;
+  var raw_0 = load_run(row_0 * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
+  var raw_1 = load_run(row_1 * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
+  var raw_2 = load_run(row_2 * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
+  var raw_3 = load_run(row_3 * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
   stage_x(0u, workgroup.x, invocation, subgroup_size);
   // While weights are on their way still.
   let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
-    let group = turn * TURN_GROUPS + first_group;
+    let run = turn * TURN_RUNS + first_run;
     let now_0 = raw_0;
     let now_1 = raw_1;
     let now_2 = raw_2;
     let now_3 = raw_3;
     if (turn + 1u < TURNS) {
-      let next = min(group + TURN_GROUPS, params.groups - 1u);
-      raw_0 = load_raw(row_0 * params.row_vec4s, next, params.groups * 32u);
-      raw_1 = load_raw(row_1 * params.row_vec4s, next, params.groups * 32u);
-      raw_2 = load_raw(row_2 * params.row_vec4s, next, params.groups * 32u);
-      raw_3 = load_raw(row_3 * params.row_vec4s, next, params.groups * 32u);
+      let next = min(run + TURN_RUNS, RUNS - 1u);
+      raw_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
+      raw_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
+      raw_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
+      raw_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
     }
-    if (IS_RAGGED && group >= params.groups) {
+    if (IS_RAGGED && run >= RUNS) {
       break;
     }
-    let x_group = fixed_group(group);
-    sum_0 += dot_fixed(now_0, x_group);
-    sum_1 += dot_fixed(now_1, x_group);
-    sum_2 += dot_fixed(now_2, x_group);
-    sum_3 += dot_fixed(now_3, x_group);
+    let x_0 = fixed_group(run * RUN + 0u);
+    sum_0 += dot_run(now_0, 0u, x_0);
+    sum_1 += dot_run(now_1, 0u, x_0);
+    sum_2 += dot_run(now_2, 0u, x_0);
+    sum_3 += dot_run(now_3, 0u, x_0);
   }
   var sums: Sums;
   sums[0u] = sum_0;
@@ -642,8 +712,6 @@ fn main(
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
   values.a *= rms;
   values.b *= rms;
-  values.a += bias[first_rows.x / 4u];
-  values.b += bias[first_rows.y / 4u];
   if (finishes) {
     values = turn(values, turning);
     whole[quads.x] = values.a;
