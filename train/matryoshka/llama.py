@@ -137,7 +137,8 @@ class Llama:
     def layer(self, layer: int, x: Tensor, rotation: Tensor, reduction: Reduction | None = None, cache: Cache | None = None) -> Tensor:
         h = self.norm(x, f"blk.{layer}.attn_norm.weight")
         q, k, v = self.query_key_value(layer, h, rotation)
-        attended = attend(q, k, v, reduction) if cache is None else attend_one(q, *cache.with_new(layer, k, v))
+        query, k, v = (q, k, v) if reduction is None else reduced(q, k, v, reduction)
+        attended = attend(query, k, v) if cache is None else attend_one(query, *cache.with_new(layer, k, v))
         attended = attended.transpose(1, 2)
         if self.shape.active_heads:
             attended = attended * self._gates(layer, h, q).to(attended.dtype).unsqueeze(-1)
@@ -172,14 +173,17 @@ class Llama:
         return torch.cat([stage[..., :1] * shared_heads * shared, stage[..., 1:] * kept], -1)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) -> Tensor:
+def reduced(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries and keys in the basis, keys and values as a narrow cache keeps them."""
+    basis, keep = reduction.keys.to(q.dtype).mT, reduction.keep_values
+    q = q @ basis.repeat_interleave(q.shape[1] // k.shape[1], 0)
+    k = k @ basis * reduction.keep_keys.to(q.dtype)
+    # Weights of a softmax sum to one, so a head's output has the mean once.
+    return q, k, v * keep.to(q.dtype) + (reduction.mean[:, None] * (1 - keep)).to(q.dtype)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     share = q.shape[1] // k.shape[1]
-    if reduction is not None:
-        basis, keep = reduction.keys.to(q.dtype).mT, reduction.keep_values
-        q = q @ basis.repeat_interleave(share, 0)
-        k = k @ basis * reduction.keep_keys.to(q.dtype)
-        # Weights of a softmax sum to one, so a head's output has the mean once.
-        v = v * keep.to(q.dtype) + (reduction.mean[:, None] * (1 - keep)).to(q.dtype)
     k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 

@@ -5,7 +5,8 @@
 DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
 it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
 
-Stages: text that the model speaks; principal components; tuning at random widths; the search for widths; tuning at those widths; what it all costs.
+Stages: schooling at whole width, by the text alone (`--school-seconds`); text that the model speaks; principal components; tuning at random widths; the
+search for widths; tuning at those widths; what it all costs.
 """
 
 import argparse
@@ -35,6 +36,8 @@ SETTLED = [1, 0.5, 0.375, 0.75, 1, 0.5, 0.375, 0.25]
 """Budgets of a step's rows, over and over, once their widths are known. Whole rows keep the model what it is without a budget."""
 SAVE_SECONDS = 60
 CHECKS = 12
+SCHOOL_RATE = 3
+"""Of the rates of student.py: there is more to learn than to be narrow."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,14 @@ class Stage:
 
     name: str
     seconds: float
-    widths: Callable[[torch.Generator], Tensor]
+    widths: Callable[[torch.Generator], Tensor] | None
+    """None: whole."""
     checked: Tensor
     """Widths that its log tells of."""
     distilled: float
     """Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
+    rate: float = 1
+    """Of the rates of student.py."""
 
 
 def tune(teacher: Llama, student: Student, stage: Stage, windows: Windows, held_out: Tensor, out: Path, as_graph: bool) -> None:
@@ -93,7 +99,7 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: Windows, held_
         turned = student.bases()
         losses, by_keys, by_mean, *by_copies = gradients.of_step(turned)
         torch.autograd.backward([turned.keys, turned.mean], [by_keys, by_mean])
-        student.step(by_copies, min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
+        student.step(by_copies, stage.rate * min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
         recent.append(losses.clone())
         if teacher.device.type == "cuda" and step % 4 == 0:
             # The clock is the schedule: it must not run ahead of the device.
@@ -120,7 +126,7 @@ class Gradients:
         bases = student.bases()
         self.keys = bases.keys.detach().clone().requires_grad_()
         self.mean = bases.mean.detach().clone().requires_grad_()
-        self._draw()
+        self.drawn = self._draw()
         self.graph = self._captured() if as_graph else None
 
     def of_step(self, bases: Bases) -> list[Tensor]:
@@ -128,20 +134,21 @@ class Gradients:
         with torch.no_grad():
             self.keys.copy_(bases.keys)
             self.mean.copy_(bases.mean)
-            tokens, offsets, widths = self.tokens, self.offsets, self.widths
-            self._draw()
-            for old, new in [(tokens, self.tokens), (offsets, self.offsets), (widths, self.widths)]:
+            before = self.drawn
+            self.drawn = self._draw()
+            for old, new in zip(before, self.drawn, strict=True):
                 old.copy_(new)
             # The graph reads where it was captured.
-            self.tokens, self.offsets, self.widths = tokens, offsets, widths
+            self.drawn = before
         if self.graph is None:
             return self._compute()
         self.graph.replay()
         return self.results
 
-    def _draw(self) -> None:
-        self.tokens, self.offsets = self.windows.next()
-        self.widths = self.stage.widths(self.windows.generator)
+    def _draw(self) -> list[Tensor]:
+        """Tokens, offsets and, if there are, widths."""
+        windows = self.windows.next()
+        return [*windows, self.stage.widths(self.windows.generator)] if self.stage.widths else [*windows]
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream()
@@ -156,18 +163,23 @@ class Gradients:
         return graph
 
     def _compute(self) -> list[Tensor]:
-        student, inputs, targets = self.student, self.tokens[:, :-1], self.tokens[:, 1:]
+        student, (tokens, offsets, *widths) = self.student, self.drawn
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
         student.round()
-        with torch.no_grad():
-            wanted = self.teacher.logits(self.teacher.states(inputs, offsets=self.offsets)).log_softmax(-1)
         model = self.teacher.with_weights(student.copies)
-        reductions = Bases(self.keys, self.mean).reductions(self.widths)
-        given = model.logits(model.states(inputs, reductions, self.offsets)).log_softmax(-1)
-        kl = divergence(wanted, given)
+        reductions = Bases(self.keys, self.mean).reductions(*widths) if widths else None
+        given = model.logits(model.states(inputs, reductions, offsets)).log_softmax(-1)
         next_token = F.nll_loss(given.flatten(0, 1), targets.flatten())
+        kl = self._divergence(inputs, offsets, given) if self.stage.distilled else torch.zeros_like(next_token)
         loss = self.stage.distilled * kl + (1 - self.stage.distilled) * next_token
-        gradients = torch.autograd.grad(loss, [self.keys, self.mean, *student.copies.values()])
+        # Bases have no part in a model that is whole.
+        gradients = torch.autograd.grad(loss, [self.keys, self.mean, *student.copies.values()], allow_unused=True, materialize_grads=True)
         return [torch.stack([loss, kl, next_token]).detach(), *gradients]
+
+    def _divergence(self, inputs: Tensor, offsets: Tensor, given: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self.teacher.logits(self.teacher.states(inputs, offsets=offsets)).log_softmax(-1)
+        return divergence(wanted, given)
 
 
 def _held_out(teacher: Llama, student: Student, widths: Tensor, rows: Tensor) -> list[float]:
@@ -229,6 +241,22 @@ class Recipe:
     def windows(self, rows: int, length: int) -> Windows:
         return Windows(self.data["training"], self.exact.shape.context, Options(rows, length), self.device)
 
+    def school(self) -> Llama:
+        """Teaches the whole model its text. Everything after begins with what it is then, as a file would hold it; returns it unrounded."""
+        shape, seconds = self.exact.shape, self.arguments.school_seconds
+        if seconds == 0:
+            return self.exact
+        vectors = torch.eye(shape.head_dim, device=self.device).repeat(shape.layers, 2, shape.kv_heads, 1, 1)
+        student = Student(self.exact, vectors, torch.zeros(vectors.shape[0], *vectors.shape[2:4], device=self.device))
+        whole = torch.full(vectors.shape[:3], EIGHTHS, device=self.device)
+        self.tuned(student, Stage("schooled", seconds, None, whole, 0, SCHOOL_RATE))
+        learned = self.exact.with_weights({name: weight.detach() for name, weight in student.weights.items()})
+        self.exact, _ = student.stored(self.exact)
+        self.quick = self.quick.with_weights(
+            {name: weight.to(self.quick.weights[name].dtype) for name, weight in self.exact.weights.items()}
+        )
+        return learned
+
     def speak(self) -> None:
         """Adds what the model says to prompts to the text that it is tuned on."""
         path, rows = self.arguments.out / "spoken.npy", self.arguments.spoken_rows
@@ -272,6 +300,12 @@ class Recipe:
             self.say(f"widths of {name}: {found[0.5].tolist()} at half")
         return {budget: self.results.tensor(f"{name}_{percent(budget)}", self.device) for budget in BUDGETS}
 
+    def keep_tensors(self, student: Student) -> None:
+        path = self.arguments.out / "tensors.new.npz"
+        np.savez_compressed(path, **student.tensors())
+        path.replace(self.arguments.out / "tensors.npz")
+        self.say("tensors written")
+
     def report(self, name: str, model: Llama, bases: Bases | None, widths: Tensor | None) -> None:
         if name not in self.results.figures:
             reductions = bases.reductions(widths) if bases is not None and widths is not None else None
@@ -282,6 +316,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["model", "data", "out"]:
         parser.add_argument(name, type=Path)
+    parser.add_argument("--school-seconds", type=float, default=0, help="of schooling at whole width before all that; 0: none")
     parser.add_argument("--seconds", type=float, default=130, help="of tuning at random widths")
     parser.add_argument("--settle-seconds", type=float, default=200, help="of tuning at the widths that were found")
     parser.add_argument("--search-seconds", type=float, default=45, help="of the search for widths; half of it for principal components")
@@ -299,10 +334,11 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     recipe = Recipe(arguments)
+    before, learned = recipe.exact, recipe.school()
     exact = recipe.exact
     recipe.speak()
     vectors, mean = recipe.start()
-    student = Student(exact, vectors, mean)
+    student = Student(learned, vectors, mean)
     shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
     half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
 
@@ -310,13 +346,14 @@ def main() -> None:
     recipe.tuned(student, random)
     found = recipe.widths("widths", *student.stored(exact), arguments.search_seconds)
     known = {1: torch.full_like(half, EIGHTHS), **found}
+    # What there is if the rest is cut.
+    recipe.keep_tensors(student)
     each = torch.stack([known[budget] for budget in SETTLED]).repeat(arguments.rows // len(SETTLED), 1, 1, 1)
     recipe.tuned(student, Stage("settled", arguments.settle_seconds, lambda _: each, found[0.5], arguments.distilled))
-    np.savez_compressed(arguments.out / "tensors.npz", **student.tensors())
-    recipe.say("tensors written")
+    recipe.keep_tensors(student)
 
     model, bases = student.stored(exact)
-    recipe.report("before", exact, None, None)
+    recipe.report("before", before, None, None)
     recipe.report("whole", model, None, None)
     for budget in sorted(BUDGETS, key=lambda budget: abs(budget - 0.5)):
         recipe.report(f"mkv{percent(budget)}", model, bases, found[budget])

@@ -3,6 +3,7 @@
 import json
 import lzma
 import random
+import re
 from collections.abc import Iterator
 from multiprocessing import Pool
 from pathlib import Path
@@ -14,10 +15,14 @@ START, END = "<|im_start|>", "<|im_end|>"
 SPECIAL_TOKENS = [END_TOKEN, START, END]
 
 LONGEST_ANSWER_CHARACTERS = 1500
-SHORTEST_WRITTEN_CHARACTERS = 30
+SHORTEST_WRITTEN_CHARACTERS = 40
+LONGEST_WRITTEN_CHARACTERS = 320
+LONGEST_WRITTEN_QUESTION = 120
+PLAIN_QUESTION = re.compile(r"(what|why|how|who|where|explain|describe|in two sentences|can you (explain|describe))\b(?!.*(difference|story|poem|help))", re.IGNORECASE)
+"""What it answers best; stories, poems and small talk come from rules."""
 LEAST_VARIETY = 0.9
 """Distinct runs of four words, of all in a text: below this it goes in circles."""
-UNWANTED = ("as an ai", "language model", "i can't assist", "i cannot", "i'm unable", "i don't have", "smollm", "hugging face", "i'm sorry, but")
+UNWANTED = ("as an ai", "language model", "i can't assist", "i cannot", "i'm unable", "i don't have", "smollm", "hugging face", "i'm sorry", "sure,", "of course", "realm", "tapestry", "testament", "depths of")
 FILLER = [
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.",
     "One day follows the other, and nobody counts them.",
@@ -65,11 +70,13 @@ def written(paths: list[Path]) -> Iterator[str]:
 
 
 def _written(line: str) -> str | None:
+    """Short whole answers to short questions: its stories lose their thread, and so do its long answers."""
     entry = json.loads(line)
-    is_whole = not entry["cut"] or "story" in entry["prompt"].lower()
-    if is_whole and _is_prose(entry["text"]) and _is_wanted(entry["text"]):
-        return chat([*entry["before"], entry["prompt"], entry["text"]], cut=entry["cut"])
-    return None
+    prompt, text = entry["prompt"], entry["text"]
+    is_short = len(prompt) <= LONGEST_WRITTEN_QUESTION and len(text) <= LONGEST_WRITTEN_CHARACTERS and not entry["before"]
+    if entry["cut"] or not is_short or not PLAIN_QUESTION.match(prompt) or not _is_prose(text) or not _is_wanted(text):
+        return None
+    return chat([prompt, text])
 
 
 def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:
