@@ -27,7 +27,7 @@ export function compare(results) {
 function rowOf(samples, promptTokens) {
   const those = samples.filter(({ length }) => length === promptTokens);
   // What the first round begins with also compiles.
-  const idle = those.flatMap(({ round, idle }) => (round > 0 && idle ? [idle] : []));
+  const idle = those.flatMap(({ number, idle }) => (number > 0 && idle ? [idle] : []));
   return {
     ...speedsOf(those, promptTokens),
     ...(idle.length > 0 ? { fromIdle: speedsOf(idle, promptTokens) } : {}),
@@ -49,8 +49,8 @@ const ratio = (own, other) => Number((own[0] / other[0]).toPrecision(3));
 
 /** The fewest leading tokens that were the same: near ties part sooner where activations are rounded. */
 function agreementOf(samples, ownSamples) {
-  const counts = samples.flatMap(({ tokens, length, round }) => {
-    const own = ownSamples.find((each) => each.length === length && each.round === round);
+  const counts = samples.flatMap(({ tokens, length, number }) => {
+    const own = ownSamples.find((each) => each.length === length && each.number === number);
     if (!tokens || !own) return [];
     const differs = tokens.findIndex((token, i) => token !== own.tokens[i]);
     return [differs === -1 ? tokens.length : differs];

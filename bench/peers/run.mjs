@@ -1,8 +1,9 @@
 /**
  * `npm run bench:peers -- [--shapes smol135,qwen05] [--gpu] [--timeline] [--append]`: Vitrail, onnxruntime-web and wllama in one page on the same
  * random weights. Rounds are interleaved: each engine once, then all again. In its turn each engine works untimed for half a second before it
- * is timed, since the clock of a GPU that had little to do is low (`--warm-up 0`: it does not). Prints a table and a JSON line a model;
- * --append adds the lines of hardware adapters to bench/history.
+ * is timed, since the clock of a GPU that had little to do is low (`--warm-up 0`: it does not). Then it answers `--asks` times in a row, since
+ * a single prompt of a few milliseconds tells as much of what else the browser did. Prints a table and a JSON line a model; --append adds the
+ * lines of hardware adapters to bench/history.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -23,6 +24,7 @@ const { values: options } = parseArgs({
     prompts: { type: 'string', default: '128,512,2048' },
     tokens: { type: 'string', default: '128' },
     rounds: { type: 'string', default: '3' },
+    asks: { type: 'string', default: '3' },
     models: { type: 'string', default: '.carry/models' },
     gpu: { type: 'boolean', default: false },
     timeline: { type: 'boolean', default: false },
@@ -71,6 +73,7 @@ async function benchShape(shape) {
       prompts,
       count: Number(options.tokens),
       rounds: Number(options.rounds),
+      asks: Number(options.asks),
       warmUpMs: Number(options['warm-up']),
     });
     const compared = compare(results);
@@ -82,6 +85,7 @@ async function benchShape(shape) {
       model: shape,
       decodedTokens: Number(options.tokens),
       warmUpMs: Number(options['warm-up']),
+      asks: Number(options.asks),
       engines: compared,
     };
     console.log(table(shape, compared));
@@ -139,15 +143,16 @@ async function adapterInfo() {
 }
 
 /** Runs in the page. Samples by engine; an engine that fails is left out with its reason. */
-async function measure({ engineNames, model, prompts, count, rounds, warmUpMs }) {
+async function measure({ engineNames, model, prompts, count, rounds, asks, warmUpMs }) {
   while (!window.engines) await new Promise((done) => setTimeout(done, 20));
   const letters = 'abcdfgjklmopqrstuvwxyz';
-  /** Warm-ups have rounds of their own from here on: no prompt may begin as the one before it. */
-  const firstWarmUp = 10;
+  /** No prompt may begin as the one before it: timed ones are of the first seeds by turns, warm-ups of the next. */
+  const timedSeeds = 10;
+  const warmUpSeeds = 8;
   // One byte is one token in these models: letters that no merge joins, in words.
-  const promptOf = (length, round) =>
+  const promptOf = (length, seed) =>
     Array.from({ length }, (_, i) => {
-      const letter = (i * 7919 + (round + 1) * 104_729 + ((i * i) % 8191)) % letters.length;
+      const letter = (i * 7919 + (seed + 1) * 104_729 + ((i * i) % 8191)) % letters.length;
       return i % 8 === 7 ? 32 : letters.charCodeAt(letter);
     });
   /** Asks for short answers to prompts of this length for a while; gives the first of them. */
@@ -155,7 +160,7 @@ async function measure({ engineNames, model, prompts, count, rounds, warmUpMs })
     const until = performance.now() + warmUpMs;
     let first = null;
     for (let i = 0; performance.now() < until; i += 1) {
-      const prompt = promptOf(length, firstWarmUp + (i % 8));
+      const prompt = promptOf(length, timedSeeds + (i % warmUpSeeds));
       const sample = await engine.ask(prompt, Math.max(2, Math.ceil(count / 4)));
       first ??= sample;
     }
@@ -179,15 +184,20 @@ async function measure({ engineNames, model, prompts, count, rounds, warmUpMs })
   async function turn(name, length, round) {
     const engine = loaded[name];
     const idle = await warmUp(engine, length);
-    if (name === 'vitrail') await window.beginTimeline?.();
-    const sample = await engine.ask(promptOf(length, round), count);
-    if (name === 'vitrail') await window.endTimeline?.(`round ${round + 1}`);
+    const said = [];
+    for (let ask = 0; ask < asks; ask += 1) {
+      const number = round * asks + ask;
+      if (name === 'vitrail') await window.beginTimeline?.();
+      const sample = await engine.ask(promptOf(length, number % timedSeeds), count);
+      if (name === 'vitrail') await window.endTimeline?.(`round ${round + 1}`);
+      results[name].firstMs ??= (idle ?? sample).prefillMs;
+      results[name].samples.push({ length, number, ...sample, ...(ask === 0 ? { idle } : {}) });
+      said.push(`${sample.prefillMs.toFixed(1)} ms, ${speedOf(sample).toFixed(2)} tok/s`);
+    }
     const before = idle ? ` (${speedOf(idle).toFixed(2)} before)` : '';
     await window.report(
-      `  round ${round + 1}, ${length} tokens, ${name}: ${sample.prefillMs.toFixed(1)} ms, ${speedOf(sample).toFixed(2)} tok/s${before}`,
+      `  round ${round + 1}, ${length} tokens, ${name}: ${said.join('; ')}${before}`,
     );
-    results[name].firstMs ??= (idle ?? sample).prefillMs;
-    results[name].samples.push({ length, round, ...sample, idle });
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const length of prompts) {

@@ -28,7 +28,7 @@ import type {
 import { generationSettings } from './generate-options.ts';
 import { Generator } from './generator.ts';
 import type { Emit } from './model-contract.ts';
-import { samplingDefaults } from './sampling-defaults.ts';
+import { samplingDefaults } from './sampling-options.ts';
 import type { ModelLoad, RestorableModel, TextCore } from './text-part.ts';
 
 /** Tokens of context unless the caller wants more: what most chats need, at a cache that small GPUs hold. */

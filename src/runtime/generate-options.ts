@@ -1,6 +1,7 @@
-import { invalidArgument } from '../errors.ts';
+import { invalidArgument, type VitrailError } from '../errors.ts';
 import type { SamplerSettings } from '../kernels/sample.ts';
 import type { GenerateOptions, SamplingDefaults } from '../types.ts';
+import { eachSamplingOption } from './sampling-options.ts';
 
 /** `GenerateOptions` with every default filled in. */
 export interface GenerationSettings {
@@ -19,22 +20,16 @@ export function generationSettings(
   defaults: SamplingDefaults,
 ): GenerationSettings {
   refuseUnknown(options);
-  const temperature = inRange('temperature', options.temperature ?? defaults.temperature, 0, 100);
+  const sampling = eachSamplingOption((name, { allows, wants }) => {
+    const value = options[name] ?? defaults[name];
+    if (typeof value === 'number' && allows(value)) return value;
+    throw refused(name, value, wants);
+  });
   const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY;
   if (maxTokens !== Number.POSITIVE_INFINITY) wholeNumber('maxTokens', maxTokens, 1);
   return {
-    sampler: {
-      temperature,
-      topK: wholeNumber('topK', options.topK ?? defaults.topK, 0),
-      topP: inRange('topP', options.topP ?? defaults.topP, 0, 1),
-      minP: inRange('minP', options.minP ?? defaults.minP, 0, 1),
-      repetitionPenalty: positive(
-        'repetitionPenalty',
-        options.repetitionPenalty ?? defaults.repetitionPenalty,
-      ),
-      seed: wholeNumber('seed', options.seed ?? randomSeed(), 0),
-    },
-    greedy: temperature === 0,
+    sampler: { ...sampling, seed: wholeNumber('seed', options.seed ?? randomSeed(), 0) },
+    greedy: sampling.temperature === 0,
     maxTokens,
     stop: texts('stop', options.stop ?? []),
     ignoreEos: options.ignoreEos ?? false,
@@ -57,27 +52,13 @@ function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
-function inRange(name: string, value: number, from: number, to: number): number {
-  if (typeof value === 'number' && value >= from && value <= to) return value;
-  throw invalidArgument(
-    where,
-    `${name} is ${String(value)}.`,
-    `Give ${name} a number from ${from} to ${to}.`,
-  );
-}
-
-function positive(name: string, value: number): number {
-  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
-  throw invalidArgument(where, `${name} is ${String(value)}.`, `Give ${name} a number above 0.`);
-}
-
 function wholeNumber(name: string, value: number, from: number): number {
   if (Number.isSafeInteger(value) && value >= from) return value;
-  throw invalidArgument(
-    where,
-    `${name} is ${String(value)}.`,
-    `Give ${name} a whole number of at least ${from}.`,
-  );
+  throw refused(name, value, `a whole number of at least ${from}`);
+}
+
+function refused(name: string, value: unknown, wants: string): VitrailError {
+  return invalidArgument(where, `${name} is ${String(value)}.`, `Give ${name} ${wants}.`);
 }
 
 function texts(name: string, value: readonly string[]): readonly string[] {

@@ -5,7 +5,7 @@ import type { Decoder } from '../models/decoder.ts';
 import type { TextEvent } from '../types.ts';
 import { generationSettings } from './generate-options.ts';
 import { Generator } from './generator.ts';
-import { samplingDefaults } from './sampling-defaults.ts';
+import { samplingDefaults } from './sampling-options.ts';
 
 /** A GPU that answers when it is told to: its n-th token is n. */
 class SlowGpu {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MetadataValue } from '../formats/header.ts';
 import { generationSettings } from './generate-options.ts';
-import { samplingDefaults } from './sampling-defaults.ts';
+import { samplingDefaults } from './sampling-options.ts';
 
 const file = (entries: Record<string, MetadataValue>) => ({
   metadata: new Map(Object.entries(entries)),
