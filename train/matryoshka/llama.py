@@ -191,7 +191,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def attend_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The newest token [rows, heads, 1, head_dim] over all so far."""
     grouped = q.reshape(len(q), k.shape[1], -1, q.shape[-1])
-    return F.scaled_dot_product_attention(grouped, k, v).view(q.shape)
+    return F.scaled_dot_product_attention(grouped, k, v).reshape(q.shape)
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
