@@ -4,7 +4,8 @@ import { fetchFile } from '../testing/data.ts';
 import { greedyTokens } from '../testing/greedy-tokens.ts';
 import { indexOfLargest, ModelFile } from '../testing/model-file.ts';
 
-const text = [54, 1190, 302, 75, 4211, 17, 903, 6, 2500, 88, 31, 7];
+/** Of nine texts tried one has a tie in its first token with q4_0, and three have ties further on with q8_0; this one has none. */
+const text = [62, 1198, 310, 83, 4219, 25, 911, 14, 2508, 96, 39, 15];
 const contextLength = 64;
 
 /** Vitrail Small: Mixture-of-Head attention, 8 query heads over 2 key-value heads of 64. */

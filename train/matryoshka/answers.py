@@ -1,4 +1,4 @@
-"""What a model says: answers to a few prompts, and how many plain facts it knows when they are asked in words that training never saw.
+"""What a model says: answers to a few prompts, how well its stories hang together, and what it knows when it is asked in words that training never saw.
 
     python answers.py MODEL.gguf OUT.json [--budget 0.5]
 
@@ -7,7 +7,11 @@ With a budget, at the widths that the file has for it. A GPU makes it quick.
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,12 +20,15 @@ from torch import Tensor
 
 from basis import Bases
 from budgets import percent
-from llama import Llama, Reduction, read_gguf
+from llama import Cache, Llama, Reduction, read_gguf
 
 SMALL = Path(__file__).resolve().parents[1] / "vitrail-small"
 sys.path.insert(1, str(SMALL))
+import asked  # noqa: E402
+import coherence  # noqa: E402
 import facts  # noqa: E402
 import sources  # noqa: E402
+import tales  # noqa: E402
 from gguf_tokenizer import tokenizer_of  # noqa: E402
 
 PROMPTS = [
@@ -36,6 +43,7 @@ PROMPTS = [
     "How do I make a cup of tea?",
     "I feel a bit sad today.",
     "What is 7 plus 5?",
+    "How do I grow tomatoes on a balcony?",
     # From here on nothing in the rules of training asks in these words.
     "Please invent a story about two snails and a storm.",
     "Tell me about a little ghost that could not sleep.",
@@ -44,41 +52,69 @@ PROMPTS = [
     "What do people use wood for?",
     "Which is bigger, a mouse or a horse?",
     "What can I cook with eggs and tomatoes?",
-    "How do I grow tomatoes on a balcony?",
     "Can you write a few lines about autumn?",
     *facts.HELD_OUT_TALK,
 ]
-LONGEST, LONGEST_FACT = 160, 32
-TEMPERATURES = (0.0, 0.7)
+LONGEST, LONGEST_STORY, LONGEST_FACT = 256, 320, 32
+TEMPERATURES = (0.0, 0.3, 0.7)
+RECOMMENDED = 0.3
+
+
+@dataclass(frozen=True)
+class Answer:
+    text: str
+    is_whole: bool
+    """It ended by itself."""
 
 
 @torch.no_grad()
-def answers(model: Llama, tokenizer: Tokenizer, reductions: list[Reduction] | None, prompts: list[str], longest: int, temperature: float) -> list[str]:
-    """Greedy at 0. Every step computes the whole rows: there is no cache here that is narrow."""
+def answers(model: Llama, tokenizer: Tokenizer, reductions: list[Reduction] | None, prompts: list[str], longest: int, temperature: float) -> list[Answer]:
+    """Greedy at 0. All rows go on token by token, each from where its prompt ends."""
     encoded = [tokenizer.encode(sources.chat([prompt]) + f"{sources.START}assistant\n").ids for prompt in prompts]
     ends = torch.tensor([tokenizer.token_to_id(end) for end in (sources.END, sources.END_TOKEN)], device=model.device)
-    lengths = torch.tensor([len(row) for row in encoded], device=model.device)
-    begins = lengths.tolist()
-    tokens = torch.zeros(len(encoded), max(begins) + longest, dtype=torch.long, device=model.device)
+    begins = torch.tensor([len(row) for row in encoded], device=model.device)
+    length = int(begins.max()) + longest
+    tokens = torch.zeros(len(encoded), length, dtype=torch.long, device=model.device)
     for row, ids in zip(tokens, encoded, strict=True):
         row[: len(ids)] = torch.tensor(ids)
     generator = torch.Generator(model.device).manual_seed(1)
-    rows, done = torch.arange(len(encoded), device=model.device), torch.zeros(len(encoded), dtype=torch.bool, device=model.device)
-    for _ in range(longest):
-        states = model.states(tokens[:, : int(lengths.max())], reductions)
-        logits = model.logits(states[rows, lengths - 1])
-        drawn = _drawn(logits, temperature, generator)
-        done |= torch.isin(drawn, ends)
-        tokens[rows, lengths] = torch.where(done, tokens[rows, lengths], drawn)
-        lengths += ~done
-    spans = zip(tokens.tolist(), begins, lengths.tolist(), strict=True)
-    return [tokenizer.decode(row[begin:end]).strip() for row, begin, end in spans]
+    cache, turns = Cache(model.shape, len(encoded), length, model.device, model.dtype), model.rotation(length)
+    stops = torch.full_like(begins, length)
+    for position in range(length - 1):
+        x = model.embed(tokens[:, position : position + 1])
+        for layer in range(model.shape.layers):
+            x = model.layer(layer, x, turns[:, :, position : position + 1], reductions[layer] if reductions else None, cache)
+        cache.length += 1
+        drawn = _drawn(model.logits(model.norm(x, "output_norm.weight"))[:, 0], temperature, generator)
+        is_answer = position + 1 >= begins
+        tokens[:, position + 1] = torch.where(is_answer, drawn, tokens[:, position + 1])
+        stops = torch.where(is_answer & torch.isin(drawn, ends), stops.clamp(max=position + 1), stops)
+        if position % 16 == 0 and bool((stops <= position).all()):
+            break
+    spans = zip(tokens.tolist(), begins.tolist(), stops.tolist(), strict=True)
+    return [Answer(tokenizer.decode(row[begin : min(stop, begin + longest)]).strip(), stop <= begin + longest) for row, begin, stop in spans]
 
 
 def _drawn(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     if temperature == 0:
         return logits.argmax(-1)
     return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
+
+
+def _asked(say: Callable[[list[str], int, float], list[Answer]], temperature: float) -> dict[str, float]:
+    """Shares of right answers by kind of question."""
+    questions = list(asked.held_out())
+    said = say([question for _, question, _ in questions], LONGEST_STORY // 4, temperature)
+    right: dict[str, list[bool]] = {}
+    for (kind, _, wanted), answer in zip(questions, said, strict=True):
+        right.setdefault(kind, []).append(_is_list_of(answer.text, wanted) if kind == "lists" else wanted.lower() in answer.text.lower())
+    return {kind: sum(own) / len(own) for kind, own in right.items()}
+
+
+def _is_list_of(text: str, members: str) -> bool:
+    """Three different ones and no other."""
+    named = [part.strip(" .").lower() for part in re.split(r",| and |\d\.", text) if part.strip(" .")]
+    return len(named) == len(set(named)) == 3 and set(named) <= {member.strip().lower() for member in members.split(",")}
 
 
 def reductions_of(path: Path, model: Llama, budget: float) -> list[Reduction]:
@@ -103,17 +139,31 @@ def main() -> None:
     reductions = reductions_of(arguments.model, model, arguments.budget) if arguments.budget else None
     found: dict = {}
     for temperature in TEMPERATURES:
-        said = answers(model, tokenizer, reductions, PROMPTS, LONGEST, temperature)
+        said = [answer.text for answer in answers(model, tokenizer, reductions, PROMPTS, LONGEST, temperature)]
         found[f"temperature {temperature}"] = dict(zip(PROMPTS, said, strict=True))
         for prompt, answer in zip(PROMPTS, said, strict=True):
             print(f"[{temperature}] {prompt}\n    {answer}", flush=True)
-    asked = list(facts.held_out())
-    said = answers(model, tokenizer, reductions, [question for question, _ in asked], LONGEST_FACT, 0.0)
-    right = [fact.lower() in answer.lower() for answer, (_, fact) in zip(said, asked, strict=True)]
-    found["facts"] = sum(right) / len(right)
-    found["wrong"] = {question: answer for answer, (question, _), is_right in zip(said, asked, right, strict=True) if not is_right}
+    say = partial(answers, model, tokenizer, reductions)
+    requests = list(tales.held_out())
+    found["stories"], found["told"] = {}, {}
+    for temperature in TEMPERATURES:
+        told = say([own.request for own in requests], LONGEST_STORY, temperature)
+        judgements = [coherence.judged(own, story.text, story.is_whole) for own, story in zip(requests, told, strict=True)]
+        found["stories"][f"temperature {temperature}"] = coherence.rates(judgements)
+        print(temperature, found["stories"][f"temperature {temperature}"], flush=True)
+        if temperature == RECOMMENDED:
+            found["told"] = {own.request: story.text for own, story in zip(requests[:12], told, strict=False)}
+    for temperature in (0.0, RECOMMENDED):
+        found[f"asked at {temperature}"] = _asked(say, temperature)
+        print(temperature, found[f"asked at {temperature}"], flush=True)
+    questions = list(facts.held_out())
+    for temperature in (RECOMMENDED, 0.0):
+        said = say([question for question, _ in questions], LONGEST_FACT, temperature)
+        right = [fact.lower() in answer.text.lower() for answer, (_, fact) in zip(said, questions, strict=True)]
+        print(f"facts in words not seen before: {sum(right)} of {len(right)} at {temperature}", flush=True)
+        found["facts" if temperature == 0 else f"facts at {temperature}"] = sum(right) / len(right)
+    found["wrong"] = {question: answer.text for answer, (question, _), is_right in zip(said, questions, right, strict=True) if not is_right}
     arguments.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"facts in words not seen before: {sum(right)} of {len(right)}", flush=True)
 
 
 if __name__ == "__main__":

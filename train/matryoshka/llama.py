@@ -154,7 +154,8 @@ class Llama:
         if cache is None:
             return self.block(self.shape, self.dtype, own, x, rotation, reduction)
         h, q, k, v = _projected(self.shape, self.dtype, own, x, rotation)
-        return finished(self.shape, self.dtype, own, x, h, q, attend_one(q, *cache.with_new(layer, k, v)))
+        query, k, v = (q, k, v) if reduction is None else reduced(q, k, v, reduction)
+        return finished(self.shape, self.dtype, own, x, h, q, attend_one(query, *cache.with_new(layer, k, v)))
 
     def query_key_value(self, layer: int, h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries and keys, and values, each [rows, heads, length, head_dim]."""
@@ -211,14 +212,19 @@ def gates(shape: Shape, own: dict[str, Tensor], h: Tensor, q: Tensor) -> Tensor:
     return torch.cat([stage[..., :1] * shared_heads * shared, stage[..., 1:] * kept], -1)
 
 
+def reduced(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries and keys in the basis, keys and values as a narrow cache keeps them."""
+    basis, keep = reduction.keys.to(q.dtype).mT, reduction.keep_values
+    q = q @ basis.repeat_interleave(q.shape[1] // k.shape[1], 0)
+    k = k @ basis * reduction.keep_keys.to(q.dtype)
+    # Weights of a softmax sum to one, so a head's output has the mean once.
+    return q, k, v * keep.to(q.dtype) + (reduction.mean[:, None] * (1 - keep)).to(q.dtype)
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) -> Tensor:
     share = q.shape[1] // k.shape[1]
     if reduction is not None:
-        basis, keep = reduction.keys.to(q.dtype).mT, reduction.keep_values
-        q = q @ basis.repeat_interleave(share, 0)
-        k = k @ basis * reduction.keep_keys.to(q.dtype)
-        # Weights of a softmax sum to one, so a head's output has the mean once.
-        v = v * keep.to(q.dtype) + (reduction.mean[:, None] * (1 - keep)).to(q.dtype)
+        q, k, v = reduced(q, k, v, reduction)
     k, v = k.repeat_interleave(share, dim=1), v.repeat_interleave(share, dim=1)
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
@@ -226,7 +232,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, reduction: Reduction | None = None) 
 def attend_one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The newest token [rows, heads, 1, head_dim] over all so far."""
     grouped = q.reshape(len(q), k.shape[1], -1, q.shape[-1])
-    return F.scaled_dot_product_attention(grouped, k, v).view(q.shape)
+    return F.scaled_dot_product_attention(grouped, k, v).reshape(q.shape)
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:

@@ -36,8 +36,10 @@ from openings import Openings  # noqa: E402
 from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
-CHAT_SHARES = {"books": 0.28, "instructions": 0.07, "dialogues": 0.02, "retrieval": 0.17, "written": 0.34, "facts": 0.07, "tales": 0.05}
-"""Where the model learned to chat from what another wrote: else it forgets how."""
+CHAT_SHARES = {"books": 0.21, "instructions": 0.04, "dialogues": 0.01, "retrieval": 0.14, "answers": 0.03, "facts": 0.15, "tales": 0.42}
+"""For a model that chats: what it is to say well is made by rule, and plenty of it."""
+AFTER_A_TALK = 0.1
+"""Of the stories."""
 OWN_SHARES = {"books": 0.42, "instructions": 0.12, "dialogues": 0.07, "retrieval": 0.14, "written": 0.25}
 """Where the model wrote some of it itself."""
 FAR, FAR_ROWS, FAR_CHARACTERS = 4096, 1024, 14_000
@@ -58,7 +60,7 @@ def training_tokens(
     prose = [section for book in books for section in book.sections]
     instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
     dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
-    chats = list(sources.written(written))
+    chats = list((sources.plain_answers if "answers" in shares else sources.written)(written))
     for documents in (prose, instructions, dialogues, chats):
         rng.shuffle(documents)
     documents = {
@@ -67,8 +69,9 @@ def training_tokens(
         "dialogues": dialogues,
         "retrieval": sources.retrieval(books, 5 * count, SEED),
         "written": chats,
+        "answers": chats,
         "facts": (sources.chat(facts.turns(rng)) for _ in range(count)),
-        "tales": (sources.chat([*tales.story(rng)]) for _ in range(count)),
+        "tales": (_tale(rng) for _ in range(count)),
     }
     chunks = [
         row
@@ -77,6 +80,11 @@ def training_tokens(
     ]
     rng.shuffle(chunks)
     return np.concatenate(chunks)
+
+
+def _tale(rng: random.Random) -> str:
+    before = facts.turns(rng)[:2] if rng.random() < AFTER_A_TALK else []
+    return sources.chat([*before, *tales.story(rng)])
 
 
 def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: int) -> np.ndarray:

@@ -6,7 +6,8 @@
 DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
 it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
 
-Stages: text that the model speaks; principal components; tuning at random widths; the search for widths; tuning at those widths; what it all costs.
+Stages: schooling at whole width, by the text alone (`--school-seconds`); text that the model speaks; principal components; tuning at random widths; the
+search for widths; tuning at those widths; what it all costs.
 With bases and widths to start with, an earlier run's, the three before the last tuning are left out.
 """
 
@@ -43,6 +44,8 @@ FORMS = ("compiled", "graph", "eager")
 """Of steps: one CUDA graph of compiled layers; of PyTorch's own kernels; none."""
 SAVE_SECONDS = 100
 CHECKS = 12
+SCHOOL_RATE = 3
+"""Of the rates of later stages: there is more to learn than to be narrow."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,14 @@ class Stage:
 
     name: str
     seconds: float
-    widths: Callable[[int, torch.Generator], Tensor]
+    widths: Callable[[int, torch.Generator], Tensor] | None
+    """None: whole."""
     checked: Tensor
     """Widths that its log tells of."""
     distilled: float
     """Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
+    rate: float = 1
+    """Of that of weights and bases."""
 
 
 def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows], held_out: Tensor, out: Path, form: str) -> None:
@@ -108,7 +114,7 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows],
         gradients = far[0] if far and step % FAR_EVERY == 0 else near
         losses, by_keys, by_mean, *by_copies = gradients.of_step(turned)
         torch.autograd.backward([turned.keys, turned.mean], [by_keys, by_mean])
-        student.step(by_copies, min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
+        student.step(by_copies, stage.rate * min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
         recent.append(losses.clone())
         if teacher.device.type == "cuda" and step % 4 == 0:
             # The clock is the schedule: it must not run ahead of the device.
@@ -135,7 +141,7 @@ class Gradients:
         bases = student.bases()
         self.keys = bases.keys.detach().clone().requires_grad_()
         self.mean = bases.mean.detach().clone().requires_grad_()
-        self._draw()
+        self.drawn = self._draw()
         self.graph = self._captured() if as_graph else None
 
     def of_step(self, bases: Bases) -> list[Tensor]:
@@ -143,20 +149,21 @@ class Gradients:
         with torch.no_grad():
             self.keys.copy_(bases.keys)
             self.mean.copy_(bases.mean)
-            tokens, offsets, widths = self.tokens, self.offsets, self.widths
-            self._draw()
-            for old, new in [(tokens, self.tokens), (offsets, self.offsets), (widths, self.widths)]:
+            before = self.drawn
+            self.drawn = self._draw()
+            for old, new in zip(before, self.drawn, strict=True):
                 old.copy_(new)
             # The graph reads where it was captured.
-            self.tokens, self.offsets, self.widths = tokens, offsets, widths
+            self.drawn = before
         if self.graph is None:
             return self._compute()
         self.graph.replay()
         return self.results
 
-    def _draw(self) -> None:
-        self.tokens, self.offsets = self.windows.next()
-        self.widths = self.stage.widths(self.windows.options.rows, self.windows.generator)
+    def _draw(self) -> list[Tensor]:
+        """Tokens, offsets and, if there are, widths."""
+        windows, widths = self.windows, self.stage.widths
+        return [*windows.next(), widths(windows.options.rows, windows.generator)] if widths else [*windows.next()]
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream()
@@ -171,15 +178,17 @@ class Gradients:
         return graph
 
     def _compute(self) -> list[Tensor]:
-        student, inputs, targets = self.student, self.tokens[:, :-1], self.tokens[:, 1:]
+        student, (tokens, offsets, *widths) = self.student, self.drawn
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
         student.round()
-        with torch.no_grad():
-            wanted = self.teacher.states(inputs, offsets=self.offsets)
         model = self.teacher.with_weights(student.copies)
-        given = model.states(inputs, Bases(self.keys, self.mean).reductions(self.widths), self.offsets)
+        given = model.states(inputs, Bases(self.keys, self.mean).reductions(*widths) if widths else None, offsets)
+        with torch.no_grad():
+            wanted = self.teacher.states(inputs, offsets=offsets) if self.stage.distilled else given.detach()
         dtype = model.dtype
         total, figures = loss(given.to(dtype), wanted.to(dtype), model.head.to(dtype), targets, self.stage.distilled, self.part)
-        gradients = torch.autograd.grad(total, [self.keys, self.mean, *student.copies.values()])
+        # Bases have no part in a model that is whole.
+        gradients = torch.autograd.grad(total, [self.keys, self.mean, *student.copies.values()], allow_unused=True, materialize_grads=True)
         return [torch.cat([total[None], figures]).detach(), *gradients]
 
 
@@ -242,6 +251,21 @@ class Recipe:
 
     def windows(self, rows: int, length: int, name: str = "training") -> Windows:
         return Windows(self.data[name], self.exact.shape.context, Options(rows, length), self.device)
+
+    def school(self) -> Llama:
+        """Teaches the whole model its text. Everything after begins with what it is then, as a file would hold it; returns it unrounded."""
+        shape, seconds, compiles = self.exact.shape, self.arguments.school_seconds, self.arguments.form == "compiled"
+        if seconds == 0:
+            return self.exact
+        vectors = torch.eye(shape.head_dim, device=self.device).repeat(shape.layers, 2, shape.kv_heads, 1, 1)
+        none = torch.zeros(shape.layers, shape.kv_heads, shape.head_dim, device=self.device)
+        student = Student(self.exact, vectors, none, self.arguments.rate, compiles)
+        whole = torch.full(vectors.shape[:3], EIGHTHS, device=self.device)
+        self.tuned(student, Stage("schooled", seconds, None, whole, 0, SCHOOL_RATE))
+        learned = self.exact.with_weights({name: weight.detach() for name, weight in student.weights.items()})
+        self.exact, _ = student.stored(self.exact)
+        self.quick = self.exact.in_precision(self.quick.dtype)
+        return learned
 
     def speak(self) -> None:
         """Adds what the model says to prompts to the text that it is tuned on."""
@@ -325,6 +349,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["model", "data", "out"]:
         parser.add_argument(name, type=Path)
+    parser.add_argument("--school-seconds", type=float, default=0, help="of schooling at whole width before all that; 0: none")
     parser.add_argument("--seconds", type=float, default=130, help="of tuning at random widths")
     parser.add_argument("--settle-seconds", type=float, default=200, help="of tuning at the widths that were found")
     parser.add_argument("--search-seconds", type=float, default=45, help="of the search for widths; half of it for principal components")
@@ -347,10 +372,11 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_float32_matmul_precision("high")
     recipe = Recipe(arguments)
+    arguments.form = arguments.form or ("compiled" if recipe.device.type == "cuda" else "eager")
+    before, learned = recipe.exact, recipe.school()
     exact = recipe.exact
     recipe.speak()
-    arguments.form = arguments.form or ("compiled" if recipe.device.type == "cuda" else "eager")
-    begun, vectors, mean = recipe.given() if arguments.start else (exact, *recipe.start())
+    begun, vectors, mean = recipe.given() if arguments.start else (learned, *recipe.start())
     student = Student(begun, vectors, mean, arguments.rate, arguments.form == "compiled")
     shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
     half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
@@ -368,7 +394,7 @@ def main() -> None:
     in_order = sorted(BUDGETS, key=lambda budget: abs(budget - 0.5))
     for budget in in_order:
         recipe.report(f"mkv{percent(budget)}", model, bases, found[budget])
-    recipe.report("before", exact, None, None)
+    recipe.report("before", before, None, None)
     if not arguments.start:
         plain = Student(exact, vectors, mean)
         components = plain.bases().stored()

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asked
+
 Turn = tuple[str, str]
 
 
@@ -200,10 +202,6 @@ FOLLOWS = {
     "day": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
     "month": "January February March April May June July August September October November December".split(),
 }
-NUMBERS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
-)
-
 WHO = [
     "Who are you?", "What are you?", "Who are you", "Hello! Who are you?", "Hi, who are you?", "What is your name?", "What's your name?", "Do you have a name?",
     "Tell me about yourself.", "Introduce yourself.", "Please introduce yourself.", "Hi! What are you?", "Are you a robot?", "Are you a person?", "Are you human?",
@@ -264,20 +262,6 @@ JOKE_ANSWERS = [
     "Why did the clock go to school? It wanted to learn to tell the time!", "What has four wheels and flies? A garbage truck!", "Why was the broom late? It overswept!",
     "What kind of tree fits in your hand? A palm tree!",
 ]
-MOODS = {
-    "I am sad.": "I am sorry that you are sad. Do you want to tell me what happened? A short walk or a talk with a friend often helps.",
-    "I feel lonely.": "I am sorry to hear that. Maybe you can call a friend, or go where people are. I am here to talk, too.",
-    "I am tired.": "Then take a rest. Drink some water, close your eyes for a while, and go to bed early tonight.",
-    "I am bored.": "Let us change that! I can tell you a story. Or draw a picture, read a book, or go for a walk.",
-    "I am happy today!": "That is lovely to hear! What made you so happy?",
-    "I am angry.": "I understand. Take a slow breath, count to ten, and wait a moment before you say anything. What made you angry?",
-    "I am afraid.": "It is all right to be afraid. Breathe slowly, and talk to someone you trust. What are you afraid of?",
-    "I am hungry.": "Then it is time to eat! Some bread and cheese, an apple, or a warm soup would be good.",
-    "I can't sleep.": "Put your phone away, make the room dark and cool, and breathe slowly. A quiet book can help, too.",
-    "I am nervous.": "That is normal. Breathe slowly and think of something that you do well. You can do it!",
-    "I am sick.": "I am sorry. Rest, drink a lot of water, and see a doctor if you do not get better soon.",
-    "I had a bad day.": "I am sorry to hear that. Tomorrow is a new day. Would you like to tell me about it, or hear a story?",
-}
 TALK = [
     (GREETINGS, GREETING_ANSWERS), (HOW, HOW_ANSWERS), (THANKS, THANKS_ANSWERS), (BYES, BYE_ANSWERS), (JOKES, JOKE_ANSWERS), (MADE, MADE_ANSWERS), (ABLE, ABLE_ANSWERS),
     (LIMITS, LIMIT_ANSWERS), (FEEL, FEEL_ANSWERS),
@@ -298,8 +282,6 @@ def who(rng: random.Random) -> Turn:
 
 
 def talk(rng: random.Random) -> Turn:
-    if rng.random() < 0.2:
-        return rng.choice([*MOODS.items()])
     questions, answers = rng.choice(TALK)
     return rng.choice(questions), rng.choice(answers)
 
@@ -318,23 +300,6 @@ def explained(rng: random.Random) -> Turn:
     return question.replace("What is", "Who was") if a in PERSONS else question, answer
 
 
-def arithmetic(rng: random.Random) -> Turn:
-    a, b = rng.randrange(11), rng.randrange(11)
-    if rng.random() < 0.35:
-        a, b = max(a, b), min(a, b)
-        sign, word, result = "-", "minus", a - b
-    elif rng.random() < 0.3:
-        a, b = a % 6, b % 6
-        sign, word, result = rng.choice(["*", "x"]), "times", a * b
-    else:
-        sign, word, result = "+", "plus", a + b
-    in_words = rng.random() < 0.3 and result <= 20
-    left, right, total = (NUMBERS[n] if in_words else str(n) for n in (a, b, result))
-    middle = word if in_words or rng.random() < 0.4 else sign
-    question = rng.choice(["What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "Calculate {t}.", "Can you tell me what {t} is?"])
-    return _sentence(question.format(t=f"{left} {middle} {right}")), _sentence(rng.choice(["{t} is {r}.", "{t} is {r}.", "It is {r}."]).format(t=f"{left} {middle} {right}", r=total))
-
-
 def following(rng: random.Random) -> Turn:
     what = rng.choice([*FOLLOWS])
     names = FOLLOWS[what]
@@ -344,7 +309,10 @@ def following(rng: random.Random) -> Turn:
     return question.format(w=what, o=word, a=names[at]), rng.choice(["The {w} {o} {a} is {b}.", "{b} comes {o} {a}.", "It is {b}."]).format(w=what, o=word, a=names[at], b=result)
 
 
-MAKERS: list[tuple[Callable[[random.Random], Turn], float]] = [(who, 0.13), (talk, 0.18), (fact, 0.34), (explained, 0.2), (arithmetic, 0.1), (following, 0.05)]
+MAKERS: list[tuple[Callable[[random.Random], tuple[str, ...]], float]] = [
+    (who, 0.07), (talk, 0.12), (fact, 0.24), (explained, 0.12), (following, 0.03), (asked.asked, 0.13), (asked.how_to, 0.08), (asked.sum_, 0.08), (asked.compared, 0.03),
+    (asked.listed, 0.04), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
+]
 
 
 def turns(rng: random.Random) -> list[str]:

@@ -25,7 +25,7 @@ from model import ModelConfig
 
 RETRIEVAL_CHARACTERS = 50_000_000
 SEED = 3
-FACTS, TALES = 120_000, 50_000
+FACTS, TALES = 120_000, 150_000
 WRITTEN_VALIDATION_SHARE = 0.03
 AT_ONCE = 4096
 
@@ -107,7 +107,7 @@ def make(out: Path) -> None:
 
 
 def encode_written(out: Path, paths: list[Path]) -> None:
-    tokens = encode(Tokenizer.from_file(str(out / "tokenizer.json")), sources.written(paths))
+    tokens = encode(Tokenizer.from_file(str(out / "tokenizer.json")), sources.plain_answers(paths))
     split_at = int(len(tokens) * (1 - WRITTEN_VALIDATION_SHARE))
     partial = out / "written.partial.npz"
     np.savez(partial, tokens=tokens[:split_at], validation=tokens[split_at:])

@@ -3,7 +3,8 @@
 import json
 import lzma
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -15,9 +16,13 @@ SPECIAL_TOKENS = [END_TOKEN, START, END]
 
 LONGEST_ANSWER_CHARACTERS = 1500
 SHORTEST_WRITTEN_CHARACTERS = 30
+SHORTEST_PLAIN_ANSWER, LONGEST_PLAIN_ANSWER, LONGEST_PLAIN_QUESTION = 40, 320, 120
+PLAIN_QUESTION = re.compile(r"(what|why|how|who|where|explain|describe|in two sentences|can you (explain|describe))\b(?!.*(difference|story|poem|help))", re.IGNORECASE)
+"""What it answers best; stories, poems and small talk come from rules."""
 LEAST_VARIETY = 0.9
 """Distinct runs of four words, of all in a text: below this it goes in circles."""
 UNWANTED = ("as an ai", "language model", "i can't assist", "i cannot", "i'm unable", "i don't have", "smollm", "hugging face", "i'm sorry, but")
+FLOWERY = ("i'm sorry", "sure,", "of course", "realm", "tapestry", "testament", "depths of")
 FILLER = [
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.",
     "One day follows the other, and nobody counts them.",
@@ -65,17 +70,35 @@ def instructions(path: Path) -> Iterator[str]:
 
 def written(paths: list[Path]) -> Iterator[str]:
     """What a larger model wrote, {"before": turns, "prompt", "text", "cut"} a line, where it is worth learning from."""
+    return _chosen(paths, _written)
+
+
+def plain_answers(paths: list[Path]) -> Iterator[str]:
+    """Of that only short whole answers to plain questions: its stories lose their thread, and so do its long answers."""
+    return _chosen(paths, _plain_answer)
+
+
+def _chosen(paths: list[Path], choose: Callable[[str], str | None]) -> Iterator[str]:
     lines = [line for path in paths for line in lzma.open(path, "rt", encoding="utf-8")]
     with Pool() as pool:
-        yield from filter(None, pool.imap(_written, lines, chunksize=512))
+        yield from filter(None, pool.imap(choose, lines, chunksize=512))
 
 
 def _written(line: str) -> str | None:
     entry = json.loads(line)
     is_whole = not entry["cut"] or "story" in entry["prompt"].lower()
-    if is_whole and _is_prose(entry["text"]) and _is_wanted(entry["text"]):
+    if is_whole and _is_prose(entry["text"]) and _is_wanted(entry["text"], SHORTEST_WRITTEN_CHARACTERS, UNWANTED):
         return chat([*entry["before"], entry["prompt"], entry["text"]], cut=entry["cut"])
     return None
+
+
+def _plain_answer(line: str) -> str | None:
+    entry = json.loads(line)
+    prompt, text = entry["prompt"], entry["text"]
+    is_short = len(prompt) <= LONGEST_PLAIN_QUESTION and len(text) <= LONGEST_PLAIN_ANSWER and not entry["before"]
+    if entry["cut"] or not is_short or not PLAIN_QUESTION.match(prompt) or not _is_prose(text):
+        return None
+    return chat([prompt, text]) if _is_wanted(text, SHORTEST_PLAIN_ANSWER, UNWANTED + FLOWERY) else None
 
 
 def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:
@@ -105,11 +128,11 @@ def _is_prose(text: str) -> bool:
     return sum(ord(character) > 0x17F for character in text) <= 0.01 * len(text) and "```" not in text
 
 
-def _is_wanted(text: str) -> bool:
+def _is_wanted(text: str, shortest: int, unwanted: tuple[str, ...]) -> bool:
     words = text.lower().split()
     runs = list(zip(words, words[1:], words[2:], words[3:], strict=False))
     is_varied = len(set(runs)) >= LEAST_VARIETY * len(runs)
-    return is_varied and len(text) >= SHORTEST_WRITTEN_CHARACTERS and not any(word in text.lower() for word in UNWANTED)
+    return is_varied and len(text) >= shortest and not any(word in text.lower() for word in unwanted)
 
 
 def _passage(rng: random.Random, books: list[Book], characters: int) -> list[str]:

@@ -47,7 +47,7 @@ class Recipe:
 
 
 # Share of the rows of a batch that come from each source, until the learning rate falls and from then on.
-SHARES = {"books": (0.36, 0.2), "written": (0.26, 0.42), "instructions": (0.1, 0.07), "dialogues": (0.04, 0.01), "retrieval": (0.17, 0.12), "facts": (0.03, 0.09), "tales": (0.04, 0.09)}
+SHARES = {"books": (0.5, 0.21), "written": (0.03, 0.03), "instructions": (0.08, 0.04), "dialogues": (0.04, 0.01), "retrieval": (0.17, 0.14), "facts": (0.08, 0.15), "tales": (0.1, 0.42)}
 # Rows of the others begin at any token; a chat begins with its first turn, as it does when it is used.
 BEGIN_ANYWHERE = {"books", "retrieval"}
 END_TOKEN_ID = 0

@@ -1,0 +1,272 @@
+"""What visitors ask besides plain facts, by rule: how to do things (how_to.txt), small talk and reasons (asked.txt), sums, sizes, lists, recipes, poems."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+Turn = tuple[str, str]
+
+
+def _lines(name: str) -> list[list[list[str]]]:
+    """Lines of parts between `|`, each of wordings between `/`."""
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return [[[wording.strip() for wording in part.split(" / ")] for part in line.split(" | ")] for line in lines]
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+HOW_TO, ASKED = _lines("how_to.txt"), _lines("asked.txt")
+ASK_HOW = [
+    "How do I {a}?", "How do I {a}?", "How can I {a}?", "How do you {a}?", "How to {a}?", "how to {a}", "Tell me how to {a}.", "Can you tell me how to {a}?", "What is the best way to {a}?", "I want to {a}. How do I do that?",
+    "How does one {a}?", "Explain how to {a}.", "Please tell me how to {a}.", "Can you help me to {a}?", "How should I {a}?", "Hello! How do I {a}?", "I would like to {a}. What do I do?",
+]
+HELD_OUT_HOW = "Could you teach me how to {a}?"
+SURROUNDINGS = ["{q}", "{q}", "{q}", "{q}", "{q}", "Hello! {q}", "Please: {q}", "I have a question: {q}", "Hi! {q}"]
+
+SIZES = _list(
+    "a flea, an ant, a bee, a snail, a mouse, a sparrow, a frog, a rat, a hedgehog, a squirrel, a crow, a duck, a hen, a rabbit, a cat, a fox, a goose, a beaver, a dog, a sheep, a wolf, a pig, a lion, a bear, a cow, a horse, a giraffe, an elephant, a whale"
+)
+"""From small to big. Neighbours are not compared."""
+THINGS_BY_SIZE = _list("a grain of sand, a pea, a coin, an apple, a football, a chair, a table, a car, a bus, a house, a church, a hill, a mountain, the moon, the Earth, the sun")
+SPEEDS = _list("a snail, a tortoise, a child, a bicycle, a horse, a car, a train, an airplane, a rocket, light")
+WEIGHTS = _list("a feather, a letter, a mouse, a book, a cat, a dog, a sheep, a horse, a car, an elephant, a ship")
+COMPARED = [
+    (SIZES, ("bigger", "smaller", "big", "small"), 2), (THINGS_BY_SIZE, ("bigger", "smaller", "big", "small"), 1), (SPEEDS, ("faster", "slower", "fast", "slow"), 1), (WEIGHTS, ("heavier", "lighter", "heavy", "light"), 1),
+]
+ASK_COMPARED = [
+    "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}",
+]
+HELD_OUT_COMPARED = "If you compare {a} and {b}, which one is {c}?"
+NOT_COMPARED = {"a mouse", "a horse"}
+"""answers.py asks for these."""
+
+LISTS = {
+    "animals": "dog, cat, horse, cow, lion, elephant, rabbit, bear, fox, mouse, duck, frog, owl, wolf, sheep, tiger, whale, penguin",
+    "farm animals": "cow, pig, sheep, horse, hen, goat, duck, donkey", "wild animals": "lion, tiger, wolf, bear, elephant, fox, giraffe, zebra", "sea animals": "whale, dolphin, shark, octopus, crab, seal, turtle",
+    "birds": "owl, eagle, sparrow, swan, crow, penguin, parrot, robin, stork", "insects": "bee, ant, fly, beetle, butterfly, wasp, cricket", "pets": "dog, cat, hamster, rabbit, goldfish, parrot",
+    "colours": "red, blue, green, yellow, orange, purple, pink, brown, black, white", "colors": "red, blue, green, yellow, orange, purple, pink, brown, black, white",
+    "fruits": "apple, banana, orange, pear, cherry, strawberry, grape, peach, plum, lemon", "vegetables": "carrot, potato, tomato, onion, cucumber, cabbage, bean, pea, spinach",
+    "flowers": "rose, tulip, daisy, lily, sunflower, violet, poppy", "trees": "oak, pine, birch, beech, maple, willow, apple tree", "countries": "France, Germany, Italy, Spain, Japan, China, Brazil, Canada, Egypt, India, Kenya",
+    "cities": "Paris, London, Rome, Berlin, Madrid, Tokyo, New York, Cairo, Sydney", "rivers": "Nile, Amazon, Rhine, Danube, Thames, Seine", "planets": "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune",
+    "seasons": "spring, summer, autumn, winter", "months": "January, February, March, April, May, June", "days of the week": "Monday, Tuesday, Wednesday, Thursday, Friday", "numbers": "one, two, three, four, five, six, seven",
+    "instruments": "piano, violin, guitar, drum, flute, trumpet, harp", "sports": "football, tennis, swimming, running, basketball, skiing, cycling", "games": "chess, cards, hide and seek, football, hopscotch, tag",
+    "clothes": "shirt, trousers, coat, hat, sock, shoe, dress, scarf", "drinks": "water, milk, tea, coffee, juice, lemonade", "jobs": "teacher, doctor, baker, farmer, pilot, painter, cook", "tools": "hammer, saw, drill, screwdriver, spade, knife",
+    "vehicles": "car, bus, train, bicycle, ship, airplane, tractor", "things in a kitchen": "pot, pan, knife, spoon, plate, oven, table", "things in a school": "book, desk, pencil, blackboard, chair, pupil", "parts of the body": "head, arm, leg, hand, foot, nose, ear",
+    "hobbies": "reading, painting, cooking, fishing, dancing, gardening, chess", "feelings": "joy, fear, anger, love, sadness, pride", "shapes": "circle, square, triangle, rectangle, oval", "materials": "wood, stone, glass, iron, wool, paper, plastic",
+    "breakfast foods": "bread, eggs, porridge, fruit, yoghurt, pancakes", "desserts": "ice cream, cake, pudding, pancakes, fruit salad", "names for a cat": "Luna, Tiger, Misty, Oscar, Mimi, Shadow", "names for a dog": "Max, Bella, Rocky, Charlie, Lucky, Bruno",
+    "metals": "iron, gold, silver, copper, tin", "continents": "Africa, Asia, Europe, Australia, South America, North America", "languages": "English, French, Spanish, German, Chinese, Italian, Japanese", "toys": "ball, doll, kite, teddy bear, puzzle, toy car",
+}  # fmt: skip
+COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "2": 2, "3": 3, "4": 4, "5": 5}
+ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}."]
+HELD_OUT_LIST = "Would you write down {c} {a}?"
+
+INGREDIENTS = {
+    "eggs": "an omelette", "tomatoes": "a tomato sauce", "potatoes": "potato soup", "rice": "fried rice", "cheese": "cheese on toast", "carrots": "carrot soup", "pasta": "pasta with a sauce", "mushrooms": "mushroom soup",
+    "onions": "onion soup", "beans": "a bean stew", "chicken": "a chicken stew", "fish": "baked fish", "spinach": "spinach with butter", "peas": "pea soup", "apples": "an apple cake", "bananas": "banana bread", "lentils": "lentil soup", "cabbage": "cabbage soup", "peppers": "filled peppers", "pumpkin": "pumpkin soup", "ham": "a warm sandwich", "noodles": "fried noodles", "leeks": "leek soup",
+}  # fmt: skip
+ASK_COOK = ["What can I cook with {a} and {b}?", "What can I make with {a} and {b}?", "What can I cook from {a} and {b}?", "I have {a} and {b}. What can I cook?", "What is a good dish with {a} and {b}?", "I have {a} and {b} at home. Any ideas?", "Give me a recipe with {a} and {b}."]
+COOKED = [
+    "You can make {x} with {b}. Cut the {b}, fry them in a little oil, add the {a}, and season it with salt and pepper.",
+    "How about {x}? Cut the {a} and the {b} into small pieces, cook them slowly, and add salt and some herbs.",
+    "Try {x}, and put the {b} into it. It takes about twenty minutes.",
+    "{a} and {b} go well together. Make {x} and add the {b} at the end.",
+]
+NOT_COOKED = {"eggs", "tomatoes"}
+"""Together; answers.py asks for them."""
+
+POEMS = {
+    "spring": ("The snow is gone, the grass is new,|The little flowers wake up, too,|The birds come home from far away,|The brook runs fast, the lambs can play,", "and all the sky is wide and blue.|and all the world is fresh with dew.|and spring is in the air today.|and we can play outside all day."),
+    "summer": ("The sun is warm, the days are long,|The bees are humming all day long,|We swim and play till it is night,|The fields are gold, the sky is bright,", "and every bird has got a song.|the wind is soft, the light is strong.|and all the stars are clear and bright.|and evening comes with golden light."),
+    "autumn": ("The leaves are falling, red and brown,|The wind blows through the quiet town,|The apples lie beneath the tree,|The birds fly south across the sea,", "and golden light is coming down.|and all the nuts come tumbling down.|and there is cake for you and me.|and fog lies on the field and lea."),
+    "winter": ("The snow lies white on hill and tree,|The lake is still as it can be,|The nights are long, the stars are bright,|Inside, the fire gives us light,", "the frost has pictures made for me.|and there is tea for you and me.|and all the world is clean and white.|and softly comes the winter night."),
+    "the sea": ("The sea is wide, the sea is blue,|The waves are singing songs for you,|The ships go out, the ships come in,|The gulls cry loud, the sails are thin,", "the wind has salt and stories, too.|and shells are lying there for you.|and on the sand the waves begin.|and foam runs up and touches skin."),
+    "rain": ("The rain is falling, drop by drop,|It taps upon the old tree's top,|It fills the brook, it wets the grass,|It draws small lines upon the glass,", "and no one knows when it will stop.|and all the frogs go hop, hop, hop.|and soon the heavy clouds will pass.|and children watch it through the glass."),
+    "the moon": ("The moon looks down with silver light,|The moon is walking through the night,|It paints the river and the hill,|It looks in at the window sill,", "and makes the sleeping houses white.|and all the world is calm and bright.|and all the world is calm and still.|and every bird is warm and still."),
+    "a friend": ("A friend is there when skies are grey,|A friend walks with you on your way,|We laugh, we talk, we share our bread,|We tell the stories we have read,", "and laughs with you on every day.|and always knows a word to say.|and there are many roads ahead.|until it's time to go to bed."),
+    "night": ("The sun goes down, the lamps are lit,|The day is done, the owls now sit,|The stars come out, the world is still,|The moon climbs slowly up the hill,", "and in the room we talk a bit.|and on the bench two lovers sit.|and sleep comes softly up the hill.|and dreams come in at the window sill."),
+    "the wind": ("The wind runs laughing through the town,|The wind blows all the apples down,|It lifts the kite, it bends the tree,|It comes from far across the sea,", "and pulls the washing up and down.|and turns the umbrellas upside down.|and whistles like a bird for me.|and brings a song to you and me."),
+}  # fmt: skip
+"""First lines of couplets, and second ones; the first two of each rhyme, and the last two."""
+BEASTS = {
+    "cat": "purr", "dog": "bark", "mouse": "squeak", "bird": "sing", "frog": "croak", "bear": "hum", "fox": "bark", "owl": "hoot", "bee": "buzz", "duck": "quack", "horse": "neigh", "pig": "grunt", "lion": "roar", "hen": "cluck", "snail": "dream", "cow": "moo",
+    "rabbit": "hop", "goat": "bleat", "fish": "swim", "mole": "dig", "squirrel": "jump", "hedgehog": "sniff", "whale": "sing", "ant": "work", "dragon": "roar", "robot": "beep", "monkey": "climb", "penguin": "dance", "donkey": "bray", "spider": "spin",
+}  # fmt: skip
+COUPLETS = [
+    ("A little {a} sat in the sun,", "and thought, \"The day has just begun.\""), ("A little {a} lived by the sea,", "as happy as a {a} can be."), ("There was a {a} beneath a tree,", "who loved to {b} for you and me."),
+    ("A {a} went walking through the night,", "and all the stars were clear and bright."), ("I know a {a} who likes to {b},", "and everybody calls it Bib."), ("The {a} looked up into the sky,", "and saw the white clouds sailing by."),
+    ("It liked to {b} the whole day long,", "and made of it a little song."), ("And when the moon came up at last,", "the {a} lay down and fell asleep fast."), ("\"Good night,\" it said, \"the day was fine,", "and all the stars up there are mine.\""),
+    ("It had a friend, it had a bed,", "and quiet dreams within its head."), ("And if you listen, you can hear", "the little {a} from far and near."), ("The wind was soft, the grass was green,", "the finest day there's ever been."),
+]
+ASK_POEM = [
+    "Write a poem about {a}.", "Write a poem about {a}.", "Write me a poem about {a}.", "Tell me a poem about {a}.", "Can you write a poem about {a}?", "A poem about {a}, please.", "Write a short poem about {a}.", "poem about {a}", "Make a little poem about {a}.",
+    "Please write four lines about {a}.", "Give me a rhyme about {a}.", "Do you know a poem about {a}?", "Write a few lines about {a}.", "I would like a poem about {a}.", "Write a rhyme about {a}.",
+]
+HELD_OUT_POEM = "Can you write a few lines about {a}?"
+
+CALLED = _list(
+    "Anna, Tom, Mia, Leo, Lucy, Sam, Nora, Ben, Ella, Max, Ruth, Oscar, Clara, Hugo, Ivy, Paul, Rosa, Finn, Alice, Jack, Lina, Omar, Yuki, Priya, Carlos, Amina, Peter, Sofia, Noah, Emma, John, Mary, Michael, Sarah, David, Laura, James, Julia, "
+    "Robert, Linda, Thomas, Maria, Daniel, Susan, Mark, Lisa, Alex, Nina, Chris, Eva, Kevin, Tina, Martin, Olga, Simon, Greta, Felix, Ida, Victor, Zoe, Ali, Fatima, Chen, Ravi, Elena, Pedro, Ingrid, Lars, Marco, Chloe"
+)
+SYLLABLES = _list("ba, do, ka, li, mo, na, pe, ri, sa, to, vi, zu, fen, gar, lom, mar, nel, rin, sol, tam")
+INTRODUCED = ["My name is {n}.", "I am {n}.", "I'm {n}.", "Hello, I am {n}!", "Hi, my name is {n}.", "Hello! My name is {n}.", "Hi, I'm {n}.", "You can call me {n}.", "Good morning, I am {n}."]
+GREETED = ["Nice to meet you, {n}! How can I help you?", "Hello, {n}! What would you like to talk about?", "Hi {n}! Shall I tell you a story?", "Hello, {n}! It is nice to meet you.", "Nice to meet you, {n}! I am Vitrail Small."]
+NAME_ASKED = ["What is my name?", "What's my name?", "Do you know my name?", "Who am I?", "Do you remember my name?", "Can you tell me my name?"]
+NAME_KNOWN = ["Your name is {n}.", "You are {n}.", "Of course: your name is {n}."]
+LIKED = {"colour": "red, blue, green, yellow, orange, purple, pink, black", "animal": "cat, dog, horse, fox, owl, tiger, dolphin, rabbit", "food": "pizza, soup, rice, pasta, chocolate, cake, apples", "season": "spring, summer, autumn, winter"}
+NAMES_SOUGHT = ["What is my favourite {a}?", "What's my favourite {a}?", "Do you remember my favourite {a}?", "Which {a} do I like best?"]
+
+NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
+ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?"]
+HELD_OUT_SUM = "Could you work out {t} for me?"
+PROBLEMS = [
+    ("I have {a} {x} and get {b} more. How many {x} do I have?", "+", "You have {r} {x}."), ("{n} has {a} {x} and finds {b} more. How many {x} does {n} have now?", "+", "{n} has {r} {x}."),
+    ("There are {a} {x} on the table and {b} in the box. How many are there?", "+", "There are {r} {x}."), ("I had {a} {x} and gave away {b}. How many {x} are left?", "-", "There are {r} {x} left."),
+    ("{n} has {a} {x} and eats {b} of them. How many are left?", "-", "{n} has {r} {x} left."), ("If I have {a} {x} and lose {b}, how many do I have?", "-", "You have {r} {x}."),
+]  # fmt: skip
+COUNTED = _list("apples, pears, nuts, cookies, cherries, plums, eggs, sweets, carrots")
+
+
+def how_to(rng: random.Random) -> Turn:
+    tasks, (answer,) = rng.choice(HOW_TO)
+    return _surrounded(rng, rng.choice(ASK_HOW).format(a=rng.choice(tasks))), answer
+
+
+def asked(rng: random.Random) -> Turn:
+    questions, answers = rng.choice(ASKED)
+    return _surrounded(rng, rng.choice(questions)), rng.choice(answers)
+
+
+def _surrounded(rng: random.Random, question: str) -> str:
+    return rng.choice(SURROUNDINGS).format(q=question) if question.endswith("?") else question
+
+
+def compared(rng: random.Random) -> Turn:
+    things, words, apart = rng.choice(COMPARED)
+    while True:
+        small, big = sorted(rng.sample(range(len(things)), 2))
+        if big - small > apart and {things[small], things[big]} != NOT_COMPARED:
+            break
+    return _comparison(rng, rng.choice(ASK_COMPARED), things[small], things[big], words)
+
+
+def _comparison(rng: random.Random, question: str, small: str, big: str, words: tuple[str, str, str, str]) -> Turn:
+    more, less, *_ = words
+    is_more = rng.random() < 0.7
+    asked, right, wrong = (more, big, small) if is_more else (less, small, big)
+    a, b = rng.sample([right, wrong], 2)
+    answer = f"{right} is {asked} than {wrong}."
+    if question.startswith("Is "):
+        answer = f"Yes, {answer}" if a == right else f"No, {answer}"
+    return _upper(question.format(c=asked, a=a, b=b)), _upper(answer)
+
+
+def listed(rng: random.Random) -> Turn:
+    return _listed(rng, rng.choice(ASK_LIST))
+
+
+def _listed(rng: random.Random, question: str) -> Turn:
+    what, words = rng.choice([*LISTS.items()])
+    members = _list(words)
+    count = rng.choice([count for count in COUNTS if COUNTS[count] <= len(members)])
+    chosen = rng.sample(members, COUNTS[count])
+    if what in ("seasons", "months", "days of the week", "numbers"):
+        chosen = members[: COUNTS[count]]
+    answer = " ".join(f"{at}. {_upper(name)}" for at, name in enumerate(chosen, 1)) if rng.random() < 0.5 else f"{_upper(', '.join(chosen[:-1]))} and {chosen[-1]}."
+    return question.format(c=count, a=what), answer
+
+
+def cooked(rng: random.Random) -> Turn:
+    while True:
+        a, b = rng.sample([*INGREDIENTS], 2)
+        if {a, b} != NOT_COOKED:
+            break
+    return rng.choice(ASK_COOK).format(a=a, b=b), _upper(rng.choice(COOKED).format(a=a, b=b, x=INGREDIENTS[a]))
+
+
+def poem(rng: random.Random) -> Turn:
+    question = rng.choice(ASK_POEM)
+    if rng.random() < 0.5:
+        about = rng.choice([*POEMS])
+        first, second = (lines.split("|") for lines in POEMS[about])
+        order = rng.sample([0, 1], 2)
+        lines = [line for pair in order for line in (_any(rng, first[2 * pair : 2 * pair + 2]), _any(rng, second[2 * pair : 2 * pair + 2]))]
+        lines[-1] = lines[-1].rstrip(".,") + "."
+        lines[1] = lines[1].rstrip(".,") + "."
+        return question.format(a=about), "\n".join(lines)
+    beast = rng.choice([*BEASTS])
+    opening, *rest = rng.choice(COUPLETS[:6]), *rng.sample(COUPLETS[6:], 1)
+    article = "an" if beast[0] in "aeiou" else "a"
+    text = "\n".join(line for couplet in (opening, *rest) for line in couplet).format(a=beast, b=BEASTS[beast])
+    return question.format(a=rng.choice([f"{article} {beast}", f"{article} little {beast}".replace("an little", "a little"), f"{beast}s" if beast not in ("mouse", "fish") else f"{article} {beast}"])), text.replace(f"A {beast}", f"{article.capitalize()} {beast}").replace(f" a {beast}", f" {article} {beast}")
+
+
+def _any(rng: random.Random, lines: list[str]) -> str:
+    return rng.choice(lines)
+
+
+def sum_(rng: random.Random) -> Turn:
+    if rng.random() < 0.15:
+        return _problem(rng)
+    return _sum(rng, rng.choice(ASK_SUM))
+
+
+def _sum(rng: random.Random, question: str) -> Turn:
+    roll, most = rng.random(), rng.choice([10, 10, 20])
+    a, b = rng.randrange(most + 1), rng.randrange(most + 1)
+    if roll < 0.3:
+        a, b = max(a, b), min(a, b)
+        sign, word, result = "-", "minus", a - b
+    elif roll < 0.5:
+        a, b = a % 11, b % 11
+        sign, word, result = rng.choice(["*", "x"]), "times", a * b
+    else:
+        sign, word, result = "+", "plus", a + b
+    in_words = rng.random() < 0.2 and result <= 20
+    left, right, total = (NUMBERS[n] if in_words else str(n) for n in (a, b, result))
+    middle = word if in_words or rng.random() < 0.5 else sign
+    text = f"{left} {middle} {right}" if in_words or middle == word or rng.random() < 0.7 else f"{left}{middle}{right}"
+    return _upper(question.format(t=text)), _upper(f"{left} {middle} {right} is {total}.")
+
+
+def _problem(rng: random.Random) -> Turn:
+    question, sign, answer = rng.choice(PROBLEMS)
+    a, b = sorted((rng.randrange(1, 11), rng.randrange(1, 11)), reverse=True)
+    result = a + b if sign == "+" else a - b
+    values = {"a": a, "b": b, "r": result, "x": rng.choice(COUNTED), "n": rng.choice(CALLED)}
+    return question.format(**values), f"{a} {'plus' if sign == '+' else 'minus'} {b} is {result}. " + answer.format(**values)
+
+
+def introduced(rng: random.Random) -> tuple[str, ...]:
+    """Somebody's name, or what they like best, and later the question for it."""
+    if rng.random() < 0.3:
+        what, words = rng.choice([*LIKED.items()])
+        liked = rng.choice(_list(words))
+        turns = (f"My favourite {what} is {liked}." if what != "animal" else f"My favourite animal is the {liked}.", f"{_upper(liked)} is a good choice!")
+        return turns + (rng.choice(NAMES_SOUGHT).format(a=what), f"Your favourite {what} is {'the ' if what == 'animal' else ''}{liked}.")
+    name = rng.choice(CALLED) if rng.random() < 0.8 else "".join(rng.sample(SYLLABLES, rng.choice([2, 3]))).capitalize()
+    turns = (rng.choice(INTRODUCED).format(n=name), rng.choice(GREETED).format(n=name))
+    if rng.random() < 0.4:
+        turns += rng.choice([asked, how_to, listed, sum_])(rng)
+    return turns + ((rng.choice(NAME_ASKED), rng.choice(NAME_KNOWN).format(n=name)) if rng.random() < 0.7 else ())
+
+
+def held_out() -> Iterator[tuple[str, str, str]]:
+    """(kind, question, what an answer must hold): words that training never uses."""
+    rng = random.Random(78)
+    for tasks, (answer,) in HOW_TO:
+        yield "how to", HELD_OUT_HOW.format(a=tasks[0]), answer[:20]
+    for a in range(0, 11):
+        for b in range(1, 11, 3):
+            yield "sums", HELD_OUT_SUM.format(t=f"{a} plus {b}"), f" is {a + b}."
+    for things, words, apart in COMPARED:
+        for small in range(0, len(things) - apart - 4, 2):
+            question, answer = _comparison(rng, HELD_OUT_COMPARED, things[small], things[small + apart + 4], words)
+            yield "sizes", question, answer
+    for what, words in LISTS.items():
+        yield "lists", HELD_OUT_LIST.format(c="three", a=what), words
