@@ -6,9 +6,13 @@ import { ensureChromium, softwareAdapterFlags } from './scripts/chromium.mjs';
 
 /**
  * Tests of kernels and of anything else that needs a GPU run in Chromium on its software adapter, which compiles shaders on one core:
- * `npm test` has two browsers at once. Each gets half of the work, by what was measured: what sees goes with the kernels.
+ * `npm test` has two browsers at once. Each gets half of the work, by what was measured: what sees and what draws goes with the kernels.
  */
-const kernelTests = ['src/kernels/*.test.ts', 'src/vision/*.gpu.test.ts'];
+const kernelTests = [
+  'src/kernels/*.test.ts',
+  'src/vision/*.gpu.test.ts',
+  'src/splats/*.gpu.test.ts',
+];
 const gpuTests = ['src/**/*.gpu.test.ts', 'bench/**/*.gpu.test.ts'];
 
 /** Real models and reference answers; tests that need them skip where the folder is missing. */
