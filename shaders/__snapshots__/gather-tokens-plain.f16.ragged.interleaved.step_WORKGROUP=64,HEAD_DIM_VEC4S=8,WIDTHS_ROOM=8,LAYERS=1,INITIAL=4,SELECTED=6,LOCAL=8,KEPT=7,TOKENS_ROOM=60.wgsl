@@ -191,10 +191,14 @@ fn basis_of(kv_head: u32) -> u32 {
   return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
 }
 
+// Four components out of their halves.
+fn basis_components(halves: vec2<u32>) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
 // Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
 fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
-  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
-  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+  return basis_components(basis[first + j * HEAD_DIM_VEC4S + quad]);
 }
 
 // What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.

@@ -153,10 +153,11 @@ fn two_scales_and_minimums(packed: vec4<u32>, i: u32) -> vec2<u32> {
   return select(late, vec2<u32>(a, b) & vec2<u32>(0x3f3fu), i < 2u);
 }
 
-// Of group i, by the factors.
-fn scale_and_minimum(packed: vec4<u32>, i: u32) -> vec2<f32> {
+// Of group i, by the factors: scale and offset, the minimum below zero.
+fn scale_and_offset(packed: vec4<u32>, i: u32) -> vec2<f32> {
   let two = two_scales_and_minimums(packed, i / 2u);
-  return unpack2x16float(packed.x) * vec2<f32>((two >> vec2<u32>(8u * (i & 1u))) & vec2<u32>(63u));
+  let factors = unpack2x16float(packed.x) * vec2<f32>((two >> vec2<u32>(8u * (i & 1u))) & vec2<u32>(63u));
+  return vec2<f32>(factors.x, -factors.y);
 }
 // A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
 // sum of x, which is the same for all rows.
@@ -194,8 +195,7 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
 }
 
 fn factors_of(raw: RawGroup) -> vec2<f32> {
-  let factors = scale_and_minimum(raw.scales, raw.at);
-  return vec2<f32>(factors.x, -factors.y);
+  return scale_and_offset(raw.scales, raw.at);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -505,10 +505,14 @@ fn basis_of(kv_head: u32) -> u32 {
   return kv_head * HEAD_DIM_VEC4S * 4u * HEAD_DIM_VEC4S;
 }
 
+// Four components out of their halves.
+fn basis_components(halves: vec2<u32>) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+}
+
 // Components 4 quad to 4 quad + 3 of vector j of the basis from `first` on.
 fn basis_quad(first: u32, j: u32, quad: u32) -> vec4<f32> {
-  let halves = basis[first + j * HEAD_DIM_VEC4S + quad];
-  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));
+  return basis_components(basis[first + j * HEAD_DIM_VEC4S + quad]);
 }
 
 // What components 4 i to 4 i + 3 contribute to coefficients 4 quad to 4 quad + 3.
@@ -726,10 +730,10 @@ fn main(
     return;
   }
   var coefficient = 0.0;
-  coefficient += dot(whole[0u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_0.x), unpack2x16float(vector_0.y)));
-  coefficient += dot(whole[1u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_1.x), unpack2x16float(vector_1.y)));
-  coefficient += dot(whole[2u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_2.x), unpack2x16float(vector_2.y)));
-  coefficient += dot(whole[3u * LANES + place.lane], vec4<f32>(unpack2x16float(vector_3.x), unpack2x16float(vector_3.y)));
+  coefficient += dot(whole[0u * LANES + place.lane], basis_components(vector_0));
+  coefficient += dot(whole[1u * LANES + place.lane], basis_components(vector_1));
+  coefficient += dot(whole[2u * LANES + place.lane], basis_components(vector_2));
+  coefficient += dot(whole[3u * LANES + place.lane], basis_components(vector_3));
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     coefficient += subgroupShuffleXor(coefficient, step);
   }

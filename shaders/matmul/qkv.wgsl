@@ -206,7 +206,7 @@ fn main(
   }
   var coefficient = 0.0;
 //#repeat I LANE_QUADS
-  coefficient += dot(whole[I * LANES + place.lane], vec4<f32>(unpack2x16float(vector_I.x), unpack2x16float(vector_I.y)));
+  coefficient += dot(whole[I * LANES + place.lane], basis_components(vector_I));
 //#endrepeat
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     coefficient += subgroupShuffleXor(coefficient, step);

@@ -15,8 +15,7 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
 }
 
 fn factors_of(raw: RawGroup) -> vec2<f32> {
-  let factors = scale_and_minimum(raw.scales, raw.at);
-  return vec2<f32>(factors.x, -factors.y);
+  return scale_and_offset(raw.scales, raw.at);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -93,7 +93,8 @@ interface Wanted {
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
-  kept?: boolean;
+  /** As of `OneToken`. */
+  kept: boolean;
 }
 
 /** What the attention kernels of a layer read and write. */
@@ -374,6 +375,7 @@ export class Attention {
       out,
       output,
       bases,
+      kept: false,
     });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
@@ -390,7 +392,7 @@ export class Attention {
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, { tokens, out, output, bases, kept = false }: Wanted): Plan {
+  #plan(layer: number, { tokens, out, output, bases, kept }: Wanted): Plan {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const select = this.#selectionOf(layer);
     if (select) {

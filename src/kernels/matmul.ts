@@ -40,13 +40,11 @@ export const passSizes: readonly number[] = [0, ...Object.values(passFrom)];
 const serialTokens = 8;
 const serialWorkgroup = 16;
 
-function wantsGated(use: MatmulUse): string | null {
-  return use.gated ? 'leaves sums alone' : null;
-}
+const leavesSums = 'leaves sums as they are';
 
 const serial: KernelVariant<MatmulUse> = {
   name: 'serial',
-  unsupported: wantsGated,
+  unsupported: ({ gated }) => (gated ? leavesSums : null),
   options: (use) => ({
     choices: { quant: use.format.name, x: use.x },
     flags: flagsOf(use),
@@ -68,8 +66,8 @@ function tiled(each: number): KernelVariant<MatmulUse> {
   const bytes = 2 * tile * groupElements * 4;
   return {
     name: `tiled-${tile}`,
-    unsupported: (use, { workgroupInvocations, workgroupStorageBytes }) => {
-      if (use.gated) return wantsGated(use);
+    unsupported: ({ gated }, { workgroupInvocations, workgroupStorageBytes }) => {
+      if (gated) return leavesSums;
       if (workgroupInvocations < side * side) return `needs workgroups of ${side * side}`;
       return workgroupStorageBytes < bytes ? `needs ${bytes} bytes of workgroup memory` : null;
     },

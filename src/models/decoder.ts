@@ -80,6 +80,7 @@ export const samplingBytes: number = sampledRing * 4;
  * for. The others go on with what the step before them asked for, which is quicker.
  */
 export const ownSelections = 16;
+
 type Dispatches = readonly Dispatch[];
 
 /**
@@ -656,9 +657,8 @@ export class Decoder {
 
   /** Activated gates of some tokens of a pass. */
   #gateUpForMany({ gateUp }: LayerWeights, slab: Slab): Promise<Dispatch>[] {
-    const { passNormed, passActivated, gateUp: products } = this.#buffers;
+    const { state, passNormed, passActivated, gateUp: products } = this.#buffers;
     const { hiddenSize, intermediateSize, hiddenAct } = this.config;
-    const { state } = this.#buffers;
     const input = this.#inputs === 'f16' ? 2 : 4;
     const x = partOf(passNormed, slab, pad(hiddenSize) * input);
     const y = partOf(passActivated, slab, pad(intermediateSize) * input);

@@ -8,7 +8,7 @@ export interface BlockFormat {
   /** A multiple of 32. */
   blockElements: number;
   blockBytes: number;
-  half?: boolean;
+  half?: 'scaled';
   run?: 1 | 2;
   levels?: boolean;
   /** The planes that hold the numbers q, lowest bits first. */
@@ -47,7 +47,7 @@ export function copiedPlane(from: number, bytes: number): ScalePlane {
 }
 
 export function blockFormat(spec: BlockFormat): QuantFormat {
-  const { numberPlanes, scalePlanes, readGroup, value, scaleAndOffset, half, ...own } = spec;
+  const { numberPlanes, scalePlanes, readGroup, value, scaleAndOffset, ...own } = spec;
   const { blockElements, blockBytes } = own;
   const groups = blockElements / groupElements;
   const planeBytes = [
@@ -84,7 +84,6 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
 
   return {
     ...own,
-    ...(half ? { half: 'scaled' } : {}),
     planeBytes,
     repackRow(fileRow, gpuRow) {
       const file = viewOf(fileRow);

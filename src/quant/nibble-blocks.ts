@@ -12,7 +12,7 @@ export interface NibbleFormat {
   /** A minimum in half precision behind the scale: weight = scale · value + minimum. */
   minimum: boolean;
   value(q: number): number;
-  half?: boolean;
+  half?: 'scaled';
   run?: 1 | 2;
   levels?: boolean;
   quantize?: NonNullable<QuantFormat['quantize']>;

@@ -11,7 +11,7 @@ export const q4_0: QuantFormat = nibbleFormat({
   ggmlType: 2,
   fifthBit: false,
   minimum: false,
-  half: true,
+  half: 'scaled',
   run: 1,
   value: (q) => q - 8,
   quantize,

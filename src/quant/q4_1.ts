@@ -7,7 +7,7 @@ export const q4_1: QuantFormat = nibbleFormat({
   ggmlType: 3,
   fifthBit: false,
   minimum: true,
-  half: true,
+  half: 'scaled',
   run: 1,
   value: (q) => q,
 });

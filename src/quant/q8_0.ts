@@ -12,7 +12,7 @@ export const q8_0: QuantFormat = blockFormat({
   ggmlType: 8,
   blockElements: groupElements,
   blockBytes,
-  half: true,
+  half: 'scaled',
   run: 1,
   numberPlanes: [bytePacking],
   scalePlanes: [copiedPlane(0, 2)],

@@ -17,7 +17,7 @@ const from = (least: number, most: number): Pick<SamplingOption, 'allows' | 'wan
 });
 
 /** What an answer is drawn with. */
-export const samplingOptions: Record<keyof SamplingDefaults, SamplingOption> = {
+const samplingOptions: Record<keyof SamplingDefaults, SamplingOption> = {
   temperature: { key: 'temp', usual: 0.7, ...from(0, 100) },
   topK: {
     key: 'top_k',

@@ -398,10 +398,9 @@ def story(rng: random.Random) -> tuple[str, ...]:
     other = hero if rng.random() < 0.06 else None
     drawn = _draw(rng, hero, NAMES, other, is_made_up=rng.random() < MADE_UP)
     if rng.random() < 0.08:
-        request, heroes = rng.choice(PLAIN), []
+        request = rng.choice(PLAIN)
     else:
-        asked = _asked(rng, PREFIXES, plot, drawn)
-        request, heroes = asked.request, asked.heroes
+        request = _asked(rng, PREFIXES, plot, drawn).request
     if _is_prompted(request, {hero, drawn["o"]}):
         return story(rng)
     turns = (request, _told(rng, plot, drawn))
