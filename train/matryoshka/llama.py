@@ -155,7 +155,8 @@ class Llama:
             return self.block(self.shape, self.dtype, own, x, rotation, reduction)
         h, q, k, v = _projected(self.shape, self.dtype, own, x, rotation)
         query, k, v = (q, k, v) if reduction is None else reduced(q, k, v, reduction)
-        return finished(self.shape, self.dtype, own, x, h, q, attend_one(query, *cache.with_new(layer, k, v)))
+        attended = attend_one(query, *cache.with_new(layer, k, v))
+        return finished(self.shape, self.dtype, own, x, attended, gates(self.shape, own, h, q))
 
     def query_key_value(self, layer: int, h: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries and keys, and values, each [rows, heads, length, head_dim]."""
@@ -169,7 +170,7 @@ class Llama:
 def block(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, rotation: Tensor, reduction: Reduction | None) -> Tensor:
     """A layer, by its own weights."""
     h, q, k, v = _projected(shape, dtype, own, x, rotation)
-    return finished(shape, dtype, own, x, h, q, attend(q, k, v, reduction))
+    return finished(shape, dtype, own, x, attend(q, k, v, reduction), gates(shape, own, h, q))
 
 
 def _projected(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, rotation: Tensor) -> tuple[Tensor, ...]:
@@ -183,11 +184,11 @@ def _query_key_value(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], h
     return rotate(q, rotation), rotate(k, rotation), v
 
 
-def finished(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, h: Tensor, q: Tensor, attended: Tensor) -> Tensor:
-    """The layer's output, from that of its heads [rows, heads, length, head_dim]."""
+def finished(shape: Shape, dtype: torch.dtype, own: dict[str, Tensor], x: Tensor, attended: Tensor, of_heads: Tensor | None) -> Tensor:
+    """The layer's output, from that of its heads [rows, heads, length, head_dim] and their gates."""
     attended = attended.transpose(1, 2)
-    if shape.active_heads:
-        attended = attended * gates(shape, own, h, q).to(attended.dtype).unsqueeze(-1)
+    if of_heads is not None:
+        attended = attended * of_heads.to(attended.dtype).unsqueeze(-1)
     x = x + linear(attended.flatten(2), own["attn_output.weight"], dtype).float()
     h = F.rms_norm(x, x.shape[-1:], own["ffn_norm.weight"], shape.epsilon)
     inner = F.silu(linear(h, own["ffn_gate.weight"], dtype)) * linear(h, own["ffn_up.weight"], dtype)
@@ -198,8 +199,10 @@ def linear(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     return F.linear(x.to(dtype), weight.to(dtype))
 
 
-def gates(shape: Shape, own: dict[str, Tensor], h: Tensor, q: Tensor) -> Tensor:
-    """[rows, length, heads]; learned ones as in vitrail-small/model.py."""
+def gates(shape: Shape, own: dict[str, Tensor], h: Tensor, q: Tensor) -> Tensor | None:
+    """[rows, length, heads]; learned ones as in vitrail-small/model.py. None where all heads are on."""
+    if not shape.active_heads:
+        return None
     shared_heads, active = shape.shared_heads, shape.active_heads - shape.shared_heads
     if shape.router == "query-norm":
         norms = q.float().norm(dim=-1).transpose(1, 2)

@@ -258,7 +258,7 @@ class Reader:
                 linear(h, own[f"attn_{part}.weight"], model.dtype).unflatten(2, (-1, shape.head_dim)).transpose(1, 2).float() for part in "qkv"
             )
             self.keys[layer, :, :, first : self.length], self.values[layer, :, :, first : self.length] = k, v
-            of_heads = gates(shape, own, h, q) if shape.active_heads else None
+            of_heads = gates(shape, own, h, q)
             chosen = None
             if self.length >= sizes.capacity:
                 # What a step asks for serves the step after it.
@@ -268,7 +268,7 @@ class Reader:
             attended = self._attend(layer, q, chosen, sizes, rows)
             if self.length >= sizes.capacity and step and not variant.own:
                 _, carried = self._choose(layer, q, of_heads, variant, sizes, carried, step)
-            x = finished(shape, model.dtype, own, x, h, q, attended.transpose(1, 2))
+            x = finished(shape, model.dtype, own, x, attended.transpose(1, 2), of_heads)
         return model.logits(model.norm(x[:, -1:], "output_norm.weight"))[:, 0]
 
     def _attend(self, layer: int, q: Tensor, chosen: Tensor | None, sizes: Sizes, rows: int) -> Tensor:
