@@ -30,7 +30,10 @@ describe('linearMatrix', () => {
     expect(tiles(2048, 0)).toBe('matrix-64x64');
     expect(tiles(2048, 768)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
-    expect(tiles(2048, 1536)).toBe('matrix-128x128');
+    expect([768, 1536].map((tokens) => tiles(3072, tokens))).toEqual([
+      'matrix-64x128',
+      'matrix-128x128',
+    ]);
     expect([0, 65, 1536].map((tokens) => tiles(8192, tokens))).toEqual([
       'matrix-64x64',
       'matrix-128x128',

@@ -3,12 +3,12 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
 const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 1u;
+const TOKEN_FRAGMENTS: u32 = 2u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 2u;
+const X_LOADS: u32 = 4u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -17,12 +17,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(48u, 11u, 13u, 96u, 32u);
+const params = Params(32u, 1u, 2u, 16u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -225,6 +224,9 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
     c[0] * scale, c[1] * scale, d[0] * scale, d[1] * scale,
   );
 }
+fn activation(x: f32) -> f32 {
+  return x / (1.0 + exp(-x));
+}
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
 // STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
 // single precision, while the next tiles are on their way into registers.
@@ -234,32 +236,32 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
-//        memory, a pair at a time, and leave as halves of activation(gate) · up.
+// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
+//        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
-alias Y = f32;
+alias Y = vec4<u32>;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
 const TOKEN_SUBGROUPS: u32 = 2u;
 const TILE_TOKENS: u32 = TOKEN_SUBGROUPS * SUBGROUP_TOKENS;
 const TILE_ROWS: u32 = ROW_SUBGROUPS * SUBGROUP_ROWS;
-// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const TILE_STRIDE: u32 = STEP_GROUPS * 8u + 2u;
 // Eight halves.
 const STEP_VEC8S: u32 = STEP_GROUPS * 4u;
+// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
+const TILE_STRIDE: u32 = STEP_VEC8S + 1u;
 const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
 
 // What a subgroup multiplies is an array of its own, so that the places of its fragments are constants: a load from a place that is only
 // known at run time is checked against the array's end (164 instead of 236 TFLOP/s at 4096³ on an H200).
-alias TokenPart = array<vec4<f16>, SUBGROUP_TOKENS * TILE_STRIDE>;
-alias RowPart = array<vec4<f16>, SUBGROUP_ROWS * TILE_STRIDE>;
+// Eight halves are one element: they are stored at once.
+alias TokenPart = array<vec4<u32>, SUBGROUP_TOKENS * TILE_STRIDE>;
+alias RowPart = array<vec4<u32>, SUBGROUP_ROWS * TILE_STRIDE>;
 var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
 var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
-// The bias of the tile's rows, once for each token of a fragment.
-var<workgroup> bias_tile: array<f32, EDGE * TILE_ROWS>;
 
 fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
   let token = min(first_token + at / STEP_VEC8S, state.rows - 1u);
@@ -270,15 +272,14 @@ fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
 
 fn store_x(at: u32, halves: vec4<u32>) {
   let token = at / STEP_VEC8S;
-  let part = &x_tile[token / SUBGROUP_TOKENS];
-  let to = token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S * 2u;
-  part[to] = bitcast<vec4<f16>>(halves.xy);
-  part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
+  x_tile[token / SUBGROUP_TOKENS][token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S] = halves;
 }
 
 // The row of the matrix that is a row of the tile.
 fn matrix_row(first_row: u32, row: u32) -> u32 {
-  return min(first_row + row, params.rows - 1u);
+  let outputs = params.rows / 2u;
+  let output = min(first_row / 2u + row / (2u * EDGE) * EDGE + row % EDGE, outputs - 1u);
+  return output + row / EDGE % 2u * outputs;
 }
 
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
@@ -293,30 +294,62 @@ fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
   return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
 }
 
-fn store_weights(step: u32, at: u32, raw: RawGroup) {
-  let row = at / STEP_GROUPS;
-  let part = &weight_tile[row / SUBGROUP_ROWS];
-  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 8u;
-  var group = decode_half(raw);
-  if (step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
-    group = array<vec4<f16>, 8>();
+// Of a group past the end, zeros.
+fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
+  if (params.groups % STEP_GROUPS != 0u && step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
+    return array<vec4<f16>, 8>();
   }
-  part[to] = group[0];
-  part[to + 1u] = group[1];
-  part[to + 2u] = group[2];
-  part[to + 3u] = group[3];
-  part[to + 4u] = group[4];
-  part[to + 5u] = group[5];
-  part[to + 6u] = group[6];
-  part[to + 7u] = group[7];
+  return decode_half(raw);
 }
 
+fn store_weights(at: u32, ready: array<vec4<f16>, 8>) {
+  let row = at / STEP_GROUPS;
+  let part = &weight_tile[row / SUBGROUP_ROWS];
+  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 4u;
+  part[to] = vec8_of(ready[0], ready[1]);
+  part[to + 1u] = vec8_of(ready[2], ready[3]);
+  part[to + 2u] = vec8_of(ready[4], ready[5]);
+  part[to + 3u] = vec8_of(ready[6], ready[7]);
+}
+
+fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
+  return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
+}
+
+// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
+// banks.
+const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
+const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
+const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
+
+fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
+}
+
+fn halves_of(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
+  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
+}
+
+// Two invocations share a token of the subgroup's pair, eight outputs each.
+fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
+  if (token >= state.rows || output >= params.rows / 2u) {
+    return;
+  }
+  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
+  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
+  let up = gate + EDGE / 4u;
+  y[(token * params.y_stride + output) / 8u] = halves_of(
+    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
+    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
+  );
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -324,84 +357,128 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
-  let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  for (var i = invocation; i < EDGE * TILE_ROWS; i += WORKGROUP) {
-    bias_tile[i] = bias[min(first_row + i % TILE_ROWS, params.rows - 1u)];
-  }
-  workgroupBarrier();
-  sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
-  sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
+  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
+  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
+  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
+    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
+    let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
-    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
-    store_weights(step, 0u * WORKGROUP + invocation, raw_0);
+    store_x(2u * WORKGROUP + invocation, halves_2);
+    store_x(3u * WORKGROUP + invocation, halves_3);
+    store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
     halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
     halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
+    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
+    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
     raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
       scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
   }
 
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, sums_0_0, params.y_stride);
+  let pair = token_part * PAIR_VEC4S;
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
