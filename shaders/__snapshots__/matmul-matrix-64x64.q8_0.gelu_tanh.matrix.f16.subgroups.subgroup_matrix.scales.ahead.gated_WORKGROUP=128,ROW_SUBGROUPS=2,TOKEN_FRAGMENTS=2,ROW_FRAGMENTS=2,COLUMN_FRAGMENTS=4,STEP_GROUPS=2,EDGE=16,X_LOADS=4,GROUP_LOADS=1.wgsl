@@ -3,12 +3,12 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
 const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 1u;
+const TOKEN_FRAGMENTS: u32 = 2u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 2u;
+const X_LOADS: u32 = 4u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(32u, 1u, 2u, 16u, 0u);
+const params = Params(224u, 2u, 5u, 128u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -74,78 +74,6 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
-
-// Four neighbours less `bias`, out of two words of four.
-fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
-  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
-}
-
-// The numbers in their order, less `bias`.
-fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
-  let a = bytes[0];
-  let b = bytes[1];
-  let c = a >> vec4<u32>(8u);
-  let d = b >> vec4<u32>(8u);
-  return Group(
-    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
-    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
-  );
-}
-
-fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
-  let even = words & vec4<u32>(0x0f0f0f0fu);
-  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
-}
-
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
-}
-
-// The same, 16 times as large.
-fn upper_pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
-}
-
-// 32 bits as 4 or nothing.
-fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
-    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
-  );
-}
-
-// 32 bits as 16 or nothing.
-fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
-    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
-  );
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
-}
-// A group of 32 numbers of four or five bits, as the words of its row have them.
-
-// Less `bias`.
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
-}
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
@@ -157,15 +85,17 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
-  numbers: vec4<u32>,
+  a: vec4<u32>,
+  b: vec4<u32>,
   scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
 fn scale_of(raw: RawGroup) -> f32 {
@@ -173,29 +103,9 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 8.0);
-}
-// Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
-
-// Numbers at bits 0 and 16, less `offset` (1024 + the format's own).
-fn low_pair(word: u32, offset: f16) -> vec2<f16> {
-  return bitcast<vec2<f16>>((word & 0x000f000fu) | 0x64006400u) - vec2<f16>(offset);
-}
-
-// Numbers at bits 4 and 20, less `offset`.
-fn high_pair(word: u32, offset: f16) -> vec2<f16> {
-  return fma(
-    bitcast<vec2<f16>>((word & 0x00f000f0u) | 0x64006400u),
-    vec2<f16>(0.0625h), vec2<f16>(960.0h - offset),
-  );
-}
-
-// Eight numbers of a word, in order: pairs stand at bits 0, 4, 8 and 12 of both halves (src/quant/pack.ts).
-fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
-  let late = word >> 8u;
-  return array<vec4<f16>, 2>(
-    vec4<f16>(low_pair(word, offset), high_pair(word, offset)),
-    vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
 // A group's scale out of a vector of eight halves.
@@ -208,24 +118,29 @@ fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
   scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
   return scaled;
 }
-// As quant/q4_0, in halves.
+// As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
 
 // Vectors that the numbers of a group take, before the scales of a row.
-const NUMBER_VEC4S: u32 = 1u;
+const NUMBER_VEC4S: u32 = 2u;
+
+fn bytes_half(word: u32) -> vec4<f16> {
+  let shifted = word ^ 0x80808080u;
+  let low = (shifted & 0xffu) | ((shifted & 0xff00u) << 8u);
+  let high = ((shifted >> 16u) & 0xffu) | ((shifted >> 8u) & 0xff0000u);
+  return bitcast<vec4<f16>>(vec2<u32>(low, high) | vec2<u32>(0x64006400u)) - vec4<f16>(1152.0h);
+}
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
   let scale = vec4<f16>(f16(raw.scale));
-  let a = nibbles(raw.numbers.x, 1032.0h);
-  let b = nibbles(raw.numbers.y, 1032.0h);
-  let c = nibbles(raw.numbers.z, 1032.0h);
-  let d = nibbles(raw.numbers.w, 1032.0h);
   return array<vec4<f16>, 8>(
-    a[0] * scale, a[1] * scale, b[0] * scale, b[1] * scale,
-    c[0] * scale, c[1] * scale, d[0] * scale, d[1] * scale,
+    bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
+    bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,
   );
 }
 fn activation(x: f32) -> f32 {
-  return x / (1.0 + exp(-x));
+  let inner = 0.7978845608028654 * x * (1.0 + 0.044715 * x * x);
+  // tanh overflows in some drivers beyond ±40; it is ±1 long before.
+  return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
 // STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
@@ -236,7 +151,8 @@ fn activation(x: f32) -> f32 {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
@@ -359,24 +275,43 @@ fn main(
   let row_base = row_part * SUBGROUP_ROWS;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
+  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
+  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
+    store_x(2u * WORKGROUP + invocation, halves_2);
+    store_x(3u * WORKGROUP + invocation, halves_3);
     store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
       scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
     }
@@ -389,6 +324,10 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -399,6 +338,10 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -409,6 +352,10 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -419,6 +366,10 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
   }
 
@@ -437,6 +388,22 @@ fn main(
     workgroupBarrier();
     write_activated(
       subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
       (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }

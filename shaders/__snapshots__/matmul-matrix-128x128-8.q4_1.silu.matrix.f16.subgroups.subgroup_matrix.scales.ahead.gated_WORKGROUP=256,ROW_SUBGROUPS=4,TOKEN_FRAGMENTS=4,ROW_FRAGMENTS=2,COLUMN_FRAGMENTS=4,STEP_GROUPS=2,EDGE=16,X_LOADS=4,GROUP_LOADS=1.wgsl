@@ -17,12 +17,11 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(48u, 11u, 13u, 96u, 32u);
+const params = Params(288u, 3u, 4u, 144u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -147,34 +146,47 @@ fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
   let bits = fifth_bit_bytes(fifth);
   return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
+// sum of x, which is the same for all rows.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+  let factors = factors_of(raw);
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
+  return Group(
+    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
+    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+  );
+}
+
+fn sum_group(x: Group) -> f32 {
+  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  let factors = factors_of(raw);
+  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  // Scale and minimum.
+  factors: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 8.0);
+  return four_bits(raw.numbers, 0.0);
 }
 // Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
 
@@ -199,31 +211,35 @@ fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
     vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
   );
 }
-// A group's scale out of a vector of eight halves.
-const SCALE_GROUPS: u32 = 8u;
+// A group's scale and minimum out of a vector of four words.
+const SCALE_GROUPS: u32 = 4u;
 
 fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
-  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
-  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
+  let two = select(scales.xy, scales.zw, (group & 2u) != 0u);
   var scaled = raw;
-  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
+  scaled.factors = select(two.x, two.y, (group & 1u) != 0u);
   return scaled;
 }
-// As quant/q4_0, in halves.
+// As quant/q4_1, in halves.
 
 // Vectors that the numbers of a group take, before the scales of a row.
 const NUMBER_VEC4S: u32 = 1u;
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(f16(raw.scale));
-  let a = nibbles(raw.numbers.x, 1032.0h);
-  let b = nibbles(raw.numbers.y, 1032.0h);
-  let c = nibbles(raw.numbers.z, 1032.0h);
-  let d = nibbles(raw.numbers.w, 1032.0h);
+  let factors = bitcast<vec2<f16>>(raw.factors);
+  let scale = vec4<f16>(factors.x);
+  let minimum = vec4<f16>(factors.y);
+  let a = nibbles(raw.numbers.x, 1024.0h);
+  let b = nibbles(raw.numbers.y, 1024.0h);
+  let c = nibbles(raw.numbers.z, 1024.0h);
+  let d = nibbles(raw.numbers.w, 1024.0h);
   return array<vec4<f16>, 8>(
-    a[0] * scale, a[1] * scale, b[0] * scale, b[1] * scale,
-    c[0] * scale, c[1] * scale, d[0] * scale, d[1] * scale,
+    fma(a[0], scale, minimum), fma(a[1], scale, minimum), fma(b[0], scale, minimum), fma(b[1], scale, minimum),
+    fma(c[0], scale, minimum), fma(c[1], scale, minimum), fma(d[0], scale, minimum), fma(d[1], scale, minimum),
   );
+}
+fn activation(x: f32) -> f32 {
+  return x / (1.0 + exp(-x));
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
 // STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
@@ -234,13 +250,14 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
-alias Y = f32;
+alias Y = vec4<u32>;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -260,8 +277,6 @@ alias TokenPart = array<vec4<u32>, SUBGROUP_TOKENS * TILE_STRIDE>;
 alias RowPart = array<vec4<u32>, SUBGROUP_ROWS * TILE_STRIDE>;
 var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
 var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
-// The bias of the tile's rows, once for each token of a fragment.
-var<workgroup> bias_tile: array<f32, EDGE * TILE_ROWS>;
 
 fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
   let token = min(first_token + at / STEP_VEC8S, state.rows - 1u);
@@ -277,7 +292,9 @@ fn store_x(at: u32, halves: vec4<u32>) {
 
 // The row of the matrix that is a row of the tile.
 fn matrix_row(first_row: u32, row: u32) -> u32 {
-  return min(first_row + row, params.rows - 1u);
+  let outputs = params.rows / 2u;
+  let output = min(first_row / 2u + row / (2u * EDGE) * EDGE + row % EDGE, outputs - 1u);
+  return output + row / EDGE % 2u * outputs;
 }
 
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
@@ -314,12 +331,40 @@ fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
 }
 
+// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
+// banks.
+const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
+const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
+const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
+
+fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
+  return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
+}
+
+fn halves_of(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
+  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
+}
+
+// Two invocations share a token of the subgroup's pair, eight outputs each.
+fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
+  if (token >= state.rows || output >= params.rows / 2u) {
+    return;
+  }
+  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
+  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
+  let up = gate + EDGE / 4u;
+  y[(token * params.y_stride + output) / 8u] = halves_of(
+    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
+    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
+  );
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -327,7 +372,6 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
-  let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
@@ -336,26 +380,6 @@ fn main(
   var sums_2_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_3_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_3_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  for (var i = invocation; i < EDGE * TILE_ROWS; i += WORKGROUP) {
-    bias_tile[i] = bias[min(first_row + i % TILE_ROWS, params.rows - 1u)];
-  }
-  workgroupBarrier();
-  sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
-  sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
-  sums_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
-  sums_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
-  sums_2_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
-  sums_2_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
-  sums_3_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
-  sums_3_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
@@ -363,6 +387,11 @@ fn main(
   var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
@@ -375,11 +404,17 @@ fn main(
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
       scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
     }
@@ -473,29 +508,71 @@ fn main(
     }
   }
 
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, sums_0_0, params.y_stride);
+  let pair = token_part * PAIR_VEC4S;
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 0u * EDGE, sums_2_0, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_2_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 2u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 1u * EDGE, sums_2_1, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_2_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 2u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 0u * EDGE, sums_3_0, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_3_0, PAIR_STRIDE);
+  if (0u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 3u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
-  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 1u * EDGE, sums_3_1, params.y_stride);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_3_1, PAIR_STRIDE);
+  if (1u % 2u == 1u) {
+    workgroupBarrier();
+    write_activated(
+      subgroup, lane, first_token + token_base + 3u * EDGE + lane / 2u,
+      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
+    workgroupBarrier();
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.

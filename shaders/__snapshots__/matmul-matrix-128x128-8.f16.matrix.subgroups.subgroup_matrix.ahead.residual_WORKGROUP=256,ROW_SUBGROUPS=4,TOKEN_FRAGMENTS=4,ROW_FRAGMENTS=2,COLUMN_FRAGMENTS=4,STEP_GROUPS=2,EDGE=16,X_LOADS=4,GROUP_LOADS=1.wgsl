@@ -1,14 +1,14 @@
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
-const WORKGROUP: u32 = 128u;
-const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 1u;
+const WORKGROUP: u32 = 256u;
+const ROW_SUBGROUPS: u32 = 4u;
+const TOKEN_FRAGMENTS: u32 = 4u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 2u;
+const X_LOADS: u32 = 4u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -86,7 +86,8 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
@@ -175,6 +176,12 @@ fn main(
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_2_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_2_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_3_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_3_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
     sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
       &y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
@@ -183,22 +190,63 @@ fn main(
     sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
       &y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
   }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    sums_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+      &y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    sums_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+      &y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    sums_2_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+      &y, y_base + 2u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    sums_2_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+      &y, y_base + 2u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    sums_3_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+      &y, y_base + 3u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    sums_3_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+      &y, y_base + 3u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
+  }
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
+  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
+  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
+    store_x(2u * WORKGROUP + invocation, halves_2);
+    store_x(3u * WORKGROUP + invocation, halves_3);
     store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
@@ -208,6 +256,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -218,6 +278,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -228,6 +300,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -238,6 +322,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
   }
 
@@ -246,6 +342,24 @@ fn main(
   }
   if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 0u * EDGE, sums_2_0, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 1u * EDGE, sums_2_1, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 0u * EDGE, sums_3_0, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 1u * EDGE, sums_3_1, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.

@@ -3,12 +3,12 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
 const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 2u;
+const TOKEN_FRAGMENTS: u32 = 1u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 4u;
+const X_LOADS: u32 = 2u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(80u, 35u, 140u, 80u, 0u);
+const params = Params(144u, 9u, 12u, 144u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -34,6 +34,39 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
 
@@ -41,40 +74,168 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// A group whose weights have no scale of their own: they are decoded, then multiplied.
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four or five bits, as the words of its row have them.
+
+// Less `bias`.
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
+}
+// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
+// sum of x, which is the same for all rows.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let factors = factors_of(raw);
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
+  return Group(
+    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
+    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+  );
+}
+
+fn sum_group(x: Group) -> f32 {
+  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+}
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return dot_group(decode(raw), x);
+  let factors = factors_of(raw);
+  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
-// Group of 32: four vec4 of two half-precision numbers a word.
-
-fn halves(a: u32, b: u32) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
-}
+// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  c: vec4<u32>,
-  d: vec4<u32>,
+  numbers: vec4<u32>,
+  // Scale and minimum.
+  factors: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 4u;
-  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
-    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return four_bits(raw.numbers, 0.0);
+}
+// Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
+
+// Numbers at bits 0 and 16, less `offset` (1024 + the format's own).
+fn low_pair(word: u32, offset: f16) -> vec2<f16> {
+  return bitcast<vec2<f16>>((word & 0x000f000fu) | 0x64006400u) - vec2<f16>(offset);
+}
+
+// Numbers at bits 4 and 20, less `offset`.
+fn high_pair(word: u32, offset: f16) -> vec2<f16> {
+  return fma(
+    bitcast<vec2<f16>>((word & 0x00f000f0u) | 0x64006400u),
+    vec2<f16>(0.0625h), vec2<f16>(960.0h - offset),
   );
 }
-// Halves as they are.
+
+// Eight numbers of a word, in order: pairs stand at bits 0, 4, 8 and 12 of both halves (src/quant/pack.ts).
+fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
+  let late = word >> 8u;
+  return array<vec4<f16>, 2>(
+    vec4<f16>(low_pair(word, offset), high_pair(word, offset)),
+    vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
+  );
+}
+// A group's scale and minimum out of a vector of four words.
+const SCALE_GROUPS: u32 = 4u;
+
+fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
+  let two = select(scales.xy, scales.zw, (group & 2u) != 0u);
+  var scaled = raw;
+  scaled.factors = select(two.x, two.y, (group & 1u) != 0u);
+  return scaled;
+}
+// As quant/q4_1, in halves.
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 1u;
+
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
+  let factors = bitcast<vec2<f16>>(raw.factors);
+  let scale = vec4<f16>(factors.x);
+  let minimum = vec4<f16>(factors.y);
+  let a = nibbles(raw.numbers.x, 1024.0h);
+  let b = nibbles(raw.numbers.y, 1024.0h);
+  let c = nibbles(raw.numbers.z, 1024.0h);
+  let d = nibbles(raw.numbers.w, 1024.0h);
   return array<vec4<f16>, 8>(
-    bitcast<vec4<f16>>(raw.a.xy), bitcast<vec4<f16>>(raw.a.zw), bitcast<vec4<f16>>(raw.b.xy), bitcast<vec4<f16>>(raw.b.zw),
-    bitcast<vec4<f16>>(raw.c.xy), bitcast<vec4<f16>>(raw.c.zw), bitcast<vec4<f16>>(raw.d.xy), bitcast<vec4<f16>>(raw.d.zw),
+    fma(a[0], scale, minimum), fma(a[1], scale, minimum), fma(b[0], scale, minimum), fma(b[1], scale, minimum),
+    fma(c[0], scale, minimum), fma(c[1], scale, minimum), fma(d[0], scale, minimum), fma(d[1], scale, minimum),
   );
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
@@ -86,7 +247,8 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
@@ -136,6 +298,11 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
 
+// They stand behind the numbers of a row.
+fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
+  let row = matrix_row(first_row, at / STEP_GROUPS);
+  return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
+}
 
 // Of a group past the end, zeros.
 fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
@@ -175,46 +342,34 @@ fn main(
   let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    sums_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    sums_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
-  }
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
-  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
-  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
+  var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
+    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
-    store_x(2u * WORKGROUP + invocation, halves_2);
-    store_x(3u * WORKGROUP + invocation, halves_3);
     store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
+    if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
+      scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
+    }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
@@ -224,10 +379,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -238,10 +389,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -252,10 +399,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -266,10 +409,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
   }
 
@@ -278,12 +417,6 @@ fn main(
   }
   if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
     subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.

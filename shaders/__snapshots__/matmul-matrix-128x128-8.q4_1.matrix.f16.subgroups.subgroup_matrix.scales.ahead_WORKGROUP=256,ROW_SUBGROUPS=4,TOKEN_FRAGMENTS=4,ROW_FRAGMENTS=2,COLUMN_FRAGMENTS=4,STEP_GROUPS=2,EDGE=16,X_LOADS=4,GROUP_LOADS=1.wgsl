@@ -1,14 +1,14 @@
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
-const WORKGROUP: u32 = 128u;
-const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 1u;
+const WORKGROUP: u32 = 256u;
+const ROW_SUBGROUPS: u32 = 4u;
+const TOKEN_FRAGMENTS: u32 = 4u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 2u;
+const X_LOADS: u32 = 4u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(288u, 3u, 4u, 144u, 0u);
+const params = Params(144u, 9u, 12u, 144u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -238,9 +238,6 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
     fma(c[0], scale, minimum), fma(c[1], scale, minimum), fma(d[0], scale, minimum), fma(d[1], scale, minimum),
   );
 }
-fn activation(x: f32) -> f32 {
-  return x / (1.0 + exp(-x));
-}
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
 // STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
 // single precision, while the next tiles are on their way into registers.
@@ -250,13 +247,14 @@ fn activation(x: f32) -> f32 {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
-alias Y = vec4<u32>;
+alias Y = f32;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -291,9 +289,7 @@ fn store_x(at: u32, halves: vec4<u32>) {
 
 // The row of the matrix that is a row of the tile.
 fn matrix_row(first_row: u32, row: u32) -> u32 {
-  let outputs = params.rows / 2u;
-  let output = min(first_row / 2u + row / (2u * EDGE) * EDGE + row % EDGE, outputs - 1u);
-  return output + row / EDGE % 2u * outputs;
+  return min(first_row + row, params.rows - 1u);
 }
 
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
@@ -330,40 +326,12 @@ fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
 }
 
-// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
-// banks.
-const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
-const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
-const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
-
-fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
-  return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
-}
-
-fn halves_of(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
-  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
-}
-
-// Two invocations share a token of the subgroup's pair, eight outputs each.
-fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
-  if (token >= state.rows || output >= params.rows / 2u) {
-    return;
-  }
-  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
-  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
-  let up = gate + EDGE / 4u;
-  y[(token * params.y_stride + output) / 8u] = halves_of(
-    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
-    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
-  );
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -371,26 +339,50 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
+  let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_2_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_2_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_3_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_3_1: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
+  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
+  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
+    store_x(2u * WORKGROUP + invocation, halves_2);
+    store_x(3u * WORKGROUP + invocation, halves_3);
     store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
       scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
     }
@@ -403,6 +395,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -413,6 +417,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -423,6 +439,18 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -433,26 +461,44 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
+      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
+      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
   }
 
-  let pair = token_part * PAIR_VEC4S;
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
-  if (0u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, sums_0_0, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
-  if (1u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
+  }
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 0u * EDGE, sums_2_0, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 1u * EDGE, sums_2_1, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 0u * EDGE, sums_3_0, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 1u * EDGE, sums_3_1, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.

@@ -17,11 +17,12 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(48u, 8u, 14u, 48u, 0u);
+const params = Params(48u, 11u, 13u, 96u, 32u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -47,17 +48,32 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
 
 fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
-}
-// A group whose weights have no scale of their own: they are decoded, then multiplied.
-
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return dot_group(decode(raw), x);
 }
 // Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
@@ -113,79 +129,100 @@ fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
 fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
   return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
 }
-// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
-// comes in once, behind its sum, and a lane takes a run of two groups.
+// A group of 32 numbers of four or five bits, as the words of its row have them.
 
-fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
-  let a = scales.x;
-  let b = scales.y;
-  let c = offsets.x;
-  let d = offsets.y;
+// Less `bias`.
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
   return Group(
-    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
   );
 }
-// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
-// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
 
-struct SignedScales {
-  scales: u32,
-  // Of two neighbouring super-blocks.
-  factors: u32,
-  run: u32,
+// `fifth` has the highest bit of each number.
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
+}
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
-fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
-  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-
-fn factor_of(s: SignedScales) -> f32 {
-  return unpack2x16float(s.factors >> (16u * ((s.run / 4u) & 1u))).x;
-}
-
-// Of both halves of group `g` of the run.
-fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
-  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
-}
-
-fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
-  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
-}
-// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
-// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
-
-fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
-  let low = nibble_bytes(words);
-  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
-}
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 struct RawGroup {
   numbers: vec4<u32>,
-  pairs: vec2<u32>,
-  scales: SignedScales,
-  group: u32,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let pairs = row_base * 4u + columns / 8u;
-  return RawGroup(
-    weights[row_base + group],
-    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
-    load_scales(pairs + columns / 16u, group / 2u, columns),
-    group,
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return four_bits(raw.numbers, 8.0);
+}
+// Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
+
+// Numbers at bits 0 and 16, less `offset` (1024 + the format's own).
+fn low_pair(word: u32, offset: f16) -> vec2<f16> {
+  return bitcast<vec2<f16>>((word & 0x000f000fu) | 0x64006400u) - vec2<f16>(offset);
+}
+
+// Numbers at bits 4 and 20, less `offset`.
+fn high_pair(word: u32, offset: f16) -> vec2<f16> {
+  return fma(
+    bitcast<vec2<f16>>((word & 0x00f000f0u) | 0x64006400u),
+    vec2<f16>(0.0625h), vec2<f16>(960.0h - offset),
   );
 }
 
-fn decode(raw: RawGroup) -> Group {
-  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
+// Eight numbers of a word, in order: pairs stand at bits 0, 4, 8 and 12 of both halves (src/quant/pack.ts).
+fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
+  let late = word >> 8u;
+  return array<vec4<f16>, 2>(
+    vec4<f16>(low_pair(word, offset), high_pair(word, offset)),
+    vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
+  );
 }
-// The format's own weights, rounded to halves.
+// A group's scale out of a vector of eight halves.
+const SCALE_GROUPS: u32 = 8u;
+
+fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
+  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
+  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
+  var scaled = raw;
+  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
+  return scaled;
+}
+// As quant/q4_0, in halves.
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 1u;
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let g = decode(raw);
+  let scale = vec4<f16>(f16(raw.scale));
+  let a = nibbles(raw.numbers.x, 1032.0h);
+  let b = nibbles(raw.numbers.y, 1032.0h);
+  let c = nibbles(raw.numbers.z, 1032.0h);
+  let d = nibbles(raw.numbers.w, 1032.0h);
   return array<vec4<f16>, 8>(
-    vec4<f16>(g[0]), vec4<f16>(g[1]), vec4<f16>(g[2]), vec4<f16>(g[3]),
-    vec4<f16>(g[4]), vec4<f16>(g[5]), vec4<f16>(g[6]), vec4<f16>(g[7]),
+    a[0] * scale, a[1] * scale, b[0] * scale, b[1] * scale,
+    c[0] * scale, c[1] * scale, d[0] * scale, d[1] * scale,
   );
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
@@ -197,7 +234,8 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
@@ -223,6 +261,8 @@ alias TokenPart = array<vec4<u32>, SUBGROUP_TOKENS * TILE_STRIDE>;
 alias RowPart = array<vec4<u32>, SUBGROUP_ROWS * TILE_STRIDE>;
 var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
 var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
+// The bias of the tile's rows, once for each token of a fragment.
+var<workgroup> bias_tile: array<f32, EDGE * TILE_ROWS>;
 
 fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
   let token = min(first_token + at / STEP_VEC8S, state.rows - 1u);
@@ -247,6 +287,11 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
 
+// They stand behind the numbers of a row.
+fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
+  let row = matrix_row(first_row, at / STEP_GROUPS);
+  return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
+}
 
 // Of a group past the end, zeros.
 fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
@@ -292,13 +337,40 @@ fn main(
   var sums_2_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_3_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_3_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  for (var i = invocation; i < EDGE * TILE_ROWS; i += WORKGROUP) {
+    bias_tile[i] = bias[min(first_row + i % TILE_ROWS, params.rows - 1u)];
+  }
+  workgroupBarrier();
+  sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
+  sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
+  sums_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
+  sums_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
+  sums_2_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
+  sums_2_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
+  sums_3_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 0u * EDGE, TILE_ROWS);
+  sums_3_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
+    &bias_tile, row_base + 1u * EDGE, TILE_ROWS);
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
   var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
   var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
+  var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
+    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
@@ -309,11 +381,20 @@ fn main(
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
+    if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
+      scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
+    }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);

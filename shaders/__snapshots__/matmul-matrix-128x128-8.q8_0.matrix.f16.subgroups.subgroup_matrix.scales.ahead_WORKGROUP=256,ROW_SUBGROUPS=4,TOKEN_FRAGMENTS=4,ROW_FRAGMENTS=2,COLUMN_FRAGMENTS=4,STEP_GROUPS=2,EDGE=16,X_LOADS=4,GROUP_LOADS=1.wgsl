@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(80u, 35u, 140u, 80u, 0u);
+const params = Params(112u, 10u, 22u, 112u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -34,6 +34,39 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
 
@@ -41,40 +74,67 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// A group whose weights have no scale of their own: they are decoded, then multiplied.
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return dot_group(decode(raw), x);
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// Group of 32: four vec4 of two half-precision numbers a word.
-
-fn halves(a: u32, b: u32) -> vec4<f32> {
-  return vec4<f32>(unpack2x16float(a), unpack2x16float(b));
-}
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  c: vec4<u32>,
-  d: vec4<u32>,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 4u;
-  return RawGroup(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
-  return array<vec4<f32>, 8>(
-    halves(raw.a.x, raw.a.y), halves(raw.a.z, raw.a.w), halves(raw.b.x, raw.b.y), halves(raw.b.z, raw.b.w),
-    halves(raw.c.x, raw.c.y), halves(raw.c.z, raw.c.w), halves(raw.d.x, raw.d.y), halves(raw.d.z, raw.d.w),
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
-// Halves as they are.
+// A group's scale out of a vector of eight halves.
+const SCALE_GROUPS: u32 = 8u;
+
+fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
+  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
+  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
+  var scaled = raw;
+  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
+  return scaled;
+}
+// As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
+
+// Vectors that the numbers of a group take, before the scales of a row.
+const NUMBER_VEC4S: u32 = 2u;
+
+fn bytes_half(word: u32) -> vec4<f16> {
+  let shifted = word ^ 0x80808080u;
+  let low = (shifted & 0xffu) | ((shifted & 0xff00u) << 8u);
+  let high = ((shifted >> 16u) & 0xffu) | ((shifted >> 8u) & 0xff0000u);
+  return bitcast<vec4<f16>>(vec2<u32>(low, high) | vec2<u32>(0x64006400u)) - vec4<f16>(1152.0h);
+}
+
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
+  let scale = vec4<f16>(f16(raw.scale));
   return array<vec4<f16>, 8>(
-    bitcast<vec4<f16>>(raw.a.xy), bitcast<vec4<f16>>(raw.a.zw), bitcast<vec4<f16>>(raw.b.xy), bitcast<vec4<f16>>(raw.b.zw),
-    bitcast<vec4<f16>>(raw.c.xy), bitcast<vec4<f16>>(raw.c.zw), bitcast<vec4<f16>>(raw.d.xy), bitcast<vec4<f16>>(raw.d.zw),
+    bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
+    bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,
   );
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
@@ -86,7 +146,8 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
@@ -136,6 +197,11 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
 
+// They stand behind the numbers of a row.
+fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
+  let row = matrix_row(first_row, at / STEP_GROUPS);
+  return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
+}
 
 // Of a group past the end, zeros.
 fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
@@ -181,45 +247,20 @@ fn main(
   var sums_2_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_3_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_3_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    sums_0_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    sums_0_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    sums_1_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    sums_1_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    sums_2_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 2u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    sums_2_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 2u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
-    sums_3_0 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 3u * EDGE * params.y_stride + 0u * EDGE, params.y_stride);
-  }
-  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
-    sums_3_1 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-      &y, y_base + 3u * EDGE * params.y_stride + 1u * EDGE, params.y_stride);
-  }
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
   var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
   var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
+  var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
+    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
@@ -230,11 +271,20 @@ fn main(
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
+    if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
+      scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
+    }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);

@@ -3,12 +3,12 @@ enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 128u;
 const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 2u;
+const TOKEN_FRAGMENTS: u32 = 1u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
 const EDGE: u32 = 16u;
-const X_LOADS: u32 = 4u;
+const X_LOADS: u32 = 2u;
 const GROUP_LOADS: u32 = 1u;
 struct Params {
   rows: u32,
@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(32u, 1u, 2u, 16u, 0u);
+const params = Params(288u, 3u, 4u, 144u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -146,34 +146,47 @@ fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
   let bits = fifth_bit_bytes(fifth);
   return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
+// sum of x, which is the same for all rows.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+  let factors = factors_of(raw);
+  let scale = vec4<f32>(factors.x);
+  let offset = vec4<f32>(factors.y);
+  return Group(
+    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
+    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
+  );
+}
+
+fn sum_group(x: Group) -> f32 {
+  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  let factors = factors_of(raw);
+  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
+// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  // Scale and minimum.
+  factors: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
+fn factors_of(raw: RawGroup) -> vec2<f32> {
+  return unpack2x16float(raw.factors);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 8.0);
+  return four_bits(raw.numbers, 0.0);
 }
 // Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
 
@@ -198,30 +211,31 @@ fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
     vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
   );
 }
-// A group's scale out of a vector of eight halves.
-const SCALE_GROUPS: u32 = 8u;
+// A group's scale and minimum out of a vector of four words.
+const SCALE_GROUPS: u32 = 4u;
 
 fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
-  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
-  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
+  let two = select(scales.xy, scales.zw, (group & 2u) != 0u);
   var scaled = raw;
-  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
+  scaled.factors = select(two.x, two.y, (group & 1u) != 0u);
   return scaled;
 }
-// As quant/q4_0, in halves.
+// As quant/q4_1, in halves.
 
 // Vectors that the numbers of a group take, before the scales of a row.
 const NUMBER_VEC4S: u32 = 1u;
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(f16(raw.scale));
-  let a = nibbles(raw.numbers.x, 1032.0h);
-  let b = nibbles(raw.numbers.y, 1032.0h);
-  let c = nibbles(raw.numbers.z, 1032.0h);
-  let d = nibbles(raw.numbers.w, 1032.0h);
+  let factors = bitcast<vec2<f16>>(raw.factors);
+  let scale = vec4<f16>(factors.x);
+  let minimum = vec4<f16>(factors.y);
+  let a = nibbles(raw.numbers.x, 1024.0h);
+  let b = nibbles(raw.numbers.y, 1024.0h);
+  let c = nibbles(raw.numbers.z, 1024.0h);
+  let d = nibbles(raw.numbers.w, 1024.0h);
   return array<vec4<f16>, 8>(
-    a[0] * scale, a[1] * scale, b[0] * scale, b[1] * scale,
-    c[0] * scale, c[1] * scale, d[0] * scale, d[1] * scale,
+    fma(a[0], scale, minimum), fma(a[1], scale, minimum), fma(b[0], scale, minimum), fma(b[1], scale, minimum),
+    fma(c[0], scale, minimum), fma(c[1], scale, minimum), fma(d[0], scale, minimum), fma(d[1], scale, minimum),
   );
 }
 fn activation(x: f32) -> f32 {
@@ -236,7 +250,8 @@ fn activation(x: f32) -> f32 {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
@@ -359,32 +374,31 @@ fn main(
   let row_base = row_part * SUBGROUP_ROWS;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
-  var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
-  var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
-  var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
-    store_x(2u * WORKGROUP + invocation, halves_2);
-    store_x(3u * WORKGROUP + invocation, halves_3);
     store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
       scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
     }
@@ -397,10 +411,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -411,10 +421,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -425,10 +431,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -439,10 +441,6 @@ fn main(
         &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
-      let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
-      sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
-      sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
     }
   }
 
@@ -461,22 +459,6 @@ fn main(
     workgroupBarrier();
     write_activated(
       subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
-  }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
-  if (0u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
-  }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
-  if (1u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
       (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }

@@ -1,9 +1,9 @@
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
-const WORKGROUP: u32 = 128u;
-const ROW_SUBGROUPS: u32 = 2u;
-const TOKEN_FRAGMENTS: u32 = 2u;
+const WORKGROUP: u32 = 256u;
+const ROW_SUBGROUPS: u32 = 4u;
+const TOKEN_FRAGMENTS: u32 = 4u;
 const ROW_FRAGMENTS: u32 = 2u;
 const COLUMN_FRAGMENTS: u32 = 4u;
 const STEP_GROUPS: u32 = 2u;
@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(224u, 2u, 5u, 128u, 0u);
+const params = Params(48u, 8u, 14u, 48u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -47,26 +47,6 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
   let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// Numbers out of words.
-
-// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
-// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
-fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
-    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
-}
-
-fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
-  let upper = word >> 12u;
-  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
-  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
-    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
-}
-
-fn signed_bytes(word: u32) -> vec4<f32> {
-  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
 alias Group = array<vec4<f32>, 8>;
 
@@ -74,73 +54,139 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
-
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
-}
+// A group whose weights have no scale of their own: they are decoded, then multiplied.
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return dot_group(decode(raw), x);
 }
-// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
+// comes in once, behind its sum, and a lane takes a run of two groups.
+
+fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
+  let a = scales.x;
+  let b = scales.y;
+  let c = offsets.x;
+  let d = offsets.y;
+  return Group(
+    n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
+  );
+}
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
+// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+
+struct SignedScales {
+  scales: u32,
+  // Of two neighbouring super-blocks.
+  factors: u32,
+  run: u32,
+}
+
+fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+}
+
+fn factor_of(s: SignedScales) -> f32 {
+  return unpack2x16float(s.factors >> (16u * ((s.run / 4u) & 1u))).x;
+}
+
+// Of both halves of group `g` of the run.
+fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
+  return bitcast<vec2<i32>>(vec2<u32>(s.scales) << (vec2<u32>(24u, 16u) - 16u * g)) >> vec2<u32>(24u);
+}
+
+fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
+  return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
+}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
+// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+
+fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
+  let low = nibble_bytes(words);
+  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
+}
 
 struct RawGroup {
-  a: vec4<u32>,
-  b: vec4<u32>,
-  scale: f32,
+  numbers: vec4<u32>,
+  pairs: vec2<u32>,
+  scales: SignedScales,
+  group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let at = row_base + group * 2u;
-  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
-}
-
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
-fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
-    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
+  let pairs = row_base * 4u + columns / 8u;
+  return RawGroup(
+    weights[row_base + group],
+    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
+    load_scales(pairs + columns / 16u, group / 2u, columns),
+    group,
   );
 }
-// A group's scale out of a vector of eight halves.
-const SCALE_GROUPS: u32 = 8u;
 
-fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
-  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
-  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
-  var scaled = raw;
-  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
-  return scaled;
+fn decode(raw: RawGroup) -> Group {
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
 }
-// As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
-
-// Vectors that the numbers of a group take, before the scales of a row.
-const NUMBER_VEC4S: u32 = 2u;
-
-fn bytes_half(word: u32) -> vec4<f16> {
-  let shifted = word ^ 0x80808080u;
-  let low = (shifted & 0xffu) | ((shifted & 0xff00u) << 8u);
-  let high = ((shifted >> 16u) & 0xffu) | ((shifted >> 8u) & 0xff0000u);
-  return bitcast<vec4<f16>>(vec2<u32>(low, high) | vec2<u32>(0x64006400u)) - vec4<f16>(1152.0h);
-}
+// The format's own weights, rounded to halves.
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let scale = vec4<f16>(f16(raw.scale));
+  let g = decode(raw);
   return array<vec4<f16>, 8>(
-    bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
-    bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,
+    vec4<f16>(g[0]), vec4<f16>(g[1]), vec4<f16>(g[2]), vec4<f16>(g[3]),
+    vec4<f16>(g[4]), vec4<f16>(g[5]), vec4<f16>(g[6]), vec4<f16>(g[7]),
   );
-}
-fn activation(x: f32) -> f32 {
-  let inner = 0.7978845608028654 * x * (1.0 + 0.044715 * x * x);
-  // tanh overflows in some drivers beyond ±40; it is ±1 long before.
-  return 0.5 * x * (1.0 + tanh(clamp(inner, -10.0, 10.0)));
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
 // STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
@@ -151,13 +197,14 @@ fn activation(x: f32) -> f32 {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
-alias Y = vec4<u32>;
+alias Y = f32;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -192,9 +239,7 @@ fn store_x(at: u32, halves: vec4<u32>) {
 
 // The row of the matrix that is a row of the tile.
 fn matrix_row(first_row: u32, row: u32) -> u32 {
-  let outputs = params.rows / 2u;
-  let output = min(first_row / 2u + row / (2u * EDGE) * EDGE + row % EDGE, outputs - 1u);
-  return output + row / EDGE % 2u * outputs;
+  return min(first_row + row, params.rows - 1u);
 }
 
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
@@ -203,11 +248,6 @@ fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
   return load_raw(row * params.row_vec4s, group, params.groups * 32u);
 }
 
-// They stand behind the numbers of a row.
-fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
-  let row = matrix_row(first_row, at / STEP_GROUPS);
-  return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
-}
 
 // Of a group past the end, zeros.
 fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
@@ -231,40 +271,12 @@ fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
 }
 
-// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
-// banks.
-const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
-const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
-const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
-
-fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
-  return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
-}
-
-fn halves_of(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
-  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
-}
-
-// Two invocations share a token of the subgroup's pair, eight outputs each.
-fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
-  if (token >= state.rows || output >= params.rows / 2u) {
-    return;
-  }
-  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
-  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
-  let up = gate + EDGE / 4u;
-  y[(token * params.y_stride + output) / 8u] = halves_of(
-    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
-    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
-  );
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -272,19 +284,27 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
+  let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_1_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_2_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_2_1: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_3_0: subgroup_matrix_result<f32, EDGE, EDGE>;
+  var sums_3_1: subgroup_matrix_result<f32, EDGE, EDGE>;
 
   var halves_0 = load_x(first_token, 0u, 0u * WORKGROUP + invocation);
   var halves_1 = load_x(first_token, 0u, 1u * WORKGROUP + invocation);
   var halves_2 = load_x(first_token, 0u, 2u * WORKGROUP + invocation);
   var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
-  var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
-    raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
     workgroupBarrier();
     store_x(0u * WORKGROUP + invocation, halves_0);
@@ -295,14 +315,17 @@ fn main(
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
-    if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
-      scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
-    }
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
         &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
@@ -316,6 +339,14 @@ fn main(
         &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -330,6 +361,14 @@ fn main(
         &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -344,6 +383,14 @@ fn main(
         &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 2u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
@@ -358,42 +405,40 @@ fn main(
         &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
+      let tokens_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 2u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_2_0 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_0, sums_2_0);
+      sums_2_1 = subgroupMatrixMultiplyAccumulate(tokens_2, rows_1, sums_2_1);
+      let tokens_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        &x_tile[token_part], 3u * EDGE * TILE_STRIDE + 3u * EDGE / 8u, TILE_STRIDE);
+      sums_3_0 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_0, sums_3_0);
+      sums_3_1 = subgroupMatrixMultiplyAccumulate(tokens_3, rows_1, sums_3_1);
     }
   }
 
-  let pair = token_part * PAIR_VEC4S;
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
-  if (0u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, sums_0_0, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
-  if (1u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
-  if (0u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
-  if (1u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 0u * EDGE, sums_2_0, params.y_stride);
+  }
+  if (first_token + token_base + 2u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 2u * EDGE * params.y_stride + 1u * EDGE, sums_2_1, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 0u * EDGE, sums_3_0, params.y_stride);
+  }
+  if (first_token + token_base + 3u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 3u * EDGE * params.y_stride + 1u * EDGE, sums_3_1, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.

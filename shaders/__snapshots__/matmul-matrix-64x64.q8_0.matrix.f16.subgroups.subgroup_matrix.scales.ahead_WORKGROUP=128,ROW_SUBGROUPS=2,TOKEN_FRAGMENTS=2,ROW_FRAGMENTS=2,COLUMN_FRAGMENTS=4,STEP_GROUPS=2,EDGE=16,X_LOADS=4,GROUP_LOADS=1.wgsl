@@ -17,7 +17,7 @@ struct Params {
   y_stride: u32,
   y_offset: u32,
 }
-const params = Params(288u, 3u, 4u, 144u, 0u);
+const params = Params(112u, 10u, 22u, 112u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> x: array<X>;
@@ -74,172 +74,68 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
-
-// Four neighbours less `bias`, out of two words of four.
-fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
-  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
-}
-
-// The numbers in their order, less `bias`.
-fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
-  let a = bytes[0];
-  let b = bytes[1];
-  let c = a >> vec4<u32>(8u);
-  let d = b >> vec4<u32>(8u);
-  return Group(
-    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
-    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
-  );
-}
-
-fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
-  let even = words & vec4<u32>(0x0f0f0f0fu);
-  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
-  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
-}
-
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
-}
-
-// The same, 16 times as large.
-fn upper_pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
-}
-
-// 32 bits as 4 or nothing.
-fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
-    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
-  );
-}
-
-// 32 bits as 16 or nothing.
-fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
-    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
-  );
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
-}
-// A group of 32 numbers of four or five bits, as the words of its row have them.
-
-// Less `bias`.
-fn four_bits(words: vec4<u32>, bias: f32) -> Group {
-  return Group(
-    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
-    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
-    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
-    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
-  );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
-}
-// A group of 32 weights that share a scale and an offset: weight = scale · number + offset. In a product both come in once: the offset with the
-// sum of x, which is the same for all rows.
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let factors = factors_of(raw);
-  let scale = vec4<f32>(factors.x);
-  let offset = vec4<f32>(factors.y);
-  return Group(
-    fma(n[0], scale, offset), fma(n[1], scale, offset), fma(n[2], scale, offset), fma(n[3], scale, offset),
-    fma(n[4], scale, offset), fma(n[5], scale, offset), fma(n[6], scale, offset), fma(n[7], scale, offset),
-  );
-}
-
-fn sum_group(x: Group) -> f32 {
-  return dot(x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7], vec4<f32>(1.0));
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  let factors = factors_of(raw);
-  return factors.x * dot_group(numbers_of(raw), x) + factors.y * sum_group(x);
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
-// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
+// weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
-  numbers: vec4<u32>,
-  // Scale and minimum.
-  factors: u32,
+  a: vec4<u32>,
+  b: vec4<u32>,
+  scale: f32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
+  let at = row_base + group * 2u;
+  return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn factors_of(raw: RawGroup) -> vec2<f32> {
-  return unpack2x16float(raw.factors);
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return four_bits(raw.numbers, 0.0);
-}
-// Pairs of 4-bit numbers as halves without a conversion: the bits of n in the mantissa of 1024 are 1024 + n, one binade up 1024 + 16n.
-
-// Numbers at bits 0 and 16, less `offset` (1024 + the format's own).
-fn low_pair(word: u32, offset: f16) -> vec2<f16> {
-  return bitcast<vec2<f16>>((word & 0x000f000fu) | 0x64006400u) - vec2<f16>(offset);
-}
-
-// Numbers at bits 4 and 20, less `offset`.
-fn high_pair(word: u32, offset: f16) -> vec2<f16> {
-  return fma(
-    bitcast<vec2<f16>>((word & 0x00f000f0u) | 0x64006400u),
-    vec2<f16>(0.0625h), vec2<f16>(960.0h - offset),
+  return Group(
+    signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
+    signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
-
-// Eight numbers of a word, in order: pairs stand at bits 0, 4, 8 and 12 of both halves (src/quant/pack.ts).
-fn nibbles(word: u32, offset: f16) -> array<vec4<f16>, 2> {
-  let late = word >> 8u;
-  return array<vec4<f16>, 2>(
-    vec4<f16>(low_pair(word, offset), high_pair(word, offset)),
-    vec4<f16>(low_pair(late, offset), high_pair(late, offset)),
-  );
-}
-// A group's scale and minimum out of a vector of four words.
-const SCALE_GROUPS: u32 = 4u;
+// A group's scale out of a vector of eight halves.
+const SCALE_GROUPS: u32 = 8u;
 
 fn with_scale(raw: RawGroup, scales: vec4<u32>, group: u32) -> RawGroup {
-  let two = select(scales.xy, scales.zw, (group & 2u) != 0u);
+  let two = select(scales.xy, scales.zw, (group & 4u) != 0u);
+  let both = unpack2x16float(select(two.x, two.y, (group & 2u) != 0u));
   var scaled = raw;
-  scaled.factors = select(two.x, two.y, (group & 1u) != 0u);
+  scaled.scale = select(both.x, both.y, (group & 1u) != 0u);
   return scaled;
 }
-// As quant/q4_1, in halves.
+// As quant/q8_0, in halves, without a conversion: a signed byte with its sign flipped is b + 128 in the mantissa of 1024.
 
 // Vectors that the numbers of a group take, before the scales of a row.
-const NUMBER_VEC4S: u32 = 1u;
+const NUMBER_VEC4S: u32 = 2u;
+
+fn bytes_half(word: u32) -> vec4<f16> {
+  let shifted = word ^ 0x80808080u;
+  let low = (shifted & 0xffu) | ((shifted & 0xff00u) << 8u);
+  let high = ((shifted >> 16u) & 0xffu) | ((shifted >> 8u) & 0xff0000u);
+  return bitcast<vec4<f16>>(vec2<u32>(low, high) | vec2<u32>(0x64006400u)) - vec4<f16>(1152.0h);
+}
 
 fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
-  let factors = bitcast<vec2<f16>>(raw.factors);
-  let scale = vec4<f16>(factors.x);
-  let minimum = vec4<f16>(factors.y);
-  let a = nibbles(raw.numbers.x, 1024.0h);
-  let b = nibbles(raw.numbers.y, 1024.0h);
-  let c = nibbles(raw.numbers.z, 1024.0h);
-  let d = nibbles(raw.numbers.w, 1024.0h);
+  let scale = vec4<f16>(f16(raw.scale));
   return array<vec4<f16>, 8>(
-    fma(a[0], scale, minimum), fma(a[1], scale, minimum), fma(b[0], scale, minimum), fma(b[1], scale, minimum),
-    fma(c[0], scale, minimum), fma(c[1], scale, minimum), fma(d[0], scale, minimum), fma(d[1], scale, minimum),
+    bytes_half(raw.a.x) * scale, bytes_half(raw.a.y) * scale, bytes_half(raw.a.z) * scale, bytes_half(raw.a.w) * scale,
+    bytes_half(raw.b.x) * scale, bytes_half(raw.b.y) * scale, bytes_half(raw.b.z) * scale, bytes_half(raw.b.w) * scale,
   );
-}
-fn activation(x: f32) -> f32 {
-  return x / (1.0 + exp(-x));
 }
 // The matrix variant of matmul: a workgroup of 2 × ROW_SUBGROUPS subgroups makes TILE_TOKENS × TILE_ROWS outputs. Both tiles of
 // STEP_GROUPS groups of 32 columns lie in workgroup memory as halves; subgroups multiply EDGE × EDGE fragments out of them, with sums in
@@ -250,13 +146,14 @@ fn activation(x: f32) -> f32 {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// early: weights are decoded before the barrier, while other subgroups still multiply, and wait in registers; where sums fill these, behind it.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
 // gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
 //        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
-alias Y = vec4<u32>;
+alias Y = f32;
 
 const SUBGROUP_TOKENS: u32 = TOKEN_FRAGMENTS * EDGE;
 const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
@@ -291,9 +188,7 @@ fn store_x(at: u32, halves: vec4<u32>) {
 
 // The row of the matrix that is a row of the tile.
 fn matrix_row(first_row: u32, row: u32) -> u32 {
-  let outputs = params.rows / 2u;
-  let output = min(first_row / 2u + row / (2u * EDGE) * EDGE + row % EDGE, outputs - 1u);
-  return output + row / EDGE % 2u * outputs;
+  return min(first_row + row, params.rows - 1u);
 }
 
 fn load_weights(first_row: u32, step: u32, at: u32) -> RawGroup {
@@ -330,40 +225,12 @@ fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
 }
 
-// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
-// banks.
-const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
-const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
-const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
-
-fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
-  return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
-}
-
-fn halves_of(a: vec4<f32>, b: vec4<f32>) -> vec4<u32> {
-  return vec4<u32>(pack2x16float(a.xy), pack2x16float(a.zw), pack2x16float(b.xy), pack2x16float(b.zw));
-}
-
-// Two invocations share a token of the subgroup's pair, eight outputs each.
-fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
-  if (token >= state.rows || output >= params.rows / 2u) {
-    return;
-  }
-  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
-  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
-  let up = gate + EDGE / 4u;
-  y[(token * params.y_stride + output) / 8u] = halves_of(
-    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
-    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
-  );
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
   @builtin(subgroup_id) subgroup: u32,
-  @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let first_token = workgroup.z * TILE_TOKENS;
   let first_row = workgroup.x * TILE_ROWS;
@@ -371,6 +238,7 @@ fn main(
   let row_part = subgroup % ROW_SUBGROUPS;
   let token_base = token_part * SUBGROUP_TOKENS;
   let row_base = row_part * SUBGROUP_ROWS;
+  let y_base = (first_token + token_base) * params.y_stride + params.y_offset + first_row + row_base;
   var sums_0_0: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_0_1: subgroup_matrix_result<f32, EDGE, EDGE>;
   var sums_1_0: subgroup_matrix_result<f32, EDGE, EDGE>;
@@ -382,6 +250,11 @@ fn main(
   var halves_3 = load_x(first_token, 0u, 3u * WORKGROUP + invocation);
   var raw_0 = load_weights(first_row, 0u, 0u * WORKGROUP + invocation);
   var scales_0 = load_scales(first_row, 0u, 0u * WORKGROUP + invocation);
+  var later_halves_0 = load_x(first_token, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
+  var later_halves_1 = load_x(first_token, min(1u, STEPS - 1u), 1u * WORKGROUP + invocation);
+  var later_halves_2 = load_x(first_token, min(1u, STEPS - 1u), 2u * WORKGROUP + invocation);
+  var later_halves_3 = load_x(first_token, min(1u, STEPS - 1u), 3u * WORKGROUP + invocation);
+  var later_raw_0 = load_weights(first_row, min(1u, STEPS - 1u), 0u * WORKGROUP + invocation);
   for (var step = 0u; step < STEPS; step++) {
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
     let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
@@ -394,11 +267,17 @@ fn main(
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
-    halves_0 = load_x(first_token, next, 0u * WORKGROUP + invocation);
-    halves_1 = load_x(first_token, next, 1u * WORKGROUP + invocation);
-    halves_2 = load_x(first_token, next, 2u * WORKGROUP + invocation);
-    halves_3 = load_x(first_token, next, 3u * WORKGROUP + invocation);
-    raw_0 = load_weights(first_row, next, 0u * WORKGROUP + invocation);
+    let later = min(step + 2u, STEPS - 1u);
+    halves_0 = later_halves_0;
+    later_halves_0 = load_x(first_token, later, 0u * WORKGROUP + invocation);
+    halves_1 = later_halves_1;
+    later_halves_1 = load_x(first_token, later, 1u * WORKGROUP + invocation);
+    halves_2 = later_halves_2;
+    later_halves_2 = load_x(first_token, later, 2u * WORKGROUP + invocation);
+    halves_3 = later_halves_3;
+    later_halves_3 = load_x(first_token, later, 3u * WORKGROUP + invocation);
+    raw_0 = later_raw_0;
+    later_raw_0 = load_weights(first_row, later, 0u * WORKGROUP + invocation);
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
       scales_0 = load_scales(first_row, next, 0u * WORKGROUP + invocation);
     }
@@ -460,39 +339,17 @@ fn main(
     }
   }
 
-  let pair = token_part * PAIR_VEC4S;
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
-  if (0u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 0u * EDGE, sums_0_0, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
-  if (1u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 0u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 0u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 0u * EDGE * params.y_stride + 1u * EDGE, sums_0_1, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
-  if (0u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 0u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 0u * EDGE, sums_1_0, params.y_stride);
   }
-  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
-  if (1u % 2u == 1u) {
-    workgroupBarrier();
-    write_activated(
-      subgroup, lane, first_token + token_base + 1u * EDGE + lane / 2u,
-      (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
-    workgroupBarrier();
+  if (first_token + token_base + 1u * EDGE < state.rows && first_row + row_base + 1u * EDGE < params.rows) {
+    subgroupMatrixStore<row_major>(&y, y_base + 1u * EDGE * params.y_stride + 1u * EDGE, sums_1_1, params.y_stride);
   }
 }
 // y[token, row] = Σ_k x[token, k] · weights[row, k], for all tokens of a pass.
