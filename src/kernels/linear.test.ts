@@ -40,7 +40,8 @@ describe('linearMatrix', () => {
       'matrix-128x128',
     ]);
     expect(tiles(576, 1920)).toBe('matrix-32x64');
-    expect([1536, 1920].map((tokens) => tiles(896, tokens))).toEqual([
+    expect([65, 129, 1920].map((tokens) => tiles(896, tokens))).toEqual([
+      'matrix-32x64',
       'matrix-64x64',
       'matrix-128x128-8',
     ]);

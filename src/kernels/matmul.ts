@@ -31,7 +31,7 @@ export interface MatmulUse {
 export const matmulTokens = 16;
 
 /** From so many tokens on, larger tiles of some matrices are enough to fill a GPU; see `tileOf`. */
-const passFrom = { short: 65, middle: 768, long: 1536, longest: 1920 } as const;
+const passFrom = { short: 65, usual: 129, middle: 768, long: 1536, longest: 1920 } as const;
 
 /** Passes of fewer tokens than the next of these have the same tiles. */
 export const passSizes: readonly number[] = [0, ...Object.values(passFrom)];
@@ -104,6 +104,7 @@ const fragment = 16;
 function tileOf(rows: number, tokens: number): string {
   if (rows >= 4096) return tokens < passFrom.short ? 'matrix-64x64' : 'matrix-128x128';
   if (rows < 768) return 'matrix-32x64';
+  if (rows < 1536 && tokens < passFrom.usual) return 'matrix-32x64';
   if (tokens < passFrom.middle) return 'matrix-64x64';
   if (rows >= 3072) return tokens < passFrom.long ? 'matrix-64x128' : 'matrix-128x128';
   if (rows >= 1536) return 'matrix-128x128-8';
