@@ -27,7 +27,8 @@ function tiles(rows: number, leastTokens: number, more: Partial<Capabilities> = 
 
 describe('linearMatrix', () => {
   it('takes larger tiles in large passes, where workgroup memory holds them', () => {
-    expect(tiles(2048, 0)).toBe('matrix-64x64');
+    expect([0, 129].map((tokens) => tiles(2048, tokens))).toEqual(['matrix-32x64', 'matrix-64x64']);
+    expect(tiles(4096, 1536)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
     expect([768, 1536].map((tokens) => tiles(3072, tokens))).toEqual([

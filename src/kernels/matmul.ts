@@ -101,10 +101,11 @@ const fragment = 16;
  * Tiles by rows of the matrix and tokens of the pass, measured on an H200: larger ones read less, smaller ones leave fewer multiprocessors
  * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
  */
-function tileOf(rows: number, tokens: number): string {
+function tileOf({ rows, gated }: MatmulUse, tokens: number): string {
+  if (rows === 4096 && !gated && tokens >= passFrom.long) return 'matrix-128x128-8';
   if (rows >= 4096) return tokens < passFrom.short ? 'matrix-64x64' : 'matrix-128x128';
   if (rows < 768) return 'matrix-32x64';
-  if (rows < 1536 && tokens < passFrom.usual) return 'matrix-32x64';
+  if (rows < 3072 && tokens < passFrom.usual) return 'matrix-32x64';
   if (tokens < passFrom.middle) return 'matrix-64x64';
   if (rows >= 3072) return tokens < passFrom.long ? 'matrix-64x128' : 'matrix-128x128';
   if (rows >= 1536) return 'matrix-128x128-8';
@@ -209,7 +210,7 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     if (software) return ['serial'];
     const { rows } = use;
     return [
-      tileOf(rows, use.leastTokens ?? 0),
+      tileOf(use, use.leastTokens ?? 0),
       'matrix-64x64',
       rows < 8192 ? 'tiled-64' : 'tiled-128',
       'tiled-64',
