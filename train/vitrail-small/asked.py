@@ -40,7 +40,8 @@ COMPARED = [
     (SIZES, ("bigger", "smaller", "big", "small"), 2), (THINGS_BY_SIZE, ("bigger", "smaller", "big", "small"), 1), (SPEEDS, ("faster", "slower", "fast", "slow"), 1), (WEIGHTS, ("heavier", "lighter", "heavy", "light"), 1),
 ]
 ASK_COMPARED = [
-    "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}",
+    "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}", "Compare {a} and {b}: which is {c}?", "Of {a} and {b}, which is {c}?", "Which one is {c}, {a} or {b}?", "Which of the two is {c}: {a} or {b}?",
+    "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?",
 ]
 HELD_OUT_COMPARED = "If you compare {a} and {b}, which one is {c}?"
 NOT_COMPARED = {"a mouse", "a horse"}
@@ -63,7 +64,8 @@ LISTS = {
     "metals": "iron, gold, silver, copper, tin", "continents": "Africa, Asia, Europe, Australia, South America, North America", "languages": "English, French, Spanish, German, Chinese, Italian, Japanese", "toys": "ball, doll, kite, teddy bear, puzzle, toy car",
 }  # fmt: skip
 COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "2": 2, "3": 3, "4": 4, "5": 5}
-ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}."]
+ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}.",
+    "Write {c} {a}.", "Can you write {c} {a}?", "Write a list of {c} {a}.", "Could you list {c} {a}?", "I would like {c} {a}.", "Which {c} {a} do you know?", "Say {c} {a}.", "Do you know {c} {a}?", "{c} {a}, please.", "Show me {c} {a}.", "Think of {c} {a}."]
 HELD_OUT_LIST = "Would you write down {c} {a}?"
 
 INGREDIENTS = {
