@@ -41,7 +41,7 @@ COMPARED = [
 ]
 ASK_COMPARED = [
     "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}", "Compare {a} and {b}: which is {c}?", "Of {a} and {b}, which is {c}?", "Which one is {c}, {a} or {b}?", "Which of the two is {c}: {a} or {b}?",
-    "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?",
+    "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "Between {a} and {b}, which one is {c}?", "{a} and {b}: which one is {c}?", "Say which one is {c}: {a} or {b}.", "I have {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?",
 ]
 HELD_OUT_COMPARED = "If you compare {a} and {b}, which one is {c}?"
 NOT_COMPARED = {"a mouse", "a horse"}
@@ -124,7 +124,8 @@ LIKED = {"colour": "red, blue, green, yellow, orange, purple, pink, black", "ani
 NAMES_SOUGHT = ["What is my favourite {a}?", "What's my favourite {a}?", "Do you remember my favourite {a}?", "Which {a} do I like best?"]
 
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
-ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?"]
+ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?", "Solve {t}.", "Please calculate {t} for me.", "Could you tell me {t}?", "I need to know {t}.", "Do you know what {t} is?", "Help me with {t}.",
+    "Can you do {t} for me?", "How much do I get for {t}?", "Count for me: {t}", "Tell me {t}."]
 HELD_OUT_SUM = "Could you work out {t} for me?"
 PROBLEMS = [
     ("I have {a} {x} and get {b} more. How many {x} do I have?", "+", "You have {r} {x}."), ("{n} has {a} {x} and finds {b} more. How many {x} does {n} have now?", "+", "{n} has {r} {x}."),
@@ -176,8 +177,9 @@ def _listed(rng: random.Random, question: str) -> Turn:
     what, words = rng.choice([*LISTS.items()])
     members = _list(words)
     count = rng.choice([count for count in COUNTS if COUNTS[count] <= len(members)])
-    chosen = rng.sample(members, COUNTS[count])
-    if what in ("seasons", "months", "days of the week", "numbers"):
+    # In their order: where every order is as likely, the likeliest member comes again and again.
+    chosen = sorted(rng.sample(members, COUNTS[count]), key=members.index)
+    if rng.random() < 0.5 or what in ("seasons", "months", "days of the week", "numbers"):
         chosen = members[: COUNTS[count]]
     answer = " ".join(f"{at}. {_upper(name)}" for at, name in enumerate(chosen, 1)) if rng.random() < 0.5 else f"{_upper(', '.join(chosen[:-1]))} and {chosen[-1]}."
     return question.format(c=count, a=what), answer

@@ -211,11 +211,20 @@ PREFIXES = [
     "Write me a story about", "Tell a story about", "Give me a story about", "Could you tell me a story about", "I want to hear a story about", "Make up a story about", "story about", "a story about", "A short story about", "a bedtime story about",
     "Tell me a tale about", "Write a tale about", "Something short about", "Can you write a story about", "Could you write a short story about", "Please write a story about", "Hello! Tell me a story about",
     "Tell my daughter a story about", "Tell my son a bedtime story about", "Tell us a story about", "Do you know a story about", "Write a children's story about", "Write a fairy tale about", "Write a little story about", "Tell me a funny story about",
-    "Tell me a nice story about", "I'd like to hear a story about", "Would you tell me a story about", "Would you write a story about", "Invent a tale about", "Think up a story for me about", "Let us hear a story about", "What about a story with",
-    "Read me a story about", "Give us a tale about", "I wish for a story about", "We want a story about", "Do you have a story about", "Tell me the story of", "Tell me of", "I would love a tale about", "Let me have a story about", "Please tell of", "Begin a story about", "Time for a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
+    "Tell me a nice story about", "I'd like to hear a story about", "Would you tell me a story about", "Would you write a story about",
+    "Read me a story about", "Give us a tale about", "I wish for a story about", "We want a story about", "Do you have a story about", "Tell me the story of", "Tell me of", "Let me have a story about", "Please tell of", "Begin a story about", "Time for a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
     "Can I have a story about", "Tell me one about", "My child wants a story about", "Think of a story about",
 ]
-HELD_OUT_PREFIXES = ["Please invent a story about", "Tell me about", "Could you think up a tale of", "Let me hear something about", "We would love a tale that is about", "How about a story with", "What story can you tell about"]
+PREFIX_PARTS = [
+    ["", "", "Please ", "Could you ", "Can you ", "Would you ", "Will you ", "Now ", "Hi! ", "I want you to "],
+    ["tell", "tell", "write", "make up", "read", "create", "come up with", "dream up", "compose", "begin", "give", "share"],
+    ["", "", " me", " me", " us", " the children", " my sister", " my little brother"],
+    [" a", " a", " a", " one more", " another", " some"],
+    ["", "", " short", " little", " nice", " new", " funny", " gentle", " merry"],
+    [" story", " story", " tale", " fairy tale", " bedtime story", " adventure", " story for children"],
+    [" about", " about", " about", " of", " with", " on"],
+]
+"""A prefix has one of each, or is of those above."""
 PLAIN = [
     "Tell me a story.", "Tell me a story", "Tell me a short story.", "Tell me a bedtime story.", "Write a short story.", "Can you tell me a story?", "I want to hear a story.", "A story, please!", "Write a story.", "story",
     "Tell me another story.", "Another one, please.", "Tell me a fairy tale.", "Do you know a story?", "Please tell me a story.", "Surprise me with a story.", "I can't sleep. Tell me a story.", "Tell me something nice.", "Yes, tell me a story!",
@@ -397,10 +406,10 @@ def _subject(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> tuple[str
     return text, heroes, names
 
 
-def _asked(rng: random.Random, prefixes: list[str], plot: Plot, drawn: dict[str, str]) -> Asked:
+def _asked(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> Asked:
     subject, heroes, names = _subject(rng, plot, drawn)
-    prefix = rng.choice(prefixes)
-    end = "?" if prefix.startswith(("Can", "Could", "Do ", "What", "How")) else rng.choice([".", ".", ".", "", "!", ", please."])
+    prefix = rng.choice(PREFIXES) if rng.random() < 0.5 else _upper("".join(map(rng.choice, PREFIX_PARTS)))
+    end = "?" if prefix.startswith(("Can", "Could", "Would", "Will", "Do ", "What", "How")) else rng.choice([".", ".", ".", "", "!", ", please."])
     suffix = rng.choice(SUFFIXES) if end in (".", "!", "?") else ""
     return Asked(with_articles(f"{prefix} {subject.format_map(_Slots(drawn, rng))}{end}{suffix}"), heroes, names)
 
@@ -415,7 +424,7 @@ def story(rng: random.Random) -> tuple[str, ...]:
         plot, hero = rng.choice(PLOTS), _hero(rng)
         other = hero if rng.random() < 0.06 else _hero(rng)
         drawn = _draw(rng, hero, other)
-        asked = Asked(rng.choice(PLAIN), [], []) if rng.random() < 0.08 else _asked(rng, PREFIXES, plot, drawn)
+        asked = Asked(rng.choice(PLAIN), [], []) if rng.random() < 0.08 else _asked(rng, plot, drawn)
         if _has_nothing_strange(asked, drawn) and not _is_prompted(asked.request, {hero, other}):
             break
     turns = (asked.request, _told(rng, plot, drawn))
