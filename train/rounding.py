@@ -13,6 +13,13 @@ def rounded(weights: Tensor, form: str) -> Tensor:
     return scale.half().float() * levels + least.half().float()
 
 
+def rounded_all(matrices: list[Tensor], form: str) -> list[Tensor]:
+    """Matrices as they come back out of a file. Their rows are whole groups, so all of them are rounded as one list of groups."""
+    groups = torch.cat([matrix.reshape(-1) for matrix in matrices]).view(-1, GROUP)
+    parts = rounded(groups, form).view(-1).split([matrix.numel() for matrix in matrices])
+    return [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
+
+
 def packed(weights: Tensor, form: str) -> np.ndarray:
     """[rows, bytes of a row]."""
     scale, least, levels = _levels(weights.reshape(-1, GROUP), form)
