@@ -151,47 +151,66 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   };
 }
 
-const matrixWorkgroup = 128;
 /** Widths are multiples of an eighth of a head, which has to be a multiple of eight halves. */
 const raggedUnit = 64;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
+const subgroupSize = 32;
+/** Keys of a block that a subgroup takes. */
+const matrixKeys = 32;
 
-/** Tokens of a workgroup. */
-const matrixRows = 64;
-/** Two invocations share a row of scores and take turns, four scores each. */
-const scoresOfTurn = 8;
-
-/** Keys of a block: as many as workgroup memory holds beside the queries. */
-function matrixBlock(headDim: number): number {
-  return headDim <= 64 ? 64 : 32;
+/** Keys and values of a block, and each subgroup's scores, with rows that start in other banks; see lib/matrix-attention. */
+function matrixBytes(headDim: number, rowSubgroups: number, keyParts: number): number {
+  const tiles = 2 * keyParts * matrixKeys * (headDim + 8) * 2;
+  const scores = rowSubgroups * keyParts * fragment * (matrixKeys + 8) * 4;
+  const shares = rowSubgroups * keyParts * fragment * 8;
+  return tiles + scores + shares + 4;
 }
 
-const matrix: KernelVariant<AttentionUse> = {
-  name: 'matrix',
-  unsupported: (use, capabilities) => {
-    if (use.kv !== 'f16') return 'reads halves';
-    if (addsUp(use)) return wantsSummands(use);
-    if (use.headDim % fragment !== 0 || use.headDim > 128)
-      return `head dimensions that are multiples of ${fragment} up to 128 only`;
-    if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
-    return matrixUnsupported(capabilities);
-  },
-  options: (use) => ({
-    choices: { kv: use.kv },
-    flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
-    constants: {
-      WORKGROUP: matrixWorkgroup,
-      EDGE: fragment,
-      DIM_FRAGMENTS: use.headDim / fragment,
-      SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
-      TURNS: matrixBlock(use.headDim) / scoresOfTurn,
-      KEY_LOADS: Math.ceil((matrixBlock(use.headDim) * use.headDim) / 8 / matrixWorkgroup),
-      ...raggedConstants(use),
+/** Tiles of tokens × keys: so many subgroups share the tokens, so many sets of them the keys. */
+function matrix(rowSubgroups: number, keyParts: number): KernelVariant<AttentionUse> {
+  const rows = rowSubgroups * fragment;
+  const keys = keyParts * matrixKeys;
+  const workgroup = rowSubgroups * keyParts * subgroupSize;
+  return {
+    name: `matrix-${rows}x${keys}`,
+    unsupported: (use, capabilities) => {
+      if (use.kv !== 'f16') return 'reads halves';
+      if (addsUp(use)) return wantsSummands(use);
+      if (use.headDim % fragment !== 0 || use.headDim > 128)
+        return `head dimensions that are multiples of ${fragment} up to 128 only`;
+      if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
+      const bytes = matrixBytes(use.headDim, rowSubgroups, keyParts);
+      if (bytes > capabilities.workgroupStorageBytes)
+        return `needs ${bytes} bytes of workgroup memory`;
+      return matrixUnsupported(capabilities);
     },
-  }),
-  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
-};
+    options: (use) => ({
+      choices: { kv: use.kv },
+      flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
+      constants: {
+        WORKGROUP: workgroup,
+        ROW_SUBGROUPS: rowSubgroups,
+        KEY_PARTS: keyParts,
+        EDGE: fragment,
+        DIM_FRAGMENTS: use.headDim / fragment,
+        SCORE_FRAGMENTS: matrixKeys / fragment,
+        KEY_LOADS: Math.ceil((keys * use.headDim) / 8 / workgroup),
+        ...raggedConstants(use),
+      },
+    }),
+    workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / rows)],
+  };
+}
+
+/**
+ * Tiles by heads, measured on an H200. It has two workgroups of 64 × 32 on a multiprocessor at once where heads are 64 wide, which hide each
+ * other's waits, and one where they are wider. Few heads leave multiprocessors without work: keys are shared there.
+ */
+function matrixTile({ heads, headDim }: AttentionUse): string {
+  if (headDim > 64) return 'matrix-128x32';
+  return heads < 12 ? 'matrix-64x64' : 'matrix-64x32';
+}
 
 /** Invocations of the tiled variant: row sets of tokens and key sets of four keys each. */
 const rowSets = 16;
@@ -286,13 +305,15 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     stream(512, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
-    matrix,
+    matrix(4, 1),
+    matrix(4, 2),
+    matrix(8, 1),
     tiled,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      ...(use.many ? ['matrix', 'tiled'] : ['stream-32x16']),
+      ...(use.many ? [matrixTile(use), 'matrix-64x32', 'tiled'] : ['stream-32x16']),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',
