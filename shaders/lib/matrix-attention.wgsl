@@ -4,9 +4,9 @@
 // probabilities pass through workgroup memory. Blocks above the diagonal are never visited, and only parts of them on it, or at the edge
 // of a window, are masked.
 //
-// What limits it is the traffic of workgroup memory, and how many subgroups a multiprocessor has at once: probabilities lie where the
-// scores were, so that two workgroups of four subgroups fit. Between two barriers a subgroup multiplies the probabilities of one block with
-// its values and the queries with the next block's keys, which do not wait for each other.
+// What it takes is mostly waits, so many subgroups have to share a multiprocessor, whose workgroup memory is what they compete for:
+// probabilities lie where the scores were, or between their rows. Between two barriers a subgroup multiplies the probabilities of one block with its values and the
+// queries with the next block's keys, which do not wait for each other.
 //
 // Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
 // up to there, probabilities relative to the old maximum fit into halves.
@@ -27,13 +27,20 @@ const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 // In 16 bytes. Rows are longer than they need be: neighbouring ones start in other banks.
 const KEY_STRIDE: u32 = HEAD_VEC8S + 1u;
 const SCORE_STRIDE: u32 = PART / 4u + 2u;
+// Of a single fragment of scores, probabilities fit behind each row, into what keeps rows apart: a barrier less. Of more, they lie in their place.
+const IN_PLACE: bool = SCORE_FRAGMENTS > 1u;
+const PROBABILITIES: u32 = select(EDGE / 4u, 0u, IN_PLACE);
+// Fragments of the output that a row of scores has room for.
+const OUTPUT_PLACES: u32 = min(2u, 4u * SCORE_STRIDE / EDGE);
+// Is a block a whole number of loads by all invocations?
+const WHOLE_LOADS: bool = BLOCK * HEAD_VEC8S % WORKGROUP == 0u;
 
 // Halves by eights: fragments of rows that are known to start at 16 bytes load quicker. What one subgroup alone reads is an array of its
 // own, so that the places of its fragments are constants, which need no checks at run time: see matrix-tiles.
 alias KeyPart = array<vec4<u32>, PART * KEY_STRIDE>;
 var<workgroup> key_tile: array<KeyPart, KEY_PARTS>;
 var<workgroup> value_tile: array<KeyPart, KEY_PARTS>;
-// Queries in halves at first; then scores in single precision, and in their place probabilities in halves; sums of the output at last.
+// Queries in halves at first; then scores in single precision and probabilities in halves; sums of the output at last.
 alias ScorePart = array<vec4<u32>, EDGE * SCORE_STRIDE>;
 var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> grown: u32;
@@ -64,7 +71,7 @@ fn load_values(rows: CachedRows, block: u32, at: u32) -> vec4<u32> {
 
 fn store_keys(keys: vec4<u32>, at: u32) {
   let row = at / HEAD_VEC8S;
-  if (row < BLOCK) {
+  if (WHOLE_LOADS || row < BLOCK) {
     key_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = keys;
   }
 }
@@ -73,7 +80,7 @@ fn store_keys(keys: vec4<u32>, at: u32) {
 fn store_values(values: vec4<u32>, at: u32) {
   let key = at / HEAD_VEC8S;
   let row = (key & ~12u) | ((key & 4u) << 1u) | ((key & 8u) >> 1u);
-  if (row < BLOCK) {
+  if (WHOLE_LOADS || row < BLOCK) {
     value_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = values;
   }
 }
@@ -161,12 +168,12 @@ fn main(
   var total = 0.0;
   var rescale = 1.0;
   var is_grown = 0u;
-  // Blocks whose values are not yet multiplied: the one whose scores are made, and before it the one that has probabilities.
+  // Each turn ends the block that has probabilities, then begins the one before it.
   for (var left = last_block + 1u; true; left--) {
     if (left <= last_block) {
 //#repeat S SCORE_FRAGMENTS
       let probabilities_S = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_scores, S * EDGE / 4u, SCORE_STRIDE);
+        own_scores, PROBABILITIES + S * EDGE / 4u, SCORE_STRIDE);
 //#endrepeat
       if (is_grown == 1u) {
 //#repeat D DIM_FRAGMENTS
@@ -178,6 +185,7 @@ fn main(
         workgroupBarrier();
         sums_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(own_scores, 0u, SCORE_STRIDE);
 //#endrepeat
+        workgroupBarrier();
       }
 //#repeat S SCORE_FRAGMENTS
 //#repeat D DIM_FRAGMENTS
@@ -207,7 +215,9 @@ fn main(
     );
 //#endrepeat
 //#endrepeat
-    workgroupBarrier();
+    if (IN_PLACE) {
+      workgroupBarrier();
+    }
 //#repeat S SCORE_FRAGMENTS
     subgroupMatrixStore<row_major>(own_scores, S * EDGE / 4u, scores_S, SCORE_STRIDE);
 //#endrepeat
@@ -254,8 +264,8 @@ fn main(
     low_S = exp2(low_S - vec4<f32>(reference));
     high_S = exp2(high_S - vec4<f32>(reference));
     row_total += low_S + high_S;
-    // In place of scores that this invocation has read itself.
-    own_scores[lane_scores + S * EDGE / 4u] = halves_of(low_S, high_S);
+    // Where they are in place, this invocation has read those scores itself.
+    own_scores[lane_scores + PROBABILITIES + S * EDGE / 4u] = halves_of(low_S, high_S);
 //#endrepeat
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     is_grown = workgroupUniformLoad(&grown);
@@ -269,12 +279,11 @@ fn main(
   let weights = weights_of(local_row);
   let row = row_of(head, min(place, state.rows - 1u));
 //#repeat D DIM_FRAGMENTS
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, D % 2u * EDGE / 4u, sums_D, SCORE_STRIDE);
+  subgroupMatrixStore<row_major>(own_scores, D % OUTPUT_PLACES * EDGE / 4u, sums_D, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + D % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + D % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -282,6 +291,9 @@ fn main(
       let to = D * EDGE / 4u + quad;
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
+  }
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
   }
 //#endrepeat
 }

@@ -1,7 +1,8 @@
 import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
-import { type AttentionUse, attention } from '../kernels/attention.ts';
+import { bySizeOfPass } from '../gpu/sized-dispatches.ts';
+import { type AttentionUse, attention, attentionPassSizes } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
   attentionSplit,
@@ -382,7 +383,7 @@ export class Attention {
     return [
       ...before,
       ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
-      prepareDispatch(this.#gpu, attention, { ...use, many: true }, all),
+      ...bySizeOfPass(this.#gpu, attention, { ...use, many: true }, attentionPassSizes(use), all),
     ];
   }
 

@@ -2,12 +2,12 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 const WORKGROUP: u32 = 256u;
-const ROW_SUBGROUPS: u32 = 8u;
-const KEY_PARTS: u32 = 1u;
+const ROW_SUBGROUPS: u32 = 4u;
+const KEY_PARTS: u32 = 2u;
 const EDGE: u32 = 16u;
 const DIM_FRAGMENTS: u32 = 4u;
 const SCORE_FRAGMENTS: u32 = 2u;
-const KEY_LOADS: u32 = 1u;
+const KEY_LOADS: u32 = 2u;
 struct Params {
   heads: u32,
   group_size: u32,
@@ -17,14 +17,12 @@ struct Params {
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(8u, 4u, 82u, 0u, 0.1803368777036667f, 0u, 0u);
+const params = Params(9u, 3u, 133u, 0u, 0.1803368777036667f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
 @group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
 @group(0) @binding(4) var<storage, read_write> out: array<Output>;
-@group(0) @binding(5) var<storage, read> gates: array<f32>;
-@group(0) @binding(6) var<storage, read> head_rows: array<u32>;
 // What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
 struct State {
   // Position in the context of the first row of this pass.
@@ -122,33 +120,7 @@ struct Tile {
 // by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
 // when they start, and where some end at once those that compute may share a unit while others have none.
 fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
-  var left = workgroup.z * params.heads + workgroup.x;
-  for (var head = 0u; head < params.heads; head++) {
-    if (left < tiles_on(head)) {
-      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
-    }
-    left -= tiles_on(head);
-  }
-  var head = 0u;
-  for (; left >= tiles - tiles_on(head); head++) {
-    left -= tiles - tiles_on(head);
-  }
-  return Tile(head, (tiles_on(head) + left) * ROWS);
-}
-
-// Tiles with tokens that have the head on.
-fn tiles_on(head: u32) -> u32 {
-  return (rows_of(head) + ROWS - 1u) / ROWS;
-}
-
-// What tokens that have the head off get.
-fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
-  for (var i = invocation; i < ROWS * HEAD_VEC4S; i += WORKGROUP) {
-    let place = first_row + i / HEAD_VEC4S;
-    if (place < state.rows) {
-      out[(row_of(head, place) * params.heads + head) * HEAD_VEC4S + i % HEAD_VEC4S] = pack_output(vec4<f32>());
-    }
-  }
+  return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
 }
 // The matrix variants of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup takes ROWS tokens of one head and goes
 // through the keys in blocks, from the last to the first. ROW_SUBGROUPS subgroups share the tokens; KEY_PARTS such sets share the keys of
@@ -156,9 +128,9 @@ fn leave_zeros(head: u32, first_row: u32, invocation: u32) {
 // probabilities pass through workgroup memory. Blocks above the diagonal are never visited, and only parts of them on it, or at the edge
 // of a window, are masked.
 //
-// What limits it is the traffic of workgroup memory, and how many subgroups a multiprocessor has at once: probabilities lie where the
-// scores were, so that two workgroups of four subgroups fit. Between two barriers a subgroup multiplies the probabilities of one block with
-// its values and the queries with the next block's keys, which do not wait for each other.
+// What it takes is mostly waits, so many subgroups have to share a multiprocessor, whose workgroup memory is what they compete for:
+// probabilities lie where the scores were, or between their rows. Between two barriers a subgroup multiplies the probabilities of one block with its values and the
+// queries with the next block's keys, which do not wait for each other.
 //
 // Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
 // up to there, probabilities relative to the old maximum fit into halves.
@@ -177,13 +149,20 @@ const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 // In 16 bytes. Rows are longer than they need be: neighbouring ones start in other banks.
 const KEY_STRIDE: u32 = HEAD_VEC8S + 1u;
 const SCORE_STRIDE: u32 = PART / 4u + 2u;
+// Of a single fragment of scores, probabilities fit behind each row, into what keeps rows apart: a barrier less. Of more, they lie in their place.
+const IN_PLACE: bool = SCORE_FRAGMENTS > 1u;
+const PROBABILITIES: u32 = select(EDGE / 4u, 0u, IN_PLACE);
+// Fragments of the output that a row of scores has room for.
+const OUTPUT_PLACES: u32 = min(2u, 4u * SCORE_STRIDE / EDGE);
+// Is a block a whole number of loads by all invocations?
+const WHOLE_LOADS: bool = BLOCK * HEAD_VEC8S % WORKGROUP == 0u;
 
 // Halves by eights: fragments of rows that are known to start at 16 bytes load quicker. What one subgroup alone reads is an array of its
 // own, so that the places of its fragments are constants, which need no checks at run time: see matrix-tiles.
 alias KeyPart = array<vec4<u32>, PART * KEY_STRIDE>;
 var<workgroup> key_tile: array<KeyPart, KEY_PARTS>;
 var<workgroup> value_tile: array<KeyPart, KEY_PARTS>;
-// Queries in halves at first; then scores in single precision, and in their place probabilities in halves; sums of the output at last.
+// Queries in halves at first; then scores in single precision and probabilities in halves; sums of the output at last.
 alias ScorePart = array<vec4<u32>, EDGE * SCORE_STRIDE>;
 var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> grown: u32;
@@ -214,7 +193,7 @@ fn load_values(rows: CachedRows, block: u32, at: u32) -> vec4<u32> {
 
 fn store_keys(keys: vec4<u32>, at: u32) {
   let row = at / HEAD_VEC8S;
-  if (row < BLOCK) {
+  if (WHOLE_LOADS || row < BLOCK) {
     key_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = keys;
   }
 }
@@ -223,7 +202,7 @@ fn store_keys(keys: vec4<u32>, at: u32) {
 fn store_values(values: vec4<u32>, at: u32) {
   let key = at / HEAD_VEC8S;
   let row = (key & ~12u) | ((key & 4u) << 1u) | ((key & 8u) >> 1u);
-  if (row < BLOCK) {
+  if (WHOLE_LOADS || row < BLOCK) {
     value_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = values;
   }
 }
@@ -259,10 +238,6 @@ fn main(
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
-  if (first_row >= rows_of(head)) {
-    leave_zeros(head, first_row, invocation);
-    return;
-  }
   let end_row = min(first_row + ROWS, rows_of(head));
   let first_token = state.position + row_of(head, first_row);
   let last_token = state.position + row_of(head, end_row - 1u);
@@ -283,11 +258,14 @@ fn main(
 
   var keys_0 = load_keys(rows, last_block, 0u * WORKGROUP + invocation);
   var values_0 = load_values(rows, last_block, 0u * WORKGROUP + invocation);
+  var keys_1 = load_keys(rows, last_block, 1u * WORKGROUP + invocation);
+  var values_1 = load_values(rows, last_block, 1u * WORKGROUP + invocation);
   let query_part_0 = query_part(head, place, 2u * 0u + turn);
   let query_part_1 = query_part(head, place, 2u * 1u + turn);
   let query_part_2 = query_part(head, place, 2u * 2u + turn);
   let query_part_3 = query_part(head, place, 2u * 3u + turn);
   store_keys(keys_0, 0u * WORKGROUP + invocation);
+  store_keys(keys_1, 1u * WORKGROUP + invocation);
   // Two places take turns, so that one barrier each is enough.
   own_scores[lane_scores + 0u % 2u * 2u] = query_part_0;
   workgroupBarrier();
@@ -314,19 +292,20 @@ fn main(
   var sums_3: subgroup_matrix_result<f32, EDGE, EDGE>;
   // Keys are on their way two blocks before they are multiplied, values one. Past the first block it is loaded again, and dropped.
   keys_0 = load_keys(rows, max(last_block, first_block + 1u) - 1u, 0u * WORKGROUP + invocation);
+  keys_1 = load_keys(rows, max(last_block, first_block + 1u) - 1u, 1u * WORKGROUP + invocation);
   workgroupBarrier();
 
   var reference = FIRST_REFERENCE;
   var total = 0.0;
   var rescale = 1.0;
   var is_grown = 0u;
-  // Blocks whose values are not yet multiplied: the one whose scores are made, and before it the one that has probabilities.
+  // Each turn ends the block that has probabilities, then begins the one before it.
   for (var left = last_block + 1u; true; left--) {
     if (left <= last_block) {
       let probabilities_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE / 4u, SCORE_STRIDE);
+        own_scores, PROBABILITIES + 0u * EDGE / 4u, SCORE_STRIDE);
       let probabilities_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_scores, 1u * EDGE / 4u, SCORE_STRIDE);
+        own_scores, PROBABILITIES + 1u * EDGE / 4u, SCORE_STRIDE);
       if (is_grown == 1u) {
         workgroupBarrier();
         subgroupMatrixStore<row_major>(own_scores, 0u, sums_0, SCORE_STRIDE);
@@ -356,6 +335,7 @@ fn main(
         own_scores[lane_scores + 2u] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(own_scores[lane_scores + 2u]) * rescale);
         workgroupBarrier();
         sums_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(own_scores, 0u, SCORE_STRIDE);
+        workgroupBarrier();
       }
       sums_0 = subgroupMatrixMultiplyAccumulate(
         probabilities_0,
@@ -460,7 +440,9 @@ fn main(
         own_keys, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 8u, KEY_STRIDE),
       scores_1,
     );
-    workgroupBarrier();
+    if (IN_PLACE) {
+      workgroupBarrier();
+    }
     subgroupMatrixStore<row_major>(own_scores, 0u * EDGE / 4u, scores_0, SCORE_STRIDE);
     subgroupMatrixStore<row_major>(own_scores, 1u * EDGE / 4u, scores_1, SCORE_STRIDE);
     if (invocation == 0u) {
@@ -469,8 +451,12 @@ fn main(
     workgroupBarrier();
     store_keys(keys_0, 0u * WORKGROUP + invocation);
     store_values(values_0, 0u * WORKGROUP + invocation);
+    store_keys(keys_1, 1u * WORKGROUP + invocation);
+    store_values(values_1, 1u * WORKGROUP + invocation);
     keys_0 = load_keys(rows, max(block, first_block + 2u) - 2u, 0u * WORKGROUP + invocation);
     values_0 = load_values(rows, max(block, first_block + 1u) - 1u, 0u * WORKGROUP + invocation);
+    keys_1 = load_keys(rows, max(block, first_block + 2u) - 2u, 1u * WORKGROUP + invocation);
+    values_1 = load_values(rows, max(block, first_block + 1u) - 1u, 1u * WORKGROUP + invocation);
 
     var low_0 = bitcast<vec4<f32>>(own_scores[lane_scores + 0u * EDGE / 4u]);
     var high_0 = bitcast<vec4<f32>>(own_scores[lane_scores + 0u * EDGE / 4u + 2u]);
@@ -500,13 +486,13 @@ fn main(
     low_0 = exp2(low_0 - vec4<f32>(reference));
     high_0 = exp2(high_0 - vec4<f32>(reference));
     row_total += low_0 + high_0;
-    // In place of scores that this invocation has read itself.
-    own_scores[lane_scores + 0u * EDGE / 4u] = halves_of(low_0, high_0);
+    // Where they are in place, this invocation has read those scores itself.
+    own_scores[lane_scores + PROBABILITIES + 0u * EDGE / 4u] = halves_of(low_0, high_0);
     low_1 = exp2(low_1 - vec4<f32>(reference));
     high_1 = exp2(high_1 - vec4<f32>(reference));
     row_total += low_1 + high_1;
-    // In place of scores that this invocation has read itself.
-    own_scores[lane_scores + 1u * EDGE / 4u] = halves_of(low_1, high_1);
+    // Where they are in place, this invocation has read those scores itself.
+    own_scores[lane_scores + PROBABILITIES + 1u * EDGE / 4u] = halves_of(low_1, high_1);
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     is_grown = workgroupUniformLoad(&grown);
   }
@@ -518,12 +504,11 @@ fn main(
   workgroupBarrier();
   let weights = weights_of(local_row);
   let row = row_of(head, min(place, state.rows - 1u));
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 0u % 2u * EDGE / 4u, sums_0, SCORE_STRIDE);
+  subgroupMatrixStore<row_major>(own_scores, 0u % OUTPUT_PLACES * EDGE / 4u, sums_0, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 0u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 0u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -532,12 +517,14 @@ fn main(
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
   }
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 1u % 2u * EDGE / 4u, sums_1, SCORE_STRIDE);
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 1u % OUTPUT_PLACES * EDGE / 4u, sums_1, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 1u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 1u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -546,12 +533,14 @@ fn main(
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
   }
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 2u % 2u * EDGE / 4u, sums_2, SCORE_STRIDE);
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 2u % OUTPUT_PLACES * EDGE / 4u, sums_2, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 2u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 2u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -560,12 +549,14 @@ fn main(
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
   }
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 3u % 2u * EDGE / 4u, sums_3, SCORE_STRIDE);
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 3u % OUTPUT_PLACES * EDGE / 4u, sums_3, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 3u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 3u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -573,6 +564,9 @@ fn main(
       let to = 3u * EDGE / 4u + quad;
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
+  }
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
@@ -592,7 +586,7 @@ fn main(
 // by_head:     each head takes the tokens in an order of its own, those that have it on first, so that tiles are full: head-rows.
 
 fn gate_of(row: u32, head: u32) -> f32 {
-  return gates[row * params.heads + head];
+  return 1.0;
 }
 
 // Four components of a head's output.
@@ -602,12 +596,12 @@ fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
 
 // The row of the pass that a head takes as its i-th.
 fn row_of(head: u32, i: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u) + 1u + i];
+  return i;
 }
 
 // Rows that have the head on.
 fn rows_of(head: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u)];
+  return state.rows;
 }
 
 fn first_position(position: u32) -> u32 {

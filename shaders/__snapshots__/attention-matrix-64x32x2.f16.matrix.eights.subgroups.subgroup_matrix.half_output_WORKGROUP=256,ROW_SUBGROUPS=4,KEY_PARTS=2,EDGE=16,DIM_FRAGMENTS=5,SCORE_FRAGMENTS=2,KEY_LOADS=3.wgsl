@@ -1,13 +1,13 @@
 enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
-const WORKGROUP: u32 = 128u;
+const WORKGROUP: u32 = 256u;
 const ROW_SUBGROUPS: u32 = 4u;
-const KEY_PARTS: u32 = 1u;
+const KEY_PARTS: u32 = 2u;
 const EDGE: u32 = 16u;
-const DIM_FRAGMENTS: u32 = 4u;
+const DIM_FRAGMENTS: u32 = 5u;
 const SCORE_FRAGMENTS: u32 = 2u;
-const KEY_LOADS: u32 = 2u;
+const KEY_LOADS: u32 = 3u;
 struct Params {
   heads: u32,
   group_size: u32,
@@ -17,7 +17,7 @@ struct Params {
   output_rows: u32,
   output_row_vec4s: u32,
 }
-const params = Params(9u, 3u, 133u, 0u, 0.1803368777036667f, 0u, 0u);
+const params = Params(4u, 2u, 76u, 0u, 0.15869645774364471f, 0u, 0u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
@@ -128,9 +128,9 @@ fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
 // probabilities pass through workgroup memory. Blocks above the diagonal are never visited, and only parts of them on it, or at the edge
 // of a window, are masked.
 //
-// What limits it is the traffic of workgroup memory, and how many subgroups a multiprocessor has at once: probabilities lie where the
-// scores were, so that two workgroups of four subgroups fit. Between two barriers a subgroup multiplies the probabilities of one block with
-// its values and the queries with the next block's keys, which do not wait for each other.
+// What it takes is mostly waits, so many subgroups have to share a multiprocessor, whose workgroup memory is what they compete for:
+// probabilities lie where the scores were, or between their rows. Between two barriers a subgroup multiplies the probabilities of one block with its values and the
+// queries with the next block's keys, which do not wait for each other.
 //
 // Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
 // up to there, probabilities relative to the old maximum fit into halves.
@@ -149,13 +149,20 @@ const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
 // In 16 bytes. Rows are longer than they need be: neighbouring ones start in other banks.
 const KEY_STRIDE: u32 = HEAD_VEC8S + 1u;
 const SCORE_STRIDE: u32 = PART / 4u + 2u;
+// Of a single fragment of scores, probabilities fit behind each row, into what keeps rows apart: a barrier less. Of more, they lie in their place.
+const IN_PLACE: bool = SCORE_FRAGMENTS > 1u;
+const PROBABILITIES: u32 = select(EDGE / 4u, 0u, IN_PLACE);
+// Fragments of the output that a row of scores has room for.
+const OUTPUT_PLACES: u32 = min(2u, 4u * SCORE_STRIDE / EDGE);
+// Is a block a whole number of loads by all invocations?
+const WHOLE_LOADS: bool = BLOCK * HEAD_VEC8S % WORKGROUP == 0u;
 
 // Halves by eights: fragments of rows that are known to start at 16 bytes load quicker. What one subgroup alone reads is an array of its
 // own, so that the places of its fragments are constants, which need no checks at run time: see matrix-tiles.
 alias KeyPart = array<vec4<u32>, PART * KEY_STRIDE>;
 var<workgroup> key_tile: array<KeyPart, KEY_PARTS>;
 var<workgroup> value_tile: array<KeyPart, KEY_PARTS>;
-// Queries in halves at first; then scores in single precision, and in their place probabilities in halves; sums of the output at last.
+// Queries in halves at first; then scores in single precision and probabilities in halves; sums of the output at last.
 alias ScorePart = array<vec4<u32>, EDGE * SCORE_STRIDE>;
 var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> grown: u32;
@@ -186,7 +193,7 @@ fn load_values(rows: CachedRows, block: u32, at: u32) -> vec4<u32> {
 
 fn store_keys(keys: vec4<u32>, at: u32) {
   let row = at / HEAD_VEC8S;
-  if (row < BLOCK) {
+  if (WHOLE_LOADS || row < BLOCK) {
     key_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = keys;
   }
 }
@@ -195,7 +202,7 @@ fn store_keys(keys: vec4<u32>, at: u32) {
 fn store_values(values: vec4<u32>, at: u32) {
   let key = at / HEAD_VEC8S;
   let row = (key & ~12u) | ((key & 4u) << 1u) | ((key & 8u) >> 1u);
-  if (row < BLOCK) {
+  if (WHOLE_LOADS || row < BLOCK) {
     value_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = values;
   }
 }
@@ -253,12 +260,16 @@ fn main(
   var values_0 = load_values(rows, last_block, 0u * WORKGROUP + invocation);
   var keys_1 = load_keys(rows, last_block, 1u * WORKGROUP + invocation);
   var values_1 = load_values(rows, last_block, 1u * WORKGROUP + invocation);
+  var keys_2 = load_keys(rows, last_block, 2u * WORKGROUP + invocation);
+  var values_2 = load_values(rows, last_block, 2u * WORKGROUP + invocation);
   let query_part_0 = query_part(head, place, 2u * 0u + turn);
   let query_part_1 = query_part(head, place, 2u * 1u + turn);
   let query_part_2 = query_part(head, place, 2u * 2u + turn);
   let query_part_3 = query_part(head, place, 2u * 3u + turn);
+  let query_part_4 = query_part(head, place, 2u * 4u + turn);
   store_keys(keys_0, 0u * WORKGROUP + invocation);
   store_keys(keys_1, 1u * WORKGROUP + invocation);
+  store_keys(keys_2, 2u * WORKGROUP + invocation);
   // Two places take turns, so that one barrier each is enough.
   own_scores[lane_scores + 0u % 2u * 2u] = query_part_0;
   workgroupBarrier();
@@ -283,22 +294,29 @@ fn main(
   let query_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
     own_scores, 3u % 2u * 2u, SCORE_STRIDE);
   var sums_3: subgroup_matrix_result<f32, EDGE, EDGE>;
+  // Two places take turns, so that one barrier each is enough.
+  own_scores[lane_scores + 4u % 2u * 2u] = query_part_4;
+  workgroupBarrier();
+  let query_4 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+    own_scores, 4u % 2u * 2u, SCORE_STRIDE);
+  var sums_4: subgroup_matrix_result<f32, EDGE, EDGE>;
   // Keys are on their way two blocks before they are multiplied, values one. Past the first block it is loaded again, and dropped.
   keys_0 = load_keys(rows, max(last_block, first_block + 1u) - 1u, 0u * WORKGROUP + invocation);
   keys_1 = load_keys(rows, max(last_block, first_block + 1u) - 1u, 1u * WORKGROUP + invocation);
+  keys_2 = load_keys(rows, max(last_block, first_block + 1u) - 1u, 2u * WORKGROUP + invocation);
   workgroupBarrier();
 
   var reference = FIRST_REFERENCE;
   var total = 0.0;
   var rescale = 1.0;
   var is_grown = 0u;
-  // Blocks whose values are not yet multiplied: the one whose scores are made, and before it the one that has probabilities.
+  // Each turn ends the block that has probabilities, then begins the one before it.
   for (var left = last_block + 1u; true; left--) {
     if (left <= last_block) {
       let probabilities_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_scores, 0u * EDGE / 4u, SCORE_STRIDE);
+        own_scores, PROBABILITIES + 0u * EDGE / 4u, SCORE_STRIDE);
       let probabilities_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        own_scores, 1u * EDGE / 4u, SCORE_STRIDE);
+        own_scores, PROBABILITIES + 1u * EDGE / 4u, SCORE_STRIDE);
       if (is_grown == 1u) {
         workgroupBarrier();
         subgroupMatrixStore<row_major>(own_scores, 0u, sums_0, SCORE_STRIDE);
@@ -328,6 +346,14 @@ fn main(
         own_scores[lane_scores + 2u] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(own_scores[lane_scores + 2u]) * rescale);
         workgroupBarrier();
         sums_3 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(own_scores, 0u, SCORE_STRIDE);
+        workgroupBarrier();
+        subgroupMatrixStore<row_major>(own_scores, 0u, sums_4, SCORE_STRIDE);
+        workgroupBarrier();
+        own_scores[lane_scores] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(own_scores[lane_scores]) * rescale);
+        own_scores[lane_scores + 2u] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(own_scores[lane_scores + 2u]) * rescale);
+        workgroupBarrier();
+        sums_4 = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(own_scores, 0u, SCORE_STRIDE);
+        workgroupBarrier();
       }
       sums_0 = subgroupMatrixMultiplyAccumulate(
         probabilities_0,
@@ -353,6 +379,12 @@ fn main(
           own_values, 0u * EDGE * KEY_STRIDE + 3u * EDGE / 8u, KEY_STRIDE),
         sums_3,
       );
+      sums_4 = subgroupMatrixMultiplyAccumulate(
+        probabilities_0,
+        subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+          own_values, 0u * EDGE * KEY_STRIDE + 4u * EDGE / 8u, KEY_STRIDE),
+        sums_4,
+      );
       sums_0 = subgroupMatrixMultiplyAccumulate(
         probabilities_1,
         subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
@@ -376,6 +408,12 @@ fn main(
         subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
           own_values, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 8u, KEY_STRIDE),
         sums_3,
+      );
+      sums_4 = subgroupMatrixMultiplyAccumulate(
+        probabilities_1,
+        subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+          own_values, 1u * EDGE * KEY_STRIDE + 4u * EDGE / 8u, KEY_STRIDE),
+        sums_4,
       );
     }
     if (left == first_block) {
@@ -432,7 +470,21 @@ fn main(
         own_keys, 1u * EDGE * KEY_STRIDE + 3u * EDGE / 8u, KEY_STRIDE),
       scores_1,
     );
-    workgroupBarrier();
+    scores_0 = subgroupMatrixMultiplyAccumulate(
+      query_4,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        own_keys, 0u * EDGE * KEY_STRIDE + 4u * EDGE / 8u, KEY_STRIDE),
+      scores_0,
+    );
+    scores_1 = subgroupMatrixMultiplyAccumulate(
+      query_4,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        own_keys, 1u * EDGE * KEY_STRIDE + 4u * EDGE / 8u, KEY_STRIDE),
+      scores_1,
+    );
+    if (IN_PLACE) {
+      workgroupBarrier();
+    }
     subgroupMatrixStore<row_major>(own_scores, 0u * EDGE / 4u, scores_0, SCORE_STRIDE);
     subgroupMatrixStore<row_major>(own_scores, 1u * EDGE / 4u, scores_1, SCORE_STRIDE);
     if (invocation == 0u) {
@@ -443,10 +495,14 @@ fn main(
     store_values(values_0, 0u * WORKGROUP + invocation);
     store_keys(keys_1, 1u * WORKGROUP + invocation);
     store_values(values_1, 1u * WORKGROUP + invocation);
+    store_keys(keys_2, 2u * WORKGROUP + invocation);
+    store_values(values_2, 2u * WORKGROUP + invocation);
     keys_0 = load_keys(rows, max(block, first_block + 2u) - 2u, 0u * WORKGROUP + invocation);
     values_0 = load_values(rows, max(block, first_block + 1u) - 1u, 0u * WORKGROUP + invocation);
     keys_1 = load_keys(rows, max(block, first_block + 2u) - 2u, 1u * WORKGROUP + invocation);
     values_1 = load_values(rows, max(block, first_block + 1u) - 1u, 1u * WORKGROUP + invocation);
+    keys_2 = load_keys(rows, max(block, first_block + 2u) - 2u, 2u * WORKGROUP + invocation);
+    values_2 = load_values(rows, max(block, first_block + 1u) - 1u, 2u * WORKGROUP + invocation);
 
     var low_0 = bitcast<vec4<f32>>(own_scores[lane_scores + 0u * EDGE / 4u]);
     var high_0 = bitcast<vec4<f32>>(own_scores[lane_scores + 0u * EDGE / 4u + 2u]);
@@ -476,13 +532,13 @@ fn main(
     low_0 = exp2(low_0 - vec4<f32>(reference));
     high_0 = exp2(high_0 - vec4<f32>(reference));
     row_total += low_0 + high_0;
-    // In place of scores that this invocation has read itself.
-    own_scores[lane_scores + 0u * EDGE / 4u] = halves_of(low_0, high_0);
+    // Where they are in place, this invocation has read those scores itself.
+    own_scores[lane_scores + PROBABILITIES + 0u * EDGE / 4u] = halves_of(low_0, high_0);
     low_1 = exp2(low_1 - vec4<f32>(reference));
     high_1 = exp2(high_1 - vec4<f32>(reference));
     row_total += low_1 + high_1;
-    // In place of scores that this invocation has read itself.
-    own_scores[lane_scores + 1u * EDGE / 4u] = halves_of(low_1, high_1);
+    // Where they are in place, this invocation has read those scores itself.
+    own_scores[lane_scores + PROBABILITIES + 1u * EDGE / 4u] = halves_of(low_1, high_1);
     total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
     is_grown = workgroupUniformLoad(&grown);
   }
@@ -494,12 +550,11 @@ fn main(
   workgroupBarrier();
   let weights = weights_of(local_row);
   let row = row_of(head, min(place, state.rows - 1u));
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 0u % 2u * EDGE / 4u, sums_0, SCORE_STRIDE);
+  subgroupMatrixStore<row_major>(own_scores, 0u % OUTPUT_PLACES * EDGE / 4u, sums_0, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 0u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 0u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -508,12 +563,14 @@ fn main(
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
   }
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 1u % 2u * EDGE / 4u, sums_1, SCORE_STRIDE);
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 1u % OUTPUT_PLACES * EDGE / 4u, sums_1, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 1u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 1u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -522,12 +579,14 @@ fn main(
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
   }
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 2u % 2u * EDGE / 4u, sums_2, SCORE_STRIDE);
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 2u % OUTPUT_PLACES * EDGE / 4u, sums_2, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 2u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 2u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -536,12 +595,14 @@ fn main(
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
   }
-  // Two places take turns, so that one barrier each is enough.
-  subgroupMatrixStore<row_major>(own_scores, 3u % 2u * EDGE / 4u, sums_3, SCORE_STRIDE);
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 3u % OUTPUT_PLACES * EDGE / 4u, sums_3, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
     for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
-      let at = lane / 2u * SCORE_STRIDE + 3u % 2u * EDGE / 4u + quad;
+      let at = lane / 2u * SCORE_STRIDE + 3u % OUTPUT_PLACES * EDGE / 4u + quad;
       var output = vec4<f32>();
       for (var p = 0u; p < KEY_PARTS; p++) {
         output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
@@ -549,6 +610,25 @@ fn main(
       let to = 3u * EDGE / 4u + quad;
       out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
     }
+  }
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
+  }
+  subgroupMatrixStore<row_major>(own_scores, 4u % OUTPUT_PLACES * EDGE / 4u, sums_4, SCORE_STRIDE);
+  workgroupBarrier();
+  if (place < state.rows) {
+    for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
+      let at = lane / 2u * SCORE_STRIDE + 4u % OUTPUT_PLACES * EDGE / 4u + quad;
+      var output = vec4<f32>();
+      for (var p = 0u; p < KEY_PARTS; p++) {
+        output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
+      }
+      let to = 4u * EDGE / 4u + quad;
+      out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
+    }
+  }
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
   }
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
