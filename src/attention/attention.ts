@@ -389,10 +389,11 @@ export class Attention {
     });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
+    const sizes = attentionPassSizes(use).filter((tokens) => tokens <= this.#settings.passRows);
     return [
       ...before,
       ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
-      ...bySizeOfPass(this.#gpu, attention, { ...use, many: true }, attentionPassSizes(use), all),
+      ...bySizeOfPass(this.#gpu, attention, { ...use, many: true }, sizes, all),
     ];
   }
 
