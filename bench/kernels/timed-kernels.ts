@@ -200,7 +200,7 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
       (position): Timed => ({
         title: `${name} prefill attention at ${position}`,
         kernel: attention,
-        use: { ...attentionUse(shape), many: true, output: 'f16' },
+        use: { ...attentionUse(shape), many: true, leastTokens: tokens, output: 'f16' },
         rows: tokens,
         bytes: {
           state: 16 + tokens * 4,
@@ -266,7 +266,15 @@ function headProducts(headDim: number): Timed[] {
     {
       title: `heads of ${headDim}, attention of ${tokens}`,
       kernel: attention,
-      use: { ...use, scale: headDim ** -0.5, window: 0, kv: 'f16', many: true, output: 'f16' },
+      use: {
+        ...use,
+        scale: headDim ** -0.5,
+        window: 0,
+        kv: 'f16',
+        many: true,
+        leastTokens: tokens,
+        output: 'f16',
+      },
       rows: tokens,
       bytes: {
         state: 16 + tokens * 4,

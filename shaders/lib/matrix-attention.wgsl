@@ -1,7 +1,12 @@
-// The matrix variant of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup of four subgroups takes ROWS tokens of one
-// head, 16 a subgroup, and goes through the keys in blocks, from the last to the first. Queries and sums of the output stay in
-// fragments; keys, values and probabilities pass through workgroup memory as halves. Blocks above the diagonal are never visited, and
-// only blocks on it, or at the edge of a window, are masked.
+// The matrix variants of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup takes ROWS tokens of one head and goes
+// through the keys in blocks, from the last to the first. ROW_SUBGROUPS subgroups share the tokens; KEY_PARTS such sets share the keys of
+// a block and put their outputs together at the end. Queries and sums of the output stay in fragments; keys, values, scores and
+// probabilities pass through workgroup memory. Blocks above the diagonal are never visited, and only parts of them on it, or at the edge
+// of a window, are masked.
+//
+// What it takes is mostly waits, so many subgroups have to share a multiprocessor, whose workgroup memory is what they compete for:
+// probabilities lie where the scores were, or between their rows. Between two barriers a subgroup multiplies the probabilities of one block with its values and the
+// queries with the next block's keys, which do not wait for each other.
 //
 // Fragments cannot be scaled row by row, so the output is rescaled only where a row's largest score has grown by more than 2^SLACK:
 // up to there, probabilities relative to the old maximum fit into halves.
@@ -9,62 +14,94 @@
 //#import lib/cached-rows
 //#import lib/attention-tile
 
-const SUBGROUPS: u32 = 4u;
-const ROWS: u32 = SUBGROUPS * EDGE;
+const ROWS: u32 = ROW_SUBGROUPS * EDGE;
 const HEAD_DIM: u32 = DIM_FRAGMENTS * EDGE;
-const BLOCK: u32 = SCORE_FRAGMENTS * EDGE;
+const PART: u32 = SCORE_FRAGMENTS * EDGE;
+const BLOCK: u32 = KEY_PARTS * PART;
 const SLACK: f32 = 8.0;
-// In vec4s. Rows are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const KEY_STRIDE: u32 = HEAD_DIM / 4u + 2u;
-const SHARED_STRIDE: u32 = max(HEAD_DIM, BLOCK) / 4u + 2u;
-const SCORE_STRIDE: u32 = BLOCK + 8u;
+// What a row's first scores are compared with: more than those that it does not see.
+const FIRST_REFERENCE: f32 = -1.0e20;
 const HEAD_VEC4S: u32 = HEAD_DIM / 4u;
 const HEAD_VEC8S: u32 = HEAD_DIM / 8u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC8S;
+// In 16 bytes. Rows are longer than they need be: neighbouring ones start in other banks.
+const KEY_STRIDE: u32 = HEAD_VEC8S + 1u;
+const SCORE_STRIDE: u32 = PART / 4u + 2u;
+// Of a single fragment of scores, probabilities fit behind each row, into what keeps rows apart: a barrier less. Of more, they lie in their place.
+const IN_PLACE: bool = SCORE_FRAGMENTS > 1u;
+const PROBABILITIES: u32 = select(EDGE / 4u, 0u, IN_PLACE);
+// Fragments of the output that a row of scores has room for.
+const OUTPUT_PLACES: u32 = min(2u, 4u * SCORE_STRIDE / EDGE);
+// Is a block a whole number of loads by all invocations?
+const WHOLE_LOADS: bool = BLOCK * HEAD_VEC8S % WORKGROUP == 0u;
 
-var<workgroup> key_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
-var<workgroup> value_tile: array<vec4<f16>, BLOCK * KEY_STRIDE>;
-// What one subgroup alone reads is an array of its own, so that the places of its fragments are constants, which need no checks at run
-// time: see matrix-tiles.
-alias LeftPart = array<vec4<f16>, EDGE * SHARED_STRIDE>;
-alias ScorePart = array<vec4<f32>, EDGE * SCORE_STRIDE / 4u>;
-// Queries at first, then probabilities.
-var<workgroup> left_tile: array<LeftPart, SUBGROUPS>;
-var<workgroup> scores: array<ScorePart, SUBGROUPS>;
+// Halves by eights: fragments of rows that are known to start at 16 bytes load quicker. What one subgroup alone reads is an array of its
+// own, so that the places of its fragments are constants, which need no checks at run time: see matrix-tiles.
+alias KeyPart = array<vec4<u32>, PART * KEY_STRIDE>;
+var<workgroup> key_tile: array<KeyPart, KEY_PARTS>;
+var<workgroup> value_tile: array<KeyPart, KEY_PARTS>;
+// Queries in halves at first; then scores in single precision and probabilities in halves; sums of the output at last.
+alias ScorePart = array<vec4<u32>, EDGE * SCORE_STRIDE>;
+var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> grown: u32;
+// Of a row by a part of the keys: what its probabilities are relative to, and their sum.
+var<workgroup> shares: array<vec2<f32>, KEY_PARTS * ROWS>;
 
-fn bring_queries(head: u32, first_row: u32, invocation: u32) {
-  for (var i = invocation; i < ROWS * HEAD_VEC4S; i += WORKGROUP) {
-    let row = i / HEAD_VEC4S;
-    let quad = i % HEAD_VEC4S;
-    let from_row = row_of(head, min(first_row + row, rows_of(head) - 1u));
-    let query = queries[(from_row * params.heads + head) * HEAD_VEC4S + quad] * params.scale_log2e;
-    left_tile[row / EDGE][row % EDGE * SHARED_STRIDE + quad] = vec4<f16>(query);
+fn halves_of(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
+  return vec4<u32>(bitcast<vec2<u32>>(vec4<f16>(low)), bitcast<vec2<u32>>(vec4<f16>(high)));
+}
+
+// Eight components of the query of a tile's row.
+fn query_part(head: u32, place: u32, part: u32) -> vec4<u32> {
+  let row = row_of(head, min(place, rows_of(head) - 1u));
+  let at = (row * params.heads + head) * HEAD_VEC4S + 2u * part;
+  return halves_of(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
+}
+
+// Eight components of the keys, of the values of a block.
+fn load_keys(rows: CachedRows, block: u32, at: u32) -> vec4<u32> {
+  let position = min(block * BLOCK + at / HEAD_VEC8S, params.context_length - 1u);
+  return cached_key(rows, position, at % HEAD_VEC8S);
+}
+
+fn load_values(rows: CachedRows, block: u32, at: u32) -> vec4<u32> {
+  let position = min(block * BLOCK + at / HEAD_VEC8S, params.context_length - 1u);
+  return cached_value(rows, position, at % HEAD_VEC8S);
+}
+
+fn store_keys(keys: vec4<u32>, at: u32) {
+  let row = at / HEAD_VEC8S;
+  if (WHOLE_LOADS || row < BLOCK) {
+    key_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = keys;
   }
 }
 
-// Eight components of a key and a value.
-struct KeyAndValue {
-  key: vec4<u32>,
-  value: vec4<u32>,
-}
-
-// The part `at` of a block's rows.
-fn load_cached(rows: CachedRows, first_key: u32, at: u32) -> KeyAndValue {
-  let position = min(first_key + at / HEAD_VEC8S, params.context_length - 1u);
-  let part = at % HEAD_VEC8S;
-  return KeyAndValue(cached_key(rows, position, part), cached_value(rows, position, part));
-}
-
-fn store_cached(cached: KeyAndValue, at: u32) {
-  if (at >= BLOCK * HEAD_VEC8S) {
-    return;
+// Values lie in the order of the probabilities: of sixteen, the third four come before the second.
+fn store_values(values: vec4<u32>, at: u32) {
+  let key = at / HEAD_VEC8S;
+  let row = (key & ~12u) | ((key & 4u) << 1u) | ((key & 8u) >> 1u);
+  if (WHOLE_LOADS || row < BLOCK) {
+    value_tile[row / PART][row % PART * KEY_STRIDE + at % HEAD_VEC8S] = values;
   }
-  let to = at / HEAD_VEC8S * KEY_STRIDE + at % HEAD_VEC8S * 2u;
-  key_tile[to] = bitcast<vec4<f16>>(cached.key.xy);
-  key_tile[to + 1u] = bitcast<vec4<f16>>(cached.key.zw);
-  value_tile[to] = bitcast<vec4<f16>>(cached.value.xy);
-  value_tile[to + 1u] = bitcast<vec4<f16>>(cached.value.zw);
+}
+
+// What the sums by each part of the keys count in a row's output.
+fn weights_of(row: u32) -> array<f32, KEY_PARTS> {
+  var largest = FIRST_REFERENCE;
+  for (var p = 0u; p < KEY_PARTS; p++) {
+    largest = max(largest, shares[p * ROWS + row].x);
+  }
+  var weights: array<f32, KEY_PARTS>;
+  var total = 0.0;
+  for (var p = 0u; p < KEY_PARTS; p++) {
+    let share = shares[p * ROWS + row];
+    weights[p] = exp2(share.x - largest);
+    total += weights[p] * share.y;
+  }
+  for (var p = 0u; p < KEY_PARTS; p++) {
+    weights[p] /= total;
+  }
+  return weights;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -89,126 +126,174 @@ fn main(
   let first_token = state.position + row_of(head, first_row);
   let last_token = state.position + row_of(head, end_row - 1u);
   let first_block = first_position(first_token) / BLOCK;
-  let end_block = last_token / BLOCK + 1u;
+  let last_block = last_token / BLOCK;
 
-  bring_queries(head, first_row, invocation);
-  workgroupBarrier();
-  let own_left = &left_tile[subgroup];
+  let part = subgroup / ROW_SUBGROUPS;
+  let own_keys = &key_tile[part];
+  let own_values = &value_tile[part];
   let own_scores = &scores[subgroup];
+  // Two invocations share a row and take turns, four scores each.
+  let turn = lane % 2u;
+  let local_row = subgroup % ROW_SUBGROUPS * EDGE + lane / 2u;
+  let lane_scores = lane / 2u * SCORE_STRIDE + turn;
+  // Rows past the last one that has the head on repeat it.
+  let place = first_row + local_row;
+  let position = state.position + row_of(head, min(place, end_row - 1u));
+
+//#repeat L KEY_LOADS
+  var keys_L = load_keys(rows, last_block, L * WORKGROUP + invocation);
+  var values_L = load_values(rows, last_block, L * WORKGROUP + invocation);
+//#endrepeat
 //#repeat D DIM_FRAGMENTS
+  let query_part_D = query_part(head, place, 2u * D + turn);
+//#endrepeat
+//#repeat L KEY_LOADS
+  store_keys(keys_L, L * WORKGROUP + invocation);
+//#endrepeat
+//#repeat D DIM_FRAGMENTS
+  // Two places take turns, so that one barrier each is enough.
+  own_scores[lane_scores + D % 2u * 2u] = query_part_D;
+  workgroupBarrier();
   let query_D = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-    own_left, D * EDGE / 4u, SHARED_STRIDE);
+    own_scores, D % 2u * 2u, SCORE_STRIDE);
   var sums_D: subgroup_matrix_result<f32, EDGE, EDGE>;
 //#endrepeat
-
-  let row_of_lane = lane / 2u;
-  let turn_of_lane = lane % 2u;
-  // Rows past the last one that has the head on repeat it.
-  let place = first_row + subgroup * EDGE + row_of_lane;
-  let position = state.position + row_of(head, min(place, end_row - 1u));
-  let lane_scores = row_of_lane * SCORE_STRIDE / 4u;
-  let lane_left = row_of_lane * SHARED_STRIDE;
-  var reference = -1.0e30;
-  var total = 0.0;
+  // Keys are on their way two blocks before they are multiplied, values one. Past the first block it is loaded again, and dropped.
 //#repeat L KEY_LOADS
-  var cached_L = load_cached(rows, (end_block - 1u) * BLOCK, L * WORKGROUP + invocation);
+  keys_L = load_keys(rows, max(last_block, first_block + 1u) - 1u, L * WORKGROUP + invocation);
 //#endrepeat
-  for (var block = end_block; block > first_block; block--) {
-    let first_key = (block - 1u) * BLOCK;
-    workgroupBarrier();
-//#repeat L KEY_LOADS
-    store_cached(cached_L, L * WORKGROUP + invocation);
+  workgroupBarrier();
+
+  var reference = FIRST_REFERENCE;
+  var total = 0.0;
+  var rescale = 1.0;
+  var is_grown = 0u;
+  // Each turn ends the block that has probabilities, then begins the one before it.
+  for (var left = last_block + 1u; true; left--) {
+    if (left <= last_block) {
+//#repeat S SCORE_FRAGMENTS
+      let probabilities_S = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
+        own_scores, PROBABILITIES + S * EDGE / 4u, SCORE_STRIDE);
+//#endrepeat
+      if (is_grown == 1u) {
+//#repeat D DIM_FRAGMENTS
+        workgroupBarrier();
+        subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE);
+        workgroupBarrier();
+        own_scores[lane_scores] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(own_scores[lane_scores]) * rescale);
+        own_scores[lane_scores + 2u] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(own_scores[lane_scores + 2u]) * rescale);
+        workgroupBarrier();
+        sums_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(own_scores, 0u, SCORE_STRIDE);
+//#endrepeat
+        workgroupBarrier();
+      }
+//#repeat S SCORE_FRAGMENTS
+//#repeat D DIM_FRAGMENTS
+      sums_D = subgroupMatrixMultiplyAccumulate(
+        probabilities_S,
+        subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
+          own_values, S * EDGE * KEY_STRIDE + D * EDGE / 8u, KEY_STRIDE),
+        sums_D,
+      );
+//#endrepeat
+//#endrepeat
+    }
+    if (left == first_block) {
+      break;
+    }
+    let block = left - 1u;
+//#repeat S SCORE_FRAGMENTS
+    var scores_S = subgroup_matrix_result<f32, EDGE, EDGE>();
+//#endrepeat
+//#repeat D DIM_FRAGMENTS
+//#repeat S SCORE_FRAGMENTS
+    scores_S = subgroupMatrixMultiplyAccumulate(
+      query_D,
+      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
+        own_keys, S * EDGE * KEY_STRIDE + D * EDGE / 8u, KEY_STRIDE),
+      scores_S,
+    );
+//#endrepeat
+//#endrepeat
+    if (IN_PLACE) {
+      workgroupBarrier();
+    }
+//#repeat S SCORE_FRAGMENTS
+    subgroupMatrixStore<row_major>(own_scores, S * EDGE / 4u, scores_S, SCORE_STRIDE);
 //#endrepeat
     if (invocation == 0u) {
       grown = 0u;
     }
     workgroupBarrier();
-    // The next block is on its way while this one is multiplied; the last one loads itself again, and drops it.
-    let next_key = (max(block - 1u, first_block + 1u) - 1u) * BLOCK;
 //#repeat L KEY_LOADS
-    cached_L = load_cached(rows, next_key, L * WORKGROUP + invocation);
+    store_keys(keys_L, L * WORKGROUP + invocation);
+    store_values(values_L, L * WORKGROUP + invocation);
+//#endrepeat
+//#repeat L KEY_LOADS
+    keys_L = load_keys(rows, max(block, first_block + 2u) - 2u, L * WORKGROUP + invocation);
+    values_L = load_values(rows, max(block, first_block + 1u) - 1u, L * WORKGROUP + invocation);
 //#endrepeat
 
 //#repeat S SCORE_FRAGMENTS
-    var scores_S = subgroup_matrix_result<f32, EDGE, EDGE>();
-//#repeat D DIM_FRAGMENTS
-    scores_S = subgroupMatrixMultiplyAccumulate(
-      query_D,
-      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &key_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE),
-      scores_S,
-    );
+    var low_S = bitcast<vec4<f32>>(own_scores[lane_scores + S * EDGE / 4u]);
+    var high_S = bitcast<vec4<f32>>(own_scores[lane_scores + S * EDGE / 4u + 2u]);
 //#endrepeat
-    subgroupMatrixStore<row_major>(own_scores, S * EDGE / 4u, scores_S, SCORE_STRIDE / 4u);
-//#endrepeat
-    workgroupBarrier();
-
-//#repeat I TURNS
-    var row_scores_I = own_scores[lane_scores + 2u * I + turn_of_lane];
-//#endrepeat
-    if (first_key + BLOCK > first_token || first_key < first_position(last_token)) {
-//#repeat I TURNS
-      row_scores_I = mask(row_scores_I, first_key + (2u * I + turn_of_lane) * 4u, position);
+    let first_key = block * BLOCK + part * PART;
+    if (first_key + PART > first_token || first_key < first_position(last_token)) {
+//#repeat S SCORE_FRAGMENTS
+      low_S = mask(low_S, first_key + S * EDGE + turn * 4u, position);
+      high_S = mask(high_S, first_key + S * EDGE + turn * 4u + 8u, position);
 //#endrepeat
     }
     var largest = vec4<f32>(-1.0e30);
-//#repeat I TURNS
-    largest = max(largest, row_scores_I);
+//#repeat S SCORE_FRAGMENTS
+    largest = max(largest, max(low_S, high_S));
 //#endrepeat
     var row_largest = max(max(largest.x, largest.y), max(largest.z, largest.w));
     row_largest = max(row_largest, subgroupShuffleXor(row_largest, 1u));
     let grows = row_largest > reference + SLACK;
     let new_reference = select(reference, row_largest, grows);
-    let rescale = exp2(reference - new_reference);
+    rescale = exp2(reference - new_reference);
     reference = new_reference;
-    var row_total = vec4<f32>();
-//#repeat I TURNS
-    let probability_I = exp2(row_scores_I - vec4<f32>(reference));
-    row_total += probability_I;
-    own_left[lane_left + 2u * I + turn_of_lane] = vec4<f16>(probability_I);
-//#endrepeat
-    total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
-    if (grows && block < end_block) {
+    // Sums are zero as long as the total is.
+    if (grows && total > 0.0) {
       grown = 1u;
     }
-    if (workgroupUniformLoad(&grown) == 1u) {
-//#repeat D DIM_FRAGMENTS
-      subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE / 4u);
-      workgroupBarrier();
-      own_scores[lane_scores + turn_of_lane] *= rescale;
-      own_scores[lane_scores + 2u + turn_of_lane] *= rescale;
-      workgroupBarrier();
-      sums_D = subgroupMatrixLoad<subgroup_matrix_result<f32, EDGE, EDGE>, row_major>(
-        own_scores, 0u, SCORE_STRIDE / 4u);
-      workgroupBarrier();
-//#endrepeat
-    }
-
+    var row_total = vec4<f32>();
 //#repeat S SCORE_FRAGMENTS
-    let probabilities_S = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-      own_left, S * EDGE / 4u, SHARED_STRIDE);
-//#repeat D DIM_FRAGMENTS
-    sums_D = subgroupMatrixMultiplyAccumulate(
-      probabilities_S,
-      subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, row_major>(
-        &value_tile, S * EDGE * KEY_STRIDE + D * EDGE / 4u, KEY_STRIDE),
-      sums_D,
-    );
+    low_S = exp2(low_S - vec4<f32>(reference));
+    high_S = exp2(high_S - vec4<f32>(reference));
+    row_total += low_S + high_S;
+    // Where they are in place, this invocation has read those scores itself.
+    own_scores[lane_scores + PROBABILITIES + S * EDGE / 4u] = halves_of(low_S, high_S);
 //#endrepeat
-//#endrepeat
+    total = total * rescale + (row_total.x + row_total.y) + (row_total.z + row_total.w);
+    is_grown = workgroupUniformLoad(&grown);
   }
 
   total += subgroupShuffleXor(total, 1u);
+  if (turn == 0u) {
+    shares[part * ROWS + local_row] = vec2<f32>(reference, total);
+  }
+  workgroupBarrier();
+  let weights = weights_of(local_row);
   let row = row_of(head, min(place, state.rows - 1u));
 //#repeat D DIM_FRAGMENTS
-  workgroupBarrier();
-  subgroupMatrixStore<row_major>(own_scores, 0u, sums_D, SCORE_STRIDE / 4u);
+  subgroupMatrixStore<row_major>(own_scores, D % OUTPUT_PLACES * EDGE / 4u, sums_D, SCORE_STRIDE);
   workgroupBarrier();
   if (place < state.rows) {
-    let quad = D * EDGE / 4u + turn_of_lane;
-    let to = (row * params.heads + head) * HEAD_VEC4S + quad;
-    out[to] = pack_output(output_of(row, head, quad, own_scores[lane_scores + turn_of_lane] / total));
-    out[to + 2u] = pack_output(output_of(row, head, quad + 2u, own_scores[lane_scores + 2u + turn_of_lane] / total));
+    for (var quad = turn + 2u * part; quad < EDGE / 4u; quad += 2u * KEY_PARTS) {
+      let at = lane / 2u * SCORE_STRIDE + D % OUTPUT_PLACES * EDGE / 4u + quad;
+      var output = vec4<f32>();
+      for (var p = 0u; p < KEY_PARTS; p++) {
+        output += weights[p] * bitcast<vec4<f32>>(scores[p * ROW_SUBGROUPS + subgroup % ROW_SUBGROUPS][at]);
+      }
+      let to = D * EDGE / 4u + quad;
+      out[(row * params.heads + head) * HEAD_VEC4S + to] = pack_output(output_of(row, head, to, output));
+    }
+  }
+  if (OUTPUT_PLACES == 1u) {
+    workgroupBarrier();
   }
 //#endrepeat
 }

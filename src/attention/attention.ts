@@ -1,7 +1,8 @@
 import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
-import { type AttentionUse, attention } from '../kernels/attention.ts';
+import { bySizeOfPass } from '../gpu/sized-dispatches.ts';
+import { type AttentionUse, attention, attentionPassSizes } from '../kernels/attention.ts';
 import { attentionCombine } from '../kernels/attention-combine.ts';
 import {
   attentionSplit,
@@ -388,10 +389,11 @@ export class Attention {
     });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
+    const sizes = attentionPassSizes(use).filter((tokens) => tokens <= this.#settings.passRows);
     return [
       ...before,
       ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
-      prepareDispatch(this.#gpu, attention, { ...use, many: true }, all),
+      ...bySizeOfPass(this.#gpu, attention, { ...use, many: true }, sizes, all),
     ];
   }
 

@@ -86,7 +86,7 @@ export class StagedCache {
     // Subgroup matrices multiply halves: a pass unpacks the layer once for all its tiles of tokens.
     const ofHalves = shape && ({ ...shape, kv: 'f16', many: true } as const);
     const multiplies =
-      ofHalves && chooseVariant(attention, ofHalves, gpu.capabilities).name === 'matrix';
+      ofHalves && chooseVariant(attention, ofHalves, gpu.capabilities).name.startsWith('matrix');
     const bytes = kvBytes('f16', kvHeads * contextLength * headDim);
     const halves = (label: string) => buffers.storage(`${label} of a layer in halves`, bytes);
     this.#halves =

@@ -30,6 +30,8 @@ export interface AttentionUse {
   kv: KvCacheFormat;
   /** For passes of many tokens. */
   many?: boolean;
+  /** Tokens of the passes that it is for, at least: one of `attentionPassSizes`. */
+  leastTokens?: number;
   /** `gates` [tokens, heads] multiply the heads' outputs; a head whose gate is 0 is not computed. With `many`, `head_rows` of head-rows too. */
   gated?: boolean;
   /** How the output is stored; single precision by default. */
@@ -151,47 +153,86 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   };
 }
 
-const matrixWorkgroup = 128;
 /** Widths are multiples of an eighth of a head, which has to be a multiple of eight halves. */
 const raggedUnit = 64;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
+const subgroupSize = 32;
 
-/** Tokens of a workgroup. */
-const matrixRows = 64;
-/** Two invocations share a row of scores and take turns, four scores each. */
-const scoresOfTurn = 8;
-
-/** Keys of a block: as many as workgroup memory holds beside the queries. */
-function matrixBlock(headDim: number): number {
-  return headDim <= 64 ? 64 : 32;
+interface MatrixShape {
+  /** Subgroups that share the tokens of a tile, 16 each. */
+  rowSubgroups: number;
+  /** Keys of a block that a subgroup takes. */
+  keys: number;
+  /** Sets of subgroups that share the keys of a block. */
+  parts: number;
 }
 
-const matrix: KernelVariant<AttentionUse> = {
-  name: 'matrix',
-  unsupported: (use, capabilities) => {
-    if (use.kv !== 'f16') return 'reads halves';
-    if (addsUp(use)) return wantsSummands(use);
-    if (use.headDim % fragment !== 0 || use.headDim > 128)
-      return `head dimensions that are multiples of ${fragment} up to 128 only`;
-    if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
-    return matrixUnsupported(capabilities);
-  },
-  options: (use) => ({
-    choices: { kv: use.kv },
-    flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
-    constants: {
-      WORKGROUP: matrixWorkgroup,
-      EDGE: fragment,
-      DIM_FRAGMENTS: use.headDim / fragment,
-      SCORE_FRAGMENTS: matrixBlock(use.headDim) / fragment,
-      TURNS: matrixBlock(use.headDim) / scoresOfTurn,
-      KEY_LOADS: Math.ceil((matrixBlock(use.headDim) * use.headDim) / 8 / matrixWorkgroup),
-      ...raggedConstants(use),
+/** Keys and values of a block, and of each subgroup scores and what its sums count: rows of both start in other banks. */
+function matrixBytes(headDim: number, { rowSubgroups, keys, parts }: MatrixShape): number {
+  const tiles = 2 * keys * (headDim + 8) * 2;
+  const scores = rowSubgroups * fragment * ((keys + 8) * 4 + 8);
+  return parts * (tiles + scores) + 4;
+}
+
+/** Tiles of tokens × keys × parts. */
+function matrix(shape: MatrixShape): KernelVariant<AttentionUse> {
+  const { rowSubgroups, keys, parts } = shape;
+  const rows = rowSubgroups * fragment;
+  const workgroup = rowSubgroups * parts * subgroupSize;
+  return {
+    name: `matrix-${rows}x${keys}x${parts}`,
+    unsupported: (use, capabilities) => {
+      if (use.kv !== 'f16') return 'reads halves';
+      if (addsUp(use)) return wantsSummands(use);
+      if (use.headDim % fragment !== 0 || use.headDim > 128)
+        return `head dimensions that are multiples of ${fragment} up to 128 only`;
+      if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
+      const bytes = matrixBytes(use.headDim, shape);
+      if (bytes > capabilities.workgroupStorageBytes)
+        return `needs ${bytes} bytes of workgroup memory`;
+      if (workgroup > capabilities.workgroupInvocations) return `needs workgroups of ${workgroup}`;
+      return matrixUnsupported(capabilities);
     },
-  }),
-  workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / matrixRows)],
-};
+    options: (use) => ({
+      choices: { kv: use.kv },
+      flags: ['matrix', 'eights', 'f16', 'subgroups', 'subgroup_matrix', ...useFlags(use)],
+      constants: {
+        WORKGROUP: workgroup,
+        ROW_SUBGROUPS: rowSubgroups,
+        KEY_PARTS: parts,
+        EDGE: fragment,
+        DIM_FRAGMENTS: use.headDim / fragment,
+        SCORE_FRAGMENTS: keys / fragment,
+        KEY_LOADS: Math.ceil((parts * keys * use.headDim) / 8 / workgroup),
+        ...raggedConstants(use),
+      },
+    }),
+    workgroups: (use, tokens) => [use.heads, 1, Math.ceil(tokens / rows)],
+  };
+}
+
+/** From so many tiles of 64 tokens on, heads times tokens, a pass gains by larger ones or by more of them a multiprocessor; see `matrixTile`. */
+const tilesFrom = { some: 128, more: 350, many: 800 } as const;
+const tokensOfTile = 64;
+
+/** Passes of fewer tokens than the next of these have the same tiles. */
+export function attentionPassSizes({ heads }: AttentionUse): number[] {
+  return [0, ...Object.values(tilesFrom)].map((tiles) => Math.ceil((tiles * tokensOfTile) / heads));
+}
+
+/**
+ * Tiles by heads and tokens of the pass, measured on an H200, whose multiprocessors have 48 KiB of workgroup memory for all their
+ * workgroups: four of 64 × 16 × 1 run at once, two of 64 × 32 × 1, one of the others. More of them hide each other's waits; where there are
+ * few, multiprocessors that have several of them leave others without work.
+ */
+function matrixTile({ heads, headDim, leastTokens = 0 }: AttentionUse): string {
+  const tiles = (heads * leastTokens) / tokensOfTile;
+  if (headDim > 64) return tiles < tilesFrom.more ? 'matrix-64x32x1' : 'matrix-128x32x1';
+  if (tiles < tilesFrom.some) return 'matrix-32x32x2';
+  if (tiles < tilesFrom.more) return 'matrix-64x32x2';
+  return tiles < tilesFrom.many ? 'matrix-64x32x1' : 'matrix-64x16x1';
+}
 
 /** Invocations of the tiled variant: row sets of tokens and key sets of four keys each. */
 const rowSets = 16;
@@ -286,13 +327,17 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     stream(512, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
-    matrix,
+    matrix({ rowSubgroups: 2, keys: 32, parts: 2 }),
+    matrix({ rowSubgroups: 4, keys: 32, parts: 2 }),
+    matrix({ rowSubgroups: 4, keys: 32, parts: 1 }),
+    matrix({ rowSubgroups: 4, keys: 16, parts: 1 }),
+    matrix({ rowSubgroups: 8, keys: 32, parts: 1 }),
     tiled,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      ...(use.many ? ['matrix', 'tiled'] : ['stream-32x16']),
+      ...(use.many ? [matrixTile(use), 'matrix-64x32x1', 'tiled'] : ['stream-32x16']),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',

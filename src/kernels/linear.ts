@@ -1,5 +1,6 @@
-import { type BufferRange, type Dispatch, type Gpu, noWorkgroups } from '../gpu/gpu.ts';
-import { chooseVariant, findVariant, prepareDispatch } from '../gpu/kernel.ts';
+import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
+import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
+import { bySizeOfPass } from '../gpu/sized-dispatches.ts';
 import { groupElements, type QuantFormat } from '../quant/format.ts';
 import { type MatmulUse, matmul, passSizes } from './matmul.ts';
 import { type Activation, matvec } from './matvec.ts';
@@ -100,7 +101,7 @@ export function linearMatrix(
       residual,
       bias: bias !== null,
     };
-    return bySizeOfPass(gpu, use, { state, weights: matrix.buffer, x, y, bias });
+    return bySizeOfPass(gpu, matmul, use, passSizes, { state, weights: matrix.buffer, x, y, bias });
   });
 }
 
@@ -131,33 +132,7 @@ export function linearGated(
 ): Promise<Dispatch>[] | null {
   const use = gatedUse(gpu, linear, activation);
   const [part] = linear.parts;
-  return use && part ? bySizeOfPass(gpu, use, { ...buffers, weights: part.matrix.buffer }) : null;
-}
-
-/** A dispatch for each size of passes that has tiles of its own: of these, one runs. */
-function bySizeOfPass(
-  gpu: Gpu,
-  use: MatmulUse,
-  buffers: Readonly<Record<string, BufferRange | GPUBuffer | null>>,
-): Promise<Dispatch>[] {
-  const uses = passSizes.map((leastTokens) => ({ ...use, leastTokens }));
-  const variants = uses.map((sized) => chooseVariant(matmul, sized, gpu.capabilities));
-  const others = uses.filter((_, i) => variants[i] !== variants[i - 1]);
-  return others.map((sized, i) =>
-    forPasses(
-      prepareDispatch(gpu, matmul, sized, buffers),
-      sized.leastTokens,
-      others[i + 1]?.leastTokens ?? Number.POSITIVE_INFINITY,
-    ),
-  );
-}
-
-/** For passes of at least `from` and fewer than `to` tokens. */
-async function forPasses(prepared: Promise<Dispatch>, from: number, to: number): Promise<Dispatch> {
-  const dispatch = await prepared;
-  return {
-    ...dispatch,
-    workgroups: (tokens) =>
-      tokens >= from && tokens < to ? dispatch.workgroups(tokens) : noWorkgroups,
-  };
+  return use && part
+    ? bySizeOfPass(gpu, matmul, use, passSizes, { ...buffers, weights: part.matrix.buffer })
+    : null;
 }
