@@ -28,7 +28,7 @@ fn gate_of(row: u32, head: u32) -> f32 {
 
 // Four components of a head's output.
 fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
-  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
+  return gate_of(row, head) * with_left_out(attended, 1.0, left_out_of(head / params.group_size, quad));
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -84,18 +84,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#if summands
   let columns = bring_columns(head, workgroup.y, invocation);
 //#endif
-  let rows = cached_rows(head / params.group_size);
-  let at = base + invocation % LANES * 2u;
+  let kv_head = head / params.group_size;
+  let rows = cached_rows(kv_head);
+  let quad = invocation / MERGERS % HEAD_VEC4S;
+  let left_out = left_out_of(kv_head, quad);
+  let at = base + key_lane(invocation) * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
-  if (invocation < HEAD_VEC4S) {
-    let merged = merge_partials(0u, invocation);
-    let output = output_of(row, head, invocation, merged.output / merged.total);
+  let merged = merge_partials(0u, quad, invocation);
+  if (invocation < HEAD_VEC4S * MERGERS && invocation % MERGERS == 0u) {
+    let output = gate_of(row, head) * with_left_out(merged.output / merged.total, 1.0, left_out);
 //#if summands
-    head_output[invocation] = output;
+    head_output[quad] = output;
 //#else
-    out[base + invocation] = pack_output(output);
+    out[base + quad] = pack_output(output);
 //#endif
   }
 //#if summands

@@ -2,7 +2,12 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
-import { type KeptWidths, narrowCacheBytes, packHeadWidths } from '../kernels/head-widths.ts';
+import {
+  halvesOf,
+  type KeptWidths,
+  narrowCacheBytes,
+  packHeadWidths,
+} from '../kernels/head-widths.ts';
 import { isPacked, kvBytes } from '../kernels/kv-format.ts';
 import { type KvProjectUse, kvProject, stagedBytes } from '../kernels/kv-project.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
@@ -125,23 +130,28 @@ export class StagedCache {
   }
 
   /**
-   * Attention over the caches of a layer, in which the newest token is where it was `kept`. `bases` where rows are narrow.
+   * Attention over the caches of a layer, in which the newest token is where the projection left it in `parts`. `bases` where rows are narrow.
    */
   plan(
     use: AttentionUse,
-    how: { many: boolean; kept: boolean },
+    how: { layer: number; many: boolean; parts: number },
     state: GPUBuffer,
     caches: LayerCaches,
     bases: LayerBases | null,
   ): StagedPlan {
     const { kv } = this.#use;
-    const ragged = caches.head_widths !== undefined;
+    const kept = this.#widths?.[how.layer];
+    const ragged = kept !== undefined;
+    const narrow = { ...use, ragged, ...(kept ? halvesOf(this.#use, kept) : {}) };
     const queries = this.#narrowQueries ?? this.target.queries;
     const shared = { state, queries, ...caches, ...boundBases(bases) };
-    if (how.kept) return { use: { ...use, ragged }, buffers: shared, before: [] };
+    if (how.parts > 0) {
+      const parts = how.parts > 1 ? { parts: how.parts } : {};
+      return { use: { ...narrow, ...parts }, buffers: shared, before: [] };
+    }
     const before = this.#store(shared, { ragged, queries: true });
     const halves = how.many ? this.#halves : null;
-    if (!isPacked(kv) || !halves) return { use: { ...use, ragged }, buffers: shared, before };
+    if (!isPacked(kv) || !halves) return { use: narrow, buffers: shared, before };
     const packed = { ...this.#use, kv, ragged };
     before.push(prepareDispatch(this.#gpu, kvUnpack, packed, { ...shared, ...halves }));
     const buffers = { state, queries, k_cache: halves.keys, v_cache: halves.values };

@@ -1,5 +1,5 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
-import { type AttentionInputs, attentionCase, valueAt } from './attention.ref.ts';
+import { type AttentionInputs, attentionCase, cachedKeys, valueAt } from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
 import { attentionSplits } from './attention-split.ts';
 
@@ -77,6 +77,10 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
 
+function wholeKv({ kv }: AttentionUse): 'f32' | 'f16' {
+  return kv === 'f32' ? 'f32' : 'f16';
+}
+
 function toCase(
   name: string,
   change: Partial<AttentionUse>,
@@ -90,7 +94,13 @@ function toCase(
     inputs: () => buffers,
     outputs: () => {
       const { outputs, scales } = attentionSplitReference(use, inputs);
-      return { split_outputs: { values: outputs }, split_scales: { values: scales } };
+      return {
+        split_outputs: { values: outputs },
+        split_scales: { values: scales },
+        ...(use.parts
+          ? { k_cache: { values: cachedKeys(use, inputs), storage: wholeKv(use) } }
+          : {}),
+      };
     },
   };
 }
@@ -122,6 +132,39 @@ export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
     'ragged, widths of all kinds',
     { heads: 14, kvHeads: 7, headDim: 32, kv: 'f16', ragged: true },
     1300,
+  ),
+  toCase(
+    'ragged, half of the keys',
+    { heads: 9, kvHeads: 3, headDim: 32, ragged: true, halfKeys: true },
+    991,
+  ),
+  toCase(
+    'ragged, half of keys and values, halves',
+    {
+      heads: 8,
+      kvHeads: 4,
+      headDim: 64,
+      kv: 'f16',
+      ragged: true,
+      halfKeys: true,
+      halfValues: true,
+    },
+    1100,
+  ),
+  toCase('parts', { heads: 9, kvHeads: 3, headDim: 32, ragged: true, parts: 2 }, 415),
+  toCase(
+    'parts, halves, a window, gated heads',
+    {
+      heads: 8,
+      kvHeads: 2,
+      headDim: 64,
+      kv: 'f16',
+      ragged: true,
+      parts: 4,
+      window: 200,
+      gated: true,
+    },
+    700,
   ),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
   toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),

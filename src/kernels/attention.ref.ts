@@ -102,7 +102,7 @@ export function attentionCase(
   const random = new Random(700 + position + tokens);
   const cache = use.kvHeads * use.contextLength * use.headDim;
   const scaled = (count: number) => random.activations(count).map((value) => value * spread);
-  const widths = use.ragged ? randomWidths(use) : undefined;
+  const widths = use.ragged ? widthsFor(use) : undefined;
   const cut = (rows: Float32Array<ArrayBuffer>, part: 'keys' | 'values') =>
     widths ? raggedRows(use, widths, rows, part) : rows;
   const keys = cut(scaled(cache), 'keys');
@@ -115,10 +115,9 @@ export function attentionCase(
     const head = Math.floor(i / use.headDim) % use.heads;
     return widths?.[Math.floor((head * use.kvHeads) / use.heads)]?.keys ?? use.headDim;
   };
+  const queries = scaled(tokens * use.heads * use.headDim);
   const inputs: AttentionInputs = {
-    queries: scaled(tokens * use.heads * use.headDim).map((value, i) =>
-      i % use.headDim < widthOf(i) ? value : 0,
-    ),
+    queries: queries.map((value, i) => (i % use.headDim < widthOf(i) ? value : 0)),
     // The reference sees what the cache holds.
     keys: packed?.keys ?? (f16 ? roundedToHalf(keys) : keys),
     values: packed?.values ?? (f16 ? roundedToHalf(values) : values),
@@ -141,10 +140,72 @@ export function attentionCase(
         ? { head_rows: headRowsReference(inputs.gates, use.heads) }
         : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
-      queries: Float32Array.from(inputs.queries),
-      ...(packed?.buffers ?? { k_cache: stored(keys, 'keys'), v_cache: stored(values, 'values') }),
+      queries: use.parts
+        ? partsOf(use, [...queries, ...newestKeys(use, keys, position)], random)
+        : Float32Array.from(inputs.queries),
+      ...(packed?.buffers ?? {
+        // The newest key is not there yet where it comes in parts.
+        k_cache: stored(use.parts ? withoutNewest(use, keys, position) : keys, 'keys'),
+        v_cache: stored(values, 'values'),
+      }),
     },
   };
+}
+
+function widthsFor(use: AttentionUse): KeptWidths[] {
+  const most = (half = false) => use.headDim / (half ? 2 : 1);
+  return randomWidths(use).map(({ keys, values }) => ({
+    keys: Math.min(keys, most(use.halfKeys)),
+    values: Math.min(values, most(use.halfValues)),
+  }));
+}
+
+function newestKeys(
+  { kvHeads, headDim, contextLength }: AttentionUse,
+  keys: Float32Array,
+  position: number,
+): number[] {
+  return Array.from({ length: kvHeads }, (_, head) => {
+    const at = (head * contextLength + position) * headDim;
+    return [...keys.subarray(at, at + headDim)];
+  }).flat();
+}
+
+function withoutNewest(
+  { headDim, contextLength }: AttentionUse,
+  keys: Float32Array<ArrayBuffer>,
+  position: number,
+): Float32Array<ArrayBuffer> {
+  return keys.map((key, i) =>
+    Math.floor(i / headDim) % contextLength === position ? Number.NaN : key,
+  );
+}
+
+/** Random parts [parts, rows] of what they sum up to. */
+function partsOf(
+  { parts = 1 }: AttentionUse,
+  sums: readonly number[],
+  random: Random,
+): Float32Array<ArrayBuffer> {
+  const left = Float64Array.from(sums);
+  const all = Array.from({ length: parts }, (_, part) => {
+    if (part === parts - 1) return [...left];
+    const own = random.activations(sums.length);
+    own.forEach((value, i) => {
+      left[i] = (left[i] ?? 0) - value;
+    });
+    return [...own];
+  });
+  return Float32Array.from(all.flat());
+}
+
+/** What the cache holds of all keys, as stored. */
+export function cachedKeys(
+  use: AttentionUse,
+  { keys, ragged }: AttentionInputs,
+): Float64Array<ArrayBuffer> {
+  const rows = Float64Array.from(keys);
+  return ragged ? packedRows(use, ragged.widths, rows, 'keys') : rows;
 }
 
 /** Of the output projection, in a case. */
@@ -256,6 +317,7 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
     1,
   ),
   toCase('ragged, halves', { headDim: 64, kv: 'f16', ragged: true, window: 50 }, 90, 3),
+  toCase('ragged, half of the keys', { headDim: 32, ragged: true, halfKeys: true }, 300, 1),
   toCase('ragged, many', { heads: 8, headDim: 64, scale: 0.125, ...many, ragged: true }, 30, 70),
   toCase(
     'ragged, gated, many',

@@ -36,6 +36,11 @@ export interface AttentionUse {
   output?: 'f32' | 'f16';
   /** `head_widths` says how wide keys and values of each KV head are: queries are coefficients (see kv-project), outputs have `mean` behind them. */
   ragged?: boolean;
+  /** With `ragged`: no head of the layer keeps more than half of its keys, or of its values. */
+  halfKeys?: boolean;
+  halfValues?: boolean;
+  /** With `ragged`, for `attention-split`: queries and the newest key come in so many parts (see qkv). */
+  parts?: number;
   /** For one token: heads leave what they add to the output projection in `summands` instead of their outputs in `out`. */
   summand?: SummandUse;
 }
@@ -110,9 +115,23 @@ export function streamUnsupported(
 }
 
 /** Halves and what is smaller is read eight at once, where rows are multiples of that. */
-export function streamFlags({ kv, ragged, headDim }: AttentionUse): string[] {
+export function streamFlags(use: AttentionUse): string[] {
+  const { kv, ragged, headDim, halfKeys, halfValues } = use;
   const areEights = kv !== 'f32' && (!ragged || headDim % raggedUnit === 0);
-  return ['stream', 'subgroups', ...(areEights ? ['eights'] : [])];
+  // Those of packed caches have scales, which keys and values share.
+  const areWhole = !isPacked(kv);
+  return [
+    'stream',
+    'subgroups',
+    ...(areEights ? ['eights'] : []),
+    ...(areWhole && halfKeys ? ['half_keys'] : []),
+    ...(areWhole && halfValues ? ['half_values'] : []),
+  ];
+}
+
+/** The largest power of two up to both, 1 at least. */
+function mergersOf(most: number, room: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, room))));
 }
 
 export function streamConstants(
@@ -122,12 +141,16 @@ export function streamConstants(
   subgroup: number,
   pairs: number = streamPairs,
 ): Record<string, number> {
+  const partials = workgroup / subgroup;
+  const mergers = mergersOf(Math.min(partials, subgroup), workgroup / (heads * (use.headDim / 4)));
   return {
     WORKGROUP: workgroup,
     SUBGROUP: subgroup,
     LANES: use.headDim / streamComponents,
     HEADS: heads,
     PAIRS: pairs,
+    MERGERS: mergers,
+    MERGE_TURNS: partials / mergers,
     ...raggedConstants(use),
   };
 }

@@ -22,7 +22,7 @@ import {
 import { matmulTokens } from '../kernels/matmul.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { type MatvecUse, matvec } from '../kernels/matvec.ts';
-import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
+import { canFuseQkv, qkv as qkvKernel, qkvParts } from '../kernels/qkv.ts';
 import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
 import {
@@ -512,13 +512,14 @@ export class Decoder {
   #layerForOne(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] {
     const { qkv, attended, activated } = this.#buffers;
     const x = this.#xOfLayer(index);
-    const narrow = this.#fusedQkv(layer, x, this.#attention.narrowTarget(index, layer.bases));
+    const toNarrow = this.#attention.narrowTarget(index, layer.bases);
+    const narrow = this.#fusedQkv(layer, x, toNarrow, how.far);
     const fused = narrow ?? this.#fusedQkv(layer, x, this.#attention.target(index, 'one'));
-    const attends = { ...how, kept: narrow !== null };
+    const attends = { ...how, ...(narrow ? { parts: narrow.parts } : {}) };
     const projected = this.#projectedHeads(layer, index, attends);
     const next = this.#xOfLayer(index + 1);
     return [
-      ...(fused ?? [
+      ...(fused?.dispatches ?? [
         ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
         this.#rotate(layer, index, 'one'),
       ]),
@@ -681,7 +682,8 @@ export class Decoder {
     layer: LayerWeights,
     x: GPUBuffer,
     target: ProjectionTarget | null,
-  ): Promise<Dispatch>[] | null {
+    far = false,
+  ): { parts: number; dispatches: Promise<Dispatch>[] } | null {
     const [part, second] = layer.qkv.parts;
     if (!target || !part || second || layer.qNorm) return null;
     const { shape, buffers } = target;
@@ -692,16 +694,18 @@ export class Decoder {
       normEpsilon: this.config.rmsNormEps,
       bias: part.bias !== null,
     };
-    if (!canFuseQkv(use, this.#gpu.capabilities)) return null;
-    return [
-      prepareDispatch(this.#gpu, qkvKernel, use, {
-        ...buffers,
-        x,
-        weights: part.matrix.buffer,
-        norm_weight: layer.attentionNorm,
-        bias: part.bias,
-      }),
-    ];
+    const { capabilities } = this.#gpu;
+    const parts = shape.ragged && far ? qkvParts(use, capabilities) : 1;
+    const inParts = { ...use, ...(parts > 1 ? { parts } : {}) };
+    if (!canFuseQkv(inParts, capabilities)) return null;
+    const bound = {
+      ...buffers,
+      x,
+      weights: part.matrix.buffer,
+      norm_weight: layer.attentionNorm,
+      bias: part.bias,
+    };
+    return { parts, dispatches: [prepareDispatch(this.#gpu, qkvKernel, inParts, bound)] };
   }
 
   /** Rotates queries and keys of a pass and fills the cache. */

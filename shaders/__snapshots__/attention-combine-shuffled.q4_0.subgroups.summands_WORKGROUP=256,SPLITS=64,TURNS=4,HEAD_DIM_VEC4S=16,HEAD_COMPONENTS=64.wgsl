@@ -1,0 +1,289 @@
+enable subgroups;
+const WORKGROUP: u32 = 256u;
+const SPLITS: u32 = 64u;
+const TURNS: u32 = 4u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+const HEAD_COMPONENTS: u32 = 64u;
+struct Params {
+  heads: u32,
+  output_rows: u32,
+  output_row_vec4s: u32,
+}
+const params = Params(9u, 576u, 21u);
+@group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> summands: array<f32>;
+// Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
+alias Group = array<vec4<f32>, 8>;
+
+fn dot_group(a: Group, b: Group) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
+    + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
+}
+// Words of the matrix, and what halves of them are.
+
+// The word at this index.
+fn weight_word(at: u32) -> u32 {
+  return weights[at >> 2u][at & 3u];
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers out of words.
+
+// Eight 4-bit numbers of a word, less `bias`: elements 2j at bits 4j, elements 2j + 1 at bits 16 + 4j. A number n at bits p to p + 3 of the
+// mantissa of 2^(23 - p) makes 2^(23 - p) + n, so that no conversion is needed, and a shift only for bits that the mantissa has no room for.
+fn low_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let bits = vec4<u32>(word, word, word, word >> 12u) & vec4<u32>(0xfu, 0xf0000u, 0xf0u, 0xf00u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x4b000000u, 0x43000000u, 0x49000000u, 0x47000000u))
+    - (vec4<f32>(8388608.0, 128.0, 524288.0, 32768.0) + bias);
+}
+
+fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
+  let upper = word >> 12u;
+  let bits = vec4<u32>(word, upper, word, upper) & vec4<u32>(0xf00u, 0xf000u, 0xf000u, 0xf0000u);
+  return bitcast<vec4<f32>>(bits | vec4<u32>(0x47000000u, 0x45000000u, 0x45000000u, 0x43000000u))
+    - (vec4<f32>(32768.0, 2048.0, 2048.0, 128.0) + bias);
+}
+
+fn signed_bytes(word: u32) -> vec4<f32> {
+  return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+// Sixteen 2-bit numbers.
+fn pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
+}
+
+// The same, 16 times as large.
+fn upper_pair_bytes(word: u32) -> vec4<u32> {
+  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
+}
+
+// 32 bits as 4 or nothing.
+fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
+    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+  );
+}
+
+// 32 bits as 16 or nothing.
+fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
+    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+  );
+}
+
+fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
+  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four or five bits, as the words of its row have them.
+
+// Less `bias`.
+fn four_bits(words: vec4<u32>, bias: f32) -> Group {
+  return Group(
+    low_nibbles_less(words.x, bias), high_nibbles_less(words.x, bias),
+    low_nibbles_less(words.y, bias), high_nibbles_less(words.y, bias),
+    low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
+    low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
+  );
+}
+
+// `fifth` has the highest bit of each number.
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let four = nibble_bytes(words);
+  let bits = fifth_bit_bytes(fifth);
+  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
+}
+// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+fn numbers_of(raw: RawGroup) -> Group {
+  return four_bits(raw.numbers, 8.0);
+}
+// What a head adds to the output projection (out = Σ_h head_h · W_O,h): its columns of the matrix times its output. The kernel behind adds
+// the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
+// share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
+// a row, on its way while the head attends; the groups of a row are neighbours.
+
+const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
+
+var<workgroup> head_output: array<vec4<f32>, HEAD_COMPONENTS / 4u>;
+
+fn row_of_summand(part: u32, invocation: u32) -> u32 {
+  return (part * WORKGROUP + invocation) / HEAD_GROUPS;
+}
+
+fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
+  let row = min(row_of_summand(part, invocation), params.output_rows - 1u);
+  let group = head * HEAD_GROUPS + invocation % HEAD_GROUPS;
+  return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
+}
+
+fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+  let row = row_of_summand(part, invocation);
+  if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
+    summands[head * params.output_rows + row] = value;
+  }
+}
+
+// Once all of `head_output` is there.
+fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+  let at = invocation % HEAD_GROUPS * 8u;
+  let output = Group(
+    head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
+    head_output[at + 4u], head_output[at + 5u], head_output[at + 6u], head_output[at + 7u],
+  );
+  var sum = dot_raw(columns, output);
+  for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
+    sum += subgroupShuffleXor(sum, step);
+  }
+  write_summand(head, part, invocation, sum);
+}
+// out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
+// invocations share four components at a time and the parts. gated: times the head's gate.
+// shuffled: those of the same components are neighbours in a subgroup; else they meet in workgroup memory.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
+
+
+// Invocations of the same four components.
+const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
+
+// What some parts of a head sum up to, unnormalized.
+struct Share {
+  largest: f32,
+  total: f32,
+  output: vec4<f32>,
+}
+
+// Every SHARES-th part. All of them are on their way before the first one is used; past the end the last one is repeated, and weighs nothing.
+fn share_of(head: u32, share: u32, quad: u32) -> Share {
+  let part_0 = share + 0u * SHARES;
+  let at_0 = head * SPLITS + min(part_0, SPLITS - 1u);
+  let scale_0 = split_scales[at_0];
+  let output_0 = split_outputs[at_0 * HEAD_DIM_VEC4S + quad];
+  let part_1 = share + 1u * SHARES;
+  let at_1 = head * SPLITS + min(part_1, SPLITS - 1u);
+  let scale_1 = split_scales[at_1];
+  let output_1 = split_outputs[at_1 * HEAD_DIM_VEC4S + quad];
+  let part_2 = share + 2u * SHARES;
+  let at_2 = head * SPLITS + min(part_2, SPLITS - 1u);
+  let scale_2 = split_scales[at_2];
+  let output_2 = split_outputs[at_2 * HEAD_DIM_VEC4S + quad];
+  let part_3 = share + 3u * SHARES;
+  let at_3 = head * SPLITS + min(part_3, SPLITS - 1u);
+  let scale_3 = split_scales[at_3];
+  let output_3 = split_outputs[at_3 * HEAD_DIM_VEC4S + quad];
+  var sum = Share(-1.0e30, 0.0, vec4<f32>());
+  sum.largest = max(sum.largest, scale_0.x);
+  sum.largest = max(sum.largest, scale_1.x);
+  sum.largest = max(sum.largest, scale_2.x);
+  sum.largest = max(sum.largest, scale_3.x);
+  let weight_0 = select(0.0, exp2(scale_0.x - sum.largest), part_0 < SPLITS);
+  sum.total += weight_0 * scale_0.y;
+  sum.output += weight_0 * output_0;
+  let weight_1 = select(0.0, exp2(scale_1.x - sum.largest), part_1 < SPLITS);
+  sum.total += weight_1 * scale_1.y;
+  sum.output += weight_1 * output_1;
+  let weight_2 = select(0.0, exp2(scale_2.x - sum.largest), part_2 < SPLITS);
+  sum.total += weight_2 * scale_2.y;
+  sum.output += weight_2 * output_2;
+  let weight_3 = select(0.0, exp2(scale_3.x - sum.largest), part_3 < SPLITS);
+  sum.total += weight_3 * scale_3.y;
+  sum.output += weight_3 * output_3;
+  return sum;
+}
+
+// Four components of the head, of what all shares have: neighbours, for all invocations to call.
+fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
+  var largest = own.largest;
+  for (var step = SHARES / 2u; step > 0u; step /= 2u) {
+    largest = max(largest, subgroupShuffleXor(largest, step));
+  }
+  let weight = exp2(own.largest - largest);
+  var total = weight * own.total;
+  var output = weight * own.output;
+  for (var step = SHARES / 2u; step > 0u; step /= 2u) {
+    total += subgroupShuffleXor(total, step);
+    output += subgroupShuffleXor(output, step);
+  }
+  return output / total;
+}
+
+fn gate_of(head: u32) -> f32 {
+  return 1.0;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let head = workgroup.x;
+  let quad = invocation / SHARES;
+  let share = invocation % SHARES;
+  let gate = gate_of(head);
+  if (gate == 0.0) {
+    // There may be no parts.
+    write_summand(head, workgroup.y, invocation, 0.0);
+    return;
+  }
+  let columns = bring_columns(head, workgroup.y, invocation);
+  let output = gate * combined(share_of(head, share, quad), share, quad);
+  if (share == 0u) {
+    head_output[quad] = output;
+  }
+  workgroupBarrier();
+  leave_summand(head, workgroup.y, columns, invocation);
+}

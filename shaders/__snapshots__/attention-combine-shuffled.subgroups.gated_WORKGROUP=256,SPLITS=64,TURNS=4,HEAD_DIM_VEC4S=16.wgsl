@@ -1,0 +1,107 @@
+enable subgroups;
+const WORKGROUP: u32 = 256u;
+const SPLITS: u32 = 64u;
+const TURNS: u32 = 4u;
+const HEAD_DIM_VEC4S: u32 = 16u;
+struct Params {
+  heads: u32,
+  output_rows: u32,
+  output_row_vec4s: u32,
+}
+const params = Params(8u, 0u, 0u);
+@group(0) @binding(0) var<storage, read> split_outputs: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> split_scales: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> gates: array<f32>;
+// out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
+// invocations share four components at a time and the parts. gated: times the head's gate.
+// shuffled: those of the same components are neighbours in a subgroup; else they meet in workgroup memory.
+// summands: a head leaves what it adds to the output projection instead (lib/head-summand).
+
+
+// Invocations of the same four components.
+const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
+
+// What some parts of a head sum up to, unnormalized.
+struct Share {
+  largest: f32,
+  total: f32,
+  output: vec4<f32>,
+}
+
+// Every SHARES-th part. All of them are on their way before the first one is used; past the end the last one is repeated, and weighs nothing.
+fn share_of(head: u32, share: u32, quad: u32) -> Share {
+  let part_0 = share + 0u * SHARES;
+  let at_0 = head * SPLITS + min(part_0, SPLITS - 1u);
+  let scale_0 = split_scales[at_0];
+  let output_0 = split_outputs[at_0 * HEAD_DIM_VEC4S + quad];
+  let part_1 = share + 1u * SHARES;
+  let at_1 = head * SPLITS + min(part_1, SPLITS - 1u);
+  let scale_1 = split_scales[at_1];
+  let output_1 = split_outputs[at_1 * HEAD_DIM_VEC4S + quad];
+  let part_2 = share + 2u * SHARES;
+  let at_2 = head * SPLITS + min(part_2, SPLITS - 1u);
+  let scale_2 = split_scales[at_2];
+  let output_2 = split_outputs[at_2 * HEAD_DIM_VEC4S + quad];
+  let part_3 = share + 3u * SHARES;
+  let at_3 = head * SPLITS + min(part_3, SPLITS - 1u);
+  let scale_3 = split_scales[at_3];
+  let output_3 = split_outputs[at_3 * HEAD_DIM_VEC4S + quad];
+  var sum = Share(-1.0e30, 0.0, vec4<f32>());
+  sum.largest = max(sum.largest, scale_0.x);
+  sum.largest = max(sum.largest, scale_1.x);
+  sum.largest = max(sum.largest, scale_2.x);
+  sum.largest = max(sum.largest, scale_3.x);
+  let weight_0 = select(0.0, exp2(scale_0.x - sum.largest), part_0 < SPLITS);
+  sum.total += weight_0 * scale_0.y;
+  sum.output += weight_0 * output_0;
+  let weight_1 = select(0.0, exp2(scale_1.x - sum.largest), part_1 < SPLITS);
+  sum.total += weight_1 * scale_1.y;
+  sum.output += weight_1 * output_1;
+  let weight_2 = select(0.0, exp2(scale_2.x - sum.largest), part_2 < SPLITS);
+  sum.total += weight_2 * scale_2.y;
+  sum.output += weight_2 * output_2;
+  let weight_3 = select(0.0, exp2(scale_3.x - sum.largest), part_3 < SPLITS);
+  sum.total += weight_3 * scale_3.y;
+  sum.output += weight_3 * output_3;
+  return sum;
+}
+
+// Four components of the head, of what all shares have: neighbours, for all invocations to call.
+fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
+  var largest = own.largest;
+  for (var step = SHARES / 2u; step > 0u; step /= 2u) {
+    largest = max(largest, subgroupShuffleXor(largest, step));
+  }
+  let weight = exp2(own.largest - largest);
+  var total = weight * own.total;
+  var output = weight * own.output;
+  for (var step = SHARES / 2u; step > 0u; step /= 2u) {
+    total += subgroupShuffleXor(total, step);
+    output += subgroupShuffleXor(output, step);
+  }
+  return output / total;
+}
+
+fn gate_of(head: u32) -> f32 {
+  return gates[head];
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let head = workgroup.x;
+  let quad = invocation / SHARES;
+  let share = invocation % SHARES;
+  let gate = gate_of(head);
+  if (gate == 0.0) {
+    // There may be no parts.
+    if (share == 0u) {
+      out[head * HEAD_DIM_VEC4S + quad] = vec4<f32>();
+    }
+    return;
+  }
+  let output = gate * combined(share_of(head, share, quad), share, quad);
+  if (share == 0u) {
+    out[head * HEAD_DIM_VEC4S + quad] = output;
+  }
+}
