@@ -12,6 +12,7 @@ import { isPacked, kvBytes } from '../kernels/kv-format.ts';
 import { type KvProjectUse, kvProject, stagedBytes } from '../kernels/kv-project.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
 import { kvUnpack } from '../kernels/kv-unpack.ts';
+import { leastPart } from '../kernels/qkv.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 
@@ -75,7 +76,7 @@ export class StagedCache {
   ) {
     this.#gpu = gpu;
     this.#use = use;
-    const { kvHeads, headDim, contextLength, kv } = use;
+    const { heads, kvHeads, headDim, contextLength, kv } = use;
     const { queries, keys } = stagedBytes(use);
     const buffer = buffers.storage('queries, keys and values of a pass', queries + 2 * keys);
     this.#staged = buffer;
@@ -85,7 +86,10 @@ export class StagedCache {
       v_cache: { buffer, offset: queries + keys, size: keys },
     };
     this.#widths = widths;
-    this.#narrowQueries = widths && buffers.storage('coefficients of queries', queries);
+    // Of a pass, or of a token whose key is among them, in parts of at least so many components.
+    const inParts = ((heads + kvHeads) * headDim ** 2 * 4) / leastPart;
+    const coefficients = Math.max(queries, inParts);
+    this.#narrowQueries = widths && buffers.storage('coefficients of queries', coefficients);
     this.#narrowRows =
       widths && isPacked(kv) ? buffers.storage('coefficients of a pass', 2 * keys) : null;
     // Subgroup matrices multiply halves: a pass unpacks the layer once for all its tiles of tokens.

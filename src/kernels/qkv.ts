@@ -104,6 +104,9 @@ export function qkvParts(use: QkvUse, capabilities: Capabilities): number {
   return counts.find((parts) => findVariant(qkv, { ...use, parts }, capabilities) !== null) ?? 1;
 }
 
+/** Components of a part at least. */
+export const leastPart = 8;
+
 function partsOfShape(shape: LaneShape, { format, headDim }: QkvUse): number {
   return headDim / rowsOfShape(shapeFor(shape, format));
 }
