@@ -210,22 +210,18 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
 }
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
-// shuffled: those of the same components are neighbours in a subgroup; else they meet in workgroup memory.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
 
 // Invocations of the same four components.
 const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
-// What some parts of a head sum up to, unnormalized.
-struct Share {
-  largest: f32,
-  total: f32,
-  output: vec4<f32>,
-}
+var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
+var<workgroup> share_scales: array<vec2<f32>, SHARES>;
 
-// Every SHARES-th part. All of them are on their way before the first one is used; past the end the last one is repeated, and weighs nothing.
-fn share_of(head: u32, share: u32, quad: u32) -> Share {
+// Every SHARES-th part of a head, unnormalized. All of them are on their way before the first one is used; past the end the last one is
+// repeated, and weighs nothing.
+fn leave_share(head: u32, share: u32, quad: u32) {
   let part_0 = share + 0u * SHARES;
   let at_0 = head * SPLITS + min(part_0, SPLITS - 1u);
   let scale_0 = split_scales[at_0];
@@ -234,32 +230,25 @@ fn share_of(head: u32, share: u32, quad: u32) -> Share {
   let at_1 = head * SPLITS + min(part_1, SPLITS - 1u);
   let scale_1 = split_scales[at_1];
   let output_1 = split_outputs[at_1 * HEAD_DIM_VEC4S + quad];
-  var sum = Share(-1.0e30, 0.0, vec4<f32>());
-  sum.largest = max(sum.largest, scale_0.x);
-  sum.largest = max(sum.largest, scale_1.x);
-  let weight_0 = select(0.0, exp2(scale_0.x - sum.largest), part_0 < SPLITS);
-  sum.total += weight_0 * scale_0.y;
-  sum.output += weight_0 * output_0;
-  let weight_1 = select(0.0, exp2(scale_1.x - sum.largest), part_1 < SPLITS);
-  sum.total += weight_1 * scale_1.y;
-  sum.output += weight_1 * output_1;
-  return sum;
+  var largest = -1.0e30;
+  largest = max(largest, scale_0.x);
+  largest = max(largest, scale_1.x);
+  var total = 0.0;
+  var output = vec4<f32>();
+  let weight_0 = select(0.0, exp2(scale_0.x - largest), part_0 < SPLITS);
+  total += weight_0 * scale_0.y;
+  output += weight_0 * output_0;
+  let weight_1 = select(0.0, exp2(scale_1.x - largest), part_1 < SPLITS);
+  total += weight_1 * scale_1.y;
+  output += weight_1 * output_1;
+  share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
+  if (quad == 0u) {
+    share_scales[share] = vec2<f32>(largest, total);
+  }
 }
 
-var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
-var<workgroup> share_scales: array<vec2<f32>, SHARES>;
-
-fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
-  if (share < SHARES) {
-    share_outputs[share * HEAD_DIM_VEC4S + quad] = own.output;
-    if (quad == 0u) {
-      share_scales[share] = vec2<f32>(own.largest, own.total);
-    }
-  }
-  workgroupBarrier();
-  if (share > 0u) {
-    return vec4<f32>();
-  }
+// Four components of the head, of what all shares left.
+fn combined(quad: u32) -> vec4<f32> {
   var largest = share_scales[0].x;
   for (var i = 1u; i < SHARES; i++) {
     largest = max(largest, share_scales[i].x);
@@ -291,8 +280,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
   let columns = bring_columns(head, workgroup.y, invocation);
-  let output = gate * combined(share_of(head, share, quad), share, quad);
+  if (share < SHARES) {
+    leave_share(head, share, quad);
+  }
+  workgroupBarrier();
   if (share == 0u) {
+    let output = gate * combined(quad);
     head_output[quad] = output;
   }
   workgroupBarrier();

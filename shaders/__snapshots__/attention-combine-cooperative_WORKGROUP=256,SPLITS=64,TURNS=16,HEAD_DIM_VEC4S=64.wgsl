@@ -13,22 +13,18 @@ const params = Params(1u, 0u, 0u);
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
-// shuffled: those of the same components are neighbours in a subgroup; else they meet in workgroup memory.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
 
 // Invocations of the same four components.
 const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
-// What some parts of a head sum up to, unnormalized.
-struct Share {
-  largest: f32,
-  total: f32,
-  output: vec4<f32>,
-}
+var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
+var<workgroup> share_scales: array<vec2<f32>, SHARES>;
 
-// Every SHARES-th part. All of them are on their way before the first one is used; past the end the last one is repeated, and weighs nothing.
-fn share_of(head: u32, share: u32, quad: u32) -> Share {
+// Every SHARES-th part of a head, unnormalized. All of them are on their way before the first one is used; past the end the last one is
+// repeated, and weighs nothing.
+fn leave_share(head: u32, share: u32, quad: u32) {
   let part_0 = share + 0u * SHARES;
   let at_0 = head * SPLITS + min(part_0, SPLITS - 1u);
   let scale_0 = split_scales[at_0];
@@ -93,88 +89,81 @@ fn share_of(head: u32, share: u32, quad: u32) -> Share {
   let at_15 = head * SPLITS + min(part_15, SPLITS - 1u);
   let scale_15 = split_scales[at_15];
   let output_15 = split_outputs[at_15 * HEAD_DIM_VEC4S + quad];
-  var sum = Share(-1.0e30, 0.0, vec4<f32>());
-  sum.largest = max(sum.largest, scale_0.x);
-  sum.largest = max(sum.largest, scale_1.x);
-  sum.largest = max(sum.largest, scale_2.x);
-  sum.largest = max(sum.largest, scale_3.x);
-  sum.largest = max(sum.largest, scale_4.x);
-  sum.largest = max(sum.largest, scale_5.x);
-  sum.largest = max(sum.largest, scale_6.x);
-  sum.largest = max(sum.largest, scale_7.x);
-  sum.largest = max(sum.largest, scale_8.x);
-  sum.largest = max(sum.largest, scale_9.x);
-  sum.largest = max(sum.largest, scale_10.x);
-  sum.largest = max(sum.largest, scale_11.x);
-  sum.largest = max(sum.largest, scale_12.x);
-  sum.largest = max(sum.largest, scale_13.x);
-  sum.largest = max(sum.largest, scale_14.x);
-  sum.largest = max(sum.largest, scale_15.x);
-  let weight_0 = select(0.0, exp2(scale_0.x - sum.largest), part_0 < SPLITS);
-  sum.total += weight_0 * scale_0.y;
-  sum.output += weight_0 * output_0;
-  let weight_1 = select(0.0, exp2(scale_1.x - sum.largest), part_1 < SPLITS);
-  sum.total += weight_1 * scale_1.y;
-  sum.output += weight_1 * output_1;
-  let weight_2 = select(0.0, exp2(scale_2.x - sum.largest), part_2 < SPLITS);
-  sum.total += weight_2 * scale_2.y;
-  sum.output += weight_2 * output_2;
-  let weight_3 = select(0.0, exp2(scale_3.x - sum.largest), part_3 < SPLITS);
-  sum.total += weight_3 * scale_3.y;
-  sum.output += weight_3 * output_3;
-  let weight_4 = select(0.0, exp2(scale_4.x - sum.largest), part_4 < SPLITS);
-  sum.total += weight_4 * scale_4.y;
-  sum.output += weight_4 * output_4;
-  let weight_5 = select(0.0, exp2(scale_5.x - sum.largest), part_5 < SPLITS);
-  sum.total += weight_5 * scale_5.y;
-  sum.output += weight_5 * output_5;
-  let weight_6 = select(0.0, exp2(scale_6.x - sum.largest), part_6 < SPLITS);
-  sum.total += weight_6 * scale_6.y;
-  sum.output += weight_6 * output_6;
-  let weight_7 = select(0.0, exp2(scale_7.x - sum.largest), part_7 < SPLITS);
-  sum.total += weight_7 * scale_7.y;
-  sum.output += weight_7 * output_7;
-  let weight_8 = select(0.0, exp2(scale_8.x - sum.largest), part_8 < SPLITS);
-  sum.total += weight_8 * scale_8.y;
-  sum.output += weight_8 * output_8;
-  let weight_9 = select(0.0, exp2(scale_9.x - sum.largest), part_9 < SPLITS);
-  sum.total += weight_9 * scale_9.y;
-  sum.output += weight_9 * output_9;
-  let weight_10 = select(0.0, exp2(scale_10.x - sum.largest), part_10 < SPLITS);
-  sum.total += weight_10 * scale_10.y;
-  sum.output += weight_10 * output_10;
-  let weight_11 = select(0.0, exp2(scale_11.x - sum.largest), part_11 < SPLITS);
-  sum.total += weight_11 * scale_11.y;
-  sum.output += weight_11 * output_11;
-  let weight_12 = select(0.0, exp2(scale_12.x - sum.largest), part_12 < SPLITS);
-  sum.total += weight_12 * scale_12.y;
-  sum.output += weight_12 * output_12;
-  let weight_13 = select(0.0, exp2(scale_13.x - sum.largest), part_13 < SPLITS);
-  sum.total += weight_13 * scale_13.y;
-  sum.output += weight_13 * output_13;
-  let weight_14 = select(0.0, exp2(scale_14.x - sum.largest), part_14 < SPLITS);
-  sum.total += weight_14 * scale_14.y;
-  sum.output += weight_14 * output_14;
-  let weight_15 = select(0.0, exp2(scale_15.x - sum.largest), part_15 < SPLITS);
-  sum.total += weight_15 * scale_15.y;
-  sum.output += weight_15 * output_15;
-  return sum;
+  var largest = -1.0e30;
+  largest = max(largest, scale_0.x);
+  largest = max(largest, scale_1.x);
+  largest = max(largest, scale_2.x);
+  largest = max(largest, scale_3.x);
+  largest = max(largest, scale_4.x);
+  largest = max(largest, scale_5.x);
+  largest = max(largest, scale_6.x);
+  largest = max(largest, scale_7.x);
+  largest = max(largest, scale_8.x);
+  largest = max(largest, scale_9.x);
+  largest = max(largest, scale_10.x);
+  largest = max(largest, scale_11.x);
+  largest = max(largest, scale_12.x);
+  largest = max(largest, scale_13.x);
+  largest = max(largest, scale_14.x);
+  largest = max(largest, scale_15.x);
+  var total = 0.0;
+  var output = vec4<f32>();
+  let weight_0 = select(0.0, exp2(scale_0.x - largest), part_0 < SPLITS);
+  total += weight_0 * scale_0.y;
+  output += weight_0 * output_0;
+  let weight_1 = select(0.0, exp2(scale_1.x - largest), part_1 < SPLITS);
+  total += weight_1 * scale_1.y;
+  output += weight_1 * output_1;
+  let weight_2 = select(0.0, exp2(scale_2.x - largest), part_2 < SPLITS);
+  total += weight_2 * scale_2.y;
+  output += weight_2 * output_2;
+  let weight_3 = select(0.0, exp2(scale_3.x - largest), part_3 < SPLITS);
+  total += weight_3 * scale_3.y;
+  output += weight_3 * output_3;
+  let weight_4 = select(0.0, exp2(scale_4.x - largest), part_4 < SPLITS);
+  total += weight_4 * scale_4.y;
+  output += weight_4 * output_4;
+  let weight_5 = select(0.0, exp2(scale_5.x - largest), part_5 < SPLITS);
+  total += weight_5 * scale_5.y;
+  output += weight_5 * output_5;
+  let weight_6 = select(0.0, exp2(scale_6.x - largest), part_6 < SPLITS);
+  total += weight_6 * scale_6.y;
+  output += weight_6 * output_6;
+  let weight_7 = select(0.0, exp2(scale_7.x - largest), part_7 < SPLITS);
+  total += weight_7 * scale_7.y;
+  output += weight_7 * output_7;
+  let weight_8 = select(0.0, exp2(scale_8.x - largest), part_8 < SPLITS);
+  total += weight_8 * scale_8.y;
+  output += weight_8 * output_8;
+  let weight_9 = select(0.0, exp2(scale_9.x - largest), part_9 < SPLITS);
+  total += weight_9 * scale_9.y;
+  output += weight_9 * output_9;
+  let weight_10 = select(0.0, exp2(scale_10.x - largest), part_10 < SPLITS);
+  total += weight_10 * scale_10.y;
+  output += weight_10 * output_10;
+  let weight_11 = select(0.0, exp2(scale_11.x - largest), part_11 < SPLITS);
+  total += weight_11 * scale_11.y;
+  output += weight_11 * output_11;
+  let weight_12 = select(0.0, exp2(scale_12.x - largest), part_12 < SPLITS);
+  total += weight_12 * scale_12.y;
+  output += weight_12 * output_12;
+  let weight_13 = select(0.0, exp2(scale_13.x - largest), part_13 < SPLITS);
+  total += weight_13 * scale_13.y;
+  output += weight_13 * output_13;
+  let weight_14 = select(0.0, exp2(scale_14.x - largest), part_14 < SPLITS);
+  total += weight_14 * scale_14.y;
+  output += weight_14 * output_14;
+  let weight_15 = select(0.0, exp2(scale_15.x - largest), part_15 < SPLITS);
+  total += weight_15 * scale_15.y;
+  output += weight_15 * output_15;
+  share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
+  if (quad == 0u) {
+    share_scales[share] = vec2<f32>(largest, total);
+  }
 }
 
-var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
-var<workgroup> share_scales: array<vec2<f32>, SHARES>;
-
-fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
-  if (share < SHARES) {
-    share_outputs[share * HEAD_DIM_VEC4S + quad] = own.output;
-    if (quad == 0u) {
-      share_scales[share] = vec2<f32>(own.largest, own.total);
-    }
-  }
-  workgroupBarrier();
-  if (share > 0u) {
-    return vec4<f32>();
-  }
+// Four components of the head, of what all shares left.
+fn combined(quad: u32) -> vec4<f32> {
   var largest = share_scales[0].x;
   for (var i = 1u; i < SHARES; i++) {
     largest = max(largest, share_scales[i].x);
@@ -207,8 +196,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     return;
   }
-  let output = gate * combined(share_of(head, share, quad), share, quad);
+  if (share < SHARES) {
+    leave_share(head, share, quad);
+  }
+  workgroupBarrier();
   if (share == 0u) {
+    let output = gate * combined(quad);
     out[head * HEAD_DIM_VEC4S + quad] = output;
   }
 }

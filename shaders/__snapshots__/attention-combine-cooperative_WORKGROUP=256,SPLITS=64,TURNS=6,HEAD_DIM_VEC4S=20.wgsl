@@ -13,22 +13,18 @@ const params = Params(3u, 0u, 0u);
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
-// shuffled: those of the same components are neighbours in a subgroup; else they meet in workgroup memory.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
 
 // Invocations of the same four components.
 const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
-// What some parts of a head sum up to, unnormalized.
-struct Share {
-  largest: f32,
-  total: f32,
-  output: vec4<f32>,
-}
+var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
+var<workgroup> share_scales: array<vec2<f32>, SHARES>;
 
-// Every SHARES-th part. All of them are on their way before the first one is used; past the end the last one is repeated, and weighs nothing.
-fn share_of(head: u32, share: u32, quad: u32) -> Share {
+// Every SHARES-th part of a head, unnormalized. All of them are on their way before the first one is used; past the end the last one is
+// repeated, and weighs nothing.
+fn leave_share(head: u32, share: u32, quad: u32) {
   let part_0 = share + 0u * SHARES;
   let at_0 = head * SPLITS + min(part_0, SPLITS - 1u);
   let scale_0 = split_scales[at_0];
@@ -53,48 +49,41 @@ fn share_of(head: u32, share: u32, quad: u32) -> Share {
   let at_5 = head * SPLITS + min(part_5, SPLITS - 1u);
   let scale_5 = split_scales[at_5];
   let output_5 = split_outputs[at_5 * HEAD_DIM_VEC4S + quad];
-  var sum = Share(-1.0e30, 0.0, vec4<f32>());
-  sum.largest = max(sum.largest, scale_0.x);
-  sum.largest = max(sum.largest, scale_1.x);
-  sum.largest = max(sum.largest, scale_2.x);
-  sum.largest = max(sum.largest, scale_3.x);
-  sum.largest = max(sum.largest, scale_4.x);
-  sum.largest = max(sum.largest, scale_5.x);
-  let weight_0 = select(0.0, exp2(scale_0.x - sum.largest), part_0 < SPLITS);
-  sum.total += weight_0 * scale_0.y;
-  sum.output += weight_0 * output_0;
-  let weight_1 = select(0.0, exp2(scale_1.x - sum.largest), part_1 < SPLITS);
-  sum.total += weight_1 * scale_1.y;
-  sum.output += weight_1 * output_1;
-  let weight_2 = select(0.0, exp2(scale_2.x - sum.largest), part_2 < SPLITS);
-  sum.total += weight_2 * scale_2.y;
-  sum.output += weight_2 * output_2;
-  let weight_3 = select(0.0, exp2(scale_3.x - sum.largest), part_3 < SPLITS);
-  sum.total += weight_3 * scale_3.y;
-  sum.output += weight_3 * output_3;
-  let weight_4 = select(0.0, exp2(scale_4.x - sum.largest), part_4 < SPLITS);
-  sum.total += weight_4 * scale_4.y;
-  sum.output += weight_4 * output_4;
-  let weight_5 = select(0.0, exp2(scale_5.x - sum.largest), part_5 < SPLITS);
-  sum.total += weight_5 * scale_5.y;
-  sum.output += weight_5 * output_5;
-  return sum;
+  var largest = -1.0e30;
+  largest = max(largest, scale_0.x);
+  largest = max(largest, scale_1.x);
+  largest = max(largest, scale_2.x);
+  largest = max(largest, scale_3.x);
+  largest = max(largest, scale_4.x);
+  largest = max(largest, scale_5.x);
+  var total = 0.0;
+  var output = vec4<f32>();
+  let weight_0 = select(0.0, exp2(scale_0.x - largest), part_0 < SPLITS);
+  total += weight_0 * scale_0.y;
+  output += weight_0 * output_0;
+  let weight_1 = select(0.0, exp2(scale_1.x - largest), part_1 < SPLITS);
+  total += weight_1 * scale_1.y;
+  output += weight_1 * output_1;
+  let weight_2 = select(0.0, exp2(scale_2.x - largest), part_2 < SPLITS);
+  total += weight_2 * scale_2.y;
+  output += weight_2 * output_2;
+  let weight_3 = select(0.0, exp2(scale_3.x - largest), part_3 < SPLITS);
+  total += weight_3 * scale_3.y;
+  output += weight_3 * output_3;
+  let weight_4 = select(0.0, exp2(scale_4.x - largest), part_4 < SPLITS);
+  total += weight_4 * scale_4.y;
+  output += weight_4 * output_4;
+  let weight_5 = select(0.0, exp2(scale_5.x - largest), part_5 < SPLITS);
+  total += weight_5 * scale_5.y;
+  output += weight_5 * output_5;
+  share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
+  if (quad == 0u) {
+    share_scales[share] = vec2<f32>(largest, total);
+  }
 }
 
-var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
-var<workgroup> share_scales: array<vec2<f32>, SHARES>;
-
-fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
-  if (share < SHARES) {
-    share_outputs[share * HEAD_DIM_VEC4S + quad] = own.output;
-    if (quad == 0u) {
-      share_scales[share] = vec2<f32>(own.largest, own.total);
-    }
-  }
-  workgroupBarrier();
-  if (share > 0u) {
-    return vec4<f32>();
-  }
+// Four components of the head, of what all shares left.
+fn combined(quad: u32) -> vec4<f32> {
   var largest = share_scales[0].x;
   for (var i = 1u; i < SHARES; i++) {
     largest = max(largest, share_scales[i].x);
@@ -127,8 +116,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     return;
   }
-  let output = gate * combined(share_of(head, share, quad), share, quad);
+  if (share < SHARES) {
+    leave_share(head, share, quad);
+  }
+  workgroupBarrier();
   if (share == 0u) {
+    let output = gate * combined(quad);
     out[head * HEAD_DIM_VEC4S + quad] = output;
   }
 }

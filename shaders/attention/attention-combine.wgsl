@@ -1,6 +1,5 @@
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.
-// shuffled: those of the same components are neighbours in a subgroup; else they meet in workgroup memory.
 // summands: a head leaves what it adds to the output projection instead (lib/head-summand).
 
 //#if summands
@@ -10,64 +9,37 @@
 // Invocations of the same four components.
 const SHARES: u32 = WORKGROUP / HEAD_DIM_VEC4S;
 
-// What some parts of a head sum up to, unnormalized.
-struct Share {
-  largest: f32,
-  total: f32,
-  output: vec4<f32>,
-}
+var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
+var<workgroup> share_scales: array<vec2<f32>, SHARES>;
 
-// Every SHARES-th part. All of them are on their way before the first one is used; past the end the last one is repeated, and weighs nothing.
-fn share_of(head: u32, share: u32, quad: u32) -> Share {
+// Every SHARES-th part of a head, unnormalized. All of them are on their way before the first one is used; past the end the last one is
+// repeated, and weighs nothing.
+fn leave_share(head: u32, share: u32, quad: u32) {
 //#repeat T TURNS
   let part_T = share + T * SHARES;
   let at_T = head * SPLITS + min(part_T, SPLITS - 1u);
   let scale_T = split_scales[at_T];
   let output_T = split_outputs[at_T * HEAD_DIM_VEC4S + quad];
 //#endrepeat
-  var sum = Share(-1.0e30, 0.0, vec4<f32>());
+  var largest = -1.0e30;
 //#repeat T TURNS
-  sum.largest = max(sum.largest, scale_T.x);
+  largest = max(largest, scale_T.x);
 //#endrepeat
+  var total = 0.0;
+  var output = vec4<f32>();
 //#repeat T TURNS
-  let weight_T = select(0.0, exp2(scale_T.x - sum.largest), part_T < SPLITS);
-  sum.total += weight_T * scale_T.y;
-  sum.output += weight_T * output_T;
+  let weight_T = select(0.0, exp2(scale_T.x - largest), part_T < SPLITS);
+  total += weight_T * scale_T.y;
+  output += weight_T * output_T;
 //#endrepeat
-  return sum;
+  share_outputs[share * HEAD_DIM_VEC4S + quad] = output;
+  if (quad == 0u) {
+    share_scales[share] = vec2<f32>(largest, total);
+  }
 }
 
-//#if shuffled
-// Four components of the head, of what all shares have: neighbours, for all invocations to call.
-fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
-  var largest = own.largest;
-  for (var step = SHARES / 2u; step > 0u; step /= 2u) {
-    largest = max(largest, subgroupShuffleXor(largest, step));
-  }
-  let weight = exp2(own.largest - largest);
-  var total = weight * own.total;
-  var output = weight * own.output;
-  for (var step = SHARES / 2u; step > 0u; step /= 2u) {
-    total += subgroupShuffleXor(total, step);
-    output += subgroupShuffleXor(output, step);
-  }
-  return output / total;
-}
-//#else
-var<workgroup> share_outputs: array<vec4<f32>, SHARES * HEAD_DIM_VEC4S>;
-var<workgroup> share_scales: array<vec2<f32>, SHARES>;
-
-fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
-  if (share < SHARES) {
-    share_outputs[share * HEAD_DIM_VEC4S + quad] = own.output;
-    if (quad == 0u) {
-      share_scales[share] = vec2<f32>(own.largest, own.total);
-    }
-  }
-  workgroupBarrier();
-  if (share > 0u) {
-    return vec4<f32>();
-  }
+// Four components of the head, of what all shares left.
+fn combined(quad: u32) -> vec4<f32> {
   var largest = share_scales[0].x;
   for (var i = 1u; i < SHARES; i++) {
     largest = max(largest, share_scales[i].x);
@@ -82,7 +54,6 @@ fn combined(own: Share, share: u32, quad: u32) -> vec4<f32> {
   }
   return output / total;
 }
-//#endif
 
 fn gate_of(head: u32) -> f32 {
 //#if gated
@@ -95,13 +66,8 @@ fn gate_of(head: u32) -> f32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-//#if shuffled
-  let quad = invocation / SHARES;
-  let share = invocation % SHARES;
-//#else
   let quad = invocation % HEAD_DIM_VEC4S;
   let share = invocation / HEAD_DIM_VEC4S;
-//#endif
   let gate = gate_of(head);
   if (gate == 0.0) {
     // There may be no parts.
@@ -117,8 +83,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#if summands
   let columns = bring_columns(head, workgroup.y, invocation);
 //#endif
-  let output = gate * combined(share_of(head, share, quad), share, quad);
+  if (share < SHARES) {
+    leave_share(head, share, quad);
+  }
+  workgroupBarrier();
   if (share == 0u) {
+    let output = gate * combined(quad);
 //#if summands
     head_output[quad] = output;
 //#else

@@ -97,8 +97,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     return;
   }
 //#endif
-  // An invocation puts the same components together in all turns.
-  let quad = invocation / MERGERS % HEAD_VEC4S;
+  // An invocation puts the same components of heads together in all turns.
+  let quad = invocation % HEAD_VEC4S;
   let left_out = left_out_of(kv_head, quad);
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
@@ -107,15 +107,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#endrepeat
   let own = stream_keys(query, rows, range.first, range.end, invocation);
   leave_partials(own, invocation);
-  for (var first = 0u; first < HEADS * HEAD_VEC4S; first += MERGED_AT_ONCE) {
-    let head = (first + invocation / MERGERS) / HEAD_VEC4S;
-    let merged = merge_partials(min(head, HEADS - 1u), quad, invocation);
-    if (invocation % MERGERS == 0u && head < HEADS) {
-      let at = (kv_head * HEADS + head) * SPLITS + split;
-      split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, left_out);
-      if (quad == 0u) {
-        split_scales[at] = vec2<f32>(merged.largest, merged.total);
-      }
+  for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
+    let head = i / HEAD_VEC4S;
+    let merged = merge_partials(head, quad);
+    let at = (kv_head * HEADS + head) * SPLITS + split;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, left_out);
+    if (quad == 0u) {
+      split_scales[at] = vec2<f32>(merged.largest, merged.total);
     }
   }
 }

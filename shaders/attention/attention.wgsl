@@ -86,19 +86,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#endif
   let kv_head = head / params.group_size;
   let rows = cached_rows(kv_head);
-  let quad = invocation / MERGERS % HEAD_VEC4S;
-  let left_out = left_out_of(kv_head, quad);
+  let left_out = left_out_of(kv_head, invocation % HEAD_VEC4S);
   let at = base + key_lane(invocation) * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
   let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
   leave_partials(own, invocation);
-  let merged = merge_partials(0u, quad, invocation);
-  if (invocation < HEAD_VEC4S * MERGERS && invocation % MERGERS == 0u) {
+  if (invocation < HEAD_VEC4S) {
+    let merged = merge_partials(0u, invocation);
     let output = gate_of(row, head) * with_left_out(merged.output / merged.total, 1.0, left_out);
 //#if summands
-    head_output[quad] = output;
+    head_output[invocation] = output;
 //#else
-    out[base + quad] = pack_output(output);
+    out[base + invocation] = pack_output(output);
 //#endif
   }
 //#if summands

@@ -169,22 +169,19 @@ fn leave_partials(own: Softmax, invocation: u32) {
   sum.output[H].b += subgroupShuffleXor(sum.output[H].b, LANES / 2u);
 //#endrepeat
 //#endif
+  for (var step = LANES; step < SUBGROUP; step *= 2u) {
 //#repeat H HEADS
-  var largest_H = sum.largest[H];
-  for (var step = LANES; step < SUBGROUP; step *= 2u) {
-    largest_H = max(largest_H, subgroupShuffleXor(largest_H, step));
-  }
-  let rescale_H = exp2(sum.largest[H] - largest_H);
-  sum.largest[H] = largest_H;
-  sum.total[H] *= rescale_H;
-  sum.output[H].a *= rescale_H;
-  sum.output[H].b *= rescale_H;
-  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+    let largest_H = max(sum.largest[H], subgroupShuffleXor(sum.largest[H], step));
+    let rescale_H = exp2(sum.largest[H] - largest_H);
+    sum.largest[H] = largest_H;
+    sum.total[H] *= rescale_H;
     sum.total[H] += subgroupShuffleXor(sum.total[H], step);
-    sum.output[H].a += subgroupShuffleXor(sum.output[H].a, step);
-    sum.output[H].b += subgroupShuffleXor(sum.output[H].b, step);
-  }
+    let a_H = sum.output[H].a * rescale_H;
+    let b_H = sum.output[H].b * rescale_H;
+    sum.output[H].a = a_H + subgroupShuffleXor(a_H, step);
+    sum.output[H].b = b_H + subgroupShuffleXor(b_H, step);
 //#endrepeat
+  }
   let lane = invocation % SUBGROUP;
   let first = invocation / SUBGROUP * HEADS;
   if (lane < LANES) {
@@ -203,33 +200,18 @@ struct Merged {
   output: vec4<f32>,
 }
 
-// Invocations that put the same four components together: MERGERS neighbours take a part of the subgroups' each.
-const MERGED_AT_ONCE: u32 = WORKGROUP / MERGERS;
-
-// Four components of a head's output over all subgroups, unnormalized: for all invocations to call, MERGERS neighbours for the same ones.
-fn merge_partials(head: u32, quad: u32, invocation: u32) -> Merged {
-  let first = invocation % MERGERS;
-//#repeat T MERGE_TURNS
-  let at_T = (first + T * MERGERS) * HEADS + head;
-  let scale_T = partial_scales[at_T];
-  let output_T = partial_outputs[at_T * HEAD_VEC4S + quad];
-//#endrepeat
-  var largest = scale_0.x;
-//#repeat T MERGE_TURNS
-  largest = max(largest, scale_T.x);
-//#endrepeat
-  for (var step = MERGERS / 2u; step > 0u; step /= 2u) {
-    largest = max(largest, subgroupShuffleXor(largest, step));
+// Four components of a head's output over all subgroups, unnormalized.
+fn merge_partials(head: u32, quad: u32) -> Merged {
+  var largest = partial_scales[head].x;
+  for (var p = 1u; p < PARTIALS; p++) {
+    largest = max(largest, partial_scales[p * HEADS + head].x);
   }
   var merged = Merged(largest, 0.0, vec4<f32>());
-//#repeat T MERGE_TURNS
-  let weight_T = exp2(scale_T.x - largest);
-  merged.total += weight_T * scale_T.y;
-  merged.output += weight_T * output_T;
-//#endrepeat
-  for (var step = MERGERS / 2u; step > 0u; step /= 2u) {
-    merged.total += subgroupShuffleXor(merged.total, step);
-    merged.output += subgroupShuffleXor(merged.output, step);
+  for (var p = 0u; p < PARTIALS; p++) {
+    let scale = partial_scales[p * HEADS + head];
+    let weight = exp2(scale.x - largest);
+    merged.total += weight * scale.y;
+    merged.output += weight * partial_outputs[(p * HEADS + head) * HEAD_VEC4S + quad];
   }
   return merged;
 }

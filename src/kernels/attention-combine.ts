@@ -1,4 +1,4 @@
-import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import { attentionSplits } from './attention-split.ts';
 import {
   addsUp,
@@ -31,40 +31,6 @@ function sharesOf({ headDim }: AttentionCombineUse): number {
   return Math.floor(workgroup / (headDim / 4));
 }
 
-function variant(name: string, flags: readonly string[]): KernelVariant<AttentionCombineUse> {
-  return {
-    name,
-    unsupported: (use, capabilities) => {
-      const { workgroupInvocations, minSubgroupSize } = capabilities;
-      if (workgroupInvocations < workgroup) return `needs workgroups of ${workgroup}`;
-      const shares = sharesOf(use);
-      const areNeighbours = shares * (use.headDim / 4) === workgroup && shares <= minSubgroupSize;
-      if (flags.includes('shuffled') && !areNeighbours) return `does not shuffle ${shares}`;
-      return summandUnsupported(use, capabilities);
-    },
-    options: (use) => {
-      const summand = summandOptions(use);
-      return {
-        choices: summand.choices,
-        flags: [
-          ...flags,
-          ...(addsUp(use) && !flags.includes('subgroups') ? ['subgroups'] : []),
-          ...(use.gated ? ['gated'] : []),
-          ...summand.flags,
-        ],
-        constants: {
-          WORKGROUP: workgroup,
-          SPLITS: attentionSplits(use.kvHeads),
-          TURNS: Math.ceil(attentionSplits(use.kvHeads) / sharesOf(use)),
-          HEAD_DIM_VEC4S: use.headDim / 4,
-          ...summand.constants,
-        },
-      };
-    },
-    workgroups: (use) => [use.heads, summandParts(use, workgroup), 1],
-  };
-}
-
 /** Puts the parts of a token's attention together. */
 export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<AttentionCombineUse>({
   name: 'attention-combine',
@@ -79,6 +45,30 @@ export const attentionCombine: Kernel<AttentionCombineUse> = defineKernel<Attent
     { name: 'gates', type: 'array<f32>', access: 'read', when: (use) => use.gated === true },
     ...summandBindings,
   ],
-  variants: [variant('cooperative', []), variant('shuffled', ['shuffled', 'subgroups'])],
-  preferred: () => ['shuffled', 'cooperative'],
+  variants: [
+    {
+      name: 'cooperative',
+      unsupported: (use, capabilities) => {
+        if (capabilities.workgroupInvocations < workgroup)
+          return `needs workgroups of ${workgroup}`;
+        return summandUnsupported(use, capabilities);
+      },
+      options: (use) => {
+        const { choices, flags, constants } = summandOptions(use);
+        return {
+          choices,
+          flags: [...(addsUp(use) ? ['subgroups'] : []), ...(use.gated ? ['gated'] : []), ...flags],
+          constants: {
+            WORKGROUP: workgroup,
+            SPLITS: attentionSplits(use.kvHeads),
+            TURNS: Math.ceil(attentionSplits(use.kvHeads) / sharesOf(use)),
+            HEAD_DIM_VEC4S: use.headDim / 4,
+            ...constants,
+          },
+        };
+      },
+      workgroups: (use) => [use.heads, summandParts(use, workgroup), 1],
+    },
+  ],
+  preferred: () => ['cooperative'],
 });

@@ -129,11 +129,6 @@ export function streamFlags(use: AttentionUse): string[] {
   ];
 }
 
-/** The largest power of two up to both, 1 at least. */
-function mergersOf(most: number, room: number): number {
-  return 2 ** Math.floor(Math.log2(Math.max(1, Math.min(most, room))));
-}
-
 export function streamConstants(
   use: AttentionUse,
   heads: number,
@@ -141,16 +136,12 @@ export function streamConstants(
   subgroup: number,
   pairs: number = streamPairs,
 ): Record<string, number> {
-  const partials = workgroup / subgroup;
-  const mergers = mergersOf(Math.min(partials, subgroup), workgroup / (heads * (use.headDim / 4)));
   return {
     WORKGROUP: workgroup,
     SUBGROUP: subgroup,
     LANES: use.headDim / streamComponents,
     HEADS: heads,
     PAIRS: pairs,
-    MERGERS: mergers,
-    MERGE_TURNS: partials / mergers,
     ...raggedConstants(use),
   };
 }
