@@ -415,6 +415,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 // the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
 // share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
 // a row, on its way while the head attends; the groups of a row are neighbours.
+// shares: SHARES summands of a head are of a part of the keys each, unnormalized; behind all of them stand (maximum, sum) of each.
 
 const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
 
@@ -430,15 +431,16 @@ fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
   return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+fn write_summand(summand: u32, part: u32, invocation: u32, value: f32) {
   let row = row_of_summand(part, invocation);
   if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
-    summands[head * params.output_rows + row] = value;
+    summands[summand * params.output_rows + row] = value;
   }
 }
 
+
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+fn leave_summand(summand: u32, part: u32, columns: RawGroup, invocation: u32) {
   let at = invocation % HEAD_GROUPS * 8u;
   let output = Group(
     head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
@@ -448,7 +450,7 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
   for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
     sum += subgroupShuffleXor(sum, step);
   }
-  write_summand(head, part, invocation, sum);
+  write_summand(summand, part, invocation, sum);
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
@@ -495,6 +497,7 @@ fn first_position(position: u32) -> u32 {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
   let row = row_of(head, workgroup.z);
+  let summand = head;
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
   let columns = bring_columns(head, workgroup.y, invocation);
@@ -503,7 +506,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let left_out = left_out_of(kv_head, invocation % HEAD_VEC4S);
   let at = base + key_lane(invocation) * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  var first = first_position(position);
+  var end = position + 1u;
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first, end, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
@@ -511,5 +516,5 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     head_output[invocation] = output;
   }
   workgroupBarrier();
-  leave_summand(head, workgroup.y, columns, invocation);
+  leave_summand(summand, workgroup.y, columns, invocation);
 }

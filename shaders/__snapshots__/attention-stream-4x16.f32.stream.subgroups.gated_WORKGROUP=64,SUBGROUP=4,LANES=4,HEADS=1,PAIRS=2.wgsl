@@ -314,6 +314,7 @@ fn first_position(position: u32) -> u32 {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
   let row = row_of(head, workgroup.z);
+  let summand = head;
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
   if (gate_of(row, head) == 0.0) {
@@ -327,7 +328,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let left_out = left_out_of(kv_head, invocation % HEAD_VEC4S);
   let at = base + key_lane(invocation) * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  var first = first_position(position);
+  var end = position + 1u;
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first, end, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);

@@ -107,6 +107,9 @@ interface Plan {
 
 type Dispatches = Promise<Dispatch>[];
 
+/** Keys of a working set that two workgroups share. */
+const sharedFrom = 512;
+
 /** Of `struct State` before its tokens. */
 export const stateHeaderBytes = 16;
 
@@ -212,6 +215,14 @@ export class Attention {
     const { tokenSelect } = this.#config;
     const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect) - 1) : position;
     return keys >= this.#splitFrom && canSplitAttention(this.#shape());
+  }
+
+  /** Do two workgroups share the keys of a head that is projected? Where a working set has so many. */
+  sharesKeys(layer: number): boolean {
+    const { tokenSelect } = this.#config;
+    if (!tokenSelect || !this.#selectionOf(layer)) return false;
+    const keys = capacityOf(tokenSelect);
+    return keys >= sharedFrom && keys <= this.#splitFrom;
   }
 
   /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
@@ -359,7 +370,8 @@ export class Attention {
       split_outputs: this.#splitOutputs,
       split_scales: this.#splitScales,
     };
-    const summand = matrix ? { summand: { format: matrix.format, rows: matrix.rows } } : {};
+    const shared = this.sharesKeys(layer);
+    const summand = matrix ? { summand: { format: matrix.format, rows: matrix.rows, shared } } : {};
     const kernels = how.far
       ? ([attentionSplit, attentionCombine] as const)
       : ([attention] as const);

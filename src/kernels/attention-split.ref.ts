@@ -1,10 +1,13 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
-import { type AttentionInputs, attentionCase, cachedKeys, valueAt } from './attention.ref.ts';
+import {
+  type AttentionInputs,
+  attendPart,
+  attentionCase,
+  cachedKeys,
+  range,
+} from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
 import { attentionSplits } from './attention-split.ts';
-
-/** Scores below this stand for "no key": an empty part has it as its maximum. */
-const noScore = -1.0e30;
 
 /** The parts of one token's attention in double precision, exponents to base 2 as in the kernel. */
 export function attentionSplitReference(
@@ -45,36 +48,6 @@ function isGroupOff(
   const size = heads / kvHeads;
   const first = Math.floor(head / size) * size;
   return gates?.slice(first, first + size).every((gate) => gate === 0) ?? false;
-}
-
-function attendPart(
-  use: AttentionUse,
-  inputs: AttentionInputs,
-  head: number,
-  positions: readonly number[],
-): { output: Float64Array; maximum: number; sum: number } {
-  const { headDim, contextLength, scale } = use;
-  const { queries, keys } = inputs;
-  const base = Math.floor(head / (use.heads / use.kvHeads)) * contextLength;
-  const scores = positions.map((position) => {
-    const products = range(0, headDim).map(
-      (i) => (queries[head * headDim + i] ?? 0) * (keys[(base + position) * headDim + i] ?? 0),
-    );
-    return products.reduce((sum, product) => sum + product, 0) * scale * Math.LOG2E;
-  });
-  const maximum = Math.max(noScore, ...scores);
-  const weights = scores.map((score) => 2 ** (score - maximum));
-  const output = Float64Array.from({ length: headDim }, (_, i) =>
-    weights.reduce(
-      (sum, weight, j) => sum + weight * valueAt(use, inputs, head, positions[j] ?? 0, i),
-      0,
-    ),
-  );
-  return { output, maximum, sum: weights.reduce((sum, weight) => sum + weight, 0) };
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
 
 function wholeKv({ kv }: AttentionUse): 'f32' | 'f16' {

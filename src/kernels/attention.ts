@@ -3,6 +3,7 @@ import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts'
 import type { KvCacheFormat } from '../types.ts';
 import {
   addsUp,
+  headShares,
   type SummandUse,
   summandBindings,
   summandOptions,
@@ -161,7 +162,11 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
-    workgroups: (use, tokens) => [use.heads, summandParts(use, workgroup), tokens],
+    workgroups: (use, tokens) => [
+      use.heads,
+      summandParts(use, workgroup),
+      use.summand?.shared ? headShares : tokens,
+    ],
   };
 }
 

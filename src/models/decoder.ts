@@ -9,6 +9,7 @@ import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { summandsLength } from '../kernels/head-summand.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
 import { lastRow } from '../kernels/last-row.ts';
 import {
@@ -426,7 +427,12 @@ export class Decoder {
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
       summands: floats(
         'summands of heads',
-        Math.min(heads * config.hiddenSize, maxSummandBytes / 4),
+        // Those of two workgroups a head, with what puts them together.
+        summandsLength(
+          heads,
+          Math.min(config.hiddenSize, Math.floor(maxSummandBytes / 4 / heads)),
+          true,
+        ),
       ),
       qkv: products,
       gateUp: products,
@@ -553,6 +559,7 @@ export class Decoder {
       ...this.#gateUpForOne(layer, {
         x: this.#xOfLayer(index),
         summing: { x_sum: this.#xOfLayer(index + 1), summands },
+        shared: this.#attention.sharesKeys(index),
       }),
     ];
   }
@@ -596,7 +603,8 @@ export class Decoder {
       x = this.#buffers.x,
       state = this.#buffers.state,
       summing,
-    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer> } = {},
+      shared = false,
+    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer>; shared?: boolean } = {},
   ): Promise<Dispatch>[] {
     const { gateUp, activated } = this.#buffers;
     const norm = layer.feedForwardNorm;
@@ -609,7 +617,7 @@ export class Decoder {
       });
       return [...products, this.#activate(activated, 'f32', state)];
     }
-    const summands = summing ? { summands: this.config.numAttentionHeads } : {};
+    const summands = summing ? { summands: this.config.numAttentionHeads, shared } : {};
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }

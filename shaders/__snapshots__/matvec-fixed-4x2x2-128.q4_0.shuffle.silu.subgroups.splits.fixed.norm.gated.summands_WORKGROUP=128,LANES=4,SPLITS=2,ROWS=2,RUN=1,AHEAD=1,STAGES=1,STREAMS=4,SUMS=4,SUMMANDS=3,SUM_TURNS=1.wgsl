@@ -1,14 +1,15 @@
 enable subgroups;
 const WORKGROUP: u32 = 128u;
 const LANES: u32 = 4u;
-const SPLITS: u32 = 4u;
-const ROWS: u32 = 1u;
+const SPLITS: u32 = 2u;
+const ROWS: u32 = 2u;
 const RUN: u32 = 1u;
 const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
-const STREAMS: u32 = 2u;
-const SUMS: u32 = 2u;
+const STREAMS: u32 = 4u;
+const SUMS: u32 = 4u;
 const SUMMANDS: u32 = 3u;
+const SUM_TURNS: u32 = 1u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -188,32 +189,26 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
-// x and all that is to be added to it, which the first workgroup keeps. Written out, so that no summand waits for the one before.
-fn load_sixteen_x(at: u32) -> Sixteen {
-  var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-  let from_0 = 0u * params.groups * 8u + at;
-  sum.a += summands[from_0];
-  sum.b += summands[from_0 + 1u];
-  sum.c += summands[from_0 + 2u];
-  sum.d += summands[from_0 + 3u];
-  let from_1 = 1u * params.groups * 8u + at;
-  sum.a += summands[from_1];
-  sum.b += summands[from_1 + 1u];
-  sum.c += summands[from_1 + 2u];
-  sum.d += summands[from_1 + 3u];
-  let from_2 = 2u * params.groups * 8u + at;
-  sum.a += summands[from_2];
-  sum.b += summands[from_2 + 1u];
-  sum.c += summands[from_2 + 2u];
-  sum.d += summands[from_2 + 3u];
-  return sum;
+// x and all that is to be added to it.
+var<workgroup> summed_x: array<vec4<f32>, params.groups * 8u>;
+
+
+// Neighbours add up neighbours, all of them on their way at once; the first workgroup keeps the sums.
+fn add_summands(workgroup: u32, invocation: u32) {
+  let at_0 = min(0u * WORKGROUP + invocation, params.groups * 8u - 1u);
+  var sum_0 = x[at_0];
+  sum_0 += summands[0u * params.groups * 8u + at_0];
+  sum_0 += summands[1u * params.groups * 8u + at_0];
+  sum_0 += summands[2u * params.groups * 8u + at_0];
+  summed_x[at_0] = sum_0;
+  if (workgroup == 0u) {
+    x_sum[at_0] = sum_0;
+  }
+  workgroupBarrier();
 }
 
-fn keep_sixteen_x(at: u32, sum: Sixteen) {
-  x_sum[at] = sum.a;
-  x_sum[at + 1u] = sum.b;
-  x_sum[at + 2u] = sum.c;
-  x_sum[at + 3u] = sum.d;
+fn load_sixteen_x(at: u32) -> Sixteen {
+  return Sixteen(summed_x[at], summed_x[at + 1u], summed_x[at + 2u], summed_x[at + 3u]);
 }
 
 fn load_sixteen_norm(at: u32) -> Sixteen {
@@ -294,12 +289,10 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
-  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
+  add_summands(workgroup, invocation);
+  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
-  if (workgroup == 0u && is_group_0) {
-    keep_sixteen_x(group_0 * 8u + half_0 * 4u, x_0);
-  }
   squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
   let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
   stage_half(scaled_0, group_0, half_0, is_group_0);
@@ -381,6 +374,8 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     sums[0u] += subgroupShuffleXor(sums[0u], step);
     sums[1u] += subgroupShuffleXor(sums[1u], step);
+    sums[2u] += subgroupShuffleXor(sums[2u], step);
+    sums[3u] += subgroupShuffleXor(sums[3u], step);
   }
   return sums;
 }
@@ -464,11 +459,17 @@ fn main(
   var sum_0 = 0.0;
   let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
   var sum_1 = 0.0;
+  let row_2 = min(first_row + 2u % ROWS, params.rows - 1u) + 2u / ROWS * params.rows;
+  var sum_2 = 0.0;
+  let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
+  var sum_3 = 0.0;
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
   let first_run = place.split * LANES + place.lane;
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
+  var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
+  var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
   stage_x(x_base, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
@@ -476,21 +477,29 @@ fn main(
       let run = turn * TURN_RUNS + first_run;
       let now_0 = raw_0_0;
       let now_1 = raw_0_1;
+      let now_2 = raw_0_2;
+      let now_3 = raw_0_3;
       if (turn + AHEAD < TURNS) {
         let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
         raw_0_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
         raw_0_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
+        raw_0_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
+        raw_0_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
         let x_0 = fixed_group(run * RUN + 0u);
         sum_0 += dot_run(now_0, 0u, x_0);
         sum_1 += dot_run(now_1, 0u, x_0);
+        sum_2 += dot_run(now_2, 0u, x_0);
+        sum_3 += dot_run(now_3, 0u, x_0);
       }
     }
   }
   var sums: Sums;
   sums[0u] = sum_0;
   sums[1u] = sum_1;
+  sums[2u] = sum_2;
+  sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
@@ -502,5 +511,15 @@ fn main(
     up *= rms;
     value = activation(value) * up;
     y[params.y_offset + first_row + 0u] = value;
+  }
+  if (writes(place, first_row, 1u)) {
+    var value = total(sums, place, 1u);
+    let squares = staged_squares(subgroup_size);
+    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
+    value *= rms;
+    var up = total(sums, place, ROWS + 1u);
+    up *= rms;
+    value = activation(value) * up;
+    y[params.y_offset + first_row + 1u] = value;
   }
 }

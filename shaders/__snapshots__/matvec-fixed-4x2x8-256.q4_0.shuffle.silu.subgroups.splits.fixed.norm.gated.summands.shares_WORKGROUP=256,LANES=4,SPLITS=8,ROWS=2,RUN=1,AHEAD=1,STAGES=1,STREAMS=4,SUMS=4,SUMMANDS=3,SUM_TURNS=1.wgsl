@@ -1,7 +1,7 @@
 enable subgroups;
-const WORKGROUP: u32 = 128u;
+const WORKGROUP: u32 = 256u;
 const LANES: u32 = 4u;
-const SPLITS: u32 = 2u;
+const SPLITS: u32 = 8u;
 const ROWS: u32 = 2u;
 const RUN: u32 = 1u;
 const AHEAD: u32 = 1u;
@@ -9,6 +9,7 @@ const STAGES: u32 = 1u;
 const STREAMS: u32 = 4u;
 const SUMS: u32 = 4u;
 const SUMMANDS: u32 = 3u;
+const SUM_TURNS: u32 = 1u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -188,32 +189,35 @@ struct Sixteen {
   d: vec4<f32>,
 }
 
-// x and all that is to be added to it, which the first workgroup keeps. Written out, so that no summand waits for the one before.
-fn load_sixteen_x(at: u32) -> Sixteen {
-  var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-  let from_0 = 0u * params.groups * 8u + at;
-  sum.a += summands[from_0];
-  sum.b += summands[from_0 + 1u];
-  sum.c += summands[from_0 + 2u];
-  sum.d += summands[from_0 + 3u];
-  let from_1 = 1u * params.groups * 8u + at;
-  sum.a += summands[from_1];
-  sum.b += summands[from_1 + 1u];
-  sum.c += summands[from_1 + 2u];
-  sum.d += summands[from_1 + 3u];
-  let from_2 = 2u * params.groups * 8u + at;
-  sum.a += summands[from_2];
-  sum.b += summands[from_2 + 1u];
-  sum.c += summands[from_2 + 2u];
-  sum.d += summands[from_2 + 3u];
-  return sum;
+// x and all that is to be added to it.
+var<workgroup> summed_x: array<vec4<f32>, params.groups * 8u>;
+
+// What the two summands of a head count, by their maxima and sums behind all of them: lib/head-summand.
+fn share_weights(head: u32) -> vec2<f32> {
+  let scales = summands[2u * SUMMANDS * params.groups * 8u + head];
+  let weights = exp2(scales.xz - max(scales.x, scales.z));
+  return weights / dot(weights, scales.yw);
 }
 
-fn keep_sixteen_x(at: u32, sum: Sixteen) {
-  x_sum[at] = sum.a;
-  x_sum[at + 1u] = sum.b;
-  x_sum[at + 2u] = sum.c;
-  x_sum[at + 3u] = sum.d;
+// Neighbours add up neighbours, all of them on their way at once; the first workgroup keeps the sums.
+fn add_summands(workgroup: u32, invocation: u32) {
+  let at_0 = min(0u * WORKGROUP + invocation, params.groups * 8u - 1u);
+  var sum_0 = x[at_0];
+  let weights_0 = share_weights(0u);
+  sum_0 += weights_0.x * summands[2u * 0u * params.groups * 8u + at_0] + weights_0.y * summands[(2u * 0u + 1u) * params.groups * 8u + at_0];
+  let weights_1 = share_weights(1u);
+  sum_0 += weights_1.x * summands[2u * 1u * params.groups * 8u + at_0] + weights_1.y * summands[(2u * 1u + 1u) * params.groups * 8u + at_0];
+  let weights_2 = share_weights(2u);
+  sum_0 += weights_2.x * summands[2u * 2u * params.groups * 8u + at_0] + weights_2.y * summands[(2u * 2u + 1u) * params.groups * 8u + at_0];
+  summed_x[at_0] = sum_0;
+  if (workgroup == 0u) {
+    x_sum[at_0] = sum_0;
+  }
+  workgroupBarrier();
+}
+
+fn load_sixteen_x(at: u32) -> Sixteen {
+  return Sixteen(summed_x[at], summed_x[at + 1u], summed_x[at + 2u], summed_x[at + 3u]);
 }
 
 fn load_sixteen_norm(at: u32) -> Sixteen {
@@ -294,12 +298,10 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
-  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
+  add_summands(workgroup, invocation);
+  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
-  if (workgroup == 0u && is_group_0) {
-    keep_sixteen_x(group_0 * 8u + half_0 * 4u, x_0);
-  }
   squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
   let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
   stage_half(scaled_0, group_0, half_0, is_group_0);
