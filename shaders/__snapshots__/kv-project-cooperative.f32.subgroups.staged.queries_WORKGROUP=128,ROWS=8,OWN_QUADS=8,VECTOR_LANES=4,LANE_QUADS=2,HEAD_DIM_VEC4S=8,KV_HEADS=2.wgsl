@@ -96,7 +96,7 @@ fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
 }
 // Coefficients of a head in the basis of its keys (MatryoshkaKV), by a workgroup that has OWN_QUADS of the head's quads: VECTOR_LANES neighbours
 // take a vector of the basis, which they bring before there is anything to multiply. Which quad of the head the nth one is says `column_of`, of
-// the module.
+// the module; `first` is what it counts from.
 
 const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
 
@@ -105,13 +105,12 @@ var<workgroup> own_quads: array<vec4<f32>, OWN_QUADS>;
 // What an invocation takes of its vector.
 alias Share = array<vec2<u32>, LANE_QUADS>;
 
-// `first` is the first of the workgroup's quads.
 fn bring_share(kv_head: u32, first: u32, invocation: u32) -> Share {
   let vector = min(invocation / VECTOR_LANES, HEAD_DIM - 1u);
   let of_vector = basis_of(kv_head) + vector * HEAD_DIM_VEC4S;
   var share: Share;
-  share[0u] = basis[of_vector + column_of(first + 0u * VECTOR_LANES + invocation % VECTOR_LANES)];
-  share[1u] = basis[of_vector + column_of(first + 1u * VECTOR_LANES + invocation % VECTOR_LANES)];
+  share[0u] = basis[of_vector + column_of(first, 0u * VECTOR_LANES + invocation % VECTOR_LANES)];
+  share[1u] = basis[of_vector + column_of(first, 1u * VECTOR_LANES + invocation % VECTOR_LANES)];
   return share;
 }
 
@@ -216,8 +215,8 @@ fn keep_coefficients(own: Row, head: u32, row: u32, quad: u32, made: vec4<f32>) 
 }
 
 
-fn column_of(nth: u32) -> u32 {
-  return nth;
+fn column_of(first: u32, nth: u32) -> u32 {
+  return first + nth;
 }
 
 // Four components that an invocation has of a row; of the last one behind it.

@@ -463,7 +463,7 @@ fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
 }
 // Coefficients of a head in the basis of its keys (MatryoshkaKV), by a workgroup that has OWN_QUADS of the head's quads: VECTOR_LANES neighbours
 // take a vector of the basis, which they bring before there is anything to multiply. Which quad of the head the nth one is says `column_of`, of
-// the module.
+// the module; `first` is what it counts from.
 
 const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
 
@@ -472,13 +472,12 @@ var<workgroup> own_quads: array<vec4<f32>, OWN_QUADS>;
 // What an invocation takes of its vector.
 alias Share = array<vec2<u32>, LANE_QUADS>;
 
-// `first` is the first of the workgroup's quads.
 fn bring_share(kv_head: u32, first: u32, invocation: u32) -> Share {
   let vector = min(invocation / VECTOR_LANES, HEAD_DIM - 1u);
   let of_vector = basis_of(kv_head) + vector * HEAD_DIM_VEC4S;
   var share: Share;
-  share[0u] = basis[of_vector + column_of(first + 0u * VECTOR_LANES + invocation % VECTOR_LANES)];
-  share[1u] = basis[of_vector + column_of(first + 1u * VECTOR_LANES + invocation % VECTOR_LANES)];
+  share[0u] = basis[of_vector + column_of(first, 0u * VECTOR_LANES + invocation % VECTOR_LANES)];
+  share[1u] = basis[of_vector + column_of(first, 1u * VECTOR_LANES + invocation % VECTOR_LANES)];
   return share;
 }
 
@@ -516,10 +515,12 @@ struct HeadWidths {
 
 alias Sums = array<f32, SUMS>;
 
-// Quads of a unit are neighbours.
-fn column_of(nth: u32) -> u32 {
-  let quads = quads_of(nth / 2u);
-  return select(quads.x, quads.y, nth % 2u == 1u);
+const OWN_UNITS: u32 = OWN_QUADS / 2u;
+
+// The first quads of the workgroup's units, then the second ones: neighbours in a vector of the basis.
+fn column_of(first_unit: u32, nth: u32) -> u32 {
+  let quads = quads_of(first_unit + nth % OWN_UNITS);
+  return select(quads.x, quads.y, nth >= OWN_UNITS);
 }
 
 // Of the rows of the workgroup's units, then the sum of squares.
@@ -554,8 +555,8 @@ fn main(
   }
   // So is the basis, and where coefficients go.
   let kv_head = select((head - params.heads) % params.kv_heads, head / (params.heads / params.kv_heads), head < params.heads);
-  let first_quad = first_set * ROWS / 4u % HEAD_DIM_VEC4S;
-  let share = bring_share(kv_head, first_quad, invocation);
+  let own_first_unit = first_set * ROWS / UNIT_ROWS % UNITS_PER_HEAD;
+  let share = bring_share(kv_head, own_first_unit, invocation);
   let widths = head_widths[kv_head];
 
   // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
@@ -635,14 +636,14 @@ fn main(
   }
   if (finishes) {
     values = turn(values, turning);
-    own_quads[at_made / 4u] = values.a;
-    own_quads[at_made / 4u + 1u] = values.b;
+    own_quads[at_made / UNIT_ROWS] = values.a;
+    own_quads[OWN_UNITS + at_made / UNIT_ROWS] = values.b;
   }
   workgroupBarrier();
   let coefficient = coefficient_of(share, invocation);
   let vector = invocation / VECTOR_LANES;
   if (invocation % VECTOR_LANES == 0u && vector < HEAD_DIM) {
-    let part = first_quad / OWN_QUADS;
+    let part = own_first_unit / OWN_UNITS;
     queries[(part * (params.heads + params.kv_heads) + head) * HEAD_DIM + vector] = coefficient;
   }
 }

@@ -90,8 +90,8 @@ fn keep_coefficients(own: Row, head: u32, row: u32, quad: u32, made: vec4<f32>) 
 //#if cooperative
 //#import lib/coefficients
 
-fn column_of(nth: u32) -> u32 {
-  return nth;
+fn column_of(first: u32, nth: u32) -> u32 {
+  return first + nth;
 }
 
 // Four components that an invocation has of a row; of the last one behind it.

@@ -1,6 +1,6 @@
 // Coefficients of a head in the basis of its keys (MatryoshkaKV), by a workgroup that has OWN_QUADS of the head's quads: VECTOR_LANES neighbours
 // take a vector of the basis, which they bring before there is anything to multiply. Which quad of the head the nth one is says `column_of`, of
-// the module.
+// the module; `first` is what it counts from.
 //#import lib/basis
 
 const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
@@ -10,13 +10,12 @@ var<workgroup> own_quads: array<vec4<f32>, OWN_QUADS>;
 // What an invocation takes of its vector.
 alias Share = array<vec2<u32>, LANE_QUADS>;
 
-// `first` is the first of the workgroup's quads.
 fn bring_share(kv_head: u32, first: u32, invocation: u32) -> Share {
   let vector = min(invocation / VECTOR_LANES, HEAD_DIM - 1u);
   let of_vector = basis_of(kv_head) + vector * HEAD_DIM_VEC4S;
   var share: Share;
 //#repeat I LANE_QUADS
-  share[I] = basis[of_vector + column_of(first + I * VECTOR_LANES + invocation % VECTOR_LANES)];
+  share[I] = basis[of_vector + column_of(first, I * VECTOR_LANES + invocation % VECTOR_LANES)];
 //#endrepeat
   return share;
 }

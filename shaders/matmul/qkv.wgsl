@@ -23,10 +23,12 @@ alias Sums = array<f32, SUMS>;
 //#import lib/coefficients
 //#import lib/head-widths
 
-// Quads of a unit are neighbours.
-fn column_of(nth: u32) -> u32 {
-  let quads = quads_of(nth / 2u);
-  return select(quads.x, quads.y, nth % 2u == 1u);
+const OWN_UNITS: u32 = OWN_QUADS / 2u;
+
+// The first quads of the workgroup's units, then the second ones: neighbours in a vector of the basis.
+fn column_of(first_unit: u32, nth: u32) -> u32 {
+  let quads = quads_of(first_unit + nth % OWN_UNITS);
+  return select(quads.x, quads.y, nth >= OWN_UNITS);
 }
 //#endif
 
@@ -83,8 +85,8 @@ fn main(
 //#if ragged
   // So is the basis, and where coefficients go.
   let kv_head = select((head - params.heads) % params.kv_heads, head / (params.heads / params.kv_heads), head < params.heads);
-  let first_quad = first_set * ROWS / 4u % HEAD_DIM_VEC4S;
-  let share = bring_share(kv_head, first_quad, invocation);
+  let own_first_unit = first_set * ROWS / UNIT_ROWS % UNITS_PER_HEAD;
+  let share = bring_share(kv_head, own_first_unit, invocation);
   let widths = head_widths[kv_head];
 //#endif
 
@@ -204,15 +206,15 @@ fn main(
   }
   if (finishes) {
     values = turn(values, turning);
-    own_quads[at_made / 4u] = values.a;
-    own_quads[at_made / 4u + 1u] = values.b;
+    own_quads[at_made / UNIT_ROWS] = values.a;
+    own_quads[OWN_UNITS + at_made / UNIT_ROWS] = values.b;
   }
   workgroupBarrier();
 //#if parts
   let coefficient = coefficient_of(share, invocation);
   let vector = invocation / VECTOR_LANES;
   if (invocation % VECTOR_LANES == 0u && vector < HEAD_DIM) {
-    let part = first_quad / OWN_QUADS;
+    let part = own_first_unit / OWN_UNITS;
     queries[(part * (params.heads + params.kv_heads) + head) * HEAD_DIM + vector] = coefficient;
   }
 //#else
