@@ -173,6 +173,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 // the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
 // share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
 // a row, on its way while the head attends; the groups of a row are neighbours.
+// shares: SHARES summands of a head are of a part of the keys each, unnormalized; behind all of them stand (maximum, sum) of each.
 
 const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
 
@@ -188,15 +189,16 @@ fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
   return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+fn write_summand(summand: u32, part: u32, invocation: u32, value: f32) {
   let row = row_of_summand(part, invocation);
   if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
-    summands[head * params.output_rows + row] = value;
+    summands[summand * params.output_rows + row] = value;
   }
 }
 
+
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+fn leave_summand(summand: u32, part: u32, columns: RawGroup, invocation: u32) {
   let at = invocation % HEAD_GROUPS * 8u;
   let output = Group(
     head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
@@ -206,7 +208,7 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
   for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
     sum += subgroupShuffleXor(sum, step);
   }
-  write_summand(head, part, invocation, sum);
+  write_summand(summand, part, invocation, sum);
 }
 // out[head] = Σ_s 2^(max_s − max) · output_s / Σ_s 2^(max_s − max) · sum_s over the parts of attention-split. A workgroup makes a head: its
 // invocations share four components at a time and the parts. gated: times the head's gate.

@@ -51,7 +51,17 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+struct LeftOut {
+  is_left_out: bool,
+  mean: vec4<f32>,
+}
+
+// Of four components of a head: to be brought before it attends.
+fn left_out_of(kv_head: u32, quad: u32) -> LeftOut {
+  return LeftOut();
+}
+
+fn with_left_out(attended: vec4<f32>, weight: f32, left_out: LeftOut) -> vec4<f32> {
   return attended;
 }
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
@@ -102,6 +112,7 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
 // such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
+// half_keys, half_values: no head of the layer keeps more than half of them, so each half of a set's lanes takes all of its own.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
 
 
@@ -138,11 +149,22 @@ fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
   return Eight(unpack_stored(cached_value(rows, position, 2u * lane)), unpack_stored(cached_value(rows, position, 2u * lane + 1u)));
 }
 
+// Which eight components of a key an invocation takes, and of a value.
+fn key_lane(invocation: u32) -> u32 {
+  return invocation % LANES;
+}
+
+fn value_lane(invocation: u32) -> u32 {
+  return invocation % LANES;
+}
+
 // The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
 // its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
 fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let lane = invocation % LANES;
+  let of_key = key_lane(invocation);
+  let of_value = value_lane(invocation);
   let half = lane / (LANES / 2u);
   var sum = no_softmax();
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
@@ -150,18 +172,18 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     let other_0 = block + (2u * 0u + 1u - half) * SETS + own_set;
     let own_at_0 = min(own_0, end - 1u);
     let other_at_0 = min(other_0, end - 1u);
-    let own_key_0 = key_eight(rows, own_at_0, lane);
-    let other_key_0 = key_eight(rows, other_at_0, lane);
-    let own_value_0 = value_eight(rows, own_at_0, lane);
-    let other_value_0 = value_eight(rows, other_at_0, lane);
+    let own_key_0 = key_eight(rows, own_at_0, of_key);
+    let other_key_0 = key_eight(rows, other_at_0, of_key);
+    let own_value_0 = value_eight(rows, own_at_0, of_value);
+    let other_value_0 = value_eight(rows, other_at_0, of_value);
     let own_1 = block + (2u * 1u + half) * SETS + own_set;
     let other_1 = block + (2u * 1u + 1u - half) * SETS + own_set;
     let own_at_1 = min(own_1, end - 1u);
     let other_at_1 = min(other_1, end - 1u);
-    let own_key_1 = key_eight(rows, own_at_1, lane);
-    let other_key_1 = key_eight(rows, other_at_1, lane);
-    let own_value_1 = value_eight(rows, own_at_1, lane);
-    let other_value_1 = value_eight(rows, other_at_1, lane);
+    let own_key_1 = key_eight(rows, own_at_1, of_key);
+    let other_key_1 = key_eight(rows, other_at_1, of_key);
+    let own_value_1 = value_eight(rows, own_at_1, of_value);
+    let other_value_1 = value_eight(rows, other_at_1, of_value);
     // Weights of all heads are made before values are touched.
     var largest_0 = sum.largest[0u];
     var own_0_0 = dot(query[0u].a, own_key_0.a) + dot(query[0u].b, own_key_0.b);
@@ -170,7 +192,8 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     for (var step = LANES / 4u; step > 0u; step /= 2u) {
       own_0_0 += subgroupShuffleXor(own_0_0, step);
     }
-    other_0_0 = select(-2.0e30, subgroupShuffleXor(own_0_0, LANES / 2u), other_0 < end);
+    other_0_0 = subgroupShuffleXor(own_0_0, LANES / 2u);
+    other_0_0 = select(-2.0e30, other_0_0, other_0 < end);
     own_0_0 = select(-2.0e30, own_0_0, own_0 < end);
     largest_0 = max(largest_0, max(own_0_0, other_0_0));
     var own_1_0 = dot(query[0u].a, own_key_1.a) + dot(query[0u].b, own_key_1.b);
@@ -179,7 +202,8 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     for (var step = LANES / 4u; step > 0u; step /= 2u) {
       own_1_0 += subgroupShuffleXor(own_1_0, step);
     }
-    other_1_0 = select(-2.0e30, subgroupShuffleXor(own_1_0, LANES / 2u), other_1 < end);
+    other_1_0 = subgroupShuffleXor(own_1_0, LANES / 2u);
+    other_1_0 = select(-2.0e30, other_1_0, other_1 < end);
     own_1_0 = select(-2.0e30, own_1_0, own_1 < end);
     largest_0 = max(largest_0, max(own_1_0, other_1_0));
     let rescale_0 = exp2(sum.largest[0u] - largest_0);
@@ -391,6 +415,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 // the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
 // share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
 // a row, on its way while the head attends; the groups of a row are neighbours.
+// shares: SHARES summands of a head are of a part of the keys each, unnormalized; behind all of them stand (maximum, sum) of each.
 
 const HEAD_GROUPS: u32 = HEAD_COMPONENTS / 32u;
 
@@ -406,15 +431,16 @@ fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
   return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+fn write_summand(summand: u32, part: u32, invocation: u32, value: f32) {
   let row = row_of_summand(part, invocation);
   if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
-    summands[head * params.output_rows + row] = value;
+    summands[summand * params.output_rows + row] = value;
   }
 }
 
+
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+fn leave_summand(summand: u32, part: u32, columns: RawGroup, invocation: u32) {
   let at = invocation % HEAD_GROUPS * 8u;
   let output = Group(
     head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
@@ -424,7 +450,7 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
   for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
     sum += subgroupShuffleXor(sum, step);
   }
-  write_summand(head, part, invocation, sum);
+  write_summand(summand, part, invocation, sum);
 }
 // out[row, head] = softmax(scale · q Kᵀ) V over the cached positions up to the row's own, causal, optionally within a
 // sliding window; grouped queries share the keys of their KV head. Online softmax with an unnormalized output and one
@@ -448,7 +474,7 @@ fn gate_of(row: u32, head: u32) -> f32 {
 
 // Four components of a head's output.
 fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
-  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
+  return gate_of(row, head) * with_left_out(attended, 1.0, left_out_of(head / params.group_size, quad));
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -471,19 +497,24 @@ fn first_position(position: u32) -> u32 {
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
   let row = row_of(head, workgroup.z);
+  let summand = head;
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
   let columns = bring_columns(head, workgroup.y, invocation);
-  let rows = cached_rows(head / params.group_size);
-  let at = base + invocation % LANES * 2u;
+  let kv_head = head / params.group_size;
+  let rows = cached_rows(kv_head);
+  let left_out = left_out_of(kv_head, invocation % HEAD_VEC4S);
+  let at = base + key_lane(invocation) * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  var first = first_position(position);
+  var end = position + 1u;
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first, end, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    let output = output_of(row, head, invocation, merged.output / merged.total);
+    let output = gate_of(row, head) * with_left_out(merged.output / merged.total, 1.0, left_out);
     head_output[invocation] = output;
   }
   workgroupBarrier();
-  leave_summand(head, workgroup.y, columns, invocation);
+  leave_summand(summand, workgroup.y, columns, invocation);
 }

@@ -93,7 +93,7 @@ fn unprojected(first: u32, given: vec4<f32>, i: u32, quad: u32) -> vec4<f32> {
 // go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
 // changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
 // them are kept.
-// cooperative: a workgroup makes a head of a token, LANES neighbours take a vector of its basis. Else an invocation makes four components.
+// cooperative: a workgroup makes a head of ROWS tokens (lib/coefficients). Else an invocation makes four components.
 // queries: they become coefficients too. Not where tokens are selected: attention has whole keys there.
 // staged: keys and values are put where they stand in the pass, on their way to a packed cache; `head_widths` may be a layer's of several.
 

@@ -196,8 +196,8 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
-  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
+  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
   squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
   let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);

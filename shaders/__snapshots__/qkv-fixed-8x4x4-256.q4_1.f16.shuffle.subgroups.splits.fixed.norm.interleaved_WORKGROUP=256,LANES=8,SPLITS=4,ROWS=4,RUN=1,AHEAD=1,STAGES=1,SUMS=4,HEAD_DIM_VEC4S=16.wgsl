@@ -391,8 +391,8 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   let at_0 = 0u * WORKGROUP + invocation;
   let group_0 = min(at_0 / 2u, params.groups - 1u);
   let half_0 = at_0 % 2u;
-  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
+  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
   let is_group_0 = at_0 / 2u < params.groups;
   squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
   let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
@@ -515,8 +515,9 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
-// ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
-// first components, as kv-project does for a pass.
+// ragged: for caches of MatryoshkaKV. A workgroup makes a whole head: of queries and keys it leaves coefficients of the head's basis, of values the
+// first components, as kv-project does for a pass. parts: it makes a part of a head, and leaves what that adds to the coefficients of queries
+// and keys, for attention-split to add up.
 
 alias Sums = array<f32, SUMS>;
 
@@ -608,7 +609,7 @@ fn main(
   if (!finishes) {
     return;
   }
-  let at_made = place.row_set * ROWS;
+  let at_made = place.row_set * ROWS - first_row;
   var values = Quads(
     vec4<f32>(made[at_made], made[at_made + 1u], made[at_made + 2u], made[at_made + 3u]),
     vec4<f32>(made[at_made + 4u], made[at_made + 5u], made[at_made + 6u], made[at_made + 7u]),

@@ -327,8 +327,9 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
-// ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
-// first components, as kv-project does for a pass.
+// ragged: for caches of MatryoshkaKV. A workgroup makes a whole head: of queries and keys it leaves coefficients of the head's basis, of values the
+// first components, as kv-project does for a pass. parts: it makes a part of a head, and leaves what that adds to the coefficients of queries
+// and keys, for attention-split to add up.
 
 alias Sums = array<f32, SUMS>;
 
@@ -426,7 +427,7 @@ fn main(
   if (!finishes) {
     return;
   }
-  let at_made = place.row_set * ROWS;
+  let at_made = place.row_set * ROWS - first_row;
   let squares = sums[ROWS];
   var values = Quads(vec4<f32>(sums[0], sums[1], sums[2], sums[3]), vec4<f32>(sums[4], sums[5], sums[6], sums[7]));
   let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);

@@ -25,6 +25,50 @@ fn range_of(split: u32) -> Range {
   return Range(first, min(first + span, position + 1u));
 }
 
+//#if parts
+// Of the group's queries, then of the newest key.
+var<workgroup> coefficients: array<vec4<f32>, (GROUP + 1u) * HEAD_DIM_VEC4S>;
+
+// Adds up coefficients that the projection left in QUERY_PARTS parts [parts, heads + KV heads, head] (qkv); zeros beyond what keys keep. The newest
+// key goes into the cache where it is attended to.
+fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: u32) {
+  let width = head_widths[kv_head].key;
+  for (var i = invocation; i < (GROUP + 1u) * HEAD_DIM_VEC4S; i += WORKGROUP) {
+    let g = i / HEAD_DIM_VEC4S;
+    let quad = i % HEAD_DIM_VEC4S;
+    let head = select(kv_head * GROUP + g, KV_HEADS * GROUP + kv_head, g == GROUP);
+    var sum = vec4<f32>();
+//#repeat P QUERY_PARTS
+    sum += queries[(P * KV_HEADS * (GROUP + 1u) + head) * HEAD_DIM_VEC4S + quad];
+//#endrepeat
+    coefficients[i] = select(vec4<f32>(), sum, quad * 4u < width);
+  }
+  workgroupBarrier();
+  let position = state.position;
+  if (range.first < range.end && range.end == position + 1u) {
+    if (invocation < key_width(rows)) {
+      let at = key_at(rows, position, invocation);
+//#if eights
+      let quad = GROUP * HEAD_DIM_VEC4S + 2u * invocation;
+      k_cache[at] = vec4<u32>(pack_stored(coefficients[quad]), pack_stored(coefficients[quad + 1u]));
+//#else
+      k_cache[at] = pack_stored(coefficients[GROUP * HEAD_DIM_VEC4S + invocation]);
+//#endif
+    }
+    storageBarrier();
+  }
+}
+//#endif
+
+// Four components of the group's queries.
+fn query_quad(kv_head: u32, i: u32) -> vec4<f32> {
+//#if parts
+  return coefficients[i];
+//#else
+  return queries[kv_head * GROUP * HEAD_DIM_VEC4S + i];
+//#endif
+}
+
 //#if gated
 // Is no query head of the group on? Then its keys need not be read: attention-combine leaves such heads out.
 fn is_group_off(kv_head: u32, group_size: u32) -> bool {
@@ -45,25 +89,29 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let split = workgroup.y;
   let range = range_of(split);
   let rows = cached_rows(kv_head);
+//#if parts
+  bring_coefficients(kv_head, rows, range, invocation);
+//#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
     return;
   }
 //#endif
-  let quad = invocation % LANES * 2u;
+  // An invocation puts the same components of heads together in all turns.
+  let quad = invocation % HEAD_VEC4S;
+  let left_out = left_out_of(kv_head, quad);
   var query: array<Eight, HEADS>;
 //#repeat H HEADS
-  let at_H = (kv_head * HEADS + H) * HEAD_VEC4S + quad;
-  query[H] = Eight(queries[at_H] * params.scale_log2e, queries[at_H + 1u] * params.scale_log2e);
+  let at_H = H * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[H] = Eight(query_quad(kv_head, at_H) * params.scale_log2e, query_quad(kv_head, at_H + 1u) * params.scale_log2e);
 //#endrepeat
   let own = stream_keys(query, rows, range.first, range.end, invocation);
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;
-    let quad = i % HEAD_VEC4S;
     let merged = merge_partials(head, quad);
     let at = (kv_head * HEADS + head) * SPLITS + split;
-    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, kv_head, quad);
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, left_out);
     if (quad == 0u) {
       split_scales[at] = vec2<f32>(merged.largest, merged.total);
     }
@@ -106,19 +154,23 @@ fn main(
 //#endif
   let kv_head = workgroup.x;
   let split = workgroup.y;
+  let rows = cached_rows(kv_head);
+  let range = range_of(split);
+//#if parts
+  bring_coefficients(kv_head, rows, range, lane);
+//#endif
 //#if gated
   if (is_group_off(kv_head, SUMS)) {
     return;
   }
 //#endif
-  let rows = cached_rows(kv_head);
-  let range = range_of(split);
   let first = range.first;
   let end = range.end;
   let quad = lane % HEAD_DIM_VEC4S;
   let part = lane / HEAD_DIM_VEC4S;
+  let left_out = left_out_of(kv_head, quad);
   for (var i = lane; i < SUMS * HEAD_DIM_VEC4S; i += WORKGROUP) {
-    query[i] = queries[kv_head * SUMS * HEAD_DIM_VEC4S + i] * params.scale_log2e;
+    query[i] = query_quad(kv_head, i) * params.scale_log2e;
   }
   workgroupBarrier();
 
@@ -172,7 +224,7 @@ fn main(
       for (var p = 1u; p < PARTS; p++) {
         sum += partial[p * HEAD_DIM_VEC4S + quad];
       }
-      split_outputs[at * HEAD_DIM_VEC4S + quad] = with_left_out(sum, totals[g], kv_head, quad);
+      split_outputs[at * HEAD_DIM_VEC4S + quad] = with_left_out(sum, totals[g], left_out);
     }
     if (lane == 0u) {
       split_scales[at] = vec2<f32>(running_max[g], totals[g]);

@@ -28,7 +28,7 @@ fn gate_of(row: u32, head: u32) -> f32 {
 
 // Four components of a head's output.
 fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
-  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
+  return gate_of(row, head) * with_left_out(attended, 1.0, left_out_of(head / params.group_size, quad));
 }
 
 // The row of the pass that a head takes as its i-th.
@@ -66,13 +66,22 @@ fn first_position(position: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
+//#if shares
+  let row = 0u;
+  let summand = head * SHARES + workgroup.z;
+//#else
   let row = row_of(head, workgroup.z);
+  let summand = head;
+//#endif
   let position = state.position + row;
   let base = (row * params.heads + head) * HEAD_VEC4S;
 //#if gated
   if (gate_of(row, head) == 0.0) {
 //#if summands
-    write_summand(head, workgroup.y, invocation, 0.0);
+    write_summand(summand, workgroup.y, invocation, 0.0);
+//#if shares
+    leave_scale(summand, workgroup.y, invocation, vec2<f32>(0.0, 1.0));
+//#endif
 //#else
     if (invocation < HEAD_VEC4S) {
       out[base + invocation] = pack_output(vec4<f32>());
@@ -84,14 +93,28 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 //#if summands
   let columns = bring_columns(head, workgroup.y, invocation);
 //#endif
-  let rows = cached_rows(head / params.group_size);
-  let at = base + invocation % LANES * 2u;
+  let kv_head = head / params.group_size;
+  let rows = cached_rows(kv_head);
+  let left_out = left_out_of(kv_head, invocation % HEAD_VEC4S);
+  let at = base + key_lane(invocation) * 2u;
   let query = Eight(queries[at] * params.scale_log2e, queries[at + 1u] * params.scale_log2e);
-  let own = stream_keys(array<Eight, HEADS>(query), rows, first_position(position), position + 1u, invocation);
+  var first = first_position(position);
+  var end = position + 1u;
+//#if shares
+  let span = (end - first + SHARES - 1u) / SHARES;
+  first += workgroup.z * span;
+  end = min(end, first + span);
+//#endif
+  let own = stream_keys(array<Eight, HEADS>(query), rows, first, end, invocation);
   leave_partials(own, invocation);
   if (invocation < HEAD_VEC4S) {
     let merged = merge_partials(0u, invocation);
-    let output = output_of(row, head, invocation, merged.output / merged.total);
+//#if shares
+    let output = gate_of(row, head) * with_left_out(merged.output, merged.total, left_out);
+    leave_scale(summand, workgroup.y, invocation, vec2<f32>(merged.largest, merged.total));
+//#else
+    let output = gate_of(row, head) * with_left_out(merged.output / merged.total, 1.0, left_out);
+//#endif
 //#if summands
     head_output[invocation] = output;
 //#else
@@ -100,7 +123,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   }
 //#if summands
   workgroupBarrier();
-  leave_summand(head, workgroup.y, columns, invocation);
+  leave_summand(summand, workgroup.y, columns, invocation);
 //#endif
 }
 //#else

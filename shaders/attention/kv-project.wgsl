@@ -2,13 +2,15 @@
 // go into the cache; queries become coefficients of the same basis, so that products stay what they are. What all keys have in common
 // changes no softmax, so no mean is taken. Values are projected into their basis already (the file's weights are of it): the first of
 // them are kept.
-// cooperative: a workgroup makes a head of a token, LANES neighbours take a vector of its basis. Else an invocation makes four components.
+// cooperative: a workgroup makes a head of ROWS tokens (lib/coefficients). Else an invocation makes four components.
 // queries: they become coefficients too. Not where tokens are selected: attention has whole keys there.
 // staged: keys and values are put where they stand in the pass, on their way to a packed cache; `head_widths` may be a layer's of several.
 //#import lib/state
 //#import lib/stored-{kv}
 //#import lib/head-widths
+//#if !cooperative
 //#import lib/basis
+//#endif
 
 // The KV head of a head: queries are first, then keys, then values.
 fn head_of(head: u32) -> u32 {
@@ -86,50 +88,43 @@ fn keep_coefficients(own: Row, head: u32, row: u32, quad: u32, made: vec4<f32>) 
 }
 
 //#if cooperative
-const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
-const VECTORS: u32 = WORKGROUP / LANES;
+//#import lib/coefficients
 
-var<workgroup> whole: array<vec4<f32>, HEAD_DIM_VEC4S>;
-var<workgroup> narrow: array<f32, HEAD_DIM>;
+fn column_of(first: u32, nth: u32) -> u32 {
+  return first + nth;
+}
+
+// Four components that an invocation has of a row; of the last one behind it.
+fn own_quad(head: u32, row: u32, invocation: u32) -> vec4<f32> {
+  let given = min(row, params.staged_rows - 1u);
+  return given_quad(row_of(head, given), head, given, min(invocation, HEAD_DIM_VEC4S - 1u));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-  let row = workgroup.z;
-  if (row >= state.rows) {
-    return;
-  }
-  let own = row_of(head, row);
-  if (is_value(head)) {
+  let first = workgroup.z * ROWS;
+  // On their way before anything waits.
+  let share = bring_share(head_of(head), 0u, invocation);
+  var given = own_quad(head, first, invocation);
+  let end = min(first + ROWS, state.rows);
+  for (var row = first; row < end; row++) {
+    let own = row_of(head, row);
+    if (is_value(head)) {
+      if (invocation < HEAD_DIM_VEC4S) {
+        keep_value(own, invocation);
+      }
+      continue;
+    }
     if (invocation < HEAD_DIM_VEC4S) {
-      keep_value(own, invocation);
+      own_quads[invocation] = given;
     }
-    return;
-  }
-  if (invocation < HEAD_DIM_VEC4S) {
-    whole[invocation] = given_quad(own, head, row, invocation);
-  }
-  workgroupBarrier();
-  let lane = invocation % LANES;
-  for (var first = 0u; first < own.widths.key; first += VECTORS) {
-    // Heads are multiples of VECTORS.
-    let j = first + invocation / LANES;
-    var sum = 0.0;
-    for (var i = lane; i < HEAD_DIM_VEC4S; i += LANES) {
-      sum += dot(whole[i], basis_quad(basis_of(own.kv_head), j, i));
+    given = own_quad(head, row + 1u, invocation);
+    workgroupBarrier();
+    make_narrow(share, own.widths.key, invocation);
+    if (invocation < HEAD_DIM_VEC4S) {
+      keep_coefficients(own, head, row, invocation, narrow_quad(invocation));
     }
-    for (var step = LANES / 2u; step > 0u; step /= 2u) {
-      sum += subgroupShuffleXor(sum, step);
-    }
-    if (lane == 0u) {
-      narrow[j] = sum;
-    }
-  }
-  workgroupBarrier();
-  if (invocation < HEAD_DIM_VEC4S) {
-    let at = invocation * 4u;
-    let made = vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
-    keep_coefficients(own, head, row, invocation, made);
   }
 }
 //#else

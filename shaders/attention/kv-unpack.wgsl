@@ -17,7 +17,7 @@ fn key_quad(rows: CachedRows, position: u32, quad: u32) -> vec4<f32> {
 }
 
 fn value_quad(rows: CachedRows, kv_head: u32, position: u32, quad: u32) -> vec4<f32> {
-  return with_left_out(cached_value(rows, position, quad), 1.0, kv_head, quad);
+  return with_left_out(cached_value(rows, position, quad), 1.0, left_out_of(kv_head, quad));
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -34,24 +34,47 @@ struct Sixteen {
 }
 
 //#if summands
-// x and all that is to be added to it, which the first workgroup keeps. Written out, so that no summand waits for the one before.
-fn load_sixteen_x(at: u32) -> Sixteen {
-  var sum = Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
-//#repeat N SUMMANDS
-  let from_N = N * params.groups * 8u + at;
-  sum.a += summands[from_N];
-  sum.b += summands[from_N + 1u];
-  sum.c += summands[from_N + 2u];
-  sum.d += summands[from_N + 3u];
+// x and all that is to be added to it.
+var<workgroup> summed_x: array<vec4<f32>, params.groups * 8u>;
+
+//#if shares
+// What the two summands of a head count, by their maxima and sums behind all of them: lib/head-summand.
+fn share_weights(head: u32) -> vec2<f32> {
+  let scales = summands[2u * SUMMANDS * params.groups * 8u + head];
+  let weights = exp2(scales.xz - max(scales.x, scales.z));
+  return weights / dot(weights, scales.yw);
+}
+//#endif
+
+// Neighbours add up neighbours, all of them on their way at once; the first workgroup keeps the sums.
+fn add_summands(workgroup: u32, invocation: u32) {
+//#repeat T SUM_TURNS
+  let at_T = min(T * WORKGROUP + invocation, params.groups * 8u - 1u);
+  var sum_T = x[at_T];
 //#endrepeat
-  return sum;
+//#repeat N SUMMANDS
+//#if shares
+  let weights_N = share_weights(N);
+//#repeat T SUM_TURNS
+  sum_T += weights_N.x * summands[2u * N * params.groups * 8u + at_T] + weights_N.y * summands[(2u * N + 1u) * params.groups * 8u + at_T];
+//#endrepeat
+//#else
+//#repeat T SUM_TURNS
+  sum_T += summands[N * params.groups * 8u + at_T];
+//#endrepeat
+//#endif
+//#endrepeat
+//#repeat T SUM_TURNS
+  summed_x[at_T] = sum_T;
+  if (workgroup == 0u) {
+    x_sum[at_T] = sum_T;
+  }
+//#endrepeat
+  workgroupBarrier();
 }
 
-fn keep_sixteen_x(at: u32, sum: Sixteen) {
-  x_sum[at] = sum.a;
-  x_sum[at + 1u] = sum.b;
-  x_sum[at + 2u] = sum.c;
-  x_sum[at + 3u] = sum.d;
+fn load_sixteen_x(at: u32) -> Sixteen {
+  return Sixteen(summed_x[at], summed_x[at + 1u], summed_x[at + 2u], summed_x[at + 3u]);
 }
 //#else
 fn load_sixteen_x(at: u32) -> Sixteen {
@@ -147,18 +170,18 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   let at_S = S * WORKGROUP + invocation;
   let group_S = min(at_S / 2u, params.groups - 1u);
   let half_S = at_S % 2u;
-  let x_S = load_sixteen_x(x_base + group_S * 8u + half_S * 4u);
 //#if norm
   let norm_S = load_sixteen_norm(group_S * 8u + half_S * 4u);
 //#endif
 //#endrepeat
+//#if summands
+  add_summands(workgroup, invocation);
+//#endif
+//#repeat S STAGES
+  let x_S = load_sixteen_x(x_base + group_S * 8u + half_S * 4u);
+//#endrepeat
 //#repeat S STAGES
   let is_group_S = at_S / 2u < params.groups;
-//#if summands
-  if (workgroup == 0u && is_group_S) {
-    keep_sixteen_x(group_S * 8u + half_S * 4u, x_S);
-  }
-//#endif
 //#if norm
   squares += select(0.0, dot(x_S.a, x_S.a) + dot(x_S.b, x_S.b) + dot(x_S.c, x_S.c) + dot(x_S.d, x_S.d), is_group_S);
   let scaled_S = Sixteen(x_S.a * norm_S.a, x_S.b * norm_S.b, x_S.c * norm_S.c, x_S.d * norm_S.d);

@@ -2,6 +2,7 @@
 // the heads' summands up where it reads them, so that no dispatch is needed for the projection. Several workgroups make the same head and
 // share its rows: multiplying by them all would take one multiprocessor longer than attending. An invocation takes one group of 32 columns of
 // a row, on its way while the head attends; the groups of a row are neighbours.
+// shares: SHARES summands of a head are of a part of the keys each, unnormalized; behind all of them stand (maximum, sum) of each.
 //#import lib/dot-group
 //#import quant/{quant}
 
@@ -19,15 +20,25 @@ fn bring_columns(head: u32, part: u32, invocation: u32) -> RawGroup {
   return load_raw(row * params.output_row_vec4s, group, params.heads * HEAD_COMPONENTS);
 }
 
-fn write_summand(head: u32, part: u32, invocation: u32, value: f32) {
+fn write_summand(summand: u32, part: u32, invocation: u32, value: f32) {
   let row = row_of_summand(part, invocation);
   if (invocation % HEAD_GROUPS == 0u && row < params.output_rows) {
-    summands[head * params.output_rows + row] = value;
+    summands[summand * params.output_rows + row] = value;
   }
 }
 
+//#if shares
+fn leave_scale(summand: u32, part: u32, invocation: u32, scale: vec2<f32>) {
+  if (part == 0u && invocation == 0u) {
+    let at = params.heads * SHARES * params.output_rows + summand * 2u;
+    summands[at] = scale.x;
+    summands[at + 1u] = scale.y;
+  }
+}
+//#endif
+
 // Once all of `head_output` is there.
-fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
+fn leave_summand(summand: u32, part: u32, columns: RawGroup, invocation: u32) {
   let at = invocation % HEAD_GROUPS * 8u;
   let output = Group(
     head_output[at], head_output[at + 1u], head_output[at + 2u], head_output[at + 3u],
@@ -37,5 +48,5 @@ fn leave_summand(head: u32, part: u32, columns: RawGroup, invocation: u32) {
   for (var step = HEAD_GROUPS / 2u; step > 0u; step /= 2u) {
     sum += subgroupShuffleXor(sum, step);
   }
-  write_summand(head, part, invocation, sum);
+  write_summand(summand, part, invocation, sum);
 }

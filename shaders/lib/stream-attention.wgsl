@@ -1,6 +1,7 @@
 // Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
 // eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
 // such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
+// half_keys, half_values: no head of the layer keeps more than half of them, so each half of a set's lanes takes all of its own.
 // Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
 
 //#import lib/cached-rows
@@ -58,11 +59,30 @@ fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
 //#endif
 }
 
+// Which eight components of a key an invocation takes, and of a value.
+fn key_lane(invocation: u32) -> u32 {
+//#if half_keys
+  return invocation % (LANES / 2u);
+//#else
+  return invocation % LANES;
+//#endif
+}
+
+fn value_lane(invocation: u32) -> u32 {
+//#if half_values
+  return invocation % (LANES / 2u);
+//#else
+  return invocation % LANES;
+//#endif
+}
+
 // The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
 // its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
 fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
   let own_set = invocation / LANES;
   let lane = invocation % LANES;
+  let of_key = key_lane(invocation);
+  let of_value = value_lane(invocation);
   let half = lane / (LANES / 2u);
   var sum = no_softmax();
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
@@ -71,10 +91,14 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     let other_P = block + (2u * P + 1u - half) * SETS + own_set;
     let own_at_P = min(own_P, end - 1u);
     let other_at_P = min(other_P, end - 1u);
-    let own_key_P = key_eight(rows, own_at_P, lane);
-    let other_key_P = key_eight(rows, other_at_P, lane);
-    let own_value_P = value_eight(rows, own_at_P, lane);
-    let other_value_P = value_eight(rows, other_at_P, lane);
+    let own_key_P = key_eight(rows, own_at_P, of_key);
+//#if !half_keys
+    let other_key_P = key_eight(rows, other_at_P, of_key);
+//#endif
+    let own_value_P = value_eight(rows, own_at_P, of_value);
+//#if !half_values
+    let other_value_P = value_eight(rows, other_at_P, of_value);
+//#endif
 //#if packed
     let own_scales_P = cached_scales(rows, own_at_P, lane);
     let other_scales_P = cached_scales(rows, other_at_P, lane);
@@ -85,16 +109,23 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
     var largest_H = sum.largest[H];
 //#repeat P PAIRS
     var own_P_H = dot(query[H].a, own_key_P.a) + dot(query[H].b, own_key_P.b);
+//#if !half_keys
     var other_P_H = dot(query[H].a, other_key_P.a) + dot(query[H].b, other_key_P.b);
 //#if packed
     own_P_H *= own_scales_P.x;
     other_P_H *= other_scales_P.x;
 //#endif
     own_P_H += subgroupShuffleXor(other_P_H, LANES / 2u);
+//#endif
     for (var step = LANES / 4u; step > 0u; step /= 2u) {
       own_P_H += subgroupShuffleXor(own_P_H, step);
     }
-    other_P_H = select(-2.0e30, subgroupShuffleXor(own_P_H, LANES / 2u), other_P < end);
+//#if half_keys
+    var other_P_H = subgroupShuffleXor(own_P_H, LANES / 2u);
+//#else
+    other_P_H = subgroupShuffleXor(own_P_H, LANES / 2u);
+//#endif
+    other_P_H = select(-2.0e30, other_P_H, other_P < end);
     own_P_H = select(-2.0e30, own_P_H, own_P < end);
     largest_H = max(largest_H, max(own_P_H, other_P_H));
 //#endrepeat
@@ -115,8 +146,13 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
 //#endrepeat
 //#repeat P PAIRS
 //#repeat H HEADS
+//#if half_values
+    sum.output[H].a += own_P_H * own_value_P.a;
+    sum.output[H].b += own_P_H * own_value_P.b;
+//#else
     sum.output[H].a += own_P_H * own_value_P.a + other_P_H * other_value_P.a;
     sum.output[H].b += own_P_H * own_value_P.b + other_P_H * other_value_P.b;
+//#endif
 //#endrepeat
 //#endrepeat
   }
@@ -126,6 +162,13 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
 // Merges the sets of each subgroup and leaves what they found in workgroup memory.
 fn leave_partials(own: Softmax, invocation: u32) {
   var sum = own;
+//#if half_values
+  // Both halves weigh alike.
+//#repeat H HEADS
+  sum.output[H].a += subgroupShuffleXor(sum.output[H].a, LANES / 2u);
+  sum.output[H].b += subgroupShuffleXor(sum.output[H].b, LANES / 2u);
+//#endrepeat
+//#endif
   for (var step = LANES; step < SUBGROUP; step *= 2u) {
 //#repeat H HEADS
     let largest_H = max(sum.largest[H], subgroupShuffleXor(sum.largest[H], step));

@@ -3,8 +3,9 @@
 // sums can be turned where they are made, and a quad of the cache is written whole. staged: what goes to the cache is put at its
 // first position. A set of LANES invocations makes ROWS rows
 // (lib/lanes); splits: a unit's rows meet in workgroup memory; else a set makes a whole unit. fixed: as in matvec.
-// ragged: for caches of MatryoshkaKV a workgroup makes a whole head. Of queries and keys it leaves coefficients of the head's basis, of values the
-// first components, as kv-project does for a pass.
+// ragged: for caches of MatryoshkaKV. A workgroup makes a whole head: of queries and keys it leaves coefficients of the head's basis, of values the
+// first components, as kv-project does for a pass. parts: it makes a part of a head, and leaves what that adds to the coefficients of queries
+// and keys, for attention-split to add up.
 //#if !ragged
 //#import lib/state
 //#endif
@@ -19,14 +20,16 @@ alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/lanes
 //#if ragged
-//#import lib/basis
-const CACHED_PER_HEAD: u32 = HEAD_DIM_VEC4S;
-//#import lib/cached-rows
+//#import lib/coefficients
+//#import lib/head-widths
 
-const HEAD_DIM: u32 = HEAD_DIM_VEC4S * 4u;
+const OWN_UNITS: u32 = OWN_QUADS / 2u;
 
-var<workgroup> whole: array<vec4<f32>, HEAD_DIM_VEC4S>;
-var<workgroup> narrow: array<f32, HEAD_DIM>;
+// The first quads of the workgroup's units, then the second ones: neighbours in a vector of the basis.
+fn column_of(first_unit: u32, nth: u32) -> u32 {
+  let quads = quads_of(first_unit + nth % OWN_UNITS);
+  return select(quads.x, quads.y, nth >= OWN_UNITS);
+}
 //#endif
 
 //#if splits
@@ -53,7 +56,8 @@ fn main(
   let unit = first_of_unit / UNIT_ROWS;
   let first_row = first_of_unit % UNIT_ROWS;
 //#if ragged
-  let head = linear_workgroup(workgroup, workgroups);
+  // All rows of a workgroup are of one head.
+  let head = first_set * ROWS / HEAD_DIM;
 //#else
   // Units past the end repeat the last one, and write nothing.
   let head = min(unit / UNITS_PER_HEAD, heads - 1u);
@@ -79,13 +83,11 @@ fn main(
     turning = load_turning(u, quads, position);
   }
 //#if ragged
-  // So is the basis: LANES neighbours take one of its vectors.
+  // So is the basis, and where coefficients go.
   let kv_head = select((head - params.heads) % params.kv_heads, head / (params.heads / params.kv_heads), head < params.heads);
-  let own_vector = invocation / LANES;
-  let from_vector = basis_of(kv_head) + min(own_vector, HEAD_DIM - 1u) * HEAD_DIM_VEC4S + place.lane;
-//#repeat I LANE_QUADS
-  let vector_I = basis[from_vector + I * LANES];
-//#endrepeat
+  let own_first_unit = first_set * ROWS / UNIT_ROWS % UNITS_PER_HEAD;
+  let share = bring_share(kv_head, own_first_unit, invocation);
+  let widths = head_widths[kv_head];
 //#endif
 
   // As in matvec: sums are variables, and the weights of all rows are on their way before the first one is decoded.
@@ -161,14 +163,12 @@ fn main(
 //#endif
   workgroupBarrier();
 //#endif
-//#if ragged
-  let at_made = (first_of_unit - first_row) % HEAD_DIM;
-//#else
+//#if !ragged
   if (!finishes) {
     return;
   }
-  let at_made = place.row_set * ROWS;
 //#endif
+  let at_made = place.row_set * ROWS - first_row;
 //#if splits
 //#if !fixed
   let squares = made[SETS * ROWS];
@@ -191,40 +191,45 @@ fn main(
   values.b += bias[first_rows.y / 4u];
 //#endif
 //#if ragged
-  if (finishes) {
-    values = turn(values, turning);
-    whole[quads.x] = values.a;
-    whole[quads.y] = values.b;
-  }
-  workgroupBarrier();
-  let rows = cached_rows(kv_head);
-  if (is_value) {
-    if (invocation < value_width(rows)) {
-      v_cache[value_at(rows, position, invocation)] = pack_stored(whole[invocation]);
+  if (finishes && is_value) {
+    let width = widths.value / 4u;
+    let at = widths.first_value / 4u * params.context_length + position * width;
+    if (quads.x < width) {
+      v_cache[at + quads.x] = pack_stored(values.a);
     }
+    if (quads.y < width) {
+      v_cache[at + quads.y] = pack_stored(values.b);
+    }
+  }
+  if (is_value) {
     return;
   }
-  var coefficient = 0.0;
-//#repeat I LANE_QUADS
-  coefficient += dot(whole[I * LANES + place.lane], basis_components(vector_I));
-//#endrepeat
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    coefficient += subgroupShuffleXor(coefficient, step);
-  }
-  if (place.lane == 0u && own_vector < HEAD_DIM) {
-    // Queries are read whole: zeros where keys have nothing.
-    narrow[own_vector] = select(0.0, coefficient, own_vector < head_widths[kv_head].key);
+  if (finishes) {
+    values = turn(values, turning);
+    own_quads[at_made / UNIT_ROWS] = values.a;
+    own_quads[OWN_UNITS + at_made / UNIT_ROWS] = values.b;
   }
   workgroupBarrier();
+//#if parts
+  let coefficient = coefficient_of(share, invocation);
+  let vector = invocation / VECTOR_LANES;
+  if (invocation % VECTOR_LANES == 0u && vector < HEAD_DIM) {
+    let part = own_first_unit / OWN_UNITS;
+    queries[(part * (params.heads + params.kv_heads) + head) * HEAD_DIM + vector] = coefficient;
+  }
+//#else
+  make_narrow(share, widths.key, invocation);
   if (invocation < HEAD_DIM_VEC4S) {
-    let at = invocation * 4u;
-    let quad = vec4<f32>(narrow[at], narrow[at + 1u], narrow[at + 2u], narrow[at + 3u]);
+    let quad = narrow_quad(invocation);
     if (head < params.heads) {
+      // Read whole: zeros where keys have nothing.
       queries[head * HEAD_DIM_VEC4S + invocation] = quad;
-    } else if (invocation < key_width(rows)) {
-      k_cache[key_at(rows, position, invocation)] = pack_stored(quad);
+    } else if (invocation < widths.key / 4u) {
+      let width = widths.key / 4u;
+      k_cache[widths.first_key / 4u * params.context_length + position * width + invocation] = pack_stored(quad);
     }
   }
+//#endif
 //#else
   if (is_value) {
     let at = ((head - params.heads - params.kv_heads) * params.context_length + slot) * HEAD_DIM_VEC4S;

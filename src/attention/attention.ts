@@ -84,8 +84,8 @@ export interface OneToken {
   far: boolean;
   /** Where tokens are selected: those that its own query asks for, not the step's before it. */
   own?: boolean;
-  /** The projection has left it in a narrow cache, and coefficients of its queries: see `narrowTarget`. */
-  kept?: boolean;
+  /** The projection has left it in a narrow cache (`narrowTarget`), coefficients of its queries and, where they are several, of its key in so many parts. */
+  parts?: number;
   /** A state of its own, where it is the last token of a pass: see `takesLastAlone`. */
   state?: GPUBuffer;
 }
@@ -96,8 +96,8 @@ interface Wanted {
   out: GPUBuffer;
   output: 'f32' | 'f16';
   bases: LayerBases | null;
-  /** As of `OneToken`. */
-  kept: boolean;
+  /** As of `OneToken`; 0 where it is still to be put there. */
+  parts: number;
   state?: GPUBuffer;
 }
 
@@ -110,6 +110,9 @@ interface Plan {
 }
 
 type Dispatches = Promise<Dispatch>[];
+
+/** Keys of a working set that two workgroups share. */
+const sharedFrom = 512;
 
 /** Of `struct State` before its tokens. */
 export const stateHeaderBytes = 16;
@@ -215,7 +218,15 @@ export class Attention {
   isFar(position: number): boolean {
     const { tokenSelect } = this.#config;
     const keys = tokenSelect ? Math.min(position, capacityOf(tokenSelect) - 1) : position;
-    return keys >= this.#splitFrom;
+    return keys >= this.#splitFrom && canSplitAttention(this.#shape());
+  }
+
+  /** Do two workgroups share the keys of a head that is projected? Where a working set has so many. */
+  sharesKeys(layer: number): boolean {
+    const { tokenSelect } = this.#config;
+    if (!tokenSelect || !this.#selectionOf(layer)) return false;
+    const keys = capacityOf(tokenSelect);
+    return keys >= sharedFrom && keys <= this.#splitFrom;
   }
 
   /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
@@ -354,13 +365,12 @@ export class Attention {
     bases: LayerBases | null,
     matrix: GpuMatrix | null,
   ): Dispatches {
-    const cut = how.far && canSplitAttention(this.#shape());
     const { use, buffers, before } = this.#plan(layer, {
       tokens: how.own ? 'own' : 'one',
       out,
       output: 'f32',
       bases,
-      kept: how.kept === true,
+      parts: how.parts ?? 0,
       ...(how.state ? { state: how.state } : {}),
     });
     const all = {
@@ -370,8 +380,11 @@ export class Attention {
       split_outputs: this.#splitOutputs,
       split_scales: this.#splitScales,
     };
-    const summand = matrix ? { summand: { format: matrix.format, rows: matrix.rows } } : {};
-    const kernels = cut ? ([attentionSplit, attentionCombine] as const) : ([attention] as const);
+    const shared = this.sharesKeys(layer);
+    const summand = matrix ? { summand: { format: matrix.format, rows: matrix.rows, shared } } : {};
+    const kernels = how.far
+      ? ([attentionSplit, attentionCombine] as const)
+      : ([attention] as const);
     const attended = kernels.map((kernel) =>
       prepareDispatch(this.#gpu, kernel, { ...use, ...summand }, all),
     );
@@ -385,7 +398,7 @@ export class Attention {
       out,
       output,
       bases,
-      kept: false,
+      parts: 0,
     });
     const { gates } = this;
     const all = { ...buffers, gates, head_rows: this.#headRows };
@@ -403,7 +416,7 @@ export class Attention {
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, { tokens, out, output, bases, kept, state = this.#state }: Wanted): Plan {
+  #plan(layer: number, { tokens, out, output, bases, parts, state = this.#state }: Wanted): Plan {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const select = this.#selectionOf(layer);
     if (select) {
@@ -424,7 +437,7 @@ export class Attention {
       };
     }
     const caches = this.#cacheOf(layer);
-    const how = { many: tokens === 'many', kept };
+    const how = { layer, many: tokens === 'many', parts };
     const staged = this.#stagedCache?.plan(use, how, this.#state, caches, bases);
     if (staged) return { ...staged, buffers: { ...staged.buffers, out } };
     const buffers = { state, queries: this.#queries, ...caches, out };

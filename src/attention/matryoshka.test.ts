@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { MetadataValue, TensorInfo } from '../formats/header.ts';
+import { type QkvUse, qkvParts } from '../kernels/qkv.ts';
+import { quantFormat } from '../quant/registry.ts';
+import { everything } from '../testing/linked-shaders.ts';
 import { chooseMatryoshka } from './matryoshka.ts';
 
 const shape = { numHiddenLayers: 2, numKeyValueHeads: 2, headDim: 64 };
@@ -60,5 +63,40 @@ describe('the widths of MatryoshkaKV', () => {
     expect(code({ budget: 0.5 }, [], ['blk.0.attn_v_basis.weight'])).toBe('model-unsupported');
     const odd = Uint32Array.of(20, 32, 40, 32, 16, 32, 48, 32);
     expect(code({ budget: 0.5 }, [['vitrail.matryoshka.widths.50', odd]])).toBe('model-corrupt');
+  });
+});
+
+describe('a projection into narrow caches, far into a context', () => {
+  const parts = (change: Partial<QkvUse>, minSubgroupSize = 32) => {
+    const use: QkvUse = {
+      format: quantFormat('q4_0'),
+      columns: 576,
+      heads: 9,
+      kvHeads: 3,
+      headDim: 64,
+      contextLength: 8192,
+      ropeDimensions: 64,
+      interleaved: false,
+      kv: 'f16',
+      normEpsilon: 1e-5,
+      bias: false,
+      ragged: true,
+      ...change,
+    };
+    return qkvParts(use, { ...everything, minSubgroupSize });
+  };
+
+  it('leaves coefficients in as many parts as workgroups share a head', () => {
+    expect(parts({})).toBe(4);
+    expect(parts({ columns: 2048, heads: 32, kvHeads: 8 })).toBe(2);
+    expect(parts({ columns: 4096, heads: 32, kvHeads: 8, headDim: 128, ropeDimensions: 128 })).toBe(
+      4,
+    );
+    expect(parts({ format: quantFormat('q4_k'), columns: 768 })).toBe(4);
+  });
+
+  it('does so with small subgroups, and makes whole heads without any', () => {
+    expect(parts({}, 4)).toBe(4);
+    expect(parts({}, 0)).toBe(1);
   });
 });

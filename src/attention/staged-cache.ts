@@ -2,11 +2,17 @@ import type { BufferSet } from '../gpu/buffer-set.ts';
 import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { chooseVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { type AttentionUse, attention } from '../kernels/attention.ts';
-import { type KeptWidths, narrowCacheBytes, packHeadWidths } from '../kernels/head-widths.ts';
+import {
+  halvesOf,
+  type KeptWidths,
+  narrowCacheBytes,
+  packHeadWidths,
+} from '../kernels/head-widths.ts';
 import { isPacked, kvBytes } from '../kernels/kv-format.ts';
 import { type KvProjectUse, kvProject, stagedBytes } from '../kernels/kv-project.ts';
 import { kvQuantize } from '../kernels/kv-quantize.ts';
 import { kvUnpack } from '../kernels/kv-unpack.ts';
+import { leastPart } from '../kernels/qkv.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 
@@ -70,7 +76,7 @@ export class StagedCache {
   ) {
     this.#gpu = gpu;
     this.#use = use;
-    const { kvHeads, headDim, contextLength, kv } = use;
+    const { heads, kvHeads, headDim, contextLength, kv } = use;
     const { queries, keys } = stagedBytes(use);
     const buffer = buffers.storage('queries, keys and values of a pass', queries + 2 * keys);
     this.#staged = buffer;
@@ -80,7 +86,10 @@ export class StagedCache {
       v_cache: { buffer, offset: queries + keys, size: keys },
     };
     this.#widths = widths;
-    this.#narrowQueries = widths && buffers.storage('coefficients of queries', queries);
+    // Of a pass, or of a token whose key is among them, in parts of at least so many components.
+    const inParts = ((heads + kvHeads) * headDim ** 2 * 4) / leastPart;
+    const coefficients = Math.max(queries, inParts);
+    this.#narrowQueries = widths && buffers.storage('coefficients of queries', coefficients);
     this.#narrowRows =
       widths && isPacked(kv) ? buffers.storage('coefficients of a pass', 2 * keys) : null;
     // Subgroup matrices multiply halves: a pass unpacks the layer once for all its tiles of tokens.
@@ -125,23 +134,28 @@ export class StagedCache {
   }
 
   /**
-   * Attention over the caches of a layer, in which the newest token is where it was `kept`. `bases` where rows are narrow.
+   * Attention over the caches of a layer, in which the newest token is where the projection left it in `parts`. `bases` where rows are narrow.
    */
   plan(
     use: AttentionUse,
-    how: { many: boolean; kept: boolean },
+    how: { layer: number; many: boolean; parts: number },
     state: GPUBuffer,
     caches: LayerCaches,
     bases: LayerBases | null,
   ): StagedPlan {
     const { kv } = this.#use;
-    const ragged = caches.head_widths !== undefined;
+    const kept = this.#widths?.[how.layer];
+    const ragged = kept !== undefined;
+    const narrow = { ...use, ragged, ...(kept ? halvesOf(this.#use, kept) : {}) };
     const queries = this.#narrowQueries ?? this.target.queries;
     const shared = { state, queries, ...caches, ...boundBases(bases) };
-    if (how.kept) return { use: { ...use, ragged }, buffers: shared, before: [] };
+    if (how.parts > 0) {
+      const parts = how.parts > 1 ? { parts: how.parts } : {};
+      return { use: { ...narrow, ...parts }, buffers: shared, before: [] };
+    }
     const before = this.#store(shared, { ragged, queries: true });
     const halves = how.many ? this.#halves : null;
-    if (!isPacked(kv) || !halves) return { use: { ...use, ragged }, buffers: shared, before };
+    if (!isPacked(kv) || !halves) return { use: narrow, buffers: shared, before };
     const packed = { ...this.#use, kv, ragged };
     before.push(prepareDispatch(this.#gpu, kvUnpack, packed, { ...shared, ...halves }));
     const buffers = { state, queries, k_cache: halves.keys, v_cache: halves.values };

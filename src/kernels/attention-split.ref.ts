@@ -1,10 +1,13 @@
 import type { KernelCase } from '../testing/kernel-run.ts';
-import { type AttentionInputs, attentionCase, valueAt } from './attention.ref.ts';
+import {
+  type AttentionInputs,
+  attendPart,
+  attentionCase,
+  cachedKeys,
+  range,
+} from './attention.ref.ts';
 import type { AttentionUse } from './attention.ts';
 import { attentionSplits } from './attention-split.ts';
-
-/** Scores below this stand for "no key": an empty part has it as its maximum. */
-const noScore = -1.0e30;
 
 /** The parts of one token's attention in double precision, exponents to base 2 as in the kernel. */
 export function attentionSplitReference(
@@ -47,34 +50,8 @@ function isGroupOff(
   return gates?.slice(first, first + size).every((gate) => gate === 0) ?? false;
 }
 
-function attendPart(
-  use: AttentionUse,
-  inputs: AttentionInputs,
-  head: number,
-  positions: readonly number[],
-): { output: Float64Array; maximum: number; sum: number } {
-  const { headDim, contextLength, scale } = use;
-  const { queries, keys } = inputs;
-  const base = Math.floor(head / (use.heads / use.kvHeads)) * contextLength;
-  const scores = positions.map((position) => {
-    const products = range(0, headDim).map(
-      (i) => (queries[head * headDim + i] ?? 0) * (keys[(base + position) * headDim + i] ?? 0),
-    );
-    return products.reduce((sum, product) => sum + product, 0) * scale * Math.LOG2E;
-  });
-  const maximum = Math.max(noScore, ...scores);
-  const weights = scores.map((score) => 2 ** (score - maximum));
-  const output = Float64Array.from({ length: headDim }, (_, i) =>
-    weights.reduce(
-      (sum, weight, j) => sum + weight * valueAt(use, inputs, head, positions[j] ?? 0, i),
-      0,
-    ),
-  );
-  return { output, maximum, sum: weights.reduce((sum, weight) => sum + weight, 0) };
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+function wholeKv({ kv }: AttentionUse): 'f32' | 'f16' {
+  return kv === 'f32' ? 'f32' : 'f16';
 }
 
 function toCase(
@@ -90,7 +67,13 @@ function toCase(
     inputs: () => buffers,
     outputs: () => {
       const { outputs, scales } = attentionSplitReference(use, inputs);
-      return { split_outputs: { values: outputs }, split_scales: { values: scales } };
+      return {
+        split_outputs: { values: outputs },
+        split_scales: { values: scales },
+        ...(use.parts
+          ? { k_cache: { values: cachedKeys(use, inputs), storage: wholeKv(use) } }
+          : {}),
+      };
     },
   };
 }
@@ -122,6 +105,39 @@ export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
     'ragged, widths of all kinds',
     { heads: 14, kvHeads: 7, headDim: 32, kv: 'f16', ragged: true },
     1300,
+  ),
+  toCase(
+    'ragged, half of the keys',
+    { heads: 9, kvHeads: 3, headDim: 32, ragged: true, halfKeys: true },
+    991,
+  ),
+  toCase(
+    'ragged, half of keys and values, halves',
+    {
+      heads: 8,
+      kvHeads: 4,
+      headDim: 64,
+      kv: 'f16',
+      ragged: true,
+      halfKeys: true,
+      halfValues: true,
+    },
+    1100,
+  ),
+  toCase('parts', { heads: 9, kvHeads: 3, headDim: 32, ragged: true, parts: 2 }, 415),
+  toCase(
+    'parts, halves, a window, gated heads',
+    {
+      heads: 8,
+      kvHeads: 2,
+      headDim: 64,
+      kv: 'f16',
+      ragged: true,
+      parts: 4,
+      window: 200,
+      gated: true,
+    },
+    700,
   ),
   toCase('bytes', { heads: 9, kvHeads: 3, headDim: 64, kv: 'q8_0' }, 991),
   toCase('half bytes', { headDim: 32, kv: 'q4_0', gated: true }, 415),

@@ -37,6 +37,7 @@ function variant(reduce: 'workgroup' | 'subgroup', workgroup: number): KernelVar
         SUMS: groupOf(use),
         HEAD_DIM_VEC4S: use.headDim / 4,
         ...raggedConstants(use),
+        ...partsConstants(use),
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits(use.kvHeads), 1],
@@ -57,6 +58,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup, splitPairs),
         SPLITS: attentionSplits(use.kvHeads),
+        ...partsConstants(use),
       },
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits(use.kvHeads), 1],
@@ -64,7 +66,20 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
 }
 
 function splitFlags(use: AttentionUse): string[] {
-  return [...(use.gated ? ['gated'] : []), ...packedFlags(use), ...raggedFlags(use)];
+  return [
+    ...(use.gated ? ['gated'] : []),
+    ...packedFlags(use),
+    ...raggedFlags(use),
+    ...(use.parts ? ['parts'] : []),
+  ];
+}
+
+function partsConstants(use: AttentionUse): Record<string, number> {
+  return {
+    GROUP: groupOf(use),
+    HEAD_DIM_VEC4S: use.headDim / 4,
+    ...(use.parts ? { QUERY_PARTS: use.parts } : {}),
+  };
 }
 
 function groupOf({ heads, kvHeads }: Pick<AttentionUse, 'heads' | 'kvHeads'>): number {
@@ -85,7 +100,8 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Cached>', access: 'read' },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read', when: (use) => !use.parts },
+    { name: 'k_cache', type: 'array<Cached>', access: 'read_write', when: (use) => !!use.parts },
     { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     kvScalesBinding,
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },

@@ -4,6 +4,7 @@ import { Random } from '../testing/random.ts';
 import { asHalves, randomMatrix, roundedToHalf } from '../testing/weights.ts';
 import type { AttentionUse } from './attention.ts';
 import { headRowsReference, randomGates } from './head-rows.ref.ts';
+import { headShares } from './head-summand.ts';
 import { type KeptWidths, packHeadWidths } from './head-widths.ts';
 import { isPacked } from './kv-format.ts';
 import { packedRows, raggedRows, randomWidths } from './kv-project.ref.ts';
@@ -82,6 +83,40 @@ export function valueAt(
   return values[(kvHead * contextLength + position) * headDim + i] ?? 0;
 }
 
+/** Scores below this stand for "no key": an empty part has it as its maximum. */
+const noScore = -1.0e30;
+
+/** A head over some positions: its output before it is divided by the sum, exponents to base 2 as in the kernel. */
+export function attendPart(
+  use: AttentionUse,
+  inputs: AttentionInputs,
+  head: number,
+  positions: readonly number[],
+): { output: Float64Array; maximum: number; sum: number } {
+  const { headDim, contextLength, scale } = use;
+  const { queries, keys } = inputs;
+  const base = Math.floor(head / (use.heads / use.kvHeads)) * contextLength;
+  const scores = positions.map((position) => {
+    const products = range(0, headDim).map(
+      (i) => (queries[head * headDim + i] ?? 0) * (keys[(base + position) * headDim + i] ?? 0),
+    );
+    return products.reduce((sum, product) => sum + product, 0) * scale * Math.LOG2E;
+  });
+  const maximum = Math.max(noScore, ...scores);
+  const weights = scores.map((score) => 2 ** (score - maximum));
+  const output = Float64Array.from({ length: headDim }, (_, i) =>
+    weights.reduce(
+      (sum, weight, j) => sum + weight * valueAt(use, inputs, head, positions[j] ?? 0, i),
+      0,
+    ),
+  );
+  return { output, maximum, sum: weights.reduce((sum, weight) => sum + weight, 0) };
+}
+
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
+}
+
 /** A use with random queries and a filled cache, as the kernel and as the reference see them. */
 export function attentionCase(
   change: Partial<AttentionUse>,
@@ -102,7 +137,7 @@ export function attentionCase(
   const random = new Random(700 + position + tokens);
   const cache = use.kvHeads * use.contextLength * use.headDim;
   const scaled = (count: number) => random.activations(count).map((value) => value * spread);
-  const widths = use.ragged ? randomWidths(use) : undefined;
+  const widths = use.ragged ? widthsFor(use) : undefined;
   const cut = (rows: Float32Array<ArrayBuffer>, part: 'keys' | 'values') =>
     widths ? raggedRows(use, widths, rows, part) : rows;
   const keys = cut(scaled(cache), 'keys');
@@ -115,10 +150,9 @@ export function attentionCase(
     const head = Math.floor(i / use.headDim) % use.heads;
     return widths?.[Math.floor((head * use.kvHeads) / use.heads)]?.keys ?? use.headDim;
   };
+  const queries = scaled(tokens * use.heads * use.headDim);
   const inputs: AttentionInputs = {
-    queries: scaled(tokens * use.heads * use.headDim).map((value, i) =>
-      i % use.headDim < widthOf(i) ? value : 0,
-    ),
+    queries: queries.map((value, i) => (i % use.headDim < widthOf(i) ? value : 0)),
     // The reference sees what the cache holds.
     keys: packed?.keys ?? (f16 ? roundedToHalf(keys) : keys),
     values: packed?.values ?? (f16 ? roundedToHalf(values) : values),
@@ -141,16 +175,78 @@ export function attentionCase(
         ? { head_rows: headRowsReference(inputs.gates, use.heads) }
         : {}),
       state: Uint32Array.of(position, tokens, 0, 0, 0),
-      queries: Float32Array.from(inputs.queries),
-      ...(packed?.buffers ?? { k_cache: stored(keys, 'keys'), v_cache: stored(values, 'values') }),
+      queries: use.parts
+        ? partsOf(use, [...queries, ...newestKeys(use, keys, position)], random)
+        : Float32Array.from(inputs.queries),
+      ...(packed?.buffers ?? {
+        // The newest key is not there yet where it comes in parts.
+        k_cache: stored(use.parts ? withoutNewest(use, keys, position) : keys, 'keys'),
+        v_cache: stored(values, 'values'),
+      }),
     },
   };
+}
+
+function widthsFor(use: AttentionUse): KeptWidths[] {
+  const most = (half = false) => use.headDim / (half ? 2 : 1);
+  return randomWidths(use).map(({ keys, values }) => ({
+    keys: Math.min(keys, most(use.halfKeys)),
+    values: Math.min(values, most(use.halfValues)),
+  }));
+}
+
+function newestKeys(
+  { kvHeads, headDim, contextLength }: AttentionUse,
+  keys: Float32Array,
+  position: number,
+): number[] {
+  return Array.from({ length: kvHeads }, (_, head) => {
+    const at = (head * contextLength + position) * headDim;
+    return [...keys.subarray(at, at + headDim)];
+  }).flat();
+}
+
+function withoutNewest(
+  { headDim, contextLength }: AttentionUse,
+  keys: Float32Array<ArrayBuffer>,
+  position: number,
+): Float32Array<ArrayBuffer> {
+  return keys.map((key, i) =>
+    Math.floor(i / headDim) % contextLength === position ? Number.NaN : key,
+  );
+}
+
+/** Random parts [parts, rows] of what they sum up to. */
+function partsOf(
+  { parts = 1 }: AttentionUse,
+  sums: readonly number[],
+  random: Random,
+): Float32Array<ArrayBuffer> {
+  const left = Float64Array.from(sums);
+  const all = Array.from({ length: parts }, (_, part) => {
+    if (part === parts - 1) return [...left];
+    const own = random.activations(sums.length);
+    own.forEach((value, i) => {
+      left[i] = (left[i] ?? 0) - value;
+    });
+    return [...own];
+  });
+  return Float32Array.from(all.flat());
+}
+
+/** What the cache holds of all keys, as stored. */
+export function cachedKeys(
+  use: AttentionUse,
+  { keys, ragged }: AttentionInputs,
+): Float64Array<ArrayBuffer> {
+  const rows = Float64Array.from(keys);
+  return ragged ? packedRows(use, ragged.widths, rows, 'keys') : rows;
 }
 
 /** Of the output projection, in a case. */
 const summandRows = 96;
 
-/** A head's share of the output projection of so many heads, [heads, rows], of outputs [heads, headDim]. */
+/** A head's share of the output projection of so many heads, [heads · shares, rows], of outputs [heads · shares, headDim]. */
 export function summandsReference(
   { heads, headDim }: Pick<AttentionUse, 'heads' | 'headDim'>,
   weights: Float64Array,
@@ -158,15 +254,42 @@ export function summandsReference(
 ): Float64Array {
   const columns = heads * headDim;
   const rows = weights.length / columns;
-  return Float64Array.from({ length: heads * rows }, (_, i) => {
-    const [head, row] = [Math.floor(i / rows), i % rows];
+  const shares = outputs.length / columns;
+  return Float64Array.from({ length: heads * shares * rows }, (_, i) => {
+    const [summand, row] = [Math.floor(i / rows), i % rows];
+    const head = Math.floor(summand / shares);
     let sum = 0;
     for (let d = 0; d < headDim; d += 1) {
-      const column = head * headDim + d;
-      sum += (weights[row * columns + column] ?? 0) * (outputs[column] ?? 0);
+      const weight = weights[row * columns + head * headDim + d] ?? 0;
+      sum += weight * (outputs[summand * headDim + d] ?? 0);
     }
     return sum;
   });
+}
+
+/** The same where workgroups share a head's keys: (maximum, sum) of each behind the summands. */
+function sharedSummandsReference(
+  use: AttentionUse,
+  weights: Float64Array,
+  inputs: AttentionInputs,
+): Float64Array {
+  const { heads, window } = use;
+  const end = inputs.position + 1;
+  const first = window > 0 ? Math.max(0, end - window) : 0;
+  const span = Math.ceil((end - first) / headShares);
+  const shares = range(0, heads * headShares).map((i) => {
+    const head = Math.floor(i / headShares);
+    const gate = inputs.gates?.[head] ?? 1;
+    const from = first + (i % headShares) * span;
+    const part = attendPart(use, inputs, head, range(from, Math.min(end, from + span)));
+    const scale = gate === 0 ? [0, 1] : [part.maximum, part.sum];
+    return { output: part.output.map((value) => value * gate), scale };
+  });
+  const outputs = Float64Array.from(shares.flatMap(({ output }) => [...output]));
+  return Float64Array.of(
+    ...summandsReference(use, weights, outputs),
+    ...shares.flatMap(({ scale }) => scale),
+  );
 }
 
 /** One token whose heads leave summands of an output projection of this format. */
@@ -175,9 +298,10 @@ function summandCase(
   formatName: string,
   change: Partial<AttentionUse>,
   position: number,
+  shared = false,
 ): KernelCase<AttentionUse> {
   const format = quantFormat(formatName);
-  const summand = { format, rows: summandRows };
+  const summand = { format, rows: summandRows, shared };
   const { use, inputs, buffers } = attentionCase({ ...change, summand }, position, 1);
   const matrix = randomMatrix(format, summandRows, use.heads * use.headDim, 740 + position);
   return {
@@ -186,8 +310,10 @@ function summandCase(
     rows: 1,
     inputs: () => ({ ...buffers, weights: matrix.gpu }),
     outputs: () => {
-      const outputs = attentionReference(use, inputs);
-      return { summands: { values: summandsReference(use, matrix.values, outputs) } };
+      const values = shared
+        ? sharedSummandsReference(use, matrix.values, inputs)
+        : summandsReference(use, matrix.values, attentionReference(use, inputs));
+      return { summands: { values } };
     },
   };
 }
@@ -256,6 +382,7 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
     1,
   ),
   toCase('ragged, halves', { headDim: 64, kv: 'f16', ragged: true, window: 50 }, 90, 3),
+  toCase('ragged, half of the keys', { headDim: 32, ragged: true, halfKeys: true }, 300, 1),
   toCase('ragged, many', { heads: 8, headDim: 64, scale: 0.125, ...many, ragged: true }, 30, 70),
   toCase(
     'ragged, gated, many',
@@ -281,5 +408,14 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('half bytes, head of 96', { headDim: 96, scale: 0.1, kv: 'q4_0' }, 70, 2),
   summandCase('summands', 'q4_0', { heads: 9, kvHeads: 3, headDim: 32 }, 130),
   summandCase('summands of gated heads', 'q8_0', { heads: 8, headDim: 32, gated: true }, 40),
+  summandCase('shared heads', 'q4_0', { heads: 9, kvHeads: 3, headDim: 32 }, 130, true),
+  summandCase('shared, the first token', 'q4_0', { heads: 6, headDim: 32 }, 0, true),
+  summandCase(
+    'shared, gated heads of ragged caches, a window',
+    'q8_0',
+    { heads: 8, headDim: 32, gated: true, ragged: true, window: 50 },
+    90,
+    true,
+  ),
   toCase('wide heads', { heads: 2, kvHeads: 1, headDim: 256, scale: 1 / 16 }, 40, 2),
 ];

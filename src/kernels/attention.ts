@@ -3,6 +3,7 @@ import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts'
 import type { KvCacheFormat } from '../types.ts';
 import {
   addsUp,
+  headShares,
   type SummandUse,
   summandBindings,
   summandOptions,
@@ -38,6 +39,11 @@ export interface AttentionUse {
   output?: 'f32' | 'f16';
   /** `head_widths` says how wide keys and values of each KV head are: queries are coefficients (see kv-project), outputs have `mean` behind them. */
   ragged?: boolean;
+  /** With `ragged`: no head of the layer keeps more than half of its keys, or of its values. */
+  halfKeys?: boolean;
+  halfValues?: boolean;
+  /** With `ragged`, for `attention-split`: queries and the newest key come in so many parts (see qkv). */
+  parts?: number;
   /** For one token: heads leave what they add to the output projection in `summands` instead of their outputs in `out`. */
   summand?: SummandUse;
 }
@@ -112,9 +118,18 @@ export function streamUnsupported(
 }
 
 /** Halves and what is smaller is read eight at once, where rows are multiples of that. */
-export function streamFlags({ kv, ragged, headDim }: AttentionUse): string[] {
+export function streamFlags(use: AttentionUse): string[] {
+  const { kv, ragged, headDim, halfKeys, halfValues } = use;
   const areEights = kv !== 'f32' && (!ragged || headDim % raggedUnit === 0);
-  return ['stream', 'subgroups', ...(areEights ? ['eights'] : [])];
+  // Those of packed caches have scales, which keys and values share.
+  const areWhole = !isPacked(kv);
+  return [
+    'stream',
+    'subgroups',
+    ...(areEights ? ['eights'] : []),
+    ...(areWhole && halfKeys ? ['half_keys'] : []),
+    ...(areWhole && halfValues ? ['half_values'] : []),
+  ];
 }
 
 export function streamConstants(
@@ -149,7 +164,11 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
         constants: { ...streamConstants(use, 1, workgroup, subgroup), ...constants },
       };
     },
-    workgroups: (use, tokens) => [use.heads, summandParts(use, workgroup), tokens],
+    workgroups: (use, tokens) => [
+      use.heads,
+      summandParts(use, workgroup),
+      use.summand?.shared ? headShares : tokens,
+    ],
   };
 }
 

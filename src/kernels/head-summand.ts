@@ -6,6 +6,16 @@ import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
 export interface SummandUse {
   format: QuantFormat;
   rows: number;
+  /** `headShares` workgroups take a part of a head's keys each: the summands [heads · headShares, rows], then (maximum, sum) of each. */
+  shared?: boolean;
+}
+
+/** Parts of a head's keys. */
+export const headShares = 2;
+
+/** Elements of `summands`. */
+export function summandsLength(heads: number, rows: number, shared: boolean): number {
+  return shared ? heads * headShares * (rows + 2) : heads * rows;
 }
 
 interface Summing {
@@ -53,8 +63,8 @@ export function summandOptions({ headDim, summand }: Summing): {
   if (!summand) return { choices: {}, flags: [], constants: {} };
   return {
     choices: { quant: summand.format.name },
-    flags: ['summands'],
-    constants: { HEAD_COMPONENTS: headDim },
+    flags: ['summands', ...(summand.shared ? ['shares'] : [])],
+    constants: { HEAD_COMPONENTS: headDim, ...(summand.shared ? { SHARES: headShares } : {}) },
   };
 }
 

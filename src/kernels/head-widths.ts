@@ -44,6 +44,33 @@ export function narrowCacheBytes(
   };
 }
 
+/** Does no head keep more than half of its keys, or of its values? */
+export function halvesOf(
+  { headDim }: { headDim: number },
+  kept: readonly KeptWidths[],
+): { halfKeys: boolean; halfValues: boolean } {
+  const half = headDim / 2;
+  return {
+    halfKeys: kept.every(({ keys }) => keys <= half),
+    halfValues: kept.every(({ values }) => values <= half),
+  };
+}
+
+/** Invocations that take a vector of a basis together: as many as the least subgroups have, on every adapter that is used. */
+export const vectorLanes = 4;
+
+/** Of lib/coefficients, for a workgroup that has so many rows of a head: an invocation for each of its components, or more. */
+export function basisConstants(
+  headDim: number,
+  rows: number,
+  workgroup: number,
+): Record<'OWN_QUADS' | 'VECTOR_LANES' | 'LANE_QUADS', number> {
+  const quads = rows / 4;
+  const most = Math.min(vectorLanes, workgroup / headDim);
+  const lanes = 2 ** Math.floor(Math.log2(most));
+  return { OWN_QUADS: quads, VECTOR_LANES: lanes, LANE_QUADS: quads / lanes };
+}
+
 type BasisShape = Pick<MaybeRagged, 'kvHeads' | 'headDim'>;
 
 /**

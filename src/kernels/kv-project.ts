@@ -1,6 +1,6 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
-import { headWidthsBinding } from './head-widths.ts';
+import { basisConstants, headWidthsBinding, vectorLanes } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 
@@ -23,9 +23,10 @@ export interface KvProjectUse {
 }
 
 const workgroup = 64;
-/** Of a head of a token, and those of them that take a vector of its basis. */
-const headWorkgroup = 128;
-const lanes = 4;
+/** Invocations that make a head. */
+const maxHeadWorkgroup = 256;
+/** Tokens of a pass for which a workgroup brings the basis of a head once. */
+const headRows = 8;
 
 /**
  * Bytes of the queries, and of the keys (as many as of the values), where a pass leaves all three in one buffer: a binding begins at a
@@ -96,15 +97,27 @@ export const kvProject: Kernel<KvProjectUse> = defineKernel<KvProjectUse>({
     },
     {
       name: 'cooperative',
-      unsupported: (_, { minSubgroupSize }) =>
-        minSubgroupSize < lanes ? `needs subgroups of at least ${lanes}` : null,
+      unsupported: ({ headDim }, { minSubgroupSize, workgroupInvocations }) => {
+        if (workgroupInvocations < maxHeadWorkgroup)
+          return `needs workgroups of ${maxHeadWorkgroup}`;
+        if (headDim > maxHeadWorkgroup) return `head dimension above ${maxHeadWorkgroup}`;
+        return minSubgroupSize < vectorLanes ? `needs subgroups of at least ${vectorLanes}` : null;
+      },
       options: (use) =>
-        optionsOf(use, ['cooperative', 'subgroups'], { WORKGROUP: headWorkgroup, LANES: lanes }),
-      workgroups: (use, tokens) => [headsOf(use), 1, tokens],
+        optionsOf(use, ['cooperative', 'subgroups'], {
+          WORKGROUP: headWorkgroup(use),
+          ROWS: headRows,
+          ...basisConstants(use.headDim, use.headDim, headWorkgroup(use)),
+        }),
+      workgroups: (use, tokens) => [headsOf(use), 1, Math.ceil(tokens / headRows)],
     },
   ],
   preferred: (_, { software }) => (software ? ['plain'] : ['cooperative', 'plain']),
 });
+
+function headWorkgroup({ headDim }: KvProjectUse): number {
+  return Math.min(maxHeadWorkgroup, vectorLanes * headDim);
+}
 
 function headsOf({ heads, kvHeads }: KvProjectUse): number {
   return heads + 2 * kvHeads;

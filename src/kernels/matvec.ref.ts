@@ -3,6 +3,7 @@ import type { KernelCase } from '../testing/kernel-run.ts';
 import { Random } from '../testing/random.ts';
 import { padded, randomMatrix } from '../testing/weights.ts';
 import { randomGates } from './head-rows.ref.ts';
+import { headShares } from './head-summand.ts';
 import type { MatvecUse } from './matvec.ts';
 import { activate, dotRow, rmsScale } from './reference.ts';
 
@@ -85,6 +86,13 @@ const shapes: readonly Shape[] = [
     change: { normEpsilon: 1e-5, gated: 'silu', summands: 3 },
   },
   {
+    name: 'summands of shared heads',
+    format: 'q4_0',
+    rows: 53,
+    columns: 192,
+    change: { normEpsilon: 1e-5, gated: 'silu', summands: 3, shared: true },
+  },
+  {
     name: 'last row of a pass, norm',
     format: 'q8_0',
     rows: 70,
@@ -93,6 +101,18 @@ const shapes: readonly Shape[] = [
     pass: { rows: 3 },
   },
 ];
+
+/** What a summand of a shared head counts, by (maximum, sum) of each; 1 where heads are not shared. */
+function weightOf(scales: Float32Array, summand: number): number {
+  if (scales.length === 0) return 1;
+  const first = summand - (summand % headShares);
+  const total = (base: number) =>
+    Array.from({ length: headShares }, (_, i) => first + i).reduce(
+      (sum, i) => sum + 2 ** ((scales[2 * i] ?? 0) - base) * (scales[2 * i + 1] ?? 0),
+      0,
+    );
+  return 1 / total(scales[2 * summand] ?? 0);
+}
 
 function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
   const { rows, columns, change = {} } = shape;
@@ -105,11 +125,17 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
   const norm = random.activations(columns);
   const bias = random.activations(rows);
   const y = random.activations(rows + (use.yOffset ?? 0));
-  const summands = random.activations(columns * (use.summands ?? 0));
+  const rowsAdded = (use.summands ?? 0) * (use.shared ? headShares : 1);
+  const summands = random.activations(columns * rowsAdded);
+  const scales = Float32Array.from({ length: use.shared ? 2 * rowsAdded : 0 }, (_, i) =>
+    i % 2 === 0 ? random.normal(3) : random.uniform(1, 50),
+  );
   const gates = use.headColumns ? randomGates(columns / use.headColumns) : undefined;
   const sum = x.map((value, k) => {
     let total = value;
-    for (let at = k; at < summands.length; at += columns) total += summands[at] ?? 0;
+    for (let at = k; at < summands.length; at += columns) {
+      total += (summands[at] ?? 0) * weightOf(scales, Math.floor(at / columns));
+    }
     return total;
   });
   // Columns that are passed over are not zero here, so that reading them shows.
@@ -127,7 +153,7 @@ function toCase(shape: Shape, seed: number): KernelCase<MatvecUse> {
       ...(use.bias ? { bias } : {}),
       ...(use.residual ? { y } : {}),
       ...(gates ? { gates } : {}),
-      ...(use.summands ? { summands } : {}),
+      ...(use.summands ? { summands: Float32Array.of(...summands, ...scales) } : {}),
       ...(use.lastRow ? { state: Uint32Array.of(0, passRows, 0, 0, 0) } : {}),
     }),
     outputs: () => {

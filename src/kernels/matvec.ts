@@ -26,6 +26,8 @@ export interface MatvecUse {
   lastRow?: boolean;
   /** So many rows of `summands` are added to x on the way, and the sum is kept in `x_sum`: what the heads of `attention` left. */
   summands?: number;
+  /** Of so many heads, each has left `headShares` rows, of a part of its keys each, with what puts them together behind all (see head-summand). */
+  shared?: boolean;
 }
 
 /** How a workgroup shares the rows of a matrix; see shaders/lib/lanes.wgsl. */
@@ -47,6 +49,7 @@ export interface LaneShape {
 export interface MatrixShape {
   format: QuantFormat;
   columns: number;
+  summands?: number;
 }
 
 /** Sets of lanes within a subgroup, 32 invocations a split. */
@@ -98,10 +101,10 @@ export function shapeUnsupported(
 const levelCopies = 8;
 const levelPairs = 256;
 
-/** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
+/** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels; x with its summands. */
 function fixedUnsupported(
   { workgroup, lanes, rows }: LaneShape,
-  { format, columns }: MatrixShape,
+  { format, columns, summands }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
   if (!packedDot || !format.run) return 'needs products of packed bytes';
@@ -109,7 +112,8 @@ function fixedUnsupported(
   const bytes =
     groups * (2 * groupElements + 12) +
     (workgroup / lanes) * (2 * rows + 2) * 4 +
-    (format.levels ? levelPairs * levelCopies * 4 : 0);
+    (format.levels ? levelPairs * levelCopies * 4 : 0) +
+    (summands ? groups * groupElements * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
@@ -237,6 +241,7 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   if (use.lastRow) flags.push('last_row');
   if (use.headColumns) flags.push('gated_heads');
   if (use.summands) flags.push('summands');
+  if (use.shared) flags.push('shares');
   const streams = shape.rows * (use.gated ? 2 : 1);
   return {
     choices: {
@@ -249,7 +254,9 @@ function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
       ...shapeConstants(shape, use),
       STREAMS: streams,
       SUMS: streams + (use.normEpsilon === undefined || shape.fixed ? 0 : 1),
-      ...(use.summands ? { SUMMANDS: use.summands } : {}),
+      ...(use.summands
+        ? { SUMMANDS: use.summands, SUM_TURNS: Math.ceil(use.columns / 4 / shape.workgroup) }
+        : {}),
     },
   };
 }

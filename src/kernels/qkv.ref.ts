@@ -69,7 +69,76 @@ const shapes: readonly Shape[] = [
     position: 0,
     change: { ragged: true, bias: true, interleaved: true, headDim: 64, ropeDimensions: 64 },
   },
+  {
+    name: 'parts of coefficients',
+    format: 'q4_0',
+    columns: 576,
+    position: 11,
+    change: { ragged: true, parts: 4, heads: 6, headDim: 64, ropeDimensions: 64 },
+  },
+  {
+    name: 'parts of coefficients, partial rotation, half-precision cache',
+    format: 'q8_0',
+    columns: 128,
+    position: 3,
+    change: {
+      ragged: true,
+      parts: 2,
+      heads: 9,
+      kvHeads: 3,
+      headDim: 32,
+      ropeDimensions: 16,
+      kv: 'f16',
+    },
+  },
+  {
+    name: 'parts of coefficients, bias, pairs',
+    format: 'q4_k',
+    columns: 256,
+    position: 0,
+    change: {
+      ragged: true,
+      parts: 4,
+      bias: true,
+      interleaved: true,
+      headDim: 64,
+      ropeDimensions: 64,
+    },
+  },
 ];
+
+/** What each of `parts` workgroups adds to the coefficients of queries and keys: [parts, heads + kvHeads, headDim]. */
+function inParts(
+  { heads, kvHeads, headDim, contextLength, ropeDimensions, interleaved, parts = 1 }: QkvUse,
+  bases: Float32Array,
+  { queries, keys }: ReturnType<typeof ropeReference>,
+  position: number,
+): Float64Array<ArrayBuffer> {
+  const turned = interleaved ? 0 : ropeDimensions / 8;
+  // Two quads that turn with each other are one workgroup's.
+  const unitOf = (component: number) => {
+    const quad = Math.floor(component / 4);
+    if (quad < 2 * turned) return quad % turned;
+    return Math.floor(quad / 2);
+  };
+  const partOf = (component: number) => Math.floor((unitOf(component) * 8 * parts) / headDim);
+  const all = heads + kvHeads;
+  const made = new Float64Array(parts * all * headDim);
+  for (let head = 0; head < all; head += 1) {
+    const isQuery = head < heads;
+    const kvHead = isQuery ? Math.floor((head * kvHeads) / heads) : head - heads;
+    const at = isQuery ? head * headDim : (kvHead * contextLength + position) * headDim;
+    const row = (isQuery ? queries : keys).subarray(at, at + headDim);
+    row.forEach((value, i) => {
+      for (let j = 0; j < headDim; j += 1) {
+        const to = (partOf(i) * all + head) * headDim + j;
+        const along = bases[(kvHead * headDim + j) * headDim + i] ?? 0;
+        made[to] = (made[to] ?? 0) + value * along;
+      }
+    });
+  }
+  return made;
+}
 
 /** What a narrow cache keeps of the token, and what is asked of it. */
 function narrowed(
@@ -167,6 +236,12 @@ function toCase(
       const { queries, k_cache, v_cache } = use.ragged
         ? narrowed(use, bases, rotated)
         : { queries: rotated.queries, k_cache: rotated.keys, v_cache: rotated.values };
+      if (use.parts) {
+        return {
+          queries: { values: inParts(use, bases, rotated, position) },
+          v_cache: { values: v_cache, storage: use.kv },
+        };
+      }
       return {
         queries: { values: queries },
         k_cache: { values: k_cache, storage: use.kv },

@@ -8,7 +8,7 @@ import {
 } from '../gpu/kernel.ts';
 import type { ShaderOptions } from '../gpu/wgsl-linker.ts';
 import { groupElements, type QuantFormat, rowLayout } from '../quant/format.ts';
-import { headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
+import { basisConstants, headWidthsBinding, raggedConstants, raggedFlags } from './head-widths.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
@@ -47,6 +47,11 @@ export interface QkvUse {
    * zeros at the end of queries.
    */
   ragged?: boolean;
+  /**
+   * With `ragged`: so many workgroups share a head. Each leaves what its components add to the head's coefficients in `queries`
+   * [parts, heads + kvHeads, headDim]; what reads them adds them up.
+   */
+  parts?: number;
 }
 
 /** Uniforms hold at least 64 KiB: the bias lies in one, since eight storage buffers are all that every device must have. */
@@ -55,8 +60,11 @@ const maxBiasRows = 16_384;
 function variant(shape: LaneShape): KernelVariant<QkvUse> {
   return {
     name: shapeName(shape),
-    unsupported: (use, capabilities) =>
-      isRagged(use) ? 'makes parts of heads' : shapeUnsupported(shape, use, capabilities),
+    unsupported: (use, capabilities) => {
+      if (isRagged(use) && !use.parts) return 'makes parts of heads';
+      if (use.parts && !leavesParts(shape, use)) return 'shares no heads';
+      return shapeUnsupported(shape, use, capabilities);
+    },
     options: (use) => qkvOptions(use, shapeFor(shape, use.format)),
     workgroups: (use) => spread(Math.ceil(rowsOf(use) / rowsOfShape(shapeFor(shape, use.format)))),
   };
@@ -66,7 +74,7 @@ function variant(shape: LaneShape): KernelVariant<QkvUse> {
 const heads: KernelVariant<QkvUse> = {
   name: 'heads',
   unsupported: (use, capabilities) => {
-    if (!isRagged(use) || weightsOf(use) >= maxHeadWeights)
+    if (!isRagged(use) || use.parts || weightsOf(use) >= maxHeadWeights)
       return 'makes whole heads, of few weights';
     return shapeUnsupported(headShape(use), use, capabilities);
   },
@@ -87,8 +95,29 @@ function headShape({ columns, headDim, format: { run = 1 } }: QkvUse): LaneShape
   return fixedShape(headLanes, headLanes, splits, headDim * splits);
 }
 
+/** In how many parts a projection into narrow caches leaves coefficients where attention can add them up: 1 where it makes whole heads. */
+export function qkvParts(use: QkvUse, capabilities: Capabilities): number {
+  const shapes = [preferredFixedShape(use), smallSubgroups];
+  const counts = shapes
+    .map((shape) => partsOfShape(shape, use))
+    .filter((parts) => Number.isInteger(parts) && parts > 1);
+  return counts.find((parts) => findVariant(qkv, { ...use, parts }, capabilities) !== null) ?? 1;
+}
+
+/** Components of a part at least. */
+export const leastPart = 8;
+
+function partsOfShape(shape: LaneShape, { format, headDim }: QkvUse): number {
+  return headDim / rowsOfShape(shapeFor(shape, format));
+}
+
+function leavesParts(shape: LaneShape, use: QkvUse): boolean {
+  const { fixed, workgroup } = shape;
+  return fixed === true && use.parts === partsOfShape(shape, use) && workgroup >= use.headDim;
+}
+
 function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
-  const { rows, reduce, fixed, lanes } = shape;
+  const { rows, reduce, fixed } = shape;
   return {
     choices: { quant: use.format.name, kv: use.kv, reduce },
     flags: [
@@ -98,6 +127,7 @@ function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
       ...(use.staged ? ['staged'] : []),
       ...(use.bias ? ['bias'] : []),
       ...raggedFlags(use),
+      ...(use.parts ? ['parts'] : []),
     ],
     constants: {
       ...shapeConstants(shape, use),
@@ -105,7 +135,7 @@ function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
       HEAD_DIM_VEC4S: use.headDim / 4,
       ...(use.bias ? { BIAS_VEC4S: rowsOf(use) / 4 } : {}),
       ...raggedConstants(use),
-      ...(isRagged(use) ? { LANE_QUADS: use.headDim / 4 / lanes } : {}),
+      ...(isRagged(use) ? basisConstants(use.headDim, rowsOfShape(shape), shape.workgroup) : {}),
     },
   };
 }
@@ -118,6 +148,8 @@ const shapes = {
 } as const;
 
 const fixedShapes = { small: fixedShape(8, 4, 4), large: fixedShape(8, 4, 4, 256) } as const;
+/** Subgroups of 4, which software adapters have: chosen where heads come in parts alone. */
+const smallSubgroups = fixedShape(4, 4, 4, 64);
 
 function isRagged({ ragged }: QkvUse): boolean {
   return ragged === true;
@@ -183,8 +215,14 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
-    { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
-    { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
+    {
+      name: 'queries',
+      type: 'array<vec4<f32>>',
+      access: 'read_write',
+      when: (use) => !use.parts,
+    },
+    { name: 'queries', type: 'array<f32>', access: 'read_write', when: (use) => !!use.parts },
+    { name: 'k_cache', type: 'array<Stored>', access: 'read_write', when: (use) => !use.parts },
     { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
     {
       name: 'bias',
@@ -200,10 +238,12 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     variant({ workgroup: 64, lanes: 64, rows: 8, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(variant),
     ...Object.values(fixedShapes).map(variant),
+    variant(smallSubgroups),
     heads,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
+    if (use.parts) return [preferredFixedShape(use), smallSubgroups].map(shapeName);
     if (isRagged(use)) return [heads.name];
     const shapesByRank = [preferredFixedShape(use), preferredShape(use), shapes.small];
     return [...shapesByRank.map(shapeName), 'workgroup'];

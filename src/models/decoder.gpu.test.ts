@@ -138,6 +138,8 @@ describe('gates and ups in slabs', () => {
 describe('heads that are projected where they attend', () => {
   const prompt = Array.from({ length: 10 }, (_, i) => 40 + 7 * i);
   const stepsAfter = 4;
+  const sizes = { initial: 128, selected: 128, local: 256, similarity: 0.9 };
+  const selecting: { tokenSelect?: typeof sizes } = { tokenSelect: sizes };
   let projectingGpu: Gpu;
   let model: ModelFile;
   beforeAll(async () => {
@@ -149,8 +151,8 @@ describe('heads that are projected where they attend', () => {
   afterAll(() => projectingGpu.dispose());
 
   /** Greedy tokens, and the dispatches of a step. */
-  async function run(gpu: Gpu, splitFrom: number) {
-    const options = { contextLength: 64, kvCache: 'f32', splitFrom } as const;
+  async function run(gpu: Gpu, how: Pick<DecoderOptions, 'splitFrom'> & typeof selecting) {
+    const options = { contextLength: 64, kvCache: 'f32', ...how } as const;
     const { decoder, dispose } = await model.decoder(gpu, options);
     const ids = await greedyTokens(gpu, decoder, prompt, [prompt.length], stepsAfter);
     const before = gpu.stats().calls.dispatches;
@@ -163,16 +165,18 @@ describe('heads that are projected where they attend', () => {
   }
 
   it.each([
-    ['whole', 64],
-    ['cut', 0],
+    ['whole', { splitFrom: 64 }, 2],
+    ['cut', { splitFrom: 0 }, 2],
+    // Where tokens are selected, one that is given alone is a pass.
+    ['by two workgroups, over a working set', { splitFrom: 512, ...selecting }, 1],
   ] as const)(
     'answer as with a projection of its own, attention %s',
-    async (_, splitFrom) => {
-      const plain = await run(gpu, splitFrom);
-      const projected = await run(projectingGpu, splitFrom);
+    async (_, how, steps) => {
+      const plain = await run(gpu, how);
+      const projected = await run(projectingGpu, how);
       expect(projected.ids).toEqual(plain.ids);
       // Of the token that was given alone, and of a step: a dispatch a layer less each.
-      expect(plain.dispatches - projected.dispatches).toBe(2 * projected.layers);
+      expect(plain.dispatches - projected.dispatches).toBe(steps * projected.layers);
     },
     120_000,
   );

@@ -9,6 +9,7 @@ import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
+import { summandsLength } from '../kernels/head-summand.ts';
 import { kvBytes } from '../kernels/kv-format.ts';
 import { lastRow } from '../kernels/last-row.ts';
 import {
@@ -22,7 +23,7 @@ import {
 import { matmulTokens } from '../kernels/matmul.ts';
 import { matrixUnsupported } from '../kernels/matrix-support.ts';
 import { type MatvecUse, matvec } from '../kernels/matvec.ts';
-import { canFuseQkv, qkv as qkvKernel } from '../kernels/qkv.ts';
+import { canFuseQkv, qkv as qkvKernel, qkvParts } from '../kernels/qkv.ts';
 import { type RmsNormUse, rmsNorm } from '../kernels/rms-norm.ts';
 import { rope } from '../kernels/rope.ts';
 import {
@@ -429,7 +430,12 @@ export class Decoder {
       xTurn: floats('residual of one token', pad(config.hiddenSize)),
       summands: floats(
         'summands of heads',
-        Math.min(heads * config.hiddenSize, maxSummandBytes / 4),
+        // Those of two workgroups a head, with what puts them together.
+        summandsLength(
+          heads,
+          Math.min(config.hiddenSize, Math.floor(maxSummandBytes / 4 / heads)),
+          true,
+        ),
       ),
       qkv: products,
       gateUp: products,
@@ -527,12 +533,13 @@ export class Decoder {
   #layerForOne(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] {
     const { attended, activated } = this.#buffers;
     const x = this.#xOfLayer(index);
-    const narrow = this.#fusedQkv(layer, x, this.#attention.narrowTarget(index, layer.bases));
-    const attends = { ...how, kept: narrow !== null };
+    const toNarrow = this.#attention.narrowTarget(index, layer.bases);
+    const narrow = this.#fusedQkv(layer, x, toNarrow, how.far);
+    const attends = { ...how, ...(narrow ? { parts: narrow.parts } : {}) };
     const projected = this.#projectedHeads(layer, index, attends);
     const next = this.#xOfLayer(index + 1);
     return [
-      ...(narrow ?? this.#projectForOne(layer, index, { x })),
+      ...(narrow?.dispatches ?? this.#projectForOne(layer, index, { x })),
       ...this.#attention.route(index, 'one', { ...layer, x }),
       ...(projected ?? [
         ...this.#attention.one(index, attends, attended, layer.bases),
@@ -557,7 +564,7 @@ export class Decoder {
     const { shape, buffers } = this.#attention.target(index, 'one');
     const target = { shape, buffers: { ...buffers, ...(state ? { state } : {}) } };
     return (
-      this.#fusedQkv(layer, x, target) ?? [
+      this.#fusedQkv(layer, x, target)?.dispatches ?? [
         ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
         this.#rotate(layer, target),
       ]
@@ -580,6 +587,7 @@ export class Decoder {
       ...this.#gateUpForOne(layer, {
         x: this.#xOfLayer(index),
         summing: { x_sum: this.#xOfLayer(index + 1), summands },
+        shared: this.#attention.sharesKeys(index),
       }),
     ];
   }
@@ -623,7 +631,8 @@ export class Decoder {
       x = this.#buffers.x,
       state = this.#buffers.state,
       summing,
-    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer> } = {},
+      shared = false,
+    }: OneRow & { summing?: Record<'x_sum' | 'summands', GPUBuffer>; shared?: boolean } = {},
   ): Promise<Dispatch>[] {
     const { gateUp, activated } = this.#buffers;
     const norm = layer.feedForwardNorm;
@@ -636,7 +645,7 @@ export class Decoder {
       });
       return [...products, this.#activate(activated, 'f32', state)];
     }
-    const summands = summing ? { summands: this.config.numAttentionHeads } : {};
+    const summands = summing ? { summands: this.config.numAttentionHeads, shared } : {};
     const buffers = { weights: both.matrix.buffer, x, y: activated, norm_weight: norm, ...summing };
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }
@@ -724,7 +733,8 @@ export class Decoder {
     layer: LayerWeights,
     x: GPUBuffer,
     target: ProjectionTarget | null,
-  ): Promise<Dispatch>[] | null {
+    far = false,
+  ): { parts: number; dispatches: Promise<Dispatch>[] } | null {
     const [part, second] = layer.qkv.parts;
     if (!target || !part || second || layer.qNorm) return null;
     const { shape, buffers } = target;
@@ -735,16 +745,18 @@ export class Decoder {
       normEpsilon: this.config.rmsNormEps,
       bias: part.bias !== null,
     };
-    if (!canFuseQkv(use, this.#gpu.capabilities)) return null;
-    return [
-      prepareDispatch(this.#gpu, qkvKernel, use, {
-        ...buffers,
-        x,
-        weights: part.matrix.buffer,
-        norm_weight: layer.attentionNorm,
-        bias: part.bias,
-      }),
-    ];
+    const { capabilities } = this.#gpu;
+    const parts = shape.ragged && far ? qkvParts(use, capabilities) : 1;
+    const inParts = { ...use, ...(parts > 1 ? { parts } : {}) };
+    if (!canFuseQkv(inParts, capabilities)) return null;
+    const bound = {
+      ...buffers,
+      x,
+      weights: part.matrix.buffer,
+      norm_weight: layer.attentionNorm,
+      bias: part.bias,
+    };
+    return { parts, dispatches: [prepareDispatch(this.#gpu, qkvKernel, inParts, bound)] };
   }
 
   /** Rotates queries and keys of a pass and fills the cache. */
