@@ -1,5 +1,5 @@
-// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
-// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word of the row where
+// the plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
 //#import lib/halved-group
 
 struct SignedScales {
@@ -9,8 +9,8 @@ struct SignedScales {
   run: u32,
 }
 
-fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
-  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+fn load_scales(row_base: u32, at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(row_base, at + run), weight_word(row_base, at + columns / 64u + run / 8u), run);
 }
 
 fn factor_of(s: SignedScales) -> f32 {

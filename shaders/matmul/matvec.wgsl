@@ -25,6 +25,9 @@
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/lanes
+//#if held
+//#import lib/held-x
+//#endif
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -45,11 +48,69 @@ fn main(
 //#endif
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
 //#if last_row
   x_base = (state.rows - 1u) * params.groups * 8u;
 //#endif
+//#if held
+  let first_run = place.split * LANES + place.lane;
+//#repeat H HELD
+  let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
+//#endrepeat
+//#repeat A AHEAD
+//#repeat R STREAMS
+  let row_A_R = held_row(index, A, place.row_set, R);
+//#repeat H HELD
+  var raw_A_R_H = load_run(row_A_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+//#endrepeat
+  stage_x(x_base, index, invocation, subgroup_size);
+//#repeat H HELD
+//#repeat G RUN
+  let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G);
+//#endrepeat
+//#endrepeat
+  for (var first = 0u; first < BLOCKS; first += AHEAD) {
+//#repeat A AHEAD
+    {
+      let block = first + A;
+//#repeat R STREAMS
+//#repeat H HELD
+      let now_R_H = raw_A_R_H;
+//#endrepeat
+//#endrepeat
+      if (block + AHEAD < BLOCKS) {
+//#repeat R STREAMS
+        let row_R = held_row(index, block + AHEAD, place.row_set, R);
+//#repeat H HELD
+        raw_A_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+      }
+      var sums: Streams;
+//#repeat R STREAMS
+      var sum_R = 0.0;
+//#repeat H HELD
+//#repeat G RUN
+      sum_R += dot_run(now_R_H, G, x_H_G);
+//#endrepeat
+//#endrepeat
+      sums[R] = sum_R;
+//#endrepeat
+      leave_sums(sums, place, block);
+    }
+//#endrepeat
+  }
+  workgroupBarrier();
+  for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
+    let row = index * WORKGROUP_ROWS + i;
+    if (row < params.rows) {
+      y[params.y_offset + row] = held_total(i);
+    }
+  }
+//#else
+  let first_row = (index * SETS + place.row_set) * ROWS;
 //#if residual
   // On their way while the sums are made.
 //#repeat R ROWS
@@ -169,4 +230,5 @@ fn main(
     y[params.y_offset + first_row + R] = value;
   }
 //#endrepeat
+//#endif
 }

@@ -16,12 +16,11 @@ struct RawGroup {
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let numbers = row_base * 4u + group * 2u;
-  let high = row_base * 4u + columns / 16u;
+  let high = columns / 16u;
   return RawGroup(
-    vec2<u32>(weight_word(numbers), weight_word(numbers + 1u)),
-    weight_word(high + group),
-    load_scales(high + columns / 32u, group / 2u, columns),
+    weight_pair(row_base, group * 2u),
+    weight_word(row_base, high + group),
+    load_scales(row_base, high + columns / 32u, group / 2u, columns),
     group,
   );
 }
@@ -38,11 +37,11 @@ struct RawRun {
 }
 
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
-  let high = row_base * 4u + columns / 16u;
+  let high = columns / 16u;
   return RawRun(
     weights[row_base + run],
-    vec2<u32>(weight_word(high + run * 2u), weight_word(high + run * 2u + 1u)),
-    load_scales(high + columns / 32u, run, columns),
+    weight_pair(row_base, high + run * 2u),
+    load_scales(row_base, high + columns / 32u, run, columns),
   );
 }
 

@@ -14,7 +14,7 @@ struct RawGroup {
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(
     weights[row_base + group],
-    weight_word(row_base * 4u + columns / 8u + group),
+    weight_word(row_base, columns / 8u + group),
     weights[row_base + columns / 32u + columns / 128u + group / 8u],
     group % 8u,
   );
@@ -41,11 +41,10 @@ struct RawRun {
 
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   let at = row_base + run * 2u;
-  let fifth = row_base * 4u + columns / 8u + run * 2u;
   return RawRun(
     weights[at],
     weights[at + 1u],
-    vec2<u32>(weight_word(fifth), weight_word(fifth + 1u)),
+    weight_pair(row_base, columns / 8u + run * 2u),
     weights[row_base + columns / 32u + columns / 128u + run / 4u],
     run % 4u,
   );

@@ -16,11 +16,11 @@ struct RawGroup {
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let pairs = row_base * 4u + columns / 8u;
+  let pairs = columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
-    load_scales(pairs + columns / 16u, group / 2u, columns),
+    weight_pair(row_base, pairs + group * 2u),
+    load_scales(row_base, pairs + columns / 16u, group / 2u, columns),
     group,
   );
 }
@@ -43,7 +43,7 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
     weights[at],
     weights[at + 1u],
     weights[row_base + columns / 32u + run],
-    load_scales(row_base * 4u + columns / 8u + columns / 16u, run, columns),
+    load_scales(row_base, columns / 8u + columns / 16u, run, columns),
   );
 }
 

@@ -42,6 +42,10 @@ export interface LaneShape {
   fixed?: boolean;
   /** Turns whose weights are on their way with fixed; else one. */
   ahead?: number;
+  /** Rows of a set are blocks * rows, x stays in registers. */
+  blocks?: number;
+  diag?: string;
+  copies?: number;
 }
 
 export interface MatrixShape {
@@ -65,6 +69,18 @@ export function fixedShape(
   return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
+/** x in fixed point, held in registers. */
+export function heldShape(
+  lanes: number,
+  rows: number,
+  splits: number,
+  workgroup: number,
+  ahead: number,
+  blocks: number,
+): LaneShape {
+  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead, blocks };
+}
+
 export function shapeName({
   reduce,
   workgroup,
@@ -73,11 +89,15 @@ export function shapeName({
   splits,
   fixed,
   ahead,
+  blocks,
+  diag = '',
+  copies,
 }: LaneShape): string {
+  if (blocks) return `held-${lanes}x${rows}x${splits}-${workgroup}-${ahead}-${blocks}-${diag}${copies ? `c${copies}` : ''}`;
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}${diag}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -100,7 +120,7 @@ const levelPairs = 256;
 
 /** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
 function fixedUnsupported(
-  { workgroup, lanes, rows }: LaneShape,
+  { workgroup, lanes, rows, copies = levelCopies }: LaneShape,
   { format, columns }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
@@ -109,7 +129,7 @@ function fixedUnsupported(
   const bytes =
     groups * (2 * groupElements + 12) +
     (workgroup / lanes) * (2 * rows + 2) * 4 +
-    (format.levels ? levelPairs * levelCopies * 4 : 0);
+    (format.levels ? levelPairs * copies * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
@@ -119,12 +139,14 @@ function stagesOf(columns: number, { workgroup }: LaneShape): number {
 }
 
 export function shapeFlags(
-  { reduce, splits, fixed }: LaneShape,
+  { reduce, splits, fixed, blocks, rows, diag }: LaneShape,
   { levels }: QuantFormat,
 ): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
+    ...(blocks ? ['held', `streams${rows}`] : []),
+    ...(diag ? [diag] : []),
     ...(fixed ? ['fixed'] : []),
     ...(fixed && levels ? ['levels'] : []),
   ];
@@ -135,27 +157,29 @@ export function shapeConstants(
   shape: LaneShape,
   { format, columns }: MatrixShape,
 ): Record<string, number> {
-  const { workgroup, lanes, splits, rows, fixed, ahead = 1 } = shape;
+  const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks } = shape;
+  const run = (fixed && format.run) || 1;
   return {
+    ...(blocks ? { BLOCKS: blocks, HELD: Math.ceil(columns / 32 / run / lanes / splits) } : {}),
     WORKGROUP: workgroup,
     LANES: lanes,
     SPLITS: splits,
     ROWS: rows,
     RUN: (fixed && format.run) || 1,
     ...(fixed ? { AHEAD: ahead, STAGES: stagesOf(columns, shape) } : {}),
-    ...(fixed && format.levels ? { LEVEL_COPIES: levelCopies } : {}),
+    ...(fixed && format.levels ? { LEVEL_COPIES: shape.copies ?? levelCopies, LEVEL_SHIFT: Math.log2(shape.copies ?? levelCopies) } : {}),
   };
 }
 
 /** Rows of a workgroup. */
-export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): number {
-  return (workgroup / lanes / splits) * rows;
+export function rowsOfShape({ workgroup, lanes, rows, splits, blocks = 1 }: LaneShape): number {
+  return (workgroup / lanes / splits) * rows * blocks;
 }
 
 /** A lane that takes two groups at a time takes half the rows, of half as many splits: as much is on its way, and as many columns make a turn. */
 export function shapeFor(shape: LaneShape, { run = 1 }: QuantFormat): LaneShape {
-  const { rows, splits, fixed } = shape;
-  return fixed
+  const { rows, splits, fixed, blocks } = shape;
+  return fixed && !blocks
     ? { ...shape, rows: Math.max(1, rows / run), splits: Math.max(1, splits / run) }
     : shape;
 }
@@ -166,6 +190,16 @@ export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
     unsupported: (use, capabilities) => {
       if (shape.fixed && use.headColumns) return 'reads what is off';
       if (!shape.fixed && use.summands) return 'adds nothing to x';
+      if (shape.blocks && (use.gated || use.normEpsilon !== undefined || use.bias || use.residual)) {
+        return 'experiment';
+      }
+      if (shape.diag && shape.diag !== 'bare' && use.format.name !== 'q2_k') return 'experiment';
+      if (shape.copies && !use.format.levels) return 'experiment';
+      if (shape.blocks) {
+        const runs = use.columns / 32 / (use.format.run ?? 1);
+        const held = Math.ceil(runs / shape.lanes / shape.splits);
+        if (shape.lanes > 4 && (runs < shape.lanes * shape.splits || held * (use.format.run ?? 1) > 2)) return 'experiment';
+      }
       return shapeUnsupported(shape, use, capabilities);
     },
     options: (use) => matvecOptions(use, shapeFor(shape, use.format)),
@@ -201,6 +235,39 @@ const fixedShapes = {
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
 } as const;
+const trials: LaneShape[] = [
+  // tall
+  heldShape(32, 4, 1, 256, 1, 8),
+  heldShape(32, 4, 1, 128, 1, 8),
+  heldShape(32, 4, 1, 256, 2, 8),
+  heldShape(32, 2, 1, 256, 2, 16),
+  heldShape(32, 2, 1, 256, 4, 16),
+  heldShape(32, 4, 1, 512, 1, 8),
+  heldShape(32, 4, 1, 128, 1, 4),
+  // wide
+  heldShape(32, 4, 7, 448, 1, 4),
+  heldShape(32, 4, 7, 224, 1, 4),
+  heldShape(32, 4, 7, 448, 2, 4),
+  heldShape(32, 2, 7, 672, 2, 6),
+  heldShape(32, 2, 7, 448, 4, 8),
+  heldShape(32, 4, 7, 224, 1, 2),
+  heldShape(32, 4, 7, 896, 1, 2),
+  heldShape(32, 2, 7, 896, 1, 4),
+  { ...heldShape(32, 4, 1, 256, 1, 8), copies: 16 },
+  { ...heldShape(32, 4, 1, 256, 1, 8), copies: 32 },
+  { ...heldShape(32, 4, 1, 512, 1, 16), copies: 32 },
+  { ...heldShape(32, 4, 1, 256, 1, 8), diag: 'cheap' },
+  { ...heldShape(32, 4, 1, 256, 1, 8), diag: 'unloaded' },
+  { ...heldShape(32, 4, 7, 448, 1, 4), diag: 'cheap' },
+  { ...heldShape(32, 4, 7, 448, 1, 4), diag: 'unloaded' },
+  { ...fixedShape(4, 4, 2, 256), diag: 'cheap' },
+  { ...fixedShape(4, 4, 2, 256), diag: 'unloaded' },
+  { ...fixedShape(8, 4, 8, 512, 2), diag: 'bare' },
+  { ...fixedShape(8, 4, 8, 512), diag: 'bare' },
+  { ...heldShape(32, 4, 7, 448, 1, 4), diag: 'bare' },
+  { ...fixedShape(8, 4, 8, 512, 2), diag: 'cheap' },
+  { ...fixedShape(8, 4, 8, 512, 2), diag: 'unloaded' },
+];
 const tallRows = 2 ** 15;
 /** So few rows or columns leave multiprocessors without work where a workgroup takes many. */
 const few = 768;
@@ -302,6 +369,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(matvecVariant),
     ...Object.values(fixedShapes).map(matvecVariant),
+    ...trials.map(matvecVariant),
   ],
   preferred: (use, { software }) =>
     software
