@@ -58,7 +58,7 @@ fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   );
 }
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.xz, b.xz), vec4<i32>(a.yw, b.yw));
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(vec4<u32>(a.xz, b.xz), vec4<u32>(a.yw, b.yw));
 }
 //#endif
