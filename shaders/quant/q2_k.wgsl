@@ -3,10 +3,6 @@
 //#import lib/row-words
 //#import lib/halved-group
 
-fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(pair_bytes(words.x), pair_bytes(words.y));
-}
-
 // Scales of both halves of group `g` of a run of two, then their minimums.
 fn scales_of(word: u32, g: u32) -> vec4<u32> {
   let both = vec2<u32>(word, word >> 4u) & vec2<u32>(0x0f0f0f0fu);

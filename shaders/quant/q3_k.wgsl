@@ -3,11 +3,6 @@
 //#import lib/row-words
 //#import lib/signed-scales
 
-fn three_bit_bytes(words: vec2<u32>, high: u32) -> array<vec4<u32>, 2> {
-  let bits = third_bit_bytes(high);
-  return array<vec4<u32>, 2>(pair_bytes(words.x) | bits[0], pair_bytes(words.y) | bits[1]);
-}
-
 struct RawGroup {
   numbers: vec2<u32>,
   high: u32,

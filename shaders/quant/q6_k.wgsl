@@ -3,11 +3,6 @@
 //#import lib/row-words
 //#import lib/signed-scales
 
-fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
-  let low = nibble_bytes(words);
-  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
-}
-
 struct RawGroup {
   numbers: vec4<u32>,
   pairs: vec2<u32>,

@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import { groupElements, type QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { bitPacking, nibblePacking, spreadFourBits } from './pack.ts';
+import { fiveBitPacking, fourBitPacking, spreadFourBits } from './pack.ts';
 
 /** What tells the 4- and 5-bit formats with blocks of 32 apart. */
 export interface NibbleFormat {
@@ -29,7 +29,7 @@ export function nibbleFormat({ fifthBit, minimum, ...spec }: NibbleFormat): Quan
     ...spec,
     blockElements: groupElements,
     blockBytes: nibbles + 16,
-    numberPlanes: fifthBit ? [nibblePacking, bitPacking] : [nibblePacking],
+    packing: fifthBit ? fiveBitPacking : fourBitPacking,
     scalePlanes: [copiedPlane(0, scaleBytes)],
     readGroup(file, at, _group, out) {
       for (let i = 0; i < 4; i += 1) {

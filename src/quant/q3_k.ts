@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { bitPacking, pairPacking } from './pack.ts';
+import { threeBitPacking } from './pack.ts';
 import { superBlockElements } from './super-block.ts';
 
 const highBits = 0;
@@ -26,7 +26,7 @@ export const q3_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 110,
   run: 2,
-  numberPlanes: [pairPacking, bitPacking],
+  packing: threeBitPacking,
   scalePlanes: [
     {
       bytes: 16,

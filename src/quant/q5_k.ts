@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { bitPacking, nibblePacking } from './pack.ts';
+import { fiveBitPacking } from './pack.ts';
 import { sixBitPair, superBlockElements } from './super-block.ts';
 
 const scales = 4;
@@ -18,7 +18,7 @@ export const q5_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 176,
   run: 2,
-  numberPlanes: [nibblePacking, bitPacking],
+  packing: fiveBitPacking,
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {
     const from = at + numbers + (group >> 1) * 32;

@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { nibblePacking, pairPacking } from './pack.ts';
+import { sixBitPacking } from './pack.ts';
 import { superBlockElements } from './super-block.ts';
 
 const low = 0;
@@ -19,7 +19,7 @@ export const q6_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 210,
   run: 2,
-  numberPlanes: [nibblePacking, pairPacking],
+  packing: sixBitPacking,
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factor, 2)],
   readGroup(file, at, group, out) {
     const half = group >> 2;
