@@ -1,4 +1,4 @@
-// A group of 32 numbers of four or five bits, as the words of its row have them.
+// A group of 32 numbers of four bits, as the words of its row have them.
 //#import lib/row-words
 //#import lib/unpack-words
 //#import lib/packed-bytes

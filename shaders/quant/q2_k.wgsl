@@ -1,5 +1,5 @@
 // weight = factor · scale · q − minimum factor · minimum, 256 weights a super-block, scale and minimum for every 16. Planes of a
-// row: 8 bytes of pairs a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
+// row: 8 bytes of numbers a group, 16 bytes of 4-bit scale and minimum a super-block, the two half-precision factors.
 //#import lib/row-words
 //#import lib/halved-group
 

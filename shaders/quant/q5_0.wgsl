@@ -1,4 +1,4 @@
-// weight = scale · (q − 16). Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, a half-precision scale a group.
+// weight = scale · (q − 16). Planes of a row: 16 bytes and then a word of numbers a group, a half-precision scale a group.
 //#import lib/nibble-group
 //#import lib/scaled-group
 

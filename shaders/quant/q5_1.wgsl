@@ -1,4 +1,4 @@
-// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, scale and minimum (half) a group.
+// weight = scale · q + minimum. Planes of a row: 16 bytes and then a word of numbers a group, scale and minimum (half) a group.
 //#import lib/nibble-group
 //#import lib/affine-group
 

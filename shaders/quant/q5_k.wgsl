@@ -1,4 +1,4 @@
-// weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, then 16 bytes of factors and 6-bit scales a super-block.
+// weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes and then a word of numbers a group, then 16 bytes of factors and 6-bit scales a super-block.
 //#import lib/nibble-group
 //#import lib/six-bit-scales
 //#import lib/affine-decode

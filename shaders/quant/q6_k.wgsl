@@ -1,34 +1,34 @@
-// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
-// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes and then 8 of
+// numbers a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/row-words
 //#import lib/signed-scales
 
 struct RawGroup {
   numbers: vec4<u32>,
-  pairs: vec2<u32>,
+  late: vec2<u32>,
   scales: SignedScales,
   group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let pairs = columns / 8u;
+  let late = columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    weight_pair(row_base, pairs + group * 2u),
-    load_scales(row_base, pairs + columns / 16u, group / 2u, columns),
+    weight_pair(row_base, late + group * 2u),
+    load_scales(row_base, late + columns / 16u, group / 2u, columns),
     group,
   );
 }
 
 fn decode(raw: RawGroup) -> Group {
-  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.late), 32.0, raw.scales, raw.group & 1u);
 }
 
 //#if fixed
 struct RawRun {
   first: vec4<u32>,
   second: vec4<u32>,
-  pairs: vec4<u32>,
+  late: vec4<u32>,
   scales: SignedScales,
 }
 
@@ -44,7 +44,7 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
   let is_second = g == 1u;
-  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.pairs.xy, raw.pairs.zw, is_second));
+  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.late.xy, raw.late.zw, is_second));
   return dot_signed(bytes, 32, raw.scales, g, x);
 }
 //#endif

@@ -20,7 +20,7 @@ export interface NibbleFormat {
 
 /**
  * A block in the file: scale (half), minimum (half, if any), fifth bits (4 bytes, if any), 16 bytes of nibbles, where byte
- * j holds elements j (low) and j + 16 (high). On the GPU: nibbles, fifth bits, scales with their minimums.
+ * j holds elements j (low) and j + 16 (high). On the GPU: numbers, scales with their minimums.
  */
 export function nibbleFormat({ fifthBit, minimum, ...spec }: NibbleFormat): QuantFormat {
   const scaleBytes = minimum ? 4 : 2;

@@ -18,7 +18,7 @@ function scaleAt(file: DataView, at: number, i: number): number {
 
 /**
  * 3 bits. File: 32 bytes of high bits (bit g of byte e belongs to group g), 64 bytes of low pairs, 12 bytes of scales, factor
- * (half). GPU: pairs, high bits by group, scales as signed bytes, factors.
+ * (half). GPU: numbers, scales as signed bytes, factors.
  */
 export const q3_k: QuantFormat = blockFormat({
   name: 'q3_k',

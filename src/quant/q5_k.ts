@@ -10,7 +10,7 @@ const numbers = 48;
 
 /**
  * 5 bits. File: factors and scales as in Q4_K, 32 bytes of high bits (bit g of byte e belongs to group g), 128 bytes of
- * nibbles. GPU: nibbles, high bits by group, the 16 bytes of factors and scales.
+ * nibbles. GPU: numbers, the 16 bytes of factors and scales.
  */
 export const q5_k: QuantFormat = blockFormat({
   name: 'q5_k',

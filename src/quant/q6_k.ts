@@ -10,8 +10,8 @@ const scales = 192;
 const factor = 208;
 
 /**
- * 6 bits. File: 128 bytes of low nibbles, 64 bytes of high pairs, 16 signed scales, factor (half). GPU: the same planes, in
- * the order of weights.
+ * 6 bits. File: 128 bytes of low nibbles, 64 bytes of high pairs, 16 signed scales, factor (half). GPU: numbers,
+ * scales, factors.
  */
 export const q6_k: QuantFormat = blockFormat({
   name: 'q6_k',
