@@ -1,15 +1,20 @@
-// x stays in the registers of its lanes, and rows pass by: a workgroup takes BLOCKS · ROWS rows of each of its sets.
-const SET_ROWS: u32 = BLOCKS * ROWS;
-const WORKGROUP_ROWS: u32 = SETS * SET_ROWS;
+// x stays in the registers of its lanes, and rows pass by: a workgroup takes BLOCKS · ROWS rows of each of its sets, of STREAMS rows of the matrix a
+// block: where they are gated, twice as many.
+const WORKGROUP_ROWS: u32 = SETS * BLOCKS * ROWS;
+const WORKGROUP_STREAMS: u32 = WORKGROUP_ROWS * STREAMS / ROWS;
 
-fn row_place(block: u32, row_set: u32, r: u32) -> u32 {
-  return (block * SETS + row_set) * ROWS + r;
+// Of stream `r` of a block, among those of the workgroup.
+fn stream_place(block: u32, row_set: u32, r: u32) -> u32 {
+  return r / ROWS * WORKGROUP_ROWS + (block * SETS + row_set) * ROWS + r % ROWS;
 }
 
-fn held_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
-  return min(workgroup * WORKGROUP_ROWS + row_place(block, row_set, r), params.rows - 1u);
+// Of the matrix.
+fn stream_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
+  let row = workgroup * WORKGROUP_ROWS + stream_place(block, row_set, r % ROWS);
+  return min(row, params.rows - 1u) + r / ROWS * params.rows;
 }
 
+// Beyond the last one, nothing.
 fn held_group(group: u32) -> FixedGroup {
   var held = fixed_group(min(group, params.groups - 1u));
   if (IS_RAGGED && group >= params.groups) {
@@ -18,44 +23,28 @@ fn held_group(group: u32) -> FixedGroup {
   return held;
 }
 
-var<workgroup> row_sums: array<f32, SPLITS * WORKGROUP_ROWS>;
+var<workgroup> stream_sums: array<f32, SPLITS * WORKGROUP_STREAMS>;
 
-//#if streams4
-alias Streams = vec4<f32>;
-
-fn leave_sums(sums: vec4<f32>, place: Lane, block: u32) {
-  let upper = (place.lane & (LANES / 2u)) != 0u;
-  let two = select(sums.xy, sums.zw, upper) + subgroupShuffleXor(select(sums.zw, sums.xy, upper), LANES / 2u);
-  let odd = (place.lane & (LANES / 4u)) != 0u;
-  var one = select(two.x, two.y, odd) + subgroupShuffleXor(select(two.y, two.x, odd), LANES / 4u);
+// Sums of four streams over the lanes: half of the lanes go on with two of them, a quarter with one.
+fn leave_streams(sums: vec4<f32>, place: Lane, block: u32) {
+  let is_late = (place.lane & (LANES / 2u)) != 0u;
+  let is_odd = (place.lane & (LANES / 4u)) != 0u;
+  let two = select(sums.xy, sums.zw, is_late) + subgroupShuffleXor(select(sums.zw, sums.xy, is_late), LANES / 2u);
+  var one = select(two.x, two.y, is_odd) + subgroupShuffleXor(select(two.y, two.x, is_odd), LANES / 4u);
   for (var step = LANES / 8u; step > 0u; step /= 2u) {
     one += subgroupShuffleXor(one, step);
   }
   if (place.lane % (LANES / 4u) == 0u) {
-    let r = select(0u, 2u, upper) + select(0u, 1u, odd);
-    row_sums[place.split * WORKGROUP_ROWS + row_place(block, place.row_set, r)] = one;
+    let stream = select(0u, 2u, is_late) + select(0u, 1u, is_odd);
+    stream_sums[place.split * WORKGROUP_STREAMS + stream_place(block, place.row_set, stream)] = one;
   }
 }
-//#endif
-//#if streams2
-alias Streams = vec2<f32>;
 
-fn leave_sums(sums: vec2<f32>, place: Lane, block: u32) {
-  let upper = (place.lane & (LANES / 2u)) != 0u;
-  var one = select(sums.x, sums.y, upper) + subgroupShuffleXor(select(sums.y, sums.x, upper), LANES / 2u);
-  for (var step = LANES / 4u; step > 0u; step /= 2u) {
-    one += subgroupShuffleXor(one, step);
-  }
-  if (place.lane % (LANES / 2u) == 0u) {
-    row_sums[place.split * WORKGROUP_ROWS + row_place(block, place.row_set, select(0u, 1u, upper))] = one;
-  }
-}
-//#endif
-
-fn held_total(i: u32) -> f32 {
-  var total = row_sums[i];
+// Over all splits.
+fn stream_total(i: u32) -> f32 {
+  var total = stream_sums[i];
   for (var s = 1u; s < SPLITS; s++) {
-    total += row_sums[s * WORKGROUP_ROWS + i];
+    total += stream_sums[s * WORKGROUP_STREAMS + i];
   }
   return total;
 }

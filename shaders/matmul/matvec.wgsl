@@ -29,6 +29,34 @@ alias Sums = array<f32, SUMS>;
 //#import lib/held-x
 //#endif
 
+//#if norm
+fn rms_factor(squares: f32) -> f32 {
+  return inverseSqrt(squares / f32(params.columns) + params.epsilon);
+}
+//#endif
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+//#if norm
+  value *= rms;
+//#endif
+//#if bias
+  value += bias[row];
+//#endif
+//#if gated
+//#if norm
+  value = activation(value) * up * rms;
+//#else
+  value = activation(value) * up;
+//#endif
+//#endif
+//#if residual
+  value += before;
+//#endif
+  y[params.y_offset + row] = value;
+}
+
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
   return place.lane == r % LANES && place.split == 0u && first_row + r < params.rows;
@@ -59,7 +87,7 @@ fn main(
 //#endrepeat
 //#repeat A AHEAD
 //#repeat R STREAMS
-  let row_A_R = held_row(index, A, place.row_set, R);
+  let row_A_R = stream_row(index, A, place.row_set, R);
 //#repeat H HELD
   var raw_A_R_H = load_run(row_A_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
@@ -82,13 +110,13 @@ fn main(
 //#endrepeat
       if (block + AHEAD < BLOCKS) {
 //#repeat R STREAMS
-        let row_R = held_row(index, block + AHEAD, place.row_set, R);
+        let row_R = stream_row(index, block + AHEAD, place.row_set, R);
 //#repeat H HELD
         raw_A_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
 //#endrepeat
       }
-      var sums: Streams;
+      var sums: vec4<f32>;
 //#repeat R STREAMS
       var sum_R = 0.0;
 //#repeat H HELD
@@ -98,15 +126,27 @@ fn main(
 //#endrepeat
       sums[R] = sum_R;
 //#endrepeat
-      leave_sums(sums, place, block);
+      leave_streams(sums, place, block);
     }
 //#endrepeat
   }
   workgroupBarrier();
+  var rms = 1.0;
+//#if norm
+  rms = rms_factor(staged_squares(subgroup_size));
+//#endif
   for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
     let row = index * WORKGROUP_ROWS + i;
     if (row < params.rows) {
-      y[params.y_offset + row] = held_total(i);
+      var up = 0.0;
+//#if gated
+      up = stream_total(WORKGROUP_ROWS + i);
+//#endif
+      var before = 0.0;
+//#if residual
+      before = y[params.y_offset + row];
+//#endif
+      finish(row, stream_total(i), up, rms, before);
     }
   }
 //#else
@@ -204,30 +244,24 @@ fn main(
 //#endif
 //#repeat R ROWS
   if (writes(place, first_row, R)) {
-    var value = total(sums, place, R);
+    var rms = 1.0;
 //#if norm
 //#if fixed
     let squares = staged_squares(subgroup_size);
 //#else
     let squares = total(sums, place, SUMS - 1u);
 //#endif
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
+    rms = rms_factor(squares);
 //#endif
-//#if bias
-    value += bias[first_row + R];
-//#endif
+    var up = 0.0;
 //#if gated
-    var up = total(sums, place, ROWS + R);
-//#if norm
-    up *= rms;
+    up = total(sums, place, ROWS + R);
 //#endif
-    value = activation(value) * up;
-//#endif
+    var before = 0.0;
 //#if residual
-    value += before_R;
+    before = before_R;
 //#endif
-    y[params.y_offset + first_row + R] = value;
+    finish(first_row + R, total(sums, place, R), up, rms, before);
   }
 //#endrepeat
 //#endif

@@ -139,13 +139,13 @@ function stagesOf(columns: number, { workgroup }: LaneShape): number {
 }
 
 export function shapeFlags(
-  { reduce, splits, fixed, blocks, rows, diag }: LaneShape,
+  { reduce, splits, fixed, blocks, diag }: LaneShape,
   { levels }: QuantFormat,
 ): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
-    ...(blocks ? ['held', `streams${rows}`] : []),
+    ...(blocks ? ['held'] : []),
     ...(diag ? [diag] : []),
     ...(fixed ? ['fixed'] : []),
     ...(fixed && levels ? ['levels'] : []),
@@ -192,9 +192,7 @@ export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
       if (isTrial && (shape.lanes === 8 && shape.workgroup === 512) === use.rows >= tallRows) return 'experiment';
       if (shape.fixed && use.headColumns) return 'reads what is off';
       if (!shape.fixed && use.summands) return 'adds nothing to x';
-      if (shape.blocks && (use.gated || use.normEpsilon !== undefined || use.bias || use.residual)) {
-        return 'experiment';
-      }
+      if (shape.blocks && shape.rows * (use.gated ? 2 : 1) !== 4) return 'four streams';
       if (shape.diag && shape.diag !== 'bare' && use.format.name !== 'q2_k') return 'experiment';
       if (shape.copies && !use.format.levels) return 'experiment';
       if (shape.blocks) {
