@@ -22,159 +22,61 @@ export const bytePacking: Packing = {
   pack: (group) => group,
 };
 
-/** Bits `from` … of the numbers of an ordered word, `bits` of them, at bit `to` of each byte. */
-type Part = readonly [word: number, from: number, bits: number, to: number];
-
-/** 4 bits: two words' numbers in one. */
-export const fourBitPacking: Packing = packing(
-  4,
-  [4],
-  [
-    [
-      [0, 0, 4, 0],
-      [1, 0, 4, 4],
-    ],
-    [
-      [2, 0, 4, 0],
-      [3, 0, 4, 4],
-    ],
-    [
-      [4, 0, 4, 0],
-      [5, 0, 4, 4],
-    ],
-    [
-      [6, 0, 4, 0],
-      [7, 0, 4, 4],
-    ],
-  ],
-);
-
 /** 2 bits: four words' numbers in one. */
-export const twoBitPacking: Packing = packing(
-  2,
-  [2],
-  [
-    [
-      [0, 0, 2, 0],
-      [1, 0, 2, 2],
-      [2, 0, 2, 4],
-      [3, 0, 2, 6],
-    ],
-    [
-      [4, 0, 2, 0],
-      [5, 0, 2, 2],
-      [6, 0, 2, 4],
-      [7, 0, 2, 6],
-    ],
-  ],
-);
+export const twoBitPacking: Packing = packing(2, [2], (n, out) => {
+  for (let w = 0; w < 2; w += 1) {
+    out[w] =
+      at(n, 4 * w) | (at(n, 4 * w + 1) << 2) | (at(n, 4 * w + 2) << 4) | (at(n, 4 * w + 3) << 6);
+  }
+});
 
 /** 3 bits: two words' numbers in one, and in what is left of the bytes the last two words'. */
-export const threeBitPacking: Packing = packing(
-  3,
-  [2, 1],
-  [
-    [
-      [0, 0, 3, 0],
-      [1, 0, 3, 3],
-      [6, 0, 2, 6],
-    ],
-    [
-      [2, 0, 3, 0],
-      [3, 0, 3, 3],
-      [7, 0, 2, 6],
-    ],
-    [
-      [4, 0, 3, 0],
-      [5, 0, 3, 3],
-      [6, 2, 1, 6],
-      [7, 2, 1, 7],
-    ],
-  ],
-);
+export const threeBitPacking: Packing = packing(3, [2, 1], (n, out) => {
+  const [a, b] = [at(n, 6), at(n, 7)];
+  out[0] = at(n, 0) | (at(n, 1) << 3) | ((a & 0x0303_0303) << 6);
+  out[1] = at(n, 2) | (at(n, 3) << 3) | ((b & 0x0303_0303) << 6);
+  out[2] = at(n, 4) | (at(n, 5) << 3) | ((a & 0x0404_0404) << 4) | ((b & 0x0404_0404) << 5);
+});
+
+/** 4 bits: two words' numbers in one. */
+export const fourBitPacking: Packing = packing(4, [4], (n, out) => {
+  for (let w = 0; w < 4; w += 1) out[w] = at(n, 2 * w) | (at(n, 2 * w + 1) << 4);
+});
 
 /** 5 bits: five words, and in what is left of their bytes the last three. */
-export const fiveBitPacking: Packing = packing(
-  5,
-  [4, 1],
-  [
-    [
-      [0, 0, 5, 0],
-      [5, 0, 3, 5],
-    ],
-    [
-      [1, 0, 5, 0],
-      [6, 0, 3, 5],
-    ],
-    [
-      [2, 0, 5, 0],
-      [7, 0, 3, 5],
-    ],
-    [
-      [3, 0, 5, 0],
-      [5, 3, 2, 5],
-      [7, 3, 1, 7],
-    ],
-    [
-      [4, 0, 5, 0],
-      [6, 3, 2, 5],
-      [7, 4, 1, 7],
-    ],
-  ],
-);
+export const fiveBitPacking: Packing = packing(5, [4, 1], (n, out) => {
+  const [a, b, c] = [at(n, 5), at(n, 6), at(n, 7)];
+  out[0] = at(n, 0) | ((a & 0x0707_0707) << 5);
+  out[1] = at(n, 1) | ((b & 0x0707_0707) << 5);
+  out[2] = at(n, 2) | ((c & 0x0707_0707) << 5);
+  out[3] = at(n, 3) | ((a & 0x1818_1818) << 2) | ((c & 0x0808_0808) << 4);
+  out[4] = at(n, 4) | ((b & 0x1818_1818) << 2) | ((c & 0x1010_1010) << 3);
+});
 
 /** 6 bits: six words, and in what is left of their bytes the last two. */
-export const sixBitPacking: Packing = packing(
-  6,
-  [4, 2],
-  [
-    [
-      [0, 0, 6, 0],
-      [6, 0, 2, 6],
-    ],
-    [
-      [1, 0, 6, 0],
-      [6, 2, 2, 6],
-    ],
-    [
-      [2, 0, 6, 0],
-      [6, 4, 2, 6],
-    ],
-    [
-      [3, 0, 6, 0],
-      [7, 0, 2, 6],
-    ],
-    [
-      [4, 0, 6, 0],
-      [7, 2, 2, 6],
-    ],
-    [
-      [5, 0, 6, 0],
-      [7, 4, 2, 6],
-    ],
-  ],
-);
+export const sixBitPacking: Packing = packing(6, [4, 2], (n, out) => {
+  for (let i = 0; i < 2; i += 1) {
+    const last = at(n, 6 + i);
+    out[3 * i] = at(n, 3 * i) | ((last & 0x0303_0303) << 6);
+    out[3 * i + 1] = at(n, 3 * i + 1) | ((last & 0x0c0c_0c0c) << 4);
+    out[3 * i + 2] = at(n, 3 * i + 2) | ((last & 0x3030_3030) << 2);
+  }
+});
 
-/** `words`: what each packed word is made of. */
+/** `fill` makes the packed words of the ordered ones, a number a byte. */
 function packing(
   bits: number,
   planeWords: readonly number[],
-  words: readonly (readonly Part[])[],
+  fill: (ordered: Group, packed: Int32Array) => void,
 ): Packing {
   const ordered = new Int32Array(groupWords);
-  const packed = new Int32Array(words.length);
+  const packed = new Int32Array(planeWords.reduce((sum, words) => sum + words, 0));
   return {
     bits,
     planeWords,
     pack(group) {
       order(group, ordered);
-      words.forEach((parts, w) => {
-        let word = 0;
-        for (const [from, low, width, to] of parts) {
-          word |= ((wordOf(ordered, from) >>> low) & (0x0101_0101 * (2 ** width - 1))) << to;
-        }
-        packed[w] = word;
-      });
+      fill(ordered, packed);
       return packed;
     },
   };
@@ -186,8 +88,8 @@ function packing(
  */
 function order(group: Group, ordered: Group): void {
   for (let i = 0; i < groupWords; i += 2) {
-    const early = wordOf(group, i);
-    const late = wordOf(group, i + 1);
+    const early = at(group, i);
+    const late = at(group, i + 1);
     ordered[i] = lowHalves(early) | (lowHalves(late) << 8);
     ordered[i + 1] = lowHalves(early >>> 16) | (lowHalves(late >>> 16) << 8);
   }
@@ -203,6 +105,6 @@ export function spreadFourBits(bits: number): number {
   return (bits & 1) | ((bits & 2) << 7) | ((bits & 4) << 14) | ((bits & 8) << 21);
 }
 
-function wordOf(words: Int32Array, i: number): number {
+function at(words: Int32Array, i: number): number {
   return words[i] as number;
 }
