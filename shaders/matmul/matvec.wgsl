@@ -85,50 +85,54 @@ fn main(
 //#repeat H HELD
   let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
 //#endrepeat
-//#repeat A AHEAD
+//#if fetched
 //#repeat R STREAMS
-  let row_A_R = stream_row(index, A, place.row_set, R);
+  let row_R = stream_row(index, 0u, place.row_set, R);
 //#repeat H HELD
-  var raw_A_R_H = load_run(row_A_R * params.row_vec4s, start_H, params.groups * 32u);
+  var raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
 //#endrepeat
-//#endrepeat
+//#endif
   stage_x(x_base, index, invocation, subgroup_size);
 //#repeat H HELD
 //#repeat G RUN
   let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G);
 //#endrepeat
 //#endrepeat
-  for (var first = 0u; first < BLOCKS; first += AHEAD) {
-//#repeat A AHEAD
-    {
-      let block = first + A;
+  for (var block = 0u; block < BLOCKS; block++) {
 //#repeat R STREAMS
+//#if fetched
 //#repeat H HELD
-      let now_R_H = raw_A_R_H;
+    let now_R_H = raw_R_H;
 //#endrepeat
-//#endrepeat
-      if (block + AHEAD < BLOCKS) {
-//#repeat R STREAMS
-        let row_R = stream_row(index, block + AHEAD, place.row_set, R);
+//#else
+    let row_R = stream_row(index, block, place.row_set, R);
 //#repeat H HELD
-        raw_A_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+    let now_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
+//#endif
 //#endrepeat
-      }
-      var sums: vec4<f32>;
+//#if fetched
+    if (block + 1u < BLOCKS) {
 //#repeat R STREAMS
-      var sum_R = 0.0;
+      let row_R = stream_row(index, block + 1u, place.row_set, R);
+//#repeat H HELD
+      raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+    }
+//#endif
+    var sums: vec4<f32>;
+//#repeat R STREAMS
+    var sum_R = 0.0;
 //#repeat H HELD
 //#repeat G RUN
-      sum_R += dot_run(now_R_H, G, x_H_G);
+    sum_R += dot_run(now_R_H, G, x_H_G);
 //#endrepeat
 //#endrepeat
-      sums[R] = sum_R;
+    sums[R] = sum_R;
 //#endrepeat
-      leave_streams(sums, place, block);
-    }
-//#endrepeat
+    leave_streams(sums, place, block);
   }
   workgroupBarrier();
   var rms = 1.0;

@@ -46,6 +46,8 @@ export interface LaneShape {
   blocks?: number;
   diag?: string;
   copies?: number;
+  fetched?: boolean;
+  when?: (use: MatvecUse) => boolean;
 }
 
 export interface MatrixShape {
@@ -138,14 +140,12 @@ function stagesOf(columns: number, { workgroup }: LaneShape): number {
   return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
 }
 
-export function shapeFlags(
-  { reduce, splits, fixed, blocks, diag }: LaneShape,
-  { levels }: QuantFormat,
-): string[] {
+export function shapeFlags(shape: LaneShape, { levels }: QuantFormat): string[] {
+  const { reduce, splits, fixed, blocks, diag } = shape;
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
-    ...(blocks ? ['held'] : []),
+    ...(blocks ? ['held', ...(shape.fetched ? ['fetched'] : [])] : []),
     ...(diag ? [diag] : []),
     ...(fixed ? ['fixed'] : []),
     ...(fixed && levels ? ['levels'] : []),
@@ -188,18 +188,10 @@ export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
   return {
     name: shapeName(shape),
     unsupported: (use, capabilities) => {
-      const isTrial = trials.includes(shape) && !shape.blocks;
-      if (isTrial && (shape.lanes === 8 && shape.workgroup === 512) === use.rows >= tallRows) return 'experiment';
+      if (shape.when && !shape.when(use)) return 'experiment';
       if (shape.fixed && use.headColumns) return 'reads what is off';
       if (!shape.fixed && use.summands) return 'adds nothing to x';
       if (shape.blocks && shape.rows * (use.gated ? 2 : 1) !== 4) return 'four streams';
-      if (shape.diag && shape.diag !== 'bare' && use.format.name !== 'q2_k') return 'experiment';
-      if (shape.copies && !use.format.levels) return 'experiment';
-      if (shape.blocks) {
-        const runs = use.columns / 32 / (use.format.run ?? 1);
-        const held = Math.ceil(runs / shape.lanes / shape.splits);
-        if (shape.lanes > 4 && (runs < shape.lanes * shape.splits || held * (use.format.run ?? 1) > 2)) return 'experiment';
-      }
       return shapeUnsupported(shape, use, capabilities);
     },
     options: (use) => matvecOptions(use, shapeFor(shape, use.format)),
@@ -235,42 +227,32 @@ const fixedShapes = {
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
 } as const;
+const tall = (...names: string[]) => ({ rows, columns, format }: MatvecUse) => rows === 128256 && columns === 2048 && names.includes(format.name);
+const wide = (...names: string[]) => ({ rows, columns, format }: MatvecUse) => rows === 4096 && columns === 14336 && names.includes(format.name);
+const of = (r: number, c: number) => ({ rows, columns }: MatvecUse) => rows === r && columns === c;
+const held = (lanes: number, rows: number, splits: number, workgroup: number, fetched: boolean, blocks: number, when: (use: MatvecUse) => boolean, more: Partial<LaneShape> = {}): LaneShape => ({
+  ...heldShape(lanes, rows, splits, workgroup, fetched ? 1 : 0, blocks), fetched, when, ...more,
+});
 const trials: LaneShape[] = [
-  // tall
-  heldShape(32, 4, 1, 256, 1, 8),
-  heldShape(32, 4, 1, 128, 1, 8),
-  heldShape(32, 4, 1, 256, 2, 8),
-  heldShape(32, 2, 1, 256, 2, 16),
-  heldShape(32, 2, 1, 256, 4, 16),
-  heldShape(32, 4, 1, 512, 1, 8),
-  heldShape(32, 4, 1, 128, 1, 4),
-  // wide
-  heldShape(32, 4, 7, 448, 1, 4),
-  heldShape(32, 4, 7, 224, 1, 4),
-  heldShape(32, 4, 7, 448, 2, 4),
-  heldShape(32, 2, 7, 672, 2, 6),
-  heldShape(32, 2, 7, 448, 4, 8),
-  heldShape(32, 4, 7, 224, 1, 2),
-  heldShape(32, 4, 7, 896, 1, 2),
-  heldShape(32, 2, 7, 896, 1, 4),
-  fixedShape(4, 8, 2, 256),
-  fixedShape(8, 4, 2, 256),
-  fixedShape(8, 8, 2, 256),
-  fixedShape(4, 4, 2, 128),
-  { ...heldShape(32, 4, 1, 256, 1, 8), copies: 16 },
-  { ...heldShape(32, 4, 1, 256, 1, 8), copies: 32 },
-  { ...heldShape(32, 4, 1, 512, 1, 16), copies: 32 },
-  { ...heldShape(32, 4, 1, 256, 1, 8), diag: 'cheap' },
-  { ...heldShape(32, 4, 1, 256, 1, 8), diag: 'unloaded' },
-  { ...heldShape(32, 4, 7, 448, 1, 4), diag: 'cheap' },
-  { ...heldShape(32, 4, 7, 448, 1, 4), diag: 'unloaded' },
-  { ...fixedShape(4, 4, 2, 256), diag: 'cheap' },
-  { ...fixedShape(4, 4, 2, 256), diag: 'unloaded' },
-  { ...fixedShape(8, 4, 8, 512, 2), diag: 'bare' },
-  { ...fixedShape(8, 4, 8, 512), diag: 'bare' },
-  { ...heldShape(32, 4, 7, 448, 1, 4), diag: 'bare' },
-  { ...fixedShape(8, 4, 8, 512, 2), diag: 'cheap' },
-  { ...fixedShape(8, 4, 8, 512, 2), diag: 'unloaded' },
+  held(32, 4, 1, 256, true, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q6_k', 'q8_0')),
+  held(32, 4, 1, 256, false, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q6_k', 'q8_0')),
+  held(32, 4, 1, 128, true, 8, tall('iq4_nl'), { copies: 16 }),
+  held(32, 4, 1, 128, false, 8, tall('iq4_nl'), { copies: 32 }),
+  held(32, 4, 1, 256, true, 8, tall('iq4_nl'), { copies: 32 }),
+  held(32, 4, 1, 256, false, 16, tall('iq4_nl', 'q2_k'), { copies: 32 }),
+  held(32, 4, 7, 448, true, 4, wide('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q5_k', 'iq4_nl')),
+  held(32, 4, 7, 448, false, 4, wide('q2_k', 'q3_k', 'q4_0', 'q5_k', 'iq4_nl')),
+  held(32, 4, 7, 672, false, 3, wide('q2_k', 'q3_k', 'q4_0')),
+  held(32, 4, 7, 896, false, 2, wide('q2_k', 'q3_k')),
+  held(32, 4, 7, 448, true, 4, wide('q2_k', 'q4_0'), { diag: 'bare' }),
+  held(32, 4, 7, 448, true, 4, wide('q2_k'), { diag: 'cheap' }),
+  held(32, 4, 7, 448, true, 4, wide('q2_k'), { diag: 'unloaded' }),
+  held(32, 2, 2, 256, true, 8, of(14336, 4096)),
+  held(32, 2, 2, 256, false, 8, of(14336, 4096)),
+  held(32, 2, 1, 256, true, 4, of(8192, 2048)),
+  held(32, 2, 1, 128, false, 4, of(8192, 2048)),
+  held(32, 4, 2, 256, true, 8, of(128256, 4096)),
+  held(32, 4, 1, 256, true, 8, of(151936, 896)),
 ];
 const tallRows = 2 ** 15;
 /** So few rows or columns leave multiprocessors without work where a workgroup takes many. */
