@@ -12,7 +12,16 @@ const LARGEST_FIXED: f32 = 32512.0;
 const ROUNDER: f32 = 12582912.0 + 32896.0;
 const ONES: u32 = 0x01010101u;
 
-var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
+//#if levels
+//#if held
+const FIXED_VECTORS: u32 = max(params.groups * FIXED_VEC4S, LEVEL_VECTORS);
+//#else
+const FIXED_VECTORS: u32 = params.groups * FIXED_VEC4S;
+//#endif
+//#else
+const FIXED_VECTORS: u32 = params.groups * FIXED_VEC4S;
+//#endif
+var<workgroup> fixed_x: array<vec4<u32>, FIXED_VECTORS>;
 // Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
 var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
 
@@ -137,7 +146,9 @@ fn staged_squares(subgroup_size: u32) -> f32 {
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
 //#if levels
+//#if !held
   fill_levels(invocation);
+//#endif
 //#endif
 //#if bare
   if (subgroup_size < 1000u) { workgroupBarrier(); return; }

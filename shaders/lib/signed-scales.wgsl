@@ -27,9 +27,8 @@ fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) 
 }
 
 //#if fixed
-// A half's sum by its scale stays below 2^31.
-fn dot_signed(bytes: array<vec4<u32>, 2>, bias: i32, s: SignedScales, g: u32, x: FixedGroup) -> f32 {
-  let sums = vec2<f32>(scales_of(s, g) * (dot_halves(bytes, x) - bias * x.sums));
-  return factor_of(s) * x.scale * (sums.x + sums.y);
+// Sums of both halves by their scales: of six bits, below 2^31 each.
+fn scaled_sums(bytes: array<vec4<u32>, 2>, bias: i32, s: SignedScales, g: u32, x: FixedGroup) -> vec2<i32> {
+  return scales_of(s, g) * (dot_halves(bytes, x) - bias * x.sums);
 }
 //#endif

@@ -94,11 +94,20 @@ fn main(
 //#endrepeat
 //#endif
   stage_x(x_base, index, invocation, subgroup_size);
+//#if reread
+  let opaque = select(0u, 1u, bitcast<u32>(x[0].x) == 0x7fc12345u);
+//#else
 //#repeat H HELD
 //#repeat G RUN
   let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G);
 //#endrepeat
 //#endrepeat
+//#endif
+//#if levels
+  workgroupBarrier();
+  fill_levels(invocation);
+  workgroupBarrier();
+//#endif
   for (var block = 0u; block < BLOCKS; block++) {
 //#repeat R STREAMS
 //#if fetched
@@ -123,6 +132,13 @@ fn main(
     }
 //#endif
     var sums: vec4<f32>;
+//#if reread
+//#repeat H HELD
+//#repeat G RUN
+  let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G + block * opaque);
+//#endrepeat
+//#endrepeat
+//#endif
 //#repeat R STREAMS
     var sum_R = 0.0;
 //#repeat H HELD

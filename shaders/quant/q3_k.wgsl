@@ -43,6 +43,7 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
   let is_second = g == 1u;
   let bytes = three_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, is_second), select(raw.third.x, raw.third.y, is_second));
-  return dot_signed(bytes, 4, raw.scales, g, x);
+  let sums = scaled_sums(bytes, 4, raw.scales, g, x);
+  return factor_of(raw.scales) * x.scale * f32(sums.x + sums.y);
 }
 //#endif

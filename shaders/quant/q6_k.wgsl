@@ -45,6 +45,7 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
   let is_second = g == 1u;
   let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.late.xy, raw.late.zw, is_second));
-  return dot_signed(bytes, 32, raw.scales, g, x);
+  let sums = vec2<f32>(scaled_sums(bytes, 32, raw.scales, g, x));
+  return factor_of(raw.scales) * x.scale * (sums.x + sums.y);
 }
 //#endif

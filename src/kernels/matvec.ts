@@ -122,7 +122,7 @@ const levelPairs = 256;
 
 /** Two bytes an element of x, scale and three sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
 function fixedUnsupported(
-  { workgroup, lanes, rows, copies = levelCopies }: LaneShape,
+  { workgroup, lanes, rows, blocks, copies = levelCopies }: LaneShape,
   { format, columns }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
@@ -131,7 +131,7 @@ function fixedUnsupported(
   const bytes =
     groups * (2 * groupElements + 16) +
     (workgroup / lanes) * (2 * rows + 2) * 4 +
-    (format.levels ? levelPairs * copies * 4 : 0);
+    (format.levels && !blocks ? levelPairs * copies * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
@@ -234,14 +234,20 @@ const held = (lanes: number, rows: number, splits: number, workgroup: number, fe
   ...heldShape(lanes, rows, splits, workgroup, fetched ? 1 : 0, blocks), fetched, when, ...more,
 });
 const trials: LaneShape[] = [
-  held(32, 4, 1, 256, true, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q6_k', 'q8_0')),
-  held(32, 4, 1, 256, false, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q6_k', 'q8_0')),
+  held(32, 4, 1, 256, true, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q6_k')),
+  held(32, 4, 1, 256, false, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k')),
+  held(32, 4, 1, 256, true, 8, tall('q2_k', 'q3_k'), { diag: 'reread' }),
+  held(32, 4, 1, 256, false, 8, tall('q2_k', 'q3_k'), { diag: 'reread' }),
+  held(32, 4, 7, 672, false, 3, wide('q2_k', 'q4_0'), { diag: 'reread' }),
+  held(32, 4, 7, 896, false, 2, wide('q2_k', 'q3_k'), { diag: 'reread' }),
   held(32, 4, 1, 128, true, 8, tall('iq4_nl'), { copies: 16 }),
   held(32, 4, 1, 128, false, 8, tall('iq4_nl'), { copies: 32 }),
   held(32, 4, 1, 256, true, 8, tall('iq4_nl'), { copies: 32 }),
   held(32, 4, 1, 256, false, 16, tall('iq4_nl', 'q2_k'), { copies: 32 }),
-  held(32, 4, 7, 448, true, 4, wide('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q5_k', 'iq4_nl')),
-  held(32, 4, 7, 448, false, 4, wide('q2_k', 'q3_k', 'q4_0', 'q5_k', 'iq4_nl')),
+  held(32, 4, 7, 448, true, 4, wide('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q5_k')),
+  held(32, 4, 7, 448, false, 4, wide('q2_k', 'q3_k', 'q4_0', 'q5_k')),
+  held(32, 4, 7, 448, true, 4, wide('iq4_nl'), { copies: 32 }),
+  held(32, 4, 7, 448, false, 4, wide('iq4_nl'), { copies: 32 }),
   held(32, 4, 7, 672, false, 3, wide('q2_k', 'q3_k', 'q4_0')),
   held(32, 4, 7, 896, false, 2, wide('q2_k', 'q3_k')),
   held(32, 4, 7, 448, true, 4, wide('q2_k', 'q4_0'), { diag: 'bare' }),
