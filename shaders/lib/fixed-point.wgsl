@@ -150,9 +150,6 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
   fill_levels(invocation);
 //#endif
 //#endif
-//#if bare
-  if (subgroup_size < 1000u) { workgroupBarrier(); return; }
-//#endif
 //#if norm
   var squares = 0.0;
 //#endif

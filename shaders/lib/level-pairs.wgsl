@@ -2,6 +2,7 @@
 // entry, so that neighbouring invocations, each in its own copy, seldom ask the same bank for two words. Of x that is held in registers (lib/held-x)
 // it takes the place.
 const LEVEL_VECTORS: u32 = 64u * LEVEL_COPIES;
+const LEVEL_SHIFT: u32 = countTrailingZeros(LEVEL_COPIES);
 
 var<private> level_copy: u32;
 

@@ -85,24 +85,18 @@ fn main(
 //#repeat H HELD
   let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
 //#endrepeat
-//#if fetched
 //#repeat R STREAMS
   let row_R = stream_row(index, 0u, place.row_set, R);
 //#repeat H HELD
   var raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
 //#endrepeat
-//#endif
   stage_x(x_base, index, invocation, subgroup_size);
-//#if reread
-  let opaque = select(0u, 1u, bitcast<u32>(x[0].x) == 0x7fc12345u);
-//#else
 //#repeat H HELD
 //#repeat G RUN
   let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G);
 //#endrepeat
 //#endrepeat
-//#endif
 //#if levels
   workgroupBarrier();
   fill_levels(invocation);
@@ -110,18 +104,10 @@ fn main(
 //#endif
   for (var block = 0u; block < BLOCKS; block++) {
 //#repeat R STREAMS
-//#if fetched
 //#repeat H HELD
     let now_R_H = raw_R_H;
 //#endrepeat
-//#else
-    let row_R = stream_row(index, block, place.row_set, R);
-//#repeat H HELD
-    let now_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
-//#endif
-//#endrepeat
-//#if fetched
     if (block + 1u < BLOCKS) {
 //#repeat R STREAMS
       let row_R = stream_row(index, block + 1u, place.row_set, R);
@@ -130,15 +116,7 @@ fn main(
 //#endrepeat
 //#endrepeat
     }
-//#endif
     var sums: vec4<f32>;
-//#if reread
-//#repeat H HELD
-//#repeat G RUN
-  let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G + block * opaque);
-//#endrepeat
-//#endrepeat
-//#endif
 //#repeat R STREAMS
     var sum_R = 0.0;
 //#repeat H HELD

@@ -40,19 +40,10 @@ struct RawRun {
 
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   let scales = columns / 16u;
-//#if unloaded
-  let w = row_base * 77u + run;
-  return RawRun(vec4<u32>(w, w ^ 5u, w * 3u, w + 7u), w, w);
-//#endif
   return RawRun(weights[row_base + run], weight_word(row_base, scales + run), weight_word(row_base, scales + columns / 64u + run / 4u));
 }
 
 fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-//#if cheap
-  if (g == 1u) { return 0.0; }
-  let w = raw.numbers.x ^ raw.numbers.y ^ raw.numbers.z ^ raw.numbers.w ^ raw.scales ^ raw.factors;
-  return x.scale * f32(w);
-//#endif
   let bytes = two_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, g == 1u));
   let products = vec4<i32>(scales_of(raw.scales, g)) * vec4<i32>(dot_halves(bytes, x), x.sums);
   let sums = vec2<f32>(products.xz + products.yw);

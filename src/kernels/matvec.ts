@@ -42,12 +42,8 @@ export interface LaneShape {
   fixed?: boolean;
   /** Turns whose weights are on their way with fixed; else one. */
   ahead?: number;
-  /** Rows of a set are blocks * rows, x stays in registers. */
+  /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
   blocks?: number;
-  diag?: string;
-  copies?: number;
-  fetched?: boolean;
-  when?: (use: MatvecUse) => boolean;
 }
 
 export interface MatrixShape {
@@ -71,18 +67,6 @@ export function fixedShape(
   return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
 }
 
-/** x in fixed point, held in registers. */
-export function heldShape(
-  lanes: number,
-  rows: number,
-  splits: number,
-  workgroup: number,
-  ahead: number,
-  blocks: number,
-): LaneShape {
-  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead, blocks };
-}
-
 export function shapeName({
   reduce,
   workgroup,
@@ -91,15 +75,11 @@ export function shapeName({
   splits,
   fixed,
   ahead,
-  blocks,
-  diag = '',
-  copies,
 }: LaneShape): string {
-  if (blocks) return `held-${lanes}x${rows}x${splits}-${workgroup}-${ahead}-${blocks}-${diag}${copies ? `c${copies}` : ''}`;
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}${diag}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -116,38 +96,49 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-/** Copies of the table of levels: as many as leave workgroup memory for x. */
-const levelCopies = 8;
 const levelPairs = 256;
 
-/** Two bytes an element of x, scale and three sums a group; sums of splits, of two rows where they are gated, and of squares; levels. */
+/** Copies of the table of levels: a bank's own where they take the place of x, else as many as leave workgroup memory for it. */
+function levelCopiesOf({ blocks }: LaneShape): number {
+  return blocks ? 32 : 8;
+}
+
+/** Two bytes an element of x and levels, scale and sums a group; sums of splits, of two rows where they are gated, and of squares. */
 function fixedUnsupported(
-  { workgroup, lanes, rows, blocks, copies = levelCopies }: LaneShape,
+  shape: LaneShape,
   { format, columns }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
   if (!packedDot || !format.run) return 'needs products of packed bytes';
-  const groups = Math.ceil(columns / groupElements);
+  const { workgroup, lanes, rows, blocks } = shape;
+  const groups = groupsOf(columns);
+  const x = groups * 2 * groupElements;
+  const levels = format.levels ? levelPairs * levelCopiesOf(shape) * 4 : 0;
   const bytes =
-    groups * (2 * groupElements + 16) +
-    (workgroup / lanes) * (2 * rows + 2) * 4 +
-    (format.levels && !blocks ? levelPairs * copies * 4 : 0);
+    (blocks ? Math.max(x, levels) : x + levels) +
+    groups * 16 +
+    (workgroup / lanes) * (2 * rows * (blocks ?? 1) + 2) * 4;
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
 /** How often an invocation takes half a group of x. */
 function stagesOf(columns: number, { workgroup }: LaneShape): number {
-  return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
+  return Math.ceil((2 * groupsOf(columns)) / workgroup);
 }
 
-export function shapeFlags(shape: LaneShape, { levels }: QuantFormat): string[] {
-  const { reduce, splits, fixed, blocks, diag } = shape;
+function groupsOf(columns: number): number {
+  return Math.ceil(columns / groupElements);
+}
+
+export function shapeFlags(
+  { reduce, splits, fixed, blocks }: LaneShape,
+  { levels }: QuantFormat,
+): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
-    ...(blocks ? ['held', ...(shape.fetched ? ['fetched'] : [])] : []),
-    ...(diag ? [diag] : []),
     ...(fixed ? ['fixed'] : []),
+    ...(blocks ? ['held'] : []),
     ...(fixed && levels ? ['levels'] : []),
   ];
 }
@@ -160,14 +151,17 @@ export function shapeConstants(
   const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks } = shape;
   const run = (fixed && format.run) || 1;
   return {
-    ...(blocks ? { BLOCKS: blocks, HELD: Math.ceil(columns / 32 / run / lanes / splits) } : {}),
     WORKGROUP: workgroup,
     LANES: lanes,
     SPLITS: splits,
     ROWS: rows,
-    RUN: (fixed && format.run) || 1,
-    ...(fixed ? { AHEAD: ahead, STAGES: stagesOf(columns, shape) } : {}),
-    ...(fixed && format.levels ? { LEVEL_COPIES: shape.copies ?? levelCopies, LEVEL_SHIFT: Math.log2(shape.copies ?? levelCopies) } : {}),
+    RUN: run,
+    ...(fixed ? { STAGES: stagesOf(columns, shape) } : {}),
+    ...(fixed && !blocks ? { AHEAD: ahead } : {}),
+    ...(blocks
+      ? { BLOCKS: blocks, HELD: Math.ceil(groupsOf(columns) / (run * lanes * splits)) }
+      : {}),
+    ...(fixed && format.levels ? { LEVEL_COPIES: levelCopiesOf(shape) } : {}),
   };
 }
 
@@ -178,25 +172,50 @@ export function rowsOfShape({ workgroup, lanes, rows, splits, blocks = 1 }: Lane
 
 /** A lane that takes two groups at a time takes half the rows, of half as many splits: as much is on its way, and as many columns make a turn. */
 export function shapeFor(shape: LaneShape, { run = 1 }: QuantFormat): LaneShape {
-  const { rows, splits, fixed, blocks } = shape;
-  return fixed && !blocks
+  const { rows, splits, fixed } = shape;
+  return fixed
     ? { ...shape, rows: Math.max(1, rows / run), splits: Math.max(1, splits / run) }
     : shape;
 }
 
-export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
+function variantOf(name: string, shapeOf: (use: MatvecUse) => LaneShape): KernelVariant<MatvecUse> {
   return {
-    name: shapeName(shape),
+    name,
     unsupported: (use, capabilities) => {
-      if (shape.when && !shape.when(use)) return 'experiment';
+      const shape = shapeOf(use);
       if (shape.fixed && use.headColumns) return 'reads what is off';
       if (!shape.fixed && use.summands) return 'adds nothing to x';
-      if (shape.blocks && shape.rows * (use.gated ? 2 : 1) !== 4) return 'four streams';
       return shapeUnsupported(shape, use, capabilities);
     },
-    options: (use) => matvecOptions(use, shapeFor(shape, use.format)),
-    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shapeFor(shape, use.format)))),
+    options: (use) => matvecOptions(use, shapeOf(use)),
+    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shapeOf(use)))),
   };
+}
+
+export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
+  return variantOf(shapeName(shape), ({ format }) => shapeFor(shape, format));
+}
+
+/** Groups of x that a lane holds, rows of the matrix that pass by it at once, and subgroups of a workgroup, if the columns do not need more. */
+const heldGroups = 2;
+const heldStreams = 4;
+const heldSubgroups = 8;
+
+/** Subgroups of so many lanes whose registers hold x. */
+export function heldVariant(lanes: number): KernelVariant<MatvecUse> {
+  return variantOf(`held-${lanes}`, ({ rows, columns, gated }) => {
+    const splits = Math.ceil(groupsOf(columns) / (heldGroups * lanes));
+    const sets = Math.max(1, Math.floor(heldSubgroups / splits));
+    return {
+      workgroup: lanes * splits * sets,
+      lanes,
+      rows: gated ? heldStreams / 2 : heldStreams,
+      splits,
+      reduce: 'shuffle',
+      fixed: true,
+      blocks: rows >= tallRows ? 8 : 4,
+    };
+  });
 }
 
 /**
@@ -227,39 +246,6 @@ const fixedShapes = {
   largeGated: fixedShape(4, 2, 4),
   hugeGated: fixedShape(4, 2, 2, 128),
 } as const;
-const tall = (...names: string[]) => ({ rows, columns, format }: MatvecUse) => rows === 128256 && columns === 2048 && names.includes(format.name);
-const wide = (...names: string[]) => ({ rows, columns, format }: MatvecUse) => rows === 4096 && columns === 14336 && names.includes(format.name);
-const of = (r: number, c: number) => ({ rows, columns }: MatvecUse) => rows === r && columns === c;
-const held = (lanes: number, rows: number, splits: number, workgroup: number, fetched: boolean, blocks: number, when: (use: MatvecUse) => boolean, more: Partial<LaneShape> = {}): LaneShape => ({
-  ...heldShape(lanes, rows, splits, workgroup, fetched ? 1 : 0, blocks), fetched, when, ...more,
-});
-const trials: LaneShape[] = [
-  held(32, 4, 1, 256, true, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q6_k')),
-  held(32, 4, 1, 256, false, 8, tall('q2_k', 'q3_k', 'q4_0', 'q4_k')),
-  held(32, 4, 1, 256, true, 8, tall('q2_k', 'q3_k'), { diag: 'reread' }),
-  held(32, 4, 1, 256, false, 8, tall('q2_k', 'q3_k'), { diag: 'reread' }),
-  held(32, 4, 7, 672, false, 3, wide('q2_k', 'q4_0'), { diag: 'reread' }),
-  held(32, 4, 7, 896, false, 2, wide('q2_k', 'q3_k'), { diag: 'reread' }),
-  held(32, 4, 1, 128, true, 8, tall('iq4_nl'), { copies: 16 }),
-  held(32, 4, 1, 128, false, 8, tall('iq4_nl'), { copies: 32 }),
-  held(32, 4, 1, 256, true, 8, tall('iq4_nl'), { copies: 32 }),
-  held(32, 4, 1, 256, false, 16, tall('iq4_nl', 'q2_k'), { copies: 32 }),
-  held(32, 4, 7, 448, true, 4, wide('q2_k', 'q3_k', 'q4_0', 'q4_k', 'q5_k')),
-  held(32, 4, 7, 448, false, 4, wide('q2_k', 'q3_k', 'q4_0', 'q5_k')),
-  held(32, 4, 7, 448, true, 4, wide('iq4_nl'), { copies: 32 }),
-  held(32, 4, 7, 448, false, 4, wide('iq4_nl'), { copies: 32 }),
-  held(32, 4, 7, 672, false, 3, wide('q2_k', 'q3_k', 'q4_0')),
-  held(32, 4, 7, 896, false, 2, wide('q2_k', 'q3_k')),
-  held(32, 4, 7, 448, true, 4, wide('q2_k', 'q4_0'), { diag: 'bare' }),
-  held(32, 4, 7, 448, true, 4, wide('q2_k'), { diag: 'cheap' }),
-  held(32, 4, 7, 448, true, 4, wide('q2_k'), { diag: 'unloaded' }),
-  held(32, 2, 2, 256, true, 8, of(14336, 4096)),
-  held(32, 2, 2, 256, false, 8, of(14336, 4096)),
-  held(32, 2, 1, 256, true, 4, of(8192, 2048)),
-  held(32, 2, 1, 128, false, 4, of(8192, 2048)),
-  held(32, 4, 2, 256, true, 8, of(128256, 4096)),
-  held(32, 4, 1, 256, true, 8, of(151936, 896)),
-];
 const tallRows = 2 ** 15;
 /** So few rows or columns leave multiprocessors without work where a workgroup takes many. */
 const few = 768;
@@ -334,7 +320,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
   paramValues: (use) => ({
     rows: use.rows,
     columns: use.columns,
-    groups: Math.ceil(use.columns / groupElements),
+    groups: groupsOf(use.columns),
     row_vec4s: rowLayout(use.format, use.columns).rowBytes / 16,
     y_offset: use.yOffset ?? 0,
     head_groups: Math.max(1, (use.headColumns ?? 0) / groupElements),
@@ -361,7 +347,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(matvecVariant),
     ...Object.values(fixedShapes).map(matvecVariant),
-    ...trials.map(matvecVariant),
+    heldVariant(32),
   ],
   preferred: (use, { software }) =>
     software
