@@ -1,5 +1,5 @@
-// x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
-// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
+// x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
+// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
 //
 // The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
@@ -83,6 +83,17 @@ fn fixed_group(group: u32) -> FixedGroup {
   );
 }
 
+// Groups of a run, of one scale.
+alias FixedRun = array<FixedGroup, RUN>;
+
+fn fixed_run(run: u32) -> FixedRun {
+  return FixedRun(
+//#repeat G RUN
+    fixed_group(run * RUN + G),
+//#endrepeat
+  );
+}
+
 fn largest(v: vec4<f32>) -> f32 {
   let a = abs(v);
   return max(max(a.x, a.y), max(a.z, a.w));
@@ -106,11 +117,14 @@ fn high_bytes(v: vec2<u32>) -> u32 {
   return (((v.x >> 8u) & 0x00ff00ffu) | (v.y & 0xff00ff00u)) ^ 0x80808080u;
 }
 
-// Half a group of x, `half` of `group`: to be called by all invocations, with neighbours in `half` 0 and 1 of the same group.
+// Half a group of x, `half` of `group`: to be called by all invocations, neighbours with the halves of the same run.
 fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
-  let both = max(own, subgroupShuffleXor(own, 1u));
-  let factor = select(LARGEST_FIXED / both, 0.0, both == 0.0);
+  var most = max(own, subgroupShuffleXor(own, 1u));
+  if (RUN == 2u) {
+    most = max(most, subgroupShuffleXor(most, 2u));
+  }
+  let factor = select(LARGEST_FIXED / most, 0.0, most == 0.0);
   let first = byte_order(rounded(x.a, factor), rounded(x.b, factor));
   let second = byte_order(rounded(x.c, factor), rounded(x.d, factor));
   let halves = array<vec2<u32>, 4>(in_halves(first[0]), in_halves(first[1]), in_halves(second[0]), in_halves(second[1]));
@@ -125,7 +139,7 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   fixed_x[at] = high;
   fixed_x[2u * params.groups + at] = low;
   if (half == 0u) {
-    let scale_and_sum = vec2<f32>(both / LARGEST_FIXED, f32(own_sum + other_sum));
+    let scale_and_sum = vec2<f32>(most / LARGEST_FIXED, f32(own_sum + other_sum));
     fixed_factors[group] = vec4<i32>(bitcast<vec2<i32>>(scale_and_sum), own_sum, other_sum);
   }
 }

@@ -15,10 +15,10 @@ fn stream_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
 }
 
 // Beyond the last one, nothing.
-fn held_group(group: u32) -> FixedGroup {
-  var held = fixed_group(min(group, params.groups - 1u));
-  if (IS_RAGGED && group >= params.groups) {
-    held.scale = 0.0;
+fn held_run(run: u32) -> FixedRun {
+  var held = fixed_run(min(run, RUNS - 1u));
+  if (IS_RAGGED && run >= RUNS) {
+    held[0].scale = 0.0;
   }
   return held;
 }

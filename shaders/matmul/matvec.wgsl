@@ -93,9 +93,7 @@ fn main(
 //#endrepeat
   stage_x(x_base, index, invocation, subgroup_size);
 //#repeat H HELD
-//#repeat G RUN
-  let x_H_G = held_group((H * TURN_RUNS + first_run) * RUN + G);
-//#endrepeat
+  let x_H = held_run(H * TURN_RUNS + first_run);
 //#endrepeat
 //#if levels
   workgroupBarrier();
@@ -120,9 +118,7 @@ fn main(
 //#repeat R STREAMS
     var sum_R = 0.0;
 //#repeat H HELD
-//#repeat G RUN
-    sum_R += dot_run(now_R_H, G, x_H_G);
-//#endrepeat
+    sum_R += dot_run(now_R_H, x_H);
 //#endrepeat
     sums[R] = sum_R;
 //#endrepeat
@@ -189,11 +185,9 @@ fn main(
 //#endrepeat
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-//#repeat G RUN
-        let x_G = fixed_group(run * RUN + G);
+        let x_run = fixed_run(run);
 //#repeat R STREAMS
-        sum_R += dot_run(now_R, G, x_G);
-//#endrepeat
+        sum_R += dot_run(now_R, x_run);
 //#endrepeat
       }
     }

@@ -116,11 +116,9 @@ fn main(
     if (IS_RAGGED && run >= RUNS) {
       break;
     }
-//#repeat G RUN
-    let x_G = fixed_group(run * RUN + G);
+    let x_run = fixed_run(run);
 //#repeat R ROWS
-    sum_R += dot_run(now_R, G, x_G);
-//#endrepeat
+    sum_R += dot_run(now_R, x_run);
 //#endrepeat
   }
 //#else

@@ -40,10 +40,10 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   );
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let is_second = g == 1u;
-  let bytes = three_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, is_second), select(raw.third.x, raw.third.y, is_second));
-  let sums = scaled_sums(bytes, 4, raw.scales, g, x);
-  return factor_of(raw.scales) * x.scale * f32(sums.x + sums.y);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let first = three_bit_bytes(raw.numbers.xy, raw.third.x);
+  let second = three_bit_bytes(raw.numbers.zw, raw.third.y);
+  let sums = scaled_sums(first, 4, raw.scales, 0u, x[0]) + scaled_sums(second, 4, raw.scales, 1u, x[1]);
+  return factor_of(raw.scales) * x[0].scale * f32(sums.x + sums.y);
 }
 //#endif

@@ -50,9 +50,8 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   );
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let is_second = g == 1u;
-  let bytes = five_bit_bytes(select(raw.first, raw.second, is_second), select(raw.fifth.x, raw.fifth.y, is_second));
-  return dot_six_bit(raw.scales, raw.at, g, bytes, x);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let first = five_bit_bytes(raw.first, raw.fifth.x);
+  return dot_six_bit(raw.scales, raw.at, first, five_bit_bytes(raw.second, raw.fifth.y), x);
 }
 //#endif

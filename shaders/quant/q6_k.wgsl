@@ -42,10 +42,10 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   );
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let is_second = g == 1u;
-  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.late.xy, raw.late.zw, is_second));
-  let sums = vec2<f32>(scaled_sums(bytes, 32, raw.scales, g, x));
-  return factor_of(raw.scales) * x.scale * (sums.x + sums.y);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let first = six_bit_bytes(raw.first, raw.late.xy);
+  let second = six_bit_bytes(raw.second, raw.late.zw);
+  let sums = vec2<f32>(scaled_sums(first, 32, raw.scales, 0u, x[0])) + vec2<f32>(scaled_sums(second, 32, raw.scales, 1u, x[1]));
+  return factor_of(raw.scales) * x[0].scale * (sums.x + sums.y);
 }
 //#endif
