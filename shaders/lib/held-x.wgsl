@@ -2,6 +2,7 @@
 // block: where they are gated, twice as many.
 const WORKGROUP_ROWS: u32 = SETS * BLOCKS * ROWS;
 const WORKGROUP_STREAMS: u32 = WORKGROUP_ROWS * STREAMS / ROWS;
+const LACKS_ROWS: bool = params.rows % WORKGROUP_ROWS != 0u;
 
 // Of stream `r` of a block, among those of the workgroup.
 fn stream_place(block: u32, row_set: u32, r: u32) -> u32 {
@@ -11,7 +12,7 @@ fn stream_place(block: u32, row_set: u32, r: u32) -> u32 {
 // Of the matrix.
 fn stream_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
   let row = workgroup * WORKGROUP_ROWS + stream_place(block, row_set, r % ROWS);
-  return min(row, params.rows - 1u) + r / ROWS * params.rows;
+  return select(row, min(row, params.rows - 1u), LACKS_ROWS) + r / ROWS * params.rows;
 }
 
 // Beyond the last one, nothing.
