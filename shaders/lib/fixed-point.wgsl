@@ -157,8 +157,36 @@ fn staged_squares(subgroup_size: u32) -> f32 {
 }
 //#endif
 
+// The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
+fn staged_half(s: u32, invocation: u32) -> u32 {
+  return min(s * WORKGROUP + invocation, 2u * params.groups - 1u) * 4u;
+}
+
+struct FetchedHalf {
+  x: Sixteen,
+//#if norm
+  norm: Sixteen,
+//#endif
+}
+
+alias Fetched = array<FetchedHalf, STAGES>;
+
+// All that an invocation takes, on its way before any of it is used.
+fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
+  return Fetched(
+//#repeat S STAGES
+    FetchedHalf(
+      load_sixteen_x(x_base + staged_half(S, invocation)),
+//#if norm
+      load_sixteen_norm(staged_half(S, invocation)),
+//#endif
+    ),
+//#endrepeat
+  );
+}
+
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
-fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
+fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
 //#if levels
 //#if !held
   fill_levels(invocation);
@@ -167,29 +195,22 @@ fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
 //#if norm
   var squares = 0.0;
 //#endif
-  // All that an invocation takes is on its way before any of it is used.
 //#repeat S STAGES
-  let at_S = S * WORKGROUP + invocation;
-  let group_S = min(at_S / 2u, params.groups - 1u);
-  let half_S = at_S % 2u;
-  let x_S = load_sixteen_x(x_base + group_S * 8u + half_S * 4u);
-//#if norm
-  let norm_S = load_sixteen_norm(group_S * 8u + half_S * 4u);
-//#endif
-//#endrepeat
-//#repeat S STAGES
-  let is_group_S = at_S / 2u < params.groups;
+  let x_S = fetched[S].x;
+  let at_S = staged_half(S, invocation);
+  let is_group_S = S * WORKGROUP + invocation < 2u * params.groups;
 //#if summands
   if (workgroup == 0u && is_group_S) {
-    keep_sixteen_x(group_S * 8u + half_S * 4u, x_S);
+    keep_sixteen_x(at_S, x_S);
   }
 //#endif
 //#if norm
   squares += select(0.0, dot(x_S.a, x_S.a) + dot(x_S.b, x_S.b) + dot(x_S.c, x_S.c) + dot(x_S.d, x_S.d), is_group_S);
+  let norm_S = fetched[S].norm;
   let scaled_S = Sixteen(x_S.a * norm_S.a, x_S.b * norm_S.b, x_S.c * norm_S.c, x_S.d * norm_S.d);
-  stage_half(scaled_S, group_S, half_S, is_group_S);
+  stage_half(scaled_S, at_S / 8u, at_S / 4u % 2u, is_group_S);
 //#else
-  stage_half(x_S, group_S, half_S, is_group_S);
+  stage_half(x_S, at_S / 8u, at_S / 4u % 2u, is_group_S);
 //#endif
 //#endrepeat
 //#if norm

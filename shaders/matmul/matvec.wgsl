@@ -80,8 +80,14 @@ fn main(
 //#if last_row
   x_base = (state.rows - 1u) * params.groups * 8u;
 //#endif
-//#if held
+//#if fixed
+  // x is waited for first, so it is fetched first; but not where sums are made of it, which wait by themselves.
+//#if !summands
+  let fetched = fetch_x(x_base, invocation);
+//#endif
   let first_run = place.split * LANES + place.lane;
+//#endif
+//#if held
 //#repeat H HELD
   let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
 //#endrepeat
@@ -91,7 +97,10 @@ fn main(
   var raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
 //#endrepeat
 //#endrepeat
-  stage_x(x_base, index, invocation, subgroup_size);
+//#if summands
+  let fetched = fetch_x(x_base, invocation);
+//#endif
+  stage_x(fetched, index, invocation, subgroup_size);
 //#repeat H HELD
   let x_H = held_run(H * TURN_RUNS + first_run);
 //#endrepeat
@@ -162,14 +171,16 @@ fn main(
 //#endrepeat
 //#if fixed
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
-  let first_run = place.split * LANES + place.lane;
 //#repeat A AHEAD
   let start_A = min(A * TURN_RUNS + first_run, RUNS - 1u);
 //#repeat R STREAMS
   var raw_A_R = load_run(row_R * params.row_vec4s, start_A, params.groups * 32u);
 //#endrepeat
 //#endrepeat
-  stage_x(x_base, index, invocation, subgroup_size);
+//#if summands
+  let fetched = fetch_x(x_base, invocation);
+//#endif
+  stage_x(fetched, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
 //#repeat A AHEAD
     {

@@ -98,9 +98,9 @@ export function shapeUnsupported(
 
 const levelPairs = 256;
 
-/** Copies of the table of levels: a bank's own where they take the place of x, else as many as leave workgroup memory for it. */
-function levelCopiesOf({ blocks }: LaneShape): number {
-  return blocks ? 32 : 8;
+/** Copies of the table of levels: each lane its own where they take the place of x, else as many as leave workgroup memory for it. */
+function levelCopiesOf({ lanes, blocks }: LaneShape): number {
+  return blocks ? lanes : 8;
 }
 
 /** Two bytes an element of x and levels, scale and sums a group; sums of splits, of two rows where they are gated, and of squares. */
