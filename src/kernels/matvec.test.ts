@@ -14,6 +14,6 @@ kernelTest(
   matvecCases.filter(({ name }) => ['tile', 'super-blocks', 'norm, SwiGLU'].includes(name)),
 );
 kernelTest(
-  { ...matvec, name: 'matvec, x held in registers', variants: [heldVariant(4)] },
+  { ...matvec, name: 'matvec, x held in registers', variants: [heldVariant(4, 2)] },
   matvecCases.filter(({ use }) => use.format.run !== undefined && !use.headColumns),
 );

@@ -196,24 +196,29 @@ export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
   return variantOf(shapeName(shape), ({ format }) => shapeFor(shape, format));
 }
 
-/** Groups of x that a lane holds, rows of the matrix that pass by it at once, and subgroups of a workgroup, if the columns do not need more. */
+/** Groups of x that a lane holds, rows of the matrix that pass by it at once and blocks of them at most; subgroups of a workgroup at least. */
 const heldGroups = 2;
 const heldStreams = 4;
+const heldBlocks = 8;
 const heldSubgroups = 8;
+/** Workgroups that leave no multiprocessor of a large GPU without work. */
+const heldWorkgroups = 128;
 
-/** Subgroups of so many lanes whose registers hold x. */
-export function heldVariant(lanes: number): KernelVariant<MatvecUse> {
+/** Subgroups of so many lanes whose registers hold x; so many workgroups at least, where there are rows for them. */
+export function heldVariant(lanes: number, workgroups: number): KernelVariant<MatvecUse> {
   return variantOf(`held-${lanes}`, ({ rows, columns, gated }) => {
     const splits = Math.ceil(groupsOf(columns) / (heldGroups * lanes));
-    const sets = Math.max(1, Math.floor(heldSubgroups / splits));
+    const sets = Math.ceil(heldSubgroups / splits);
+    const rowsOfSet = gated ? heldStreams / 2 : heldStreams;
+    const blocks = Math.floor(rows / (sets * rowsOfSet * workgroups));
     return {
       workgroup: lanes * splits * sets,
       lanes,
-      rows: gated ? heldStreams / 2 : heldStreams,
+      rows: rowsOfSet,
       splits,
       reduce: 'shuffle',
       fixed: true,
-      blocks: rows >= tallRows ? 8 : 4,
+      blocks: Math.min(heldBlocks, Math.max(1, blocks)),
     };
   });
 }
@@ -271,6 +276,11 @@ function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneS
   if (rows >= 4096) return format.run === 2 ? fixedShapes.largeRuns : fixedShapes.large;
   if (rows < few) return fixedShapes.least;
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
+}
+
+/** x in registers pays where rows enough pass by, and where the columns are enough for all lanes. */
+function prefersHeld({ rows, columns, gated }: MatvecUse): boolean {
+  return columns >= 896 && (gated ? 2 * rows : rows) >= 4096;
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
@@ -347,12 +357,13 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(matvecVariant),
     ...Object.values(fixedShapes).map(matvecVariant),
-    heldVariant(32),
+    heldVariant(32, heldWorkgroups),
   ],
   preferred: (use, { software }) =>
     software
       ? ['serial']
       : [
+          ...(prefersHeld(use) ? ['held-32'] : []),
           shapeName(preferredFixedShape(use)),
           shapeName(preferredShape(use)),
           shapeName(shapes.smallGated),
