@@ -12,16 +12,7 @@ const LARGEST_FIXED: f32 = 32512.0;
 const ROUNDER: f32 = 12582912.0 + 32896.0;
 const ONES: u32 = 0x01010101u;
 
-//#if levels
-//#if held
-const FIXED_VECTORS: u32 = max(params.groups * FIXED_VEC4S, LEVEL_VECTORS);
-//#else
-const FIXED_VECTORS: u32 = params.groups * FIXED_VEC4S;
-//#endif
-//#else
-const FIXED_VECTORS: u32 = params.groups * FIXED_VEC4S;
-//#endif
-var<workgroup> fixed_x: array<vec4<u32>, FIXED_VECTORS>;
+var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
 // Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
 var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
 
@@ -188,9 +179,7 @@ fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
 //#if levels
-//#if !held
   fill_levels(invocation);
-//#endif
 //#endif
 //#if norm
   var squares = 0.0;

@@ -1,36 +1,20 @@
 // Levels of two numbers of four bits, by the byte that holds both: as two bytes. The table lies in workgroup memory LEVEL_COPIES times, entry by
-// entry, so that neighbouring invocations, each in its own copy, seldom ask the same bank for two words. Of x that is held in registers (lib/held-x)
-// it takes the place.
-const LEVEL_VECTORS: u32 = 64u * LEVEL_COPIES;
-const LEVEL_SHIFT: u32 = countTrailingZeros(LEVEL_COPIES);
-
+// entry, so that neighbouring invocations, each in its own copy, seldom ask the same bank for two words.
+var<workgroup> level_pairs: array<u32, 256u * LEVEL_COPIES>;
 var<private> level_copy: u32;
 
-//#if !held
-var<workgroup> level_pairs: array<vec4<u32>, LEVEL_VECTORS>;
-//#endif
+const LEVEL_SHIFT: u32 = countTrailingZeros(LEVEL_COPIES);
 
-// To be called by all invocations, before a barrier.
+// To be called by all invocations, before a barrier. Neighbours begin with different copies, in banks of their own.
 fn fill_levels(invocation: u32) {
   level_copy = invocation % LEVEL_COPIES;
-  for (var i = invocation; i < LEVEL_VECTORS; i += WORKGROUP) {
-    let both = i * 4u / LEVEL_COPIES;
+  for (var both = invocation; both < 256u; both += WORKGROUP) {
     let levels = levels_of(vec4<u32>(both, both >> 4u, 0u, 0u) & vec4<u32>(15u)) & vec4<i32>(255);
-    let pairs = vec4<u32>(u32(levels.x | (levels.y << 8u)));
-//#if held
-    fixed_x[i] = pairs;
-//#else
-    level_pairs[i] = pairs;
-//#endif
+    let pair = u32(levels.x | (levels.y << 8u));
+    for (var c = 0u; c < LEVEL_COPIES; c++) {
+      level_pairs[both * LEVEL_COPIES + (c + both * LEVEL_COPIES / 32u) % LEVEL_COPIES] = pair;
+    }
   }
-}
-
-fn pair_of_levels(at: u32) -> u32 {
-//#if held
-  return fixed_x[at >> 2u][at & 3u];
-//#else
-  return level_pairs[at >> 2u][at & 3u];
-//#endif
 }
 
 // Of the four bytes of a word. Copies are a power of two, so that a shift, a mask and the copy make a place; the last mask changes nothing, but
@@ -38,5 +22,5 @@ fn pair_of_levels(at: u32) -> u32 {
 fn pairs_of_levels(word: u32) -> vec4<u32> {
   let entries = vec4<u32>(word << LEVEL_SHIFT, word >> (8u - LEVEL_SHIFT), word >> (16u - LEVEL_SHIFT), word >> (24u - LEVEL_SHIFT));
   let at = ((entries & vec4<u32>(255u * LEVEL_COPIES)) | vec4<u32>(level_copy)) & vec4<u32>(256u * LEVEL_COPIES - 1u);
-  return vec4<u32>(pair_of_levels(at.x), pair_of_levels(at.y), pair_of_levels(at.z), pair_of_levels(at.w));
+  return vec4<u32>(level_pairs[at.x], level_pairs[at.y], level_pairs[at.z], level_pairs[at.w]);
 }

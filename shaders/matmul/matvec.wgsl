@@ -101,15 +101,21 @@ fn main(
   let fetched = fetch_x(x_base, invocation);
 //#endif
   stage_x(fetched, index, invocation, subgroup_size);
+//#if !reread
 //#repeat H HELD
   let x_H = held_run(H * TURN_RUNS + first_run);
 //#endrepeat
-//#if levels
-  workgroupBarrier();
-  fill_levels(invocation);
-  workgroupBarrier();
 //#endif
   for (var block = 0u; block < BLOCKS; block++) {
+//#if reread
+    // Held on to, it would leave registers for fewer subgroups.
+    workgroupBarrier();
+//#repeat H HELD
+    let x_H = held_run(H * TURN_RUNS + first_run);
+//#endrepeat
+//#endif
+    var sums: vec4<f32>;
+//#if ahead
 //#repeat R STREAMS
 //#repeat H HELD
     let now_R_H = raw_R_H;
@@ -123,7 +129,6 @@ fn main(
 //#endrepeat
 //#endrepeat
     }
-    var sums: vec4<f32>;
 //#repeat R STREAMS
     var sum_R = 0.0;
 //#repeat H HELD
@@ -131,6 +136,23 @@ fn main(
 //#endrepeat
     sums[R] = sum_R;
 //#endrepeat
+//#else
+//#repeat R STREAMS
+    var sum_R = 0.0;
+//#repeat H HELD
+    sum_R += dot_run(raw_R_H, x_H);
+//#endrepeat
+    sums[R] = sum_R;
+//#endrepeat
+    if (block + 1u < BLOCKS) {
+//#repeat R STREAMS
+      let row_R = stream_row(index, block + 1u, place.row_set, R);
+//#repeat H HELD
+      raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+    }
+//#endif
     leave_streams(sums, place, block);
   }
   workgroupBarrier();

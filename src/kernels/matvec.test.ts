@@ -14,6 +14,20 @@ kernelTest(
   matvecCases.filter(({ name }) => ['tile', 'super-blocks', 'norm, SwiGLU'].includes(name)),
 );
 kernelTest(
-  { ...matvec, name: 'matvec, x held in registers', variants: [heldVariant(4, 2)] },
+  {
+    ...matvec,
+    name: 'matvec, x held in registers',
+    variants: [
+      heldVariant('ahead', { lanes: 4, subgroups: 8, blocks: 8, workgroups: 2, ahead: true }),
+      heldVariant('reread', {
+        lanes: 4,
+        subgroups: 4,
+        blocks: 8,
+        workgroups: 2,
+        ahead: false,
+        reread: true,
+      }),
+    ],
+  },
   matvecCases.filter(({ use }) => use.format.run !== undefined && !use.headColumns),
 );

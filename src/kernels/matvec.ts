@@ -44,6 +44,7 @@ export interface LaneShape {
   ahead?: number;
   /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
   blocks?: number;
+  reread?: boolean;
 }
 
 export interface MatrixShape {
@@ -131,7 +132,7 @@ function groupsOf(columns: number): number {
 }
 
 export function shapeFlags(
-  { reduce, splits, fixed, blocks }: LaneShape,
+  { reduce, splits, fixed, blocks, ahead, reread }: LaneShape,
   { levels }: QuantFormat,
 ): string[] {
   return [
@@ -139,6 +140,8 @@ export function shapeFlags(
     ...(splits > 1 ? ['splits'] : []),
     ...(fixed ? ['fixed'] : []),
     ...(blocks ? ['held'] : []),
+    ...(blocks && ahead ? ['ahead'] : []),
+    ...(reread ? ['reread'] : []),
     ...(fixed && levels ? ['levels'] : []),
   ];
 }
@@ -196,19 +199,28 @@ export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
   return variantOf(shapeName(shape), ({ format }) => shapeFor(shape, format));
 }
 
-/** Groups of x that a lane holds, rows of the matrix that pass by it at once and blocks of them at most; subgroups of a workgroup at least. */
+/** Groups of x that a lane holds, and rows of the matrix that pass by it at once. */
 const heldGroups = 2;
 const heldStreams = 4;
-const heldBlocks = 8;
-const heldSubgroups = 8;
-/** Workgroups that leave no multiprocessor of a large GPU without work. */
-const heldWorkgroups = 128;
 
-/** Subgroups of so many lanes whose registers hold x; so many workgroups at least, where there are rows for them. */
-export function heldVariant(lanes: number, workgroups: number): KernelVariant<MatvecUse> {
-  return variantOf(`held-${lanes}`, ({ rows, columns, gated }) => {
+export interface HeldShape {
+  lanes: number;
+  /** Subgroups of a workgroup at least: what the columns need, so many times over. */
+  subgroups: number;
+  /** Blocks of rows at most. */
+  blocks: number;
+  /** Workgroups at least, where there are rows for them. */
+  workgroups: number;
+  ahead: boolean;
+  reread?: boolean;
+}
+
+/** Subgroups whose registers hold x. */
+export function heldVariant(name: string, held: HeldShape): KernelVariant<MatvecUse> {
+  const { lanes, subgroups, workgroups, reread } = held;
+  return variantOf(name, ({ rows, columns, gated }) => {
     const splits = Math.ceil(groupsOf(columns) / (heldGroups * lanes));
-    const sets = Math.ceil(heldSubgroups / splits);
+    const sets = Math.ceil(subgroups / splits);
     const rowsOfSet = gated ? heldStreams / 2 : heldStreams;
     const blocks = Math.floor(rows / (sets * rowsOfSet * workgroups));
     return {
@@ -218,7 +230,9 @@ export function heldVariant(lanes: number, workgroups: number): KernelVariant<Ma
       splits,
       reduce: 'shuffle',
       fixed: true,
-      blocks: Math.min(heldBlocks, Math.max(1, blocks)),
+      ahead: held.ahead ? 1 : 0,
+      blocks: Math.min(held.blocks, Math.max(1, blocks)),
+      ...(reread ? { reread } : {}),
     };
   });
 }
@@ -278,9 +292,10 @@ function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneS
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
 
-/** x in registers pays where rows enough pass by, and where the columns are enough for all lanes. */
-function prefersHeld({ rows, columns, gated }: MatvecUse): boolean {
-  return columns >= 896 && (gated ? 2 * rows : rows) >= 4096;
+function preferredHeld({ format, rows, columns, gated }: MatvecUse): string[] {
+  if (gated || rows < 4096) return [];
+  if (rows >= tallRows) return format.run === 2 && columns >= 2048 ? ['held-ahead'] : [];
+  return columns >= 8192 ? ['held-long'] : [];
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
@@ -357,13 +372,23 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(matvecVariant),
     ...Object.values(fixedShapes).map(matvecVariant),
-    heldVariant(32, heldWorkgroups),
+    heldVariant('held-ahead', { lanes: 32, subgroups: 8, blocks: 8, workgroups: 128, ahead: true }),
+    heldVariant('held-long', { lanes: 32, subgroups: 8, blocks: 8, workgroups: 128, ahead: false }),
+    heldVariant('held-reread', {
+      lanes: 32,
+      subgroups: 28,
+      blocks: 8,
+      workgroups: 128,
+      ahead: false,
+      reread: true,
+    }),
+    heldVariant('held-half', { lanes: 32, subgroups: 4, blocks: 8, workgroups: 128, ahead: true }),
   ],
   preferred: (use, { software }) =>
     software
       ? ['serial']
       : [
-          ...(prefersHeld(use) ? ['held-32'] : []),
+          ...preferredHeld(use),
           shapeName(preferredFixedShape(use)),
           shapeName(preferredShape(use)),
           shapeName(shapes.smallGated),
