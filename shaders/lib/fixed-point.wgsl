@@ -178,9 +178,6 @@ fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
 
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
-//#if levels
-  fill_levels(invocation);
-//#endif
 //#if norm
   var squares = 0.0;
 //#endif

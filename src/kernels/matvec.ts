@@ -97,14 +97,7 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-const levelPairs = 256;
-
-/** Copies of the table of levels: each lane its own where they take the place of x, else as many as leave workgroup memory for it. */
-function levelCopiesOf({ lanes, blocks }: LaneShape): number {
-  return blocks ? lanes : 8;
-}
-
-/** Two bytes an element of x and levels, scale and sums a group; sums of splits, of two rows where they are gated, and of squares. */
+/** Two bytes an element of x, scale and sums a group; sums of splits, of two rows where they are gated, and of squares. */
 function fixedUnsupported(
   shape: LaneShape,
   { format, columns }: MatrixShape,
@@ -113,12 +106,8 @@ function fixedUnsupported(
   if (!packedDot || !format.run) return 'needs products of packed bytes';
   const { workgroup, lanes, rows, blocks } = shape;
   const groups = groupsOf(columns);
-  const x = groups * 2 * groupElements;
-  const levels = format.levels ? levelPairs * levelCopiesOf(shape) * 4 : 0;
   const bytes =
-    (blocks ? Math.max(x, levels) : x + levels) +
-    groups * 16 +
-    (workgroup / lanes) * (2 * rows * (blocks ?? 1) + 2) * 4;
+    groups * (2 * groupElements + 16) + (workgroup / lanes) * (2 * rows * (blocks ?? 1) + 2) * 4;
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
@@ -131,10 +120,7 @@ function groupsOf(columns: number): number {
   return Math.ceil(columns / groupElements);
 }
 
-export function shapeFlags(
-  { reduce, splits, fixed, blocks, ahead, reread }: LaneShape,
-  { levels }: QuantFormat,
-): string[] {
+export function shapeFlags({ reduce, splits, fixed, blocks, ahead, reread }: LaneShape): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
@@ -142,7 +128,6 @@ export function shapeFlags(
     ...(blocks ? ['held'] : []),
     ...(blocks && ahead ? ['ahead'] : []),
     ...(reread ? ['reread'] : []),
-    ...(fixed && levels ? ['levels'] : []),
   ];
 }
 
@@ -164,7 +149,6 @@ export function shapeConstants(
     ...(blocks
       ? { BLOCKS: blocks, HELD: Math.ceil(groupsOf(columns) / (run * lanes * splits)) }
       : {}),
-    ...(fixed && format.levels ? { LEVEL_COPIES: levelCopiesOf(shape) } : {}),
   };
 }
 
@@ -299,7 +283,7 @@ function preferredHeld({ format, rows, columns, gated }: MatvecUse): string[] {
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
-  const flags = shapeFlags(shape, use.format);
+  const flags = shapeFlags(shape);
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');

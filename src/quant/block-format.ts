@@ -10,7 +10,6 @@ export interface BlockFormat {
   blockBytes: number;
   half?: 'scaled';
   run?: 1 | 2;
-  levels?: boolean;
   /** How the numbers q lie in the first planes. */
   packing: Packing;
   /** The planes behind them. */

@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import { groupElements, type QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { fiveBitPacking, fourBitPacking, spreadFourBits } from './pack.ts';
+import { fiveBitPacking, fourBitPacking, type Packing, spreadFourBits } from './pack.ts';
 
 /** What tells the 4- and 5-bit formats with blocks of 32 apart. */
 export interface NibbleFormat {
@@ -14,7 +14,8 @@ export interface NibbleFormat {
   value(q: number): number;
   half?: 'scaled';
   run?: 1 | 2;
-  levels?: boolean;
+  /** If not as fits the number of bits best. */
+  packing?: Packing;
   quantize?: NonNullable<QuantFormat['quantize']>;
 }
 
@@ -26,10 +27,10 @@ export function nibbleFormat({ fifthBit, minimum, ...spec }: NibbleFormat): Quan
   const scaleBytes = minimum ? 4 : 2;
   const nibbles = scaleBytes + (fifthBit ? 4 : 0);
   return blockFormat({
-    ...spec,
     blockElements: groupElements,
     blockBytes: nibbles + 16,
     packing: fifthBit ? fiveBitPacking : fourBitPacking,
+    ...spec,
     scalePlanes: [copiedPlane(0, scaleBytes)],
     readGroup(file, at, _group, out) {
       for (let i = 0; i < 4; i += 1) {

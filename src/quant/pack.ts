@@ -43,6 +43,15 @@ export const fourBitPacking: Packing = packing(4, [4], (n, out) => {
   for (let w = 0; w < 4; w += 1) out[w] = at(n, 2 * w) | (at(n, 2 * w + 1) << 4);
 });
 
+/** 4 bits in words of one bit of all numbers, for formats whose numbers stand for levels. */
+export const fourPlanePacking: Packing = packing(4, [4], (n, out) => {
+  for (let bit = 0; bit < 4; bit += 1) {
+    let word = 0;
+    for (let i = 0; i < groupWords; i += 1) word |= ((at(n, i) >>> bit) & 0x0101_0101) << i;
+    out[bit] = word;
+  }
+});
+
 /** 5 bits: five words, and in what is left of their bytes the last three. */
 export const fiveBitPacking: Packing = packing(5, [4, 1], (n, out) => {
   const [a, b, c] = [at(n, 5), at(n, 6), at(n, 7)];
