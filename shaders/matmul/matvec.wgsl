@@ -7,6 +7,8 @@
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
@@ -88,6 +90,7 @@ fn main(
   let first_run = place.split * LANES + place.lane;
 //#endif
 //#if held
+  // Weights of the first block are on their way while x is staged.
 //#repeat H HELD
   let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
 //#endrepeat
@@ -101,19 +104,10 @@ fn main(
   let fetched = fetch_x(x_base, invocation);
 //#endif
   stage_x(fetched, index, invocation, subgroup_size);
-//#if !reread
 //#repeat H HELD
   let x_H = held_run(H * TURN_RUNS + first_run);
 //#endrepeat
-//#endif
   for (var block = 0u; block < BLOCKS; block++) {
-//#if reread
-    // Held on to, it would leave registers for fewer subgroups.
-    workgroupBarrier();
-//#repeat H HELD
-    let x_H = held_run(H * TURN_RUNS + first_run);
-//#endrepeat
-//#endif
     var sums: vec4<f32>;
 //#if ahead
 //#repeat R STREAMS

@@ -44,7 +44,7 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   return RawRun(
     weights[at],
     weights[at + 1u],
-    weight_pair(row_base, columns / 8u + run * 2u),
+    vec2<u32>(weight_word(row_base, columns / 8u + run * 2u), weight_word(row_base, columns / 8u + run * 2u + 1u)),
     weights[row_base + columns / 32u + columns / 128u + run / 4u],
     run % 4u,
   );

@@ -17,17 +17,7 @@ kernelTest(
   {
     ...matvec,
     name: 'matvec, x held in registers',
-    variants: [
-      heldVariant('ahead', { lanes: 4, subgroups: 8, blocks: 8, workgroups: 2, ahead: true }),
-      heldVariant('reread', {
-        lanes: 4,
-        subgroups: 4,
-        blocks: 8,
-        workgroups: 2,
-        ahead: false,
-        reread: true,
-      }),
-    ],
+    variants: [heldVariant('tall', true, 4, 2), heldVariant('long', false, 4, 2)],
   },
   matvecCases.filter(({ use }) => use.format.run !== undefined && !use.headColumns),
 );

@@ -40,11 +40,10 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
-  /** Turns whose weights are on their way with fixed; else one. */
+  /** Turns whose weights are on their way with fixed; else one. With `blocks`, blocks: one or none. */
   ahead?: number;
   /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
   blocks?: number;
-  reread?: boolean;
 }
 
 export interface MatrixShape {
@@ -120,14 +119,13 @@ function groupsOf(columns: number): number {
   return Math.ceil(columns / groupElements);
 }
 
-export function shapeFlags({ reduce, splits, fixed, blocks, ahead, reread }: LaneShape): string[] {
+export function shapeFlags({ reduce, splits, fixed, blocks, ahead }: LaneShape): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
     ...(fixed ? ['fixed'] : []),
     ...(blocks ? ['held'] : []),
     ...(blocks && ahead ? ['ahead'] : []),
-    ...(reread ? ['reread'] : []),
   ];
 }
 
@@ -183,28 +181,24 @@ export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
   return variantOf(shapeName(shape), ({ format }) => shapeFor(shape, format));
 }
 
-/** Groups of x that a lane holds, and rows of the matrix that pass by it at once. */
+/** Groups of x that a lane holds, rows of the matrix that pass by it at once and blocks of them at most; subgroups of a workgroup at least. */
 const heldGroups = 2;
 const heldStreams = 4;
+const heldBlocks = 8;
+const heldSubgroups = 8;
+/** Workgroups that leave no multiprocessor of a large GPU without work. */
+const heldWorkgroups = 128;
 
-export interface HeldShape {
-  lanes: number;
-  /** Subgroups of a workgroup at least: what the columns need, so many times over. */
-  subgroups: number;
-  /** Blocks of rows at most. */
-  blocks: number;
-  /** Workgroups at least, where there are rows for them. */
-  workgroups: number;
-  ahead: boolean;
-  reread?: boolean;
-}
-
-/** Subgroups whose registers hold x. */
-export function heldVariant(name: string, held: HeldShape): KernelVariant<MatvecUse> {
-  const { lanes, subgroups, workgroups, reread } = held;
+/** Subgroups of so many lanes whose registers hold x; so many workgroups at least, where there are rows for them. */
+export function heldVariant(
+  name: string,
+  ahead: boolean,
+  lanes = 32,
+  workgroups: number = heldWorkgroups,
+): KernelVariant<MatvecUse> {
   return variantOf(name, ({ rows, columns, gated }) => {
     const splits = Math.ceil(groupsOf(columns) / (heldGroups * lanes));
-    const sets = Math.ceil(subgroups / splits);
+    const sets = Math.ceil(heldSubgroups / splits);
     const rowsOfSet = gated ? heldStreams / 2 : heldStreams;
     const blocks = Math.floor(rows / (sets * rowsOfSet * workgroups));
     return {
@@ -214,9 +208,8 @@ export function heldVariant(name: string, held: HeldShape): KernelVariant<Matvec
       splits,
       reduce: 'shuffle',
       fixed: true,
-      ahead: held.ahead ? 1 : 0,
-      blocks: Math.min(held.blocks, Math.max(1, blocks)),
-      ...(reread ? { reread } : {}),
+      ahead: ahead ? 1 : 0,
+      blocks: Math.min(heldBlocks, Math.max(1, blocks)),
     };
   });
 }
@@ -278,8 +271,8 @@ function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneS
 
 function preferredHeld({ format, rows, columns, gated }: MatvecUse): string[] {
   if (gated || rows < 4096) return [];
-  if (rows >= tallRows) return format.run === 2 && columns >= 2048 ? ['held-ahead'] : [];
-  return columns >= 8192 ? ['held-long'] : [];
+  if (rows >= tallRows) return format.held?.tall && columns >= 2048 ? ['held-tall'] : [];
+  return format.held?.long && columns >= 8192 ? ['held-long'] : [];
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
@@ -356,17 +349,8 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(matvecVariant),
     ...Object.values(fixedShapes).map(matvecVariant),
-    heldVariant('held-ahead', { lanes: 32, subgroups: 8, blocks: 8, workgroups: 128, ahead: true }),
-    heldVariant('held-long', { lanes: 32, subgroups: 8, blocks: 8, workgroups: 128, ahead: false }),
-    heldVariant('held-reread', {
-      lanes: 32,
-      subgroups: 28,
-      blocks: 8,
-      workgroups: 128,
-      ahead: false,
-      reread: true,
-    }),
-    heldVariant('held-half', { lanes: 32, subgroups: 4, blocks: 8, workgroups: 128, ahead: true }),
+    heldVariant('held-tall', true),
+    heldVariant('held-long', false),
   ],
   preferred: (use, { software }) =>
     software

@@ -10,6 +10,7 @@ export interface BlockFormat {
   blockBytes: number;
   half?: 'scaled';
   run?: 1 | 2;
+  held?: NonNullable<QuantFormat['held']>;
   /** How the numbers q lie in the first planes. */
   packing: Packing;
   /** The planes behind them. */

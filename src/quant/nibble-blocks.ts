@@ -14,6 +14,7 @@ export interface NibbleFormat {
   value(q: number): number;
   half?: 'scaled';
   run?: 1 | 2;
+  held?: NonNullable<QuantFormat['held']>;
   /** If not as fits the number of bits best. */
   packing?: Packing;
   quantize?: NonNullable<QuantFormat['quantize']>;

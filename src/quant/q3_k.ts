@@ -26,6 +26,7 @@ export const q3_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 110,
   run: 2,
+  held: { tall: true, long: true },
   packing: threeBitPacking,
   scalePlanes: [
     {

@@ -17,6 +17,7 @@ export const q4_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 144,
   run: 2,
+  held: { tall: true },
   packing: fourBitPacking,
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

@@ -19,6 +19,7 @@ export const q6_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 210,
   run: 2,
+  held: { tall: true, long: true },
   packing: sixBitPacking,
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factor, 2)],
   readGroup(file, at, group, out) {
