@@ -142,8 +142,8 @@ export function shapeConstants(
     SPLITS: splits,
     ROWS: rows,
     RUN: run,
-    ...(fixed ? { STAGES: stagesOf(columns, shape) } : {}),
     ...(fixed && !blocks ? { AHEAD: ahead } : {}),
+    ...(fixed ? { STAGES: stagesOf(columns, shape) } : {}),
     ...(blocks
       ? { BLOCKS: blocks, HELD: Math.ceil(groupsOf(columns) / (run * lanes * splits)) }
       : {}),
