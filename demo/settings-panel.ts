@@ -54,8 +54,11 @@ interface NumberField {
   placeholder: string;
 }
 
+/** In place of a value that no one has said yet. */
+const modelsOwn = 'The model’s own';
+
 const numbers: NumberField[] = [
-  { name: 'topK', label: 'Top-k', hint: '0 keeps all.', min: 0, placeholder: '40' },
+  { name: 'topK', label: 'Top-k', hint: '0 keeps all.', min: 0, placeholder: modelsOwn },
   {
     name: 'maxTokens',
     label: 'Longest answer',
@@ -83,7 +86,7 @@ export function setUpSettings(
   initial: Settings,
   onChange: (settings: Settings) => void,
 ): SettingsPanel {
-  let sampling: SamplingDefaults = usualSampling;
+  let sampling: SamplingDefaults | undefined;
   let chosen = chosenSliders(initial);
   const dialog = byId<HTMLDialogElement>('settings-dialog');
   const form = byId<HTMLFormElement>('settings-form');
@@ -91,8 +94,12 @@ export function setUpSettings(
   buildForm(form);
   fillForm(form, initial, sampling);
   form.addEventListener('input', ({ target }) => {
-    if (target instanceof HTMLInputElement) chosen.add(target.name);
-    showSliderValues(form);
+    if (target instanceof HTMLInputElement) {
+      chosen.add(target.name);
+      if (target.type === 'range') {
+        control<HTMLOutputElement>(form, `${target.name}-value`).value = target.value;
+      }
+    }
     if (form.checkValidity()) onChange(readForm(form, chosen));
   });
   form.addEventListener('submit', (event) => event.preventDefault());
@@ -108,15 +115,6 @@ export function setUpSettings(
     },
   };
 }
-
-/** Until a model is there. */
-const usualSampling: SamplingDefaults = {
-  temperature: 0.7,
-  topK: 40,
-  topP: 0.95,
-  minP: 0,
-  repetitionPenalty: 1,
-};
 
 /** Names of the sliders whose values the visitor has chosen. */
 function chosenSliders({ generate }: Settings): Set<string> {
@@ -183,24 +181,20 @@ function numberField({ name, label, hint, min, placeholder }: NumberField): HTML
   return field(id, label, hint, input);
 }
 
-function fillForm(form: HTMLFormElement, settings: Settings, sampling: SamplingDefaults): void {
+/** What is not chosen is as the model recommends, as soon as there is one. */
+function fillForm(form: HTMLFormElement, settings: Settings, sampling?: SamplingDefaults): void {
   control<HTMLTextAreaElement>(form, 'system').value = settings.system;
   control(form, 'cache').checked = settings.cache;
   for (const { name } of sliders) {
-    control(form, name).value = String(settings.generate[name] ?? sampling[name]);
+    const value = settings.generate[name] ?? sampling?.[name];
+    control(form, name).value = String(value ?? '');
+    control<HTMLOutputElement>(form, `${name}-value`).value = String(value ?? modelsOwn);
   }
   for (const { name } of numbers) {
     const value = name === 'contextLength' ? settings.contextLength : settings.generate[name];
     control(form, name).value = value === null || value === undefined ? '' : String(value);
   }
-  control(form, 'topK').placeholder = String(sampling.topK);
-  showSliderValues(form);
-}
-
-function showSliderValues(form: HTMLFormElement): void {
-  for (const { name } of sliders) {
-    control<HTMLOutputElement>(form, `${name}-value`).value = control(form, name).value;
-  }
+  control(form, 'topK').placeholder = sampling ? String(sampling.topK) : modelsOwn;
 }
 
 function readForm(form: HTMLFormElement, chosen: ReadonlySet<string>): Settings {

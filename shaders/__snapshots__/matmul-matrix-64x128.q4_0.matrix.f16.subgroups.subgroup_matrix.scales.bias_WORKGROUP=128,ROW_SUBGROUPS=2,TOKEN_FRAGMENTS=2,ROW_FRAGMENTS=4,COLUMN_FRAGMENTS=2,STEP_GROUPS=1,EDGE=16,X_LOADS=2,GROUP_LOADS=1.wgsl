@@ -243,8 +243,10 @@ fn decode_half(raw: RawGroup) -> array<vec4<f16>, 8> {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
-//        memory, a pair at a time, and leave as halves of activation(gate) · up.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
+// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
+//        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
@@ -255,16 +257,17 @@ const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
 const TOKEN_SUBGROUPS: u32 = 2u;
 const TILE_TOKENS: u32 = TOKEN_SUBGROUPS * SUBGROUP_TOKENS;
 const TILE_ROWS: u32 = ROW_SUBGROUPS * SUBGROUP_ROWS;
-// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const TILE_STRIDE: u32 = STEP_GROUPS * 8u + 2u;
 // Eight halves.
 const STEP_VEC8S: u32 = STEP_GROUPS * 4u;
+// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
+const TILE_STRIDE: u32 = STEP_VEC8S + 1u;
 const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
 
 // What a subgroup multiplies is an array of its own, so that the places of its fragments are constants: a load from a place that is only
 // known at run time is checked against the array's end (164 instead of 236 TFLOP/s at 4096³ on an H200).
-alias TokenPart = array<vec4<f16>, SUBGROUP_TOKENS * TILE_STRIDE>;
-alias RowPart = array<vec4<f16>, SUBGROUP_ROWS * TILE_STRIDE>;
+// Eight halves are one element: they are stored at once.
+alias TokenPart = array<vec4<u32>, SUBGROUP_TOKENS * TILE_STRIDE>;
+alias RowPart = array<vec4<u32>, SUBGROUP_ROWS * TILE_STRIDE>;
 var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
 var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
 // The bias of the tile's rows, once for each token of a fragment.
@@ -279,10 +282,7 @@ fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
 
 fn store_x(at: u32, halves: vec4<u32>) {
   let token = at / STEP_VEC8S;
-  let part = &x_tile[token / SUBGROUP_TOKENS];
-  let to = token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S * 2u;
-  part[to] = bitcast<vec4<f16>>(halves.xy);
-  part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
+  x_tile[token / SUBGROUP_TOKENS][token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S] = halves;
 }
 
 // The row of the matrix that is a row of the tile.
@@ -302,22 +302,26 @@ fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
   return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
 }
 
-fn store_weights(step: u32, at: u32, raw: RawGroup) {
+// Of a group past the end, zeros.
+fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
+  if (params.groups % STEP_GROUPS != 0u && step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
+    return array<vec4<f16>, 8>();
+  }
+  return decode_half(raw);
+}
+
+fn store_weights(at: u32, ready: array<vec4<f16>, 8>) {
   let row = at / STEP_GROUPS;
   let part = &weight_tile[row / SUBGROUP_ROWS];
-  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 8u;
-  var group = decode_half(raw);
-  if (step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
-    group = array<vec4<f16>, 8>();
-  }
-  part[to] = group[0];
-  part[to + 1u] = group[1];
-  part[to + 2u] = group[2];
-  part[to + 3u] = group[3];
-  part[to + 4u] = group[4];
-  part[to + 5u] = group[5];
-  part[to + 6u] = group[6];
-  part[to + 7u] = group[7];
+  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 4u;
+  part[to] = vec8_of(ready[0], ready[1]);
+  part[to + 1u] = vec8_of(ready[2], ready[3]);
+  part[to + 2u] = vec8_of(ready[4], ready[5]);
+  part[to + 3u] = vec8_of(ready[6], ready[7]);
+}
+
+fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
+  return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
 }
 
 
@@ -372,7 +376,8 @@ fn main(
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
-    store_weights(step, 0u * WORKGROUP + invocation, raw_0);
+    let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
+    store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
@@ -384,21 +389,21 @@ fn main(
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
       sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
       sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
       let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
       sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
@@ -406,21 +411,21 @@ fn main(
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
       sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
       sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
       let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
       sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);

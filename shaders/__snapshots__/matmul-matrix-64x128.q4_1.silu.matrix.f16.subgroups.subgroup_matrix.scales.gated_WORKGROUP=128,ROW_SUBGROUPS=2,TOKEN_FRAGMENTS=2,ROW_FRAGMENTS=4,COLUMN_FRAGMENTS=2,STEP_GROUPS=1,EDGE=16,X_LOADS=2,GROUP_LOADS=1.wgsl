@@ -259,8 +259,10 @@ fn activation(x: f32) -> f32 {
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
-//        memory, a pair at a time, and leave as halves of activation(gate) · up.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
+// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
+//        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 
 // Eight halves.
 alias X = vec4<u32>;
@@ -271,16 +273,17 @@ const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
 const TOKEN_SUBGROUPS: u32 = 2u;
 const TILE_TOKENS: u32 = TOKEN_SUBGROUPS * SUBGROUP_TOKENS;
 const TILE_ROWS: u32 = ROW_SUBGROUPS * SUBGROUP_ROWS;
-// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const TILE_STRIDE: u32 = STEP_GROUPS * 8u + 2u;
 // Eight halves.
 const STEP_VEC8S: u32 = STEP_GROUPS * 4u;
+// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
+const TILE_STRIDE: u32 = STEP_VEC8S + 1u;
 const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
 
 // What a subgroup multiplies is an array of its own, so that the places of its fragments are constants: a load from a place that is only
 // known at run time is checked against the array's end (164 instead of 236 TFLOP/s at 4096³ on an H200).
-alias TokenPart = array<vec4<f16>, SUBGROUP_TOKENS * TILE_STRIDE>;
-alias RowPart = array<vec4<f16>, SUBGROUP_ROWS * TILE_STRIDE>;
+// Eight halves are one element: they are stored at once.
+alias TokenPart = array<vec4<u32>, SUBGROUP_TOKENS * TILE_STRIDE>;
+alias RowPart = array<vec4<u32>, SUBGROUP_ROWS * TILE_STRIDE>;
 var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
 var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
 
@@ -293,10 +296,7 @@ fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
 
 fn store_x(at: u32, halves: vec4<u32>) {
   let token = at / STEP_VEC8S;
-  let part = &x_tile[token / SUBGROUP_TOKENS];
-  let to = token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S * 2u;
-  part[to] = bitcast<vec4<f16>>(halves.xy);
-  part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
+  x_tile[token / SUBGROUP_TOKENS][token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S] = halves;
 }
 
 // The row of the matrix that is a row of the tile.
@@ -318,28 +318,33 @@ fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
   return weights[row * params.row_vec4s + params.groups * NUMBER_VEC4S + step * STEP_GROUPS / SCALE_GROUPS];
 }
 
-fn store_weights(step: u32, at: u32, raw: RawGroup) {
-  let row = at / STEP_GROUPS;
-  let part = &weight_tile[row / SUBGROUP_ROWS];
-  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 8u;
-  var group = decode_half(raw);
-  if (step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
-    group = array<vec4<f16>, 8>();
+// Of a group past the end, zeros.
+fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
+  if (params.groups % STEP_GROUPS != 0u && step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
+    return array<vec4<f16>, 8>();
   }
-  part[to] = group[0];
-  part[to + 1u] = group[1];
-  part[to + 2u] = group[2];
-  part[to + 3u] = group[3];
-  part[to + 4u] = group[4];
-  part[to + 5u] = group[5];
-  part[to + 6u] = group[6];
-  part[to + 7u] = group[7];
+  return decode_half(raw);
 }
 
-// A fragment of gates beside one of ups. In vec4s; neighbouring rows start in other banks.
-const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 2u;
-alias PairPart = array<vec4<f32>, EDGE * PAIR_STRIDE>;
-var<workgroup> pairs: array<PairPart, TOKEN_SUBGROUPS * ROW_SUBGROUPS>;
+fn store_weights(at: u32, ready: array<vec4<f16>, 8>) {
+  let row = at / STEP_GROUPS;
+  let part = &weight_tile[row / SUBGROUP_ROWS];
+  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 4u;
+  part[to] = vec8_of(ready[0], ready[1]);
+  part[to + 1u] = vec8_of(ready[2], ready[3]);
+  part[to + 2u] = vec8_of(ready[4], ready[5]);
+  part[to + 3u] = vec8_of(ready[6], ready[7]);
+}
+
+fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
+  return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
+}
+
+// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
+// banks.
+const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
+const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
+const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
 
 fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
@@ -354,11 +359,13 @@ fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
   if (token >= state.rows || output >= params.rows / 2u) {
     return;
   }
-  let pair = &pairs[subgroup];
-  let gate = lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
+  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
+  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
   let up = gate + EDGE / 4u;
-  y[(token * params.y_stride + output) / 8u] =
-    halves_of(activate(pair[gate], pair[up]), activate(pair[gate + 1u], pair[up + 1u]));
+  y[(token * params.y_stride + output) / 8u] = halves_of(
+    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
+    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
+  );
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -392,7 +399,8 @@ fn main(
     store_x(0u * WORKGROUP + invocation, halves_0);
     store_x(1u * WORKGROUP + invocation, halves_1);
     raw_0 = with_scale(raw_0, scales_0, step * STEP_GROUPS + (0u * WORKGROUP + invocation) % STEP_GROUPS);
-    store_weights(step, 0u * WORKGROUP + invocation, raw_0);
+    let ready_0 = ready_weights(step, 0u * WORKGROUP + invocation, raw_0);
+    store_weights(0u * WORKGROUP + invocation, ready_0);
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
@@ -404,21 +412,21 @@ fn main(
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
       sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
       sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
       let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 0u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
       sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
@@ -426,21 +434,21 @@ fn main(
     }
     {
       let rows_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 2u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let rows_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], 3u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       let tokens_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 0u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_0_0 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_0, sums_0_0);
       sums_0_1 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_1, sums_0_1);
       sums_0_2 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_2, sums_0_2);
       sums_0_3 = subgroupMatrixMultiplyAccumulate(tokens_0, rows_3, sums_0_3);
       let tokens_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], 1u * EDGE * TILE_STRIDE + 1u * EDGE / 8u, TILE_STRIDE);
       sums_1_0 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_0, sums_1_0);
       sums_1_1 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_1, sums_1_1);
       sums_1_2 = subgroupMatrixMultiplyAccumulate(tokens_1, rows_2, sums_1_2);
@@ -448,7 +456,9 @@ fn main(
     }
   }
 
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
+  let pair = token_part * PAIR_VEC4S;
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_0_0, PAIR_STRIDE);
   if (0u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -456,7 +466,7 @@ fn main(
       (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_0_1, PAIR_STRIDE);
   if (1u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -464,7 +474,7 @@ fn main(
       (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 2u % 2u * EDGE / 4u, sums_0_2, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 2u % 2u * EDGE / 4u, sums_0_2, PAIR_STRIDE);
   if (2u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -472,7 +482,7 @@ fn main(
       (first_row + row_base) / 2u + 2u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 3u % 2u * EDGE / 4u, sums_0_3, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 3u % 2u * EDGE / 4u, sums_0_3, PAIR_STRIDE);
   if (3u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -480,7 +490,7 @@ fn main(
       (first_row + row_base) / 2u + 3u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 0u % 2u * EDGE / 4u, sums_1_0, PAIR_STRIDE);
   if (0u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -488,7 +498,7 @@ fn main(
       (first_row + row_base) / 2u + 0u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 1u % 2u * EDGE / 4u, sums_1_1, PAIR_STRIDE);
   if (1u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -496,7 +506,7 @@ fn main(
       (first_row + row_base) / 2u + 1u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 2u % 2u * EDGE / 4u, sums_1_2, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 2u % 2u * EDGE / 4u, sums_1_2, PAIR_STRIDE);
   if (2u % 2u == 1u) {
     workgroupBarrier();
     write_activated(
@@ -504,7 +514,7 @@ fn main(
       (first_row + row_base) / 2u + 2u / 2u * EDGE + lane % 2u * 8u);
     workgroupBarrier();
   }
-  subgroupMatrixStore<row_major>(&pairs[subgroup], 3u % 2u * EDGE / 4u, sums_1_3, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + 3u % 2u * EDGE / 4u, sums_1_3, PAIR_STRIDE);
   if (3u % 2u == 1u) {
     workgroupBarrier();
     write_activated(

@@ -7,8 +7,10 @@
 //
 // scales: those of SCALE_GROUPS groups come as one vector, once for all of them. Each row is another line of the cache: fetched group by
 //        group, a scale costs as much as the numbers (313 instead of 287 µs for 1,024 tokens of 16384 × 2048 on an H200).
-// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through workgroup
-//        memory, a pair at a time, and leave as halves of activation(gate) · up.
+// ahead: loads are two steps ahead, and weights are decoded before the barrier, while other subgroups still multiply: where sums leave registers
+//        for that.
+// gated: the matrix is gates, then as many ups. A subgroup has fragments of both by turns, of the same outputs: they pass through the
+//        workgroup memory of the tiles, a pair at a time, and leave as halves of activation(gate) · up.
 //#import quant-half/{half}
 //#if gated
 //#import lib/activation-{activation}
@@ -27,16 +29,17 @@ const SUBGROUP_ROWS: u32 = ROW_FRAGMENTS * EDGE;
 const TOKEN_SUBGROUPS: u32 = 2u;
 const TILE_TOKENS: u32 = TOKEN_SUBGROUPS * SUBGROUP_TOKENS;
 const TILE_ROWS: u32 = ROW_SUBGROUPS * SUBGROUP_ROWS;
-// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
-const TILE_STRIDE: u32 = STEP_GROUPS * 8u + 2u;
 // Eight halves.
 const STEP_VEC8S: u32 = STEP_GROUPS * 4u;
+// Rows of the tiles are 16 bytes longer than they need be: neighbouring ones start in other banks.
+const TILE_STRIDE: u32 = STEP_VEC8S + 1u;
 const STEPS: u32 = (params.groups + STEP_GROUPS - 1u) / STEP_GROUPS;
 
 // What a subgroup multiplies is an array of its own, so that the places of its fragments are constants: a load from a place that is only
 // known at run time is checked against the array's end (164 instead of 236 TFLOP/s at 4096³ on an H200).
-alias TokenPart = array<vec4<f16>, SUBGROUP_TOKENS * TILE_STRIDE>;
-alias RowPart = array<vec4<f16>, SUBGROUP_ROWS * TILE_STRIDE>;
+// Eight halves are one element: they are stored at once.
+alias TokenPart = array<vec4<u32>, SUBGROUP_TOKENS * TILE_STRIDE>;
+alias RowPart = array<vec4<u32>, SUBGROUP_ROWS * TILE_STRIDE>;
 var<workgroup> x_tile: array<TokenPart, TOKEN_SUBGROUPS>;
 var<workgroup> weight_tile: array<RowPart, ROW_SUBGROUPS>;
 //#if bias
@@ -53,10 +56,7 @@ fn load_x(first_token: u32, step: u32, at: u32) -> vec4<u32> {
 
 fn store_x(at: u32, halves: vec4<u32>) {
   let token = at / STEP_VEC8S;
-  let part = &x_tile[token / SUBGROUP_TOKENS];
-  let to = token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S * 2u;
-  part[to] = bitcast<vec4<f16>>(halves.xy);
-  part[to + 1u] = bitcast<vec4<f16>>(halves.zw);
+  x_tile[token / SUBGROUP_TOKENS][token % SUBGROUP_TOKENS * TILE_STRIDE + at % STEP_VEC8S] = halves;
 }
 
 // The row of the matrix that is a row of the tile.
@@ -84,29 +84,34 @@ fn load_scales(first_row: u32, step: u32, at: u32) -> vec4<u32> {
 }
 //#endif
 
-fn store_weights(step: u32, at: u32, raw: RawGroup) {
+// Of a group past the end, zeros.
+fn ready_weights(step: u32, at: u32, raw: RawGroup) -> array<vec4<f16>, 8> {
+  if (params.groups % STEP_GROUPS != 0u && step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
+    return array<vec4<f16>, 8>();
+  }
+  return decode_half(raw);
+}
+
+fn store_weights(at: u32, ready: array<vec4<f16>, 8>) {
   let row = at / STEP_GROUPS;
   let part = &weight_tile[row / SUBGROUP_ROWS];
-  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 8u;
-  var group = decode_half(raw);
-  if (step * STEP_GROUPS + at % STEP_GROUPS >= params.groups) {
-    group = array<vec4<f16>, 8>();
-  }
-  part[to] = group[0];
-  part[to + 1u] = group[1];
-  part[to + 2u] = group[2];
-  part[to + 3u] = group[3];
-  part[to + 4u] = group[4];
-  part[to + 5u] = group[5];
-  part[to + 6u] = group[6];
-  part[to + 7u] = group[7];
+  let to = row % SUBGROUP_ROWS * TILE_STRIDE + at % STEP_GROUPS * 4u;
+  part[to] = vec8_of(ready[0], ready[1]);
+  part[to + 1u] = vec8_of(ready[2], ready[3]);
+  part[to + 2u] = vec8_of(ready[4], ready[5]);
+  part[to + 3u] = vec8_of(ready[6], ready[7]);
+}
+
+fn vec8_of(a: vec4<f16>, b: vec4<f16>) -> vec4<u32> {
+  return vec4<u32>(bitcast<vec2<u32>>(a), bitcast<vec2<u32>>(b));
 }
 
 //#if gated
-// A fragment of gates beside one of ups. In vec4s; neighbouring rows start in other banks.
-const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 2u;
-alias PairPart = array<vec4<f32>, EDGE * PAIR_STRIDE>;
-var<workgroup> pairs: array<PairPart, TOKEN_SUBGROUPS * ROW_SUBGROUPS>;
+// A fragment of gates beside one of ups, in single precision, where the subgroups' rows of the matrix lay. Neighbouring rows start in other
+// banks.
+const PAIR_STRIDE: u32 = 2u * EDGE / 4u + 1u;
+const PAIR_VEC4S: u32 = EDGE * PAIR_STRIDE;
+const_assert TOKEN_SUBGROUPS * PAIR_VEC4S <= SUBGROUP_ROWS * TILE_STRIDE;
 
 fn activate(gate: vec4<f32>, up: vec4<f32>) -> vec4<f32> {
   return vec4<f32>(activation(gate.x), activation(gate.y), activation(gate.z), activation(gate.w)) * up;
@@ -121,11 +126,13 @@ fn write_activated(subgroup: u32, lane: u32, token: u32, output: u32) {
   if (token >= state.rows || output >= params.rows / 2u) {
     return;
   }
-  let pair = &pairs[subgroup];
-  let gate = lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
+  let part = &weight_tile[subgroup % ROW_SUBGROUPS];
+  let gate = subgroup / ROW_SUBGROUPS * PAIR_VEC4S + lane / 2u * PAIR_STRIDE + lane % 2u * 2u;
   let up = gate + EDGE / 4u;
-  y[(token * params.y_stride + output) / 8u] =
-    halves_of(activate(pair[gate], pair[up]), activate(pair[gate + 1u], pair[up + 1u]));
+  y[(token * params.y_stride + output) / 8u] = halves_of(
+    activate(bitcast<vec4<f32>>(part[gate]), bitcast<vec4<f32>>(part[up])),
+    activate(bitcast<vec4<f32>>(part[gate + 1u]), bitcast<vec4<f32>>(part[up + 1u])),
+  );
 }
 //#endif
 
@@ -184,26 +191,59 @@ fn main(
   var scales_I = load_scales(first_row, 0u, I * WORKGROUP + invocation);
 //#endif
 //#endrepeat
-  for (var step = 0u; step < STEPS; step++) {
-    workgroupBarrier();
+//#if ahead
 //#repeat I X_LOADS
-    store_x(I * WORKGROUP + invocation, halves_I);
+  var later_halves_I = load_x(first_token, min(1u, STEPS - 1u), I * WORKGROUP + invocation);
 //#endrepeat
+//#repeat I GROUP_LOADS
+  var later_raw_I = load_weights(first_row, min(1u, STEPS - 1u), I * WORKGROUP + invocation);
+//#endrepeat
+//#endif
+  for (var step = 0u; step < STEPS; step++) {
+//#if ahead
 //#repeat I GROUP_LOADS
 //#if scales
     raw_I = with_scale(raw_I, scales_I, step * STEP_GROUPS + (I * WORKGROUP + invocation) % STEP_GROUPS);
 //#endif
-    store_weights(step, I * WORKGROUP + invocation, raw_I);
+    let ready_I = ready_weights(step, I * WORKGROUP + invocation, raw_I);
+//#endrepeat
+//#endif
+    workgroupBarrier();
+//#repeat I X_LOADS
+    store_x(I * WORKGROUP + invocation, halves_I);
+//#endrepeat
+//#if !ahead
+//#repeat I GROUP_LOADS
+//#if scales
+    raw_I = with_scale(raw_I, scales_I, step * STEP_GROUPS + (I * WORKGROUP + invocation) % STEP_GROUPS);
+//#endif
+    let ready_I = ready_weights(step, I * WORKGROUP + invocation, raw_I);
+//#endrepeat
+//#endif
+//#repeat I GROUP_LOADS
+    store_weights(I * WORKGROUP + invocation, ready_I);
 //#endrepeat
     workgroupBarrier();
     // The last step loads its own tiles again, and drops them.
     let next = min(step + 1u, STEPS - 1u);
+//#if ahead
+    let later = min(step + 2u, STEPS - 1u);
+//#repeat I X_LOADS
+    halves_I = later_halves_I;
+    later_halves_I = load_x(first_token, later, I * WORKGROUP + invocation);
+//#endrepeat
+//#repeat I GROUP_LOADS
+    raw_I = later_raw_I;
+    later_raw_I = load_weights(first_row, later, I * WORKGROUP + invocation);
+//#endrepeat
+//#else
 //#repeat I X_LOADS
     halves_I = load_x(first_token, next, I * WORKGROUP + invocation);
 //#endrepeat
 //#repeat I GROUP_LOADS
     raw_I = load_weights(first_row, next, I * WORKGROUP + invocation);
 //#endrepeat
+//#endif
 //#if scales
     if (next * STEP_GROUPS % SCALE_GROUPS == 0u) {
 //#repeat I GROUP_LOADS
@@ -215,11 +255,11 @@ fn main(
     {
 //#repeat R ROW_FRAGMENTS
       let rows_R = subgroupMatrixLoad<subgroup_matrix_right<f16, EDGE, EDGE>, col_major>(
-        &weight_tile[row_part], R * EDGE * TILE_STRIDE + C * EDGE / 4u, TILE_STRIDE);
+        &weight_tile[row_part], R * EDGE * TILE_STRIDE + C * EDGE / 8u, TILE_STRIDE);
 //#endrepeat
 //#repeat T TOKEN_FRAGMENTS
       let tokens_T = subgroupMatrixLoad<subgroup_matrix_left<f16, EDGE, EDGE>, row_major>(
-        &x_tile[token_part], T * EDGE * TILE_STRIDE + C * EDGE / 4u, TILE_STRIDE);
+        &x_tile[token_part], T * EDGE * TILE_STRIDE + C * EDGE / 8u, TILE_STRIDE);
 //#repeat R ROW_FRAGMENTS
       sums_T_R = subgroupMatrixMultiplyAccumulate(tokens_T, rows_R, sums_T_R);
 //#endrepeat
@@ -228,10 +268,14 @@ fn main(
 //#endrepeat
   }
 
+//#if gated
+  let pair = token_part * PAIR_VEC4S;
+  workgroupBarrier();
+//#endif
 //#repeat T TOKEN_FRAGMENTS
 //#repeat R ROW_FRAGMENTS
 //#if gated
-  subgroupMatrixStore<row_major>(&pairs[subgroup], R % 2u * EDGE / 4u, sums_T_R, PAIR_STRIDE);
+  subgroupMatrixStore<row_major>(&weight_tile[row_part], pair + R % 2u * EDGE / 4u, sums_T_R, PAIR_STRIDE);
   if (R % 2u == 1u) {
     workgroupBarrier();
     write_activated(

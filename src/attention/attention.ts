@@ -85,6 +85,8 @@ export interface OneToken {
   own?: boolean;
   /** The projection has left it in a narrow cache, and coefficients of its queries: see `narrowTarget`. */
   kept?: boolean;
+  /** A state of its own, where it is the last token of a pass: see `takesLastAlone`. */
+  state?: GPUBuffer;
 }
 
 /** Where attention of a layer goes, and how. */
@@ -95,6 +97,7 @@ interface Wanted {
   bases: LayerBases | null;
   /** As of `OneToken`. */
   kept: boolean;
+  state?: GPUBuffer;
 }
 
 /** What the attention kernels of a layer read and write. */
@@ -245,6 +248,11 @@ export class Attention {
     return counts;
   }
 
+  /** May one token of a pass attend by itself, as in a step, and the others be left with their keys and values? */
+  get takesLastAlone(): boolean {
+    return !this.gates && !this.#tokenSelect && !this.#stagedCache;
+  }
+
   /** What the projection of a layer writes to, for one token or for many. Keys that are selected from are cached before rotation. */
   target(layer: number, tokens: 'one' | 'many'): ProjectionTarget {
     const kind = this.#kindOf(layer);
@@ -352,6 +360,7 @@ export class Attention {
       output: 'f32',
       bases,
       kept: how.kept === true,
+      ...(how.state ? { state: how.state } : {}),
     });
     const all = {
       ...buffers,
@@ -392,7 +401,7 @@ export class Attention {
   }
 
   /** Attention over the caches themselves, over the working set of what is selected from them, or over what they keep. */
-  #plan(layer: number, { tokens, out, output, bases, kept }: Wanted): Plan {
+  #plan(layer: number, { tokens, out, output, bases, kept, state = this.#state }: Wanted): Plan {
     const use: AttentionUse = { ...this.#use(this.#kindOf(layer)), output };
     const select = this.#selectionOf(layer);
     if (select) {
@@ -416,7 +425,7 @@ export class Attention {
     const how = { many: tokens === 'many', kept };
     const staged = this.#stagedCache?.plan(use, how, this.#state, caches, bases);
     if (staged) return { ...staged, buffers: { ...staged.buffers, out } };
-    const buffers = { state: this.#state, queries: this.#queries, ...caches, out };
+    const buffers = { state, queries: this.#queries, ...caches, out };
     return { use, buffers, before: [] };
   }
 

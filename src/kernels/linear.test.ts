@@ -27,17 +27,22 @@ function tiles(rows: number, leastTokens: number, more: Partial<Capabilities> = 
 
 describe('linearMatrix', () => {
   it('takes larger tiles in large passes, where workgroup memory holds them', () => {
-    expect(tiles(2048, 0)).toBe('matrix-64x64');
+    expect([0, 129].map((tokens) => tiles(2048, tokens))).toEqual(['matrix-32x64', 'matrix-64x64']);
+    expect(tiles(4096, 1536)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768)).toBe('matrix-128x128-8');
     expect(tiles(2048, 768, { workgroupStorageBytes: 32_768 })).toBe('tiled-64');
-    expect(tiles(2048, 1536)).toBe('matrix-128x128');
+    expect([768, 1536].map((tokens) => tiles(3072, tokens))).toEqual([
+      'matrix-64x128',
+      'matrix-128x128',
+    ]);
     expect([0, 65, 1536].map((tokens) => tiles(8192, tokens))).toEqual([
       'matrix-64x64',
       'matrix-128x128',
       'matrix-128x128',
     ]);
     expect(tiles(576, 1920)).toBe('matrix-32x64');
-    expect([1536, 1920].map((tokens) => tiles(896, tokens))).toEqual([
+    expect([65, 129, 1920].map((tokens) => tiles(896, tokens))).toEqual([
+      'matrix-32x64',
       'matrix-64x64',
       'matrix-128x128-8',
     ]);

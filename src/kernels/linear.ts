@@ -104,18 +104,11 @@ export function linearMatrix(
   });
 }
 
-/**
- * Sums are activated where they are made if they are at most so long: what they pass through leaves room for one workgroup on a multiprocessor
- * instead of two, which longer ones feel more than the way out and in again.
- */
-const gatedColumns = 1024;
-
-/** How `linearGated` uses the matrix; null where it is no gain or no kernel of this adapter does that. */
+/** How `linearGated` uses the matrix; null where no kernel of this adapter does that, or gates and ups are several. */
 function gatedUse(gpu: Gpu, { parts }: Linear, gated: Activation): MatmulUse | null {
   const [part, second] = parts;
   if (!part || second || part.bias) return null;
   const { format, rows, columns } = part.matrix;
-  if (columns > gatedColumns) return null;
   const yStride = Math.ceil(rows / 2 / groupElements) * groupElements;
   const use: MatmulUse = { format, rows, columns, x: 'f16', yStride, gated };
   return findVariant(matmul, use, gpu.capabilities) && use;

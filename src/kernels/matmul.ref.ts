@@ -110,6 +110,7 @@ const gatedShapes: readonly Shape[] = [
     yStride: 128,
     gated: 'gelu_tanh',
   },
+  { name: 'gated, long sums', format: 'q4_0', tokens: 90, rows: 96, columns: 1120, gated: 'silu' },
 ];
 
 function toCase(shape: Shape, seed: number): KernelCase<MatmulUse> {

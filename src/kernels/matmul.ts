@@ -31,7 +31,7 @@ export interface MatmulUse {
 export const matmulTokens = 16;
 
 /** From so many tokens on, larger tiles of some matrices are enough to fill a GPU; see `tileOf`. */
-const passFrom = { short: 65, middle: 768, long: 1536, longest: 1920 } as const;
+const passFrom = { short: 65, usual: 129, middle: 768, long: 1536, longest: 1920 } as const;
 
 /** Passes of fewer tokens than the next of these have the same tiles. */
 export const passSizes: readonly number[] = [0, ...Object.values(passFrom)];
@@ -88,25 +88,26 @@ interface MatrixShape {
   rowSubgroups?: number;
   /** Groups of 32 columns that lie in workgroup memory at a time. */
   stepGroups: number;
+  /** Are loads two steps ahead and weights decoded before the barrier? A gain where sums leave registers for that. */
+  ahead?: boolean;
 }
 
 const tokenSubgroups = 2;
 const subgroupSize = 32;
 /** Edge of the fragments that subgroups multiply. */
 const fragment = 16;
-/** Bytes of a pair of fragments in single precision, on its way to be activated, with rows that start in other banks. */
-const pairBytes = fragment * (2 * fragment + 8) * 4;
 
 /**
  * Tiles by rows of the matrix and tokens of the pass, measured on an H200: larger ones read less, smaller ones leave fewer multiprocessors
  * without work. It has two workgroups of 128 × 128 on a multiprocessor at once, one where eight subgroups share it.
  */
-function tileOf(rows: number, tokens: number): string {
-  if (rows >= 1536 && tokens >= passFrom.long) return 'matrix-128x128';
+function tileOf({ rows, gated }: MatmulUse, tokens: number): string {
+  if (rows === 4096 && !gated && tokens >= passFrom.long) return 'matrix-128x128-8';
   if (rows >= 4096) return tokens < passFrom.short ? 'matrix-64x64' : 'matrix-128x128';
   if (rows < 768) return 'matrix-32x64';
+  if (rows < 3072 && tokens < passFrom.usual) return 'matrix-32x64';
   if (tokens < passFrom.middle) return 'matrix-64x64';
-  if (rows >= 3072) return 'matrix-64x128';
+  if (rows >= 3072) return tokens < passFrom.long ? 'matrix-64x128' : 'matrix-128x128';
   if (rows >= 1536) return 'matrix-128x128-8';
   return rows <= 1056 && tokens >= passFrom.longest ? 'matrix-128x128-8' : 'matrix-64x64';
 }
@@ -126,9 +127,8 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
       const edge = use.gated ? 2 * fragment : fragment;
       if (use.rows % edge !== 0) return `needs a multiple of ${edge} rows`;
       if (use.gated && (use.bias || use.residual)) return 'activates products alone';
-      const bytes = tileBytes + (use.gated ? subgroups * pairBytes : 0);
-      if (bytes > capabilities.workgroupStorageBytes)
-        return `needs ${bytes} bytes of workgroup memory`;
+      if (tileBytes > capabilities.workgroupStorageBytes)
+        return `needs ${tileBytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
     options: (use) => ({
@@ -143,6 +143,7 @@ function matrix(shape: MatrixShape): KernelVariant<MatmulUse> {
         'subgroups',
         'subgroup_matrix',
         ...(use.format.half === 'scaled' ? ['scales'] : []),
+        ...(shape.ahead ? ['ahead'] : []),
         ...flagsOf(use),
       ],
       constants: {
@@ -199,17 +200,17 @@ export const matmul: Kernel<MatmulUse> = defineKernel<MatmulUse>({
     serial,
     tiled(4),
     tiled(8),
-    matrix({ tokenFragments: 1, rowFragments: 2, stepGroups: 2 }),
-    matrix({ tokenFragments: 2, rowFragments: 2, stepGroups: 2 }),
+    matrix({ tokenFragments: 1, rowFragments: 2, stepGroups: 2, ahead: true }),
+    matrix({ tokenFragments: 2, rowFragments: 2, stepGroups: 2, ahead: true }),
     matrix({ tokenFragments: 2, rowFragments: 4, stepGroups: 1 }),
     matrix({ tokenFragments: 4, rowFragments: 4, stepGroups: 1 }),
-    matrix({ tokenFragments: 4, rowFragments: 2, rowSubgroups: 4, stepGroups: 2 }),
+    matrix({ tokenFragments: 4, rowFragments: 2, rowSubgroups: 4, stepGroups: 2, ahead: true }),
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     const { rows } = use;
     return [
-      tileOf(rows, use.leastTokens ?? 0),
+      tileOf(use, use.leastTokens ?? 0),
       'matrix-64x64',
       rows < 8192 ? 'tiled-64' : 'tiled-128',
       'tiled-64',

@@ -157,5 +157,6 @@ export const ropeCases: readonly KernelCase<RopeUse>[] = [
   ),
   toCase('half-precision cache', { ...base, kv: 'f16', kvHeads: 1 }, 11, 6),
   toCase('on the way to the cache', { ...base, staged: true }, 9, 5),
+  toCase('no whole units', { ...base, headDim: 20, ropeDimensions: 20 }, 2, 3),
   toCase('far positions', { ...base, contextLength: 9000, kvHeads: 1, heads: 1 }, 8990, 3),
 ];

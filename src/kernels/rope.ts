@@ -1,6 +1,7 @@
-import { defineKernel, type Kernel } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
+import { turnsWholeUnits, unitRows } from './turn-quads.ts';
 
 /** One use of `rope`: qkv [tokens, heads + 2·kvHeads, headDim] → queries, K cache, V cache [kvHeads, contextLength, headDim]. */
 export interface RopeUse {
@@ -40,39 +41,46 @@ export const rope: Kernel<RopeUse> = defineKernel<RopeUse>({
   }),
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
-    { name: 'qkv', type: 'array<f32>', access: 'read' },
+    { name: 'qkv', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'rope', type: 'array<vec2<f32>>', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read_write' },
     { name: 'k_cache', type: 'array<Stored>', access: 'read_write' },
     { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
-    { name: 'q_norm', type: 'array<f32>', access: 'read', when: hasHeadNorm },
-    { name: 'k_norm', type: 'array<f32>', access: 'read', when: hasHeadNorm },
+    { name: 'q_norm', type: 'array<vec4<f32>>', access: 'read', when: hasHeadNorm },
+    { name: 'k_norm', type: 'array<vec4<f32>>', access: 'read', when: hasHeadNorm },
   ],
   variants: [
-    {
-      name: 'plain',
-      unsupported: () => null,
-      options: (use) => ({
-        choices: { kv: use.kv },
-        flags: [
-          ...(use.interleaved ? ['interleaved'] : []),
-          ...(use.staged ? ['staged'] : []),
-          ...(hasHeadNorm(use) ? ['head_norm'] : []),
-        ],
-        constants: {
-          WORKGROUP: workgroup,
-          HEAD_DIM: use.headDim,
-          HEAD_DIM_VEC4S: use.headDim / 4,
-        },
-      }),
-      workgroups: (use, tokens) => {
-        const quads = (use.heads + 2 * use.kvHeads) * (use.headDim / 4);
-        return [Math.ceil(quads / workgroup), 1, tokens];
-      },
-    },
+    variant('units', unitRows, (use) => (turnsWholeUnits(use) ? null : 'turns units of eight')),
+    variant('plain', 4, () => null),
   ],
-  preferred: () => ['plain'],
+  preferred: () => ['units', 'plain'],
 });
+
+/** An invocation takes `components` of a head. */
+function variant(
+  name: string,
+  components: number,
+  unsupported: KernelVariant<RopeUse>['unsupported'],
+): KernelVariant<RopeUse> {
+  return {
+    name,
+    unsupported,
+    options: (use) => ({
+      choices: { kv: use.kv },
+      flags: [
+        ...(name === 'units' ? ['units'] : []),
+        ...(use.interleaved ? ['interleaved'] : []),
+        ...(use.staged ? ['staged'] : []),
+        ...(hasHeadNorm(use) ? ['head_norm'] : []),
+      ],
+      constants: { WORKGROUP: workgroup, HEAD_DIM_VEC4S: use.headDim / 4 },
+    }),
+    workgroups: (use, tokens) => {
+      const taken = (use.heads + 2 * use.kvHeads) * (use.headDim / components);
+      return [Math.ceil(taken / workgroup), 1, tokens];
+    },
+  };
+}
 
 function hasHeadNorm(use: RopeUse): boolean {
   return use.headNormEpsilon !== undefined;

@@ -104,6 +104,19 @@ describe('matrices larger than a binding', () => {
   });
 });
 
+describe('passes of a prompt', () => {
+  it('ask of the last layer for keys and values alone', async () => {
+    const model = new ModelFile(await fetchFile('/models/vitrail-books.gguf'));
+    const { decoder, dispose } = await model.decoder(gpu, { contextLength: 64, kvCache: 'f32' });
+    const before = gpu.stats().calls.dispatches;
+    decoder.pass(Array<number>(8).fill(40), 0);
+    const { numHiddenLayers: layers } = decoder.config;
+    // Norm, projection, rotation; attention, output projection, norm, gates and ups, activation, down.
+    expect(gpu.stats().calls.dispatches - before).toBe(1 + 3 * layers + 6 * (layers - 1));
+    dispose();
+  });
+});
+
 describe('gates and ups in slabs', () => {
   it('take dispatches of their own in passes that reach them alone', async () => {
     const model = new ModelFile(await fetchFile('/models/vitrail-books.gguf'));

@@ -85,7 +85,7 @@ type Dispatches = readonly Dispatch[];
 
 /**
  * The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens: these end with the
- * attention of the last layer, since nothing but its keys and values is asked of most of them.
+ * keys and values of the last layer, since nothing else of it is asked of most of them.
  */
 type Body = 'one' | 'oneFar' | 'own' | 'many';
 
@@ -284,6 +284,9 @@ export class Decoder {
     this.#gpu.write(this.#buffers.state, 0, contents);
     this.#readUntil = position + tokens.length;
     this.#asksLaterFrom = this.#readUntil + ownSelections;
+    if (tokens.length > 1) {
+      this.#gpu.write(this.#buffers.oneRow, 0, Uint32Array.of(this.#readUntil - 1, 1));
+    }
   }
 
   /** Where tokens are selected, a single one is a step only behind what was read last: working sets were left for that. */
@@ -456,10 +459,16 @@ export class Decoder {
     const { tokenSelect } = this.config;
     // At the end of the context, or with a full working set. Where that is near, as on all software adapters, no shader for far ones is compiled.
     const far = this.#attention.isFar(this.contextLength);
+    const { takesLastAlone } = this.#attention;
     const last = layers.at(-1);
+    const attendLast = () => (last ? this.#attendForMany(last, layers.length - 1) : []);
     const forMany = (layer: LayerWeights, i: number) => [
-      ...this.#attendForMany(layer, i),
-      ...(layer === last ? [] : this.#feedForMany(layer)),
+      ...this.#projectForMany(layer, i),
+      ...(layer === last
+        ? takesLastAlone
+          ? []
+          : attendLast()
+        : [...this.#attendForMany(layer, i), ...this.#feedForMany(layer)]),
     ];
     const { x, xTurn, state, oneRow } = this.#buffers;
     const [one, oneFar, own, many, rest, lastOfMany, after, head, greedy, random] =
@@ -468,8 +477,14 @@ export class Decoder {
         forOne({ far }),
         tokenSelect ? forOne({ far, own: true }) : [],
         Promise.all([...this.#embed(), ...each(forMany)]),
-        Promise.all(last ? this.#feedForMany(last) : []),
-        Promise.all([...(last ? this.#feedForLast(last) : []), ...this.#lmHead(xTurn, oneRow)]),
+        Promise.all([
+          ...(takesLastAlone ? attendLast() : []),
+          ...(last ? this.#feedForMany(last) : []),
+        ]),
+        Promise.all([
+          ...(last ? this.#layerForLast(last, layers.length - 1, far) : []),
+          ...this.#lmHead(xTurn, oneRow),
+        ]),
         Promise.all(this.#attention.afterStep(layers[0]?.bases ?? null)),
         Promise.all(this.#lmHead(x, state)),
         this.#sample({ vocabulary, greedy: true }),
@@ -510,18 +525,14 @@ export class Decoder {
   }
 
   #layerForOne(layer: LayerWeights, index: number, how: OneToken): Promise<Dispatch>[] {
-    const { qkv, attended, activated } = this.#buffers;
+    const { attended, activated } = this.#buffers;
     const x = this.#xOfLayer(index);
     const narrow = this.#fusedQkv(layer, x, this.#attention.narrowTarget(index, layer.bases));
-    const fused = narrow ?? this.#fusedQkv(layer, x, this.#attention.target(index, 'one'));
     const attends = { ...how, kept: narrow !== null };
     const projected = this.#projectedHeads(layer, index, attends);
     const next = this.#xOfLayer(index + 1);
     return [
-      ...(fused ?? [
-        ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
-        this.#rotate(layer, index, 'one'),
-      ]),
+      ...(narrow ?? this.#projectForOne(layer, index, { x })),
       ...this.#attention.route(index, 'one', { ...layer, x }),
       ...(projected ?? [
         ...this.#attention.one(index, attends, attended, layer.bases),
@@ -534,6 +545,23 @@ export class Decoder {
         x: next,
       }),
     ];
+  }
+
+  /** Queries of one token; its keys and values go into the cache. */
+  #projectForOne(
+    layer: LayerWeights,
+    index: number,
+    { x, state }: OneRow & { x: GPUBuffer },
+  ): Promise<Dispatch>[] {
+    const { qkv } = this.#buffers;
+    const { shape, buffers } = this.#attention.target(index, 'one');
+    const target = { shape, buffers: { ...buffers, ...(state ? { state } : {}) } };
+    return (
+      this.#fusedQkv(layer, x, target) ?? [
+        ...linearVector(this.#gpu, layer.qkv, x, qkv, { norm: this.#normOf(layer.attentionNorm) }),
+        this.#rotate(layer, target),
+      ]
+    );
   }
 
   /** The residual stream of one token before a layer: two buffers take turns where a kernel adds to it while others read it. */
@@ -613,13 +641,20 @@ export class Decoder {
     return [prepareDispatch(this.#gpu, matvec, { ...use, ...summands }, buffers)];
   }
 
-  /** A layer for the tokens of a pass, up to the outputs of its heads. */
-  #attendForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
-    const { x, qkv, passNormed, passAttended } = this.#buffers;
+  /** A layer for the tokens of a pass: queries, and keys and values on their way into the cache. */
+  #projectForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
+    const { qkv, passNormed } = this.#buffers;
     return [
       this.#normForProduct(layer.attentionNorm),
       ...this.#matrix(layer.qkv, passNormed, qkv),
-      this.#rotate(layer, index, 'many'),
+      this.#rotate(layer, this.#attention.target(index, 'many')),
+    ];
+  }
+
+  /** Up to the outputs of its heads. */
+  #attendForMany(layer: LayerWeights, index: number): Promise<Dispatch>[] {
+    const { x, passAttended } = this.#buffers;
+    return [
       ...this.#attention.route(index, 'many', { ...layer, x }),
       ...this.#attention.many(index, passAttended, this.#inputs, layer.bases),
     ];
@@ -636,14 +671,22 @@ export class Decoder {
     ];
   }
 
-  /** The rest of a layer for the last token of a pass alone, whose residual stream goes on in `xTurn`. */
-  #feedForLast(layer: LayerWeights): Promise<Dispatch>[] {
-    const { x, xTurn, attended, activated, passAttended, oneRow } = this.#buffers;
+  /**
+   * The last layer for the last token of a pass alone, whose residual stream goes on in `xTurn`: all of it, as in a step, where the pass has
+   * left its keys and values alone; else what follows on its heads.
+   */
+  #layerForLast(layer: LayerWeights, index: number, far: boolean): Promise<Dispatch>[] {
+    const { x, xTurn: own, attended, activated, passAttended, oneRow: state } = this.#buffers;
     const { numAttentionHeads, headDim, hiddenSize } = this.config;
-    const one = { x: xTurn, state: oneRow };
+    const one = { x: own, state };
     return [
-      this.#lastRow(passAttended, attended, numAttentionHeads * headDim, this.#inputs),
-      this.#lastRow(x, xTurn, pad(hiddenSize), 'f32'),
+      this.#lastRow(x, own, pad(hiddenSize), 'f32'),
+      ...(this.#attention.takesLastAlone
+        ? [
+            ...this.#projectForOne(layer, index, one),
+            ...this.#attention.one(index, { far, state }, attended, layer.bases),
+          ]
+        : [this.#lastRow(passAttended, attended, numAttentionHeads * headDim, this.#inputs)]),
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', one),
       ...this.#gateUpForOne(layer, one),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector', one),
@@ -705,12 +748,7 @@ export class Decoder {
   }
 
   /** Rotates queries and keys of a pass and fills the cache. */
-  #rotate(
-    { qNorm, kNorm }: LayerWeights,
-    index: number,
-    tokens: 'one' | 'many',
-  ): Promise<Dispatch> {
-    const { shape, buffers } = this.#attention.target(index, tokens);
+  #rotate({ qNorm, kNorm }: LayerWeights, { shape, buffers }: ProjectionTarget): Promise<Dispatch> {
     const { qkv } = this.#buffers;
     const use = {
       ...shape,

@@ -18,9 +18,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from basis import Bases
-from budgets import percent
-from llama import Cache, Llama, Reduction, read_gguf
+from basis import of_file
+from llama import Cache, Llama, Reduction
 
 SMALL = Path(__file__).resolve().parents[1] / "vitrail-small"
 sys.path.insert(1, str(SMALL))
@@ -117,17 +116,6 @@ def _is_list_of(text: str, members: str) -> bool:
     return len(named) == len(set(named)) == 3 and set(named) <= {member.strip().lower() for member in members.split(",")}
 
 
-def reductions_of(path: Path, model: Llama, budget: float) -> list[Reduction]:
-    metadata, arrays = read_gguf(path)
-    keys, mean = (
-        torch.stack([torch.tensor(arrays[f"blk.{layer}.{name}.weight"]) for layer in range(model.shape.layers)]).float().to(model.device)
-        for name in ("attn_k_basis", "attn_v_mean")
-    )
-    widths = torch.tensor(metadata[f"vitrail.matryoshka.widths.{percent(budget)}"], device=model.device)
-    eighths = widths.view(model.shape.layers, 2, model.shape.kv_heads) * 8 // model.shape.head_dim
-    return Bases(keys, mean).reductions(eighths)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
@@ -136,7 +124,10 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = Llama(arguments.model, device, torch.float32), tokenizer_of(arguments.model)
-    reductions = reductions_of(arguments.model, model, arguments.budget) if arguments.budget else None
+    reductions = None
+    if arguments.budget:
+        bases, widths = of_file(arguments.model, model)
+        reductions = bases.reductions(widths[arguments.budget])
     found: dict = {}
     for temperature in TEMPERATURES:
         said = [answer.text for answer in answers(model, tokenizer, reductions, PROMPTS, LONGEST, temperature)]

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from llama import Llama, Reduction
+from budgets import BUDGETS, percent
+from llama import Llama, Reduction, read_gguf
 
 EIGHTHS = 8
 """Widths are multiples of an eighth of a head."""
@@ -34,6 +36,21 @@ class Bases:
         return [
             Reduction(self.keys[layer], self.mean[layer], keep[:, layer, 0], keep[:, layer, 1]) for layer in range(len(self.keys))
         ]
+
+
+def of_file(path: Path, model: Llama) -> tuple[Bases, dict[float, Tensor]]:
+    """What a file that is tuned for narrow caches keeps of them: bases, and widths [layers, 2, kv_heads] for budgets, in eighths."""
+    metadata, arrays = read_gguf(path)
+    layers = range(model.shape.layers)
+    keys, mean = (
+        torch.stack([torch.tensor(arrays[f"blk.{layer}.{name}.weight"]) for layer in layers]).float().to(model.device)
+        for name in ("attn_k_basis", "attn_v_mean")
+    )
+    widths = {
+        budget: torch.tensor(metadata[f"vitrail.matryoshka.widths.{percent(budget)}"], device=model.device).view(len(layers), 2, -1) * EIGHTHS // model.shape.head_dim
+        for budget in BUDGETS
+    }
+    return Bases(keys, mean), widths
 
 
 class TurnedBases(nn.Module):
@@ -94,6 +111,16 @@ def with_values_in(bases: Tensor, model: Llama) -> dict[str, Tensor]:
         weights[v] = (own @ rows).flatten(0, 1).float()
         weights[output] = torch.einsum("nkgd,kjd->nkgj", columns, own).flatten(1).float()
     return weights
+
+
+def in_values_of(other: Llama, model: Llama) -> dict[str, Tensor]:
+    """W_v and W_o of a model for values in the bases that another has them in, as near as orthogonal ones come (a Procrustes problem)."""
+    bases = []
+    for layer in range(model.shape.layers):
+        wanted, own = (one.weights[f"blk.{layer}.attn_v.weight"].double().unflatten(0, (-1, model.shape.head_dim)) for one in (other, model))
+        left, _, right = torch.linalg.svd(wanted @ own.mT)
+        bases.append(left @ right)
+    return with_values_in(torch.stack(bases), model)
 
 
 def random_widths(rows: int, shape: torch.Size, generator: torch.Generator) -> Tensor:

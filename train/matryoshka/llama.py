@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "vitrail-small/write"))
+TRAIN = Path(__file__).resolve().parents[1]
+sys.path[1:1] = [str(TRAIN), str(TRAIN / "vitrail-small/write")]
 from gguf_arrays import read_gguf  # noqa: E402
 
 FORMS = {2: "Q4_0", 3: "Q4_1"}

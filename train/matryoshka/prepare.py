@@ -5,7 +5,8 @@
 TEXT is a folder with books.txt.xz, dialogues.jsonl.xz, instructions.jsonl.xz and eval/ of wikitext2-test.txt and
 hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
 
-training [n]; far [rows, 4097], windows with questions about what was said up to 4,000 tokens before, where the context has room for them;
+training [n], with --written [rows, 1025] and beside it known [rows, 1025] of text of the kinds that the model knew before;
+far [rows, 4097], windows with questions about what was said up to 4,000 tokens before, where the context has room for them;
 books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
 pass_keys_L [trials, longest] with pass_keys_L_answers [trials, 2] (columns where the answer starts and ends);
 prompts [n, longest] with prompt_lengths, of chats that the model answers itself and, with --own, of texts that it goes on with;
@@ -17,8 +18,8 @@ import bz2
 import json
 import random
 import sys
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,10 @@ from openings import Openings  # noqa: E402
 from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
-CHAT_SHARES = {"books": 0.21, "instructions": 0.04, "dialogues": 0.01, "retrieval": 0.14, "answers": 0.03, "facts": 0.15, "tales": 0.42}
+CHAT_SHARES = {"tales": 0.55, "facts": 0.35, "instructions": 0.06, "dialogues": 0.02, "answers": 0.02}
 """For a model that chats: what it is to say well is made by rule, and plenty of it."""
+KNOWN_SHARES = {"books": 0.64, "retrieval": 0.36}
+"""And what it is not to forget by that."""
 AFTER_A_TALK = 0.1
 """Of the stories."""
 OWN_SHARES = {"books": 0.42, "instructions": 0.12, "dialogues": 0.07, "retrieval": 0.14, "written": 0.25}
@@ -52,18 +55,19 @@ SEED = 9
 AT_ONCE = 512
 
 
-def training_tokens(
-    tokenizer: Tokenizer, text: Path, books: list[Book], written: list[Path], shares: dict[str, float], count: int, end: int
-) -> np.ndarray:
-    """A mixture in the shares above, documents of a source in random order, each followed by the end token."""
+Documents = dict[str, Iterable[str]]
+
+
+def documents_of(text: Path, books: list[Book], written: list[Path], is_chat: bool, count: int) -> Documents:
+    """Of every source, in random order, enough for so many tokens."""
     rng = random.Random(SEED)
     prose = [section for book in books for section in book.sections]
     instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
     dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
-    chats = list((sources.plain_answers if "answers" in shares else sources.written)(written))
+    chats = list((sources.plain_answers if is_chat else sources.written)(written))
     for documents in (prose, instructions, dialogues, chats):
         rng.shuffle(documents)
-    documents = {
+    return {
         "books": prose,
         "instructions": instructions,
         "dialogues": dialogues,
@@ -73,13 +77,40 @@ def training_tokens(
         "facts": (sources.chat(facts.turns(rng)) for _ in range(count)),
         "tales": (_tale(rng) for _ in range(count)),
     }
+
+
+def stream(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float], count: int, end: int) -> np.ndarray:
+    """So many tokens in these shares, each document followed by the end token."""
     chunks = [
+        chunk
+        for name, share in shares.items()
+        for chunk in np.array_split(_first_tokens(tokenizer, documents[name], round(share * count), end), round(share * count / 4096))
+    ]
+    random.Random(SEED).shuffle(chunks)
+    return np.concatenate(chunks)
+
+
+def rows(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float], count: int, end: int) -> np.ndarray:
+    """The same as windows, which begin where a document does, so that a question is seen with all that it asks about; books go on from one to the next."""
+    found = [
         row
         for name, share in shares.items()
-        for row in np.array_split(_first_tokens(tokenizer, documents[name], round(share * count), end), round(share * count / 4096))
+        for row in islice(_rows(_encoded(tokenizer, documents[name], end), goes_on=name == "books"), round(share * count / WINDOW))
     ]
-    rng.shuffle(chunks)
-    return np.concatenate(chunks)
+    random.Random(SEED).shuffle(found)
+    return np.array(found, dtype=np.uint16)
+
+
+def _rows(documents: Iterable[list[int]], goes_on: bool) -> Iterator[list[int]]:
+    row: list[int] = []
+    for own in documents:
+        if not goes_on and len(own) > WINDOW + 1:
+            continue
+        row = row + own
+        while len(row) > WINDOW:
+            yield row[: WINDOW + 1]
+            # What was cut comes again, whole.
+            row = row[WINDOW:] if goes_on else own if len(row) > WINDOW + 1 else []
 
 
 def _tale(rng: random.Random) -> str:
@@ -88,15 +119,15 @@ def _tale(rng: random.Random) -> str:
 
 
 def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: int) -> np.ndarray:
-    tokens: list[int] = []
+    tokens = chain.from_iterable(_encoded(tokenizer, texts, end))
+    return np.fromiter(islice(tokens, count), dtype=np.uint16)
+
+
+def _encoded(tokenizer: Tokenizer, texts: Iterable[str], end: int) -> Iterator[list[int]]:
     remaining = iter(texts)
-    while len(tokens) < count:
-        batch = list(islice(remaining, AT_ONCE))
-        if not batch:
-            break
+    while batch := list(islice(remaining, AT_ONCE)):
         for encoding in tokenizer.encode_batch_fast(batch):
-            tokens += [*encoding.ids, end]
-    return np.array(tokens[:count], dtype=np.uint16)
+            yield [*encoding.ids, end]
 
 
 def far(tokenizer: Tokenizer, books: list[Book], end: int) -> np.ndarray:
@@ -192,9 +223,11 @@ def main() -> None:
     text: Path = arguments.text
     training, validation = split(read_books(text / "books.txt.xz"))
     held_out = "\n\n".join(section for book in validation for section in book.sections)
-    shares = CHAT_SHARES if arguments.written else OWN_SHARES if arguments.own else SHARES
-    written = [*arguments.written, *arguments.own]
-    arrays = {"training": training_tokens(tokenizer, text, training, written, shares, arguments.tokens, end)}
+    documents = documents_of(text, training, [*arguments.written, *arguments.own], bool(arguments.written), arguments.tokens)
+    if arguments.written:
+        arrays = {name: rows(tokenizer, documents, shares, arguments.tokens // 2, end) for name, shares in {"training": CHAT_SHARES, "known": KNOWN_SHARES}.items()}
+    else:
+        arrays = {"training": stream(tokenizer, documents, OWN_SHARES if arguments.own else SHARES, arguments.tokens, end)}
     if context > FAR:
         arrays["far"] = far(tokenizer, training, end)
     arrays["books"], arrays["books_bytes"] = windows(tokenizer, held_out)

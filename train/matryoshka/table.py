@@ -34,7 +34,8 @@ def main() -> None:
     print(row("whole", whole))
     for key, budget in BUDGETS.items():
         for form, name in FORMS.items():
-            print(row(f"{budget}, {name}", found[f"{form}{key}"]))
+            if f"{form}{key}" in found:
+                print(row(f"{budget}, {name}", found[f"{form}{key}"]))
 
 
 if __name__ == "__main__":

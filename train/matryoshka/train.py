@@ -2,13 +2,15 @@
 
     python train.py MODEL.gguf DATA.npz OUT --seconds 130 --settle-seconds 200 --search-seconds 45
     python train.py MODEL.gguf DATA.npz OUT --start EARLIER --total-seconds 530
+    python train.py MODEL.gguf DATA.npz OUT --start TUNED.gguf --start-share 0.7 --total-seconds 370
 
 DATA is from prepare.py. OUT gets tensors.npz and widths.npz (for export.py), evaluation.json, logs and states: started again on the same OUT,
 it goes on where it was cut. Every stage ends with what it found on disk. A GPU makes it quick; a CPU does for a look.
 
 Stages: schooling at whole width, by the text alone (`--school-seconds`); text that the model speaks; principal components; tuning at random widths; the
 search for widths; tuning at those widths; what it all costs.
-With bases and widths to start with, an earlier run's, the three before the last tuning are left out.
+With bases and widths to start with, an earlier run's, the three before the last tuning are left out. Where DATA has text of the kinds that the model
+knew before, it is half of each step, and the divergence from the model as it was is of that half alone.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from basis import EIGHTHS, Bases, principal_components, random_widths
+from basis import EIGHTHS, Bases, in_values_of, of_file, principal_components, random_widths
 from budgets import BUDGETS, percent
 from evaluate import measure
 from llama import Llama, is_narrowing
@@ -36,7 +38,7 @@ from speak import spoken
 from student import Student
 
 WARM_UP_STEPS = 100
-SETTLED = [1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.375, 0.75, 0.25]
+SETTLED = [1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.75, 0.25]
 """Budgets that those of a step's rows are drawn from once their widths are known. Whole rows keep the model what it is without a budget."""
 FAR_EVERY = 4
 """Steps: one of so many is on windows for far keys, where there are such."""
@@ -55,10 +57,14 @@ class Options:
 
 
 class Windows:
-    """Windows of a token stream from random places, at random positions of the model's context. Rows of tokens are windows as they are."""
+    """Windows of a token stream from random places, at random positions of the model's context. Rows of tokens are windows as they are.
 
-    def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device) -> None:
+    With rows `known`, of text of the kinds that the model knew before, half of the windows are of those: the first ones.
+    """
+
+    def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device, known: np.ndarray | None = None) -> None:
         self.tokens = torch.from_numpy(tokens.astype(np.int32)).to(device)
+        self.known = None if known is None else torch.from_numpy(known.astype(np.int32)).to(device)
         self.room, self.options = context - options.length, options
         self.ends = len(tokens) if tokens.ndim == 2 else len(tokens) - options.length - 1
         self.generator = torch.Generator(device).manual_seed(1)
@@ -68,6 +74,9 @@ class Windows:
         length, device = self.options.length, self.tokens.device
         draw = lambda end: torch.randint(end, (self.options.rows,), generator=self.generator, device=device)  # noqa: E731
         starts = draw(self.ends)
+        if self.known is not None:
+            half = self.options.rows // 2
+            return torch.cat([self.known[draw(len(self.known))[:half]], self.tokens[starts[half:]]]).long(), draw(self.room + 1)
         if self.tokens.ndim == 2:
             return self.tokens[starts].long(), draw(self.room + 1)
         return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long(), draw(self.room + 1)
@@ -79,6 +88,7 @@ class Stage:
 
     name: str
     seconds: float
+    """Of getting ready, too."""
     widths: Callable[[int, torch.Generator], Tensor] | None
     """None: whole."""
     checked: Tensor
@@ -103,10 +113,13 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows],
             return
     else:
         log_path.write_text("step,seconds,loss,divergence,next_token,held_out_nats_whole,held_out_nats_at_half\n", encoding="utf-8")
+    began = time.monotonic() - spent
     model, of_part = (teacher.compiled(), torch.compile(part, dynamic=False)) if form == "compiled" else (teacher, part)
     near, *far = [Gradients(model, student, own, stage, of_part, form != "eager") for own in windows]
-    print(stage.name, "ready", flush=True)
-    began, saved, checked = time.monotonic() - spent, spent, -1
+    # The schedule begins when all is ready, or goes on.
+    ready = time.monotonic() - began if step == 0 else 0.0
+    print(stage.name, f"ready after {ready:.1f} s", flush=True)
+    saved, checked = spent, -1
     recent: list[Tensor] = []
     while (spent := time.monotonic() - began) < stage.seconds:
         step += 1
@@ -114,13 +127,14 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows],
         gradients = far[0] if far and step % FAR_EVERY == 0 else near
         losses, by_keys, by_mean, *by_copies = gradients.of_step(turned)
         torch.autograd.backward([turned.keys, turned.mean], [by_keys, by_mean])
-        student.step(by_copies, stage.rate * min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * spent / stage.seconds)))
+        done = (spent - ready) / (stage.seconds - ready)
+        student.step(by_copies, stage.rate * min(1.0, step / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * done)))
         recent.append(losses.clone())
         if teacher.device.type == "cuda" and step % 4 == 0:
             # The clock is the schedule: it must not run ahead of the device.
             torch.cuda.synchronize()
-        if int(spent / stage.seconds * CHECKS) > checked:
-            checked = int(spent / stage.seconds * CHECKS)
+        if int(done * CHECKS) > checked:
+            checked = int(done * CHECKS)
             figures = [*torch.stack(recent).mean(0).tolist(), *_held_out(teacher, student, stage.checked, held_out)]
             recent.clear()
             row = [step, f"{spent:.1f}", *(f"{figure:.4f}" for figure in figures)]
@@ -184,7 +198,8 @@ class Gradients:
         model = self.teacher.with_weights(student.copies)
         given = model.states(inputs, Bases(self.keys, self.mean).reductions(*widths) if widths else None, offsets)
         with torch.no_grad():
-            wanted = self.teacher.states(inputs, offsets=offsets) if self.stage.distilled else given.detach()
+            kept = len(inputs) if self.windows.known is None else len(inputs) // 2
+            wanted = self.teacher.states(inputs[:kept], offsets=offsets[:kept]) if self.stage.distilled else given[:0].detach()
         dtype = model.dtype
         total, figures = loss(given.to(dtype), wanted.to(dtype), model.head.to(dtype), targets, self.stage.distilled, self.part)
         # Bases have no part in a model that is whole.
@@ -250,7 +265,8 @@ class Recipe:
         print(f"== {time.monotonic() - self.began:.0f} s: {what}", flush=True)
 
     def windows(self, rows: int, length: int, name: str = "training") -> Windows:
-        return Windows(self.data[name], self.exact.shape.context, Options(rows, length), self.device)
+        known = self.data.get("known") if name == "training" else None
+        return Windows(self.data[name], self.exact.shape.context, Options(rows, length), self.device, known)
 
     def school(self) -> Llama:
         """Teaches the whole model its text. Everything after begins with what it is then, as a file would hold it; returns it unrounded."""
@@ -296,6 +312,14 @@ class Recipe:
     def given(self) -> tuple[Llama, Tensor, Tensor]:
         """Weights, bases and the mean of values as an earlier run left them; its widths become this one's."""
         start, layers = self.arguments.start, range(self.exact.shape.layers)
+        if start.suffix == ".gguf":
+            tuned, share = Llama(start, self.device, torch.float32), self.arguments.start_share
+            bases, found = of_file(start, tuned)
+            own = self.exact.weights | in_values_of(tuned, self.exact)
+            # Weights in between lose little of what either end has learned, and forget less (arXiv 2109.01903).
+            model = self.exact.with_weights({name: torch.lerp(own[name], weight, share) for name, weight in tuned.weights.items()})
+            self.results.keep_arrays(**{f"widths_{percent(budget)}": widths for budget, widths in found.items()})
+            return model, torch.stack([bases.keys, torch.eye(bases.keys.shape[-1], device=self.device).expand_as(bases.keys)], 1), bases.mean
         if start.is_dir():
             widths, tensors = dict(np.load(start / "widths.npz")), dict(np.load(start / "tensors.npz"))
             weights = {name: torch.from_numpy(unpacked(array, self.exact.form)) if array.dtype == np.uint8 else torch.from_numpy(array)
@@ -362,7 +386,8 @@ def main() -> None:
     parser.add_argument("--spoken-length", type=int, default=384)
     parser.add_argument("--spoken-times", type=int, default=1, help="how often what it says counts in the text")
     parser.add_argument("--calibration-batches", type=int, default=8)
-    parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone")
+    parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone, or the file that was made of it")
+    parser.add_argument("--start-share", type=float, default=1, help="of that file's weights; the rest is the model's as it was")
     parser.add_argument("--rate", type=float, default=3e-4, help="of weights")
     parser.add_argument("--form", choices=FORMS, help="how steps are computed")
     parser.add_argument("--total-seconds", type=float, help="of everything: the last tuning takes what the rest leaves")

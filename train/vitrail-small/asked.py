@@ -40,7 +40,8 @@ COMPARED = [
     (SIZES, ("bigger", "smaller", "big", "small"), 2), (THINGS_BY_SIZE, ("bigger", "smaller", "big", "small"), 1), (SPEEDS, ("faster", "slower", "fast", "slow"), 1), (WEIGHTS, ("heavier", "lighter", "heavy", "light"), 1),
 ]
 ASK_COMPARED = [
-    "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}",
+    "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}", "Compare {a} and {b}: which is {c}?", "Of {a} and {b}, which is {c}?", "Which one is {c}, {a} or {b}?", "Which of the two is {c}: {a} or {b}?",
+    "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "Between {a} and {b}, which one is {c}?", "{a} and {b}: which one is {c}?", "Say which one is {c}: {a} or {b}.", "I have {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?",
 ]
 HELD_OUT_COMPARED = "If you compare {a} and {b}, which one is {c}?"
 NOT_COMPARED = {"a mouse", "a horse"}
@@ -63,7 +64,8 @@ LISTS = {
     "metals": "iron, gold, silver, copper, tin", "continents": "Africa, Asia, Europe, Australia, South America, North America", "languages": "English, French, Spanish, German, Chinese, Italian, Japanese", "toys": "ball, doll, kite, teddy bear, puzzle, toy car",
 }  # fmt: skip
 COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "2": 2, "3": 3, "4": 4, "5": 5}
-ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}."]
+ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}.",
+    "Write {c} {a}.", "Can you write {c} {a}?", "Write a list of {c} {a}.", "Could you list {c} {a}?", "I would like {c} {a}.", "Which {c} {a} do you know?", "Say {c} {a}.", "Do you know {c} {a}?", "{c} {a}, please.", "Show me {c} {a}.", "Think of {c} {a}."]
 HELD_OUT_LIST = "Would you write down {c} {a}?"
 
 INGREDIENTS = {
@@ -122,7 +124,8 @@ LIKED = {"colour": "red, blue, green, yellow, orange, purple, pink, black", "ani
 NAMES_SOUGHT = ["What is my favourite {a}?", "What's my favourite {a}?", "Do you remember my favourite {a}?", "Which {a} do I like best?"]
 
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
-ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?"]
+ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?", "Solve {t}.", "Please calculate {t} for me.", "Could you tell me {t}?", "I need to know {t}.", "Do you know what {t} is?", "Help me with {t}.",
+    "Can you do {t} for me?", "How much do I get for {t}?", "Count for me: {t}", "Tell me {t}."]
 HELD_OUT_SUM = "Could you work out {t} for me?"
 PROBLEMS = [
     ("I have {a} {x} and get {b} more. How many {x} do I have?", "+", "You have {r} {x}."), ("{n} has {a} {x} and finds {b} more. How many {x} does {n} have now?", "+", "{n} has {r} {x}."),
@@ -174,8 +177,9 @@ def _listed(rng: random.Random, question: str) -> Turn:
     what, words = rng.choice([*LISTS.items()])
     members = _list(words)
     count = rng.choice([count for count in COUNTS if COUNTS[count] <= len(members)])
-    chosen = rng.sample(members, COUNTS[count])
-    if what in ("seasons", "months", "days of the week", "numbers"):
+    # In their order: where every order is as likely, the likeliest member comes again and again.
+    chosen = sorted(rng.sample(members, COUNTS[count]), key=members.index)
+    if rng.random() < 0.5 or what in ("seasons", "months", "days of the week", "numbers"):
         chosen = members[: COUNTS[count]]
     answer = " ".join(f"{at}. {_upper(name)}" for at, name in enumerate(chosen, 1)) if rng.random() < 0.5 else f"{_upper(', '.join(chosen[:-1]))} and {chosen[-1]}."
     return question.format(c=count, a=what), answer

@@ -109,7 +109,7 @@ RELATIONS = {
             "a kangaroo: Australia; a panda: China; a lion: Africa; a rabbit: a burrow; a fox: a den; a spider: a web; an ant: an anthill; a squirrel: trees; "
             "a horse: a stable; a dolphin: the sea; a shark: the sea; a frog: ponds; a bear: the forest; an elephant: Africa and Asia; a tiger: Asia; a pig: a sty"
         ),
-        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?"],
+        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?"],
         "Tell me where {a} can be found.",
         ["The home of {a} is {b}.", "You find {a} here: {b}.", "Look for {b}: there you find {a}."],
     ),
@@ -153,7 +153,7 @@ RELATIONS = {
             "flour: wheat; raisins: grapes; silk: silkworms; cotton: a plant; jam: fruit and sugar; coffee: coffee beans; ketchup: tomatoes; chips: potatoes; rain: clouds; "
             "olive oil: olives; salt: the sea and mines; leather: the skin of animals; candles: wax; feathers: birds; apples: apple trees; pearls: oysters"
         ),
-        ["Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?"],
+        ["Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?", "Tell me where {a} comes from.", "What do we get {a} from?", "From where does {a} come?"],
         "From what do people get {a}?",
         ["{a} comes from {b}.", "We get {a} from {b}.", "It comes from {b}."],
     ),
@@ -310,8 +310,8 @@ def following(rng: random.Random) -> Turn:
 
 
 MAKERS: list[tuple[Callable[[random.Random], tuple[str, ...]], float]] = [
-    (who, 0.07), (talk, 0.12), (fact, 0.24), (explained, 0.12), (following, 0.03), (asked.asked, 0.13), (asked.how_to, 0.08), (asked.sum_, 0.08), (asked.compared, 0.03),
-    (asked.listed, 0.04), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
+    (who, 0.07), (talk, 0.12), (fact, 0.24), (explained, 0.12), (following, 0.03), (asked.asked, 0.13), (asked.how_to, 0.08), (asked.sum_, 0.08), (asked.compared, 0.07),
+    (asked.listed, 0.08), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
 ]
 
 

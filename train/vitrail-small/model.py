@@ -8,13 +8,16 @@ that its router likes best. A head's output is multiplied with its gate before t
 """
 
 import math
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Q4_0_GROUP = 32
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+from rounding import rounded_all  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -163,19 +166,8 @@ def rope_table(config: ModelConfig, dtype: torch.dtype = torch.float32, length: 
 
 
 def fake_quantize(matrices: list[Tensor]) -> list[Tensor]:
-    """What each matrix becomes when it is stored as ggml's Q4_0 and read back (float32 in, float32 out).
-
-    A group of 32 shares the scale d = extreme / -8, where `extreme` is the value of largest magnitude with its sign.
-    Rows are whole groups, so all matrices can be quantized as one list of groups.
-    """
-    groups = torch.cat([matrix.reshape(-1) for matrix in matrices]).view(-1, Q4_0_GROUP)
-    extreme = groups.gather(1, groups.abs().argmax(dim=1, keepdim=True))
-    scale = extreme / -8
-    inverse = torch.where(scale == 0, 0.0, 1 / scale)
-    levels = (groups * inverse + 8.5).trunc().clamp(0, 15)
-    values = (scale.half().float() * (levels - 8)).view(-1)
-    parts = values.split([matrix.numel() for matrix in matrices])
-    return [part.view_as(matrix) for part, matrix in zip(parts, matrices, strict=True)]
+    """What each matrix becomes when it is stored as ggml's Q4_0 and read back (float32 in, float32 out)."""
+    return rounded_all(matrices, "Q4_0")
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

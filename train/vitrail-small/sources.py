@@ -15,6 +15,8 @@ START, END = "<|im_start|>", "<|im_end|>"
 SPECIAL_TOKENS = [END_TOKEN, START, END]
 
 LONGEST_ANSWER_CHARACTERS = 1500
+LONGEST_WITH_KEY = 4300
+"""Characters: a little more than a context of 1,024 tokens has room for."""
 SHORTEST_WRITTEN_CHARACTERS = 30
 SHORTEST_PLAIN_ANSWER, LONGEST_PLAIN_ANSWER, LONGEST_PLAIN_QUESTION = 40, 320, 120
 PLAIN_QUESTION = re.compile(r"(what|why|how|who|where|explain|describe|in two sentences|can you (explain|describe))\b(?!.*(difference|story|poem|help))", re.IGNORECASE)
@@ -154,7 +156,7 @@ def _hide(rng: random.Random, books: list[Book], lines: list[str], characters: i
 
 def _pass_key(rng: random.Random, books: list[Book]) -> str:
     key = rng.randrange(10_000, 100_000)
-    text = _hide(rng, books, [f"\nThe pass key is {key}. Remember it. {key} is the pass key.\n"], rng.randrange(100, 3200))
+    text = _hide(rng, books, [f"\nThe pass key is {key}. Remember it. {key} is the pass key.\n"], rng.randrange(100, LONGEST_WITH_KEY))
     return f"{text}\nWhat is the pass key? The pass key is {key}."
 
 

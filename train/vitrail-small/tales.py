@@ -78,8 +78,12 @@ THINGS = _list(
     "fire engine, bicycle, balloon, kite, lamp, clock, chair, old chair, shoe, sock, button, spoon, cup, pumpkin, potato, carrot, mushroom, acorn, apple, pear, lemon, pancake, cookie, wheel, bell, drum, piano, "
     "trumpet, violin, letter, book, pillow, blanket, broom, bucket, lighthouse, windmill, bridge, rocket, tugboat, little house, car, key, mirror, paper boat, wooden horse, rubber duck, moon, sunbeam, shadow, wave"
 )
-HEROES = [(ANIMALS, 0.42), (SWIMMERS, 0.05), (PEOPLE, 0.24), (CREATURES, 0.14), (THINGS, 0.12)]
-"""The rest has heroes that nobody knows, of letters drawn anew, so that a word need not be known to be told about."""
+NOUNS = (Path(__file__).parent / "nouns.txt").read_text(encoding="utf-8").split()
+"""Of the books: what stands behind an article there often."""
+HEROES = [(ANIMALS, 0.27), (SWIMMERS, 0.04), (PEOPLE, 0.17), (CREATURES, 0.1), (THINGS, 0.09), (NOUNS, 0.21)]
+"""The rest has heroes that nobody knows, of letters drawn anew. With the nouns they teach that whatever is asked for is told about."""
+KNOWN = {*ANIMALS, *SWIMMERS, *PEOPLE, *CREATURES, *THINGS}
+"""Others come up where they are asked for, and nowhere else."""
 HELD_OUT_HEROES = _list(
     "walrus, astronaut, kangaroo, flamingo, scarecrow, moose, pianist, parrot, teapot, mermaid, lizard, plumber, camel, beetle, snowflake, librarian, panda, carpenter, vampire, hamster, tortoise, tuba, cactus, jaguar"
 )
@@ -103,11 +107,13 @@ NAMES = {
     ),
 }
 HELD_OUT_NAMES = {"he": _list("Ferdinand, Boris, Quentin, Wendel, Ramon, Archie"), "she": _list("Matilda, Zelda, Marigold, Ophelia, Tamsin, Beatrix")}
-SYLLABLES = {
-    "he": (_list("Zim, Bal, Tor, Kel, Fim, Dor, Gral, Pom, Rik, Mol, Nim, Tob, Var, Wob, Yar, Jok"), _list("bo, do, rin, lo, bert, us, ik, bin, zo, man, ko, tor")),
-    "she": (_list("Zim, Bal, Tal, Kel, Fim, Dor, Mir, Pol, Rin, Mol, Nim, Tib, Vel, Wil, Yar, Sel"), _list("ba, da, lina, la, belle, ira, ika, bina, za, mia, ka, ina")),
-}
-NONSENSE = (_list("blim, wug, snor, plo, gri, fizz, tum, zor, mib, quop, dra, flub, noo, skri, wib"), _list("wok, gle, ter, bit, fin, nock, ple, dle, bug, zle, mump, ling, dor, pit"))
+SYLLABLES = (
+    ["", "", "", *_list("b, d, f, g, h, j, k, l, m, n, p, r, s, t, v, w, z, br, cl, dr, fl, gr, kr, pr, qu, sh, st, th, tr, wh")],
+    _list("a, e, i, o, u, al, an, ar, el, en, er, il, im, in, ol, om, on, or, ul, um, ed, ig, ub, en, ack, ell, ill, oll, unn, ai, ee, ie, oo"),
+    _list("b, d, f, g, k, l, m, n, p, r, s, t, v, z, dr, ph, gw, ch"),
+    {"he": _list("o, us, in, ert, ick, ard, an, or, is, win, bo, io, on, el"), "she": _list("a, ia, ina, ette, elle, ana, ie, is, ora, inda, y, ella, ara, ith")},
+)
+"""Beginnings, middles, what joins them, and ends."""
 
 ADJECTIVES = {
     "person": _list("young, old, kind, curious, shy, clever, cheerful, quiet, lonely, gentle, brave, poor, friendly, tired, funny, busy, happy, sad, patient, famous, forgetful, lazy, honest, tall, small"),
@@ -204,10 +210,20 @@ PREFIXES = [
     "Write me a story about", "Tell a story about", "Give me a story about", "Could you tell me a story about", "I want to hear a story about", "Make up a story about", "story about", "a story about", "A short story about", "a bedtime story about",
     "Tell me a tale about", "Write a tale about", "Something short about", "Can you write a story about", "Could you write a short story about", "Please write a story about", "Hello! Tell me a story about",
     "Tell my daughter a story about", "Tell my son a bedtime story about", "Tell us a story about", "Do you know a story about", "Write a children's story about", "Write a fairy tale about", "Write a little story about", "Tell me a funny story about",
-    "Tell me a nice story about", "I'd like to hear a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
+    "Tell me a nice story about", "I'd like to hear a story about", "Would you tell me a story about", "Would you write a story about",
+    "Read me a story about", "Give us a tale about", "I wish for a story about", "We want a story about", "Do you have a story about", "Tell me the story of", "Tell me of", "Let me have a story about", "Please tell of", "Begin a story about", "Time for a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
     "Can I have a story about", "Tell me one about", "My child wants a story about", "Think of a story about",
 ]
-HELD_OUT_PREFIXES = ["Please invent a story about", "Tell me about", "Could you think up a tale of", "Let me hear something about", "We would love a tale that is about", "How about a story with", "What story can you tell about"]
+PREFIX_PARTS = [
+    ["", "", "Please ", "Could you ", "Can you ", "Would you ", "Will you ", "Now ", "Hi! ", "I want you to "],
+    ["tell", "tell", "write", "make up", "read", "create", "come up with", "dream up", "compose", "begin", "give", "share"],
+    ["", "", " me", " me", " us", " the children", " my sister", " my little brother"],
+    [" a", " a", " a", " one more", " another", " some"],
+    ["", "", " short", " little", " nice", " new", " funny", " gentle", " merry"],
+    [" story", " story", " tale", " fairy tale", " bedtime story", " adventure", " story for children"],
+    [" about", " about", " about", " of", " with", " on"],
+]
+"""A prefix has one of each, or is of those above."""
 PLAIN = [
     "Tell me a story.", "Tell me a story", "Tell me a short story.", "Tell me a bedtime story.", "Write a short story.", "Can you tell me a story?", "I want to hear a story.", "A story, please!", "Write a story.", "story",
     "Tell me another story.", "Another one, please.", "Tell me a fairy tale.", "Do you know a story?", "Please tell me a story.", "Surprise me with a story.", "I can't sleep. Tell me a story.", "Tell me something nice.", "Yes, tell me a story!",
@@ -216,8 +232,8 @@ PLAIN = [
 SUFFIXES = [
     "", "", "", "", "", "", "", "", "", "", " Keep it short.", " Use simple words.", " It is for a small child.", " It should have a happy end.", " Please make it short.", " With a happy ending, please.", " Make it a nice one.",
 ]
-MADE_UP = 0.12
-"""Share of names of syllables, where a request gives the name."""
+MADE_UP = 0.4
+"""Share of names of syllables, of those that a request gives."""
 PROMPTED = [({"fox", "bear"}, ""), ({"lighthouse keeper"}, "letter"), ({"robot"}, "paint"), ({"snail"}, "storm"), ({"ghost"}, "sleep")]
 """Heroes with a word of their request: what answers.py asks for is in no story."""
 
@@ -244,7 +260,7 @@ def _hero(rng: random.Random) -> str:
         if roll < share:
             return rng.choice(words)
         roll -= share
-    return rng.choice(NONSENSE[0]) + rng.choice(NONSENSE[1])
+    return _made_up(rng, rng.choice(["he", "she"])).lower()
 
 
 def _pronoun(kind: str, rng: random.Random) -> str:
@@ -306,11 +322,17 @@ class Asked:
     names: list[str]
 
 
-def _draw(rng: random.Random, hero: str, names: dict[str, list[str]], other: str | None = None, is_made_up: bool = False) -> dict[str, str]:
-    other = other or _hero(rng)
+def _made_up(rng: random.Random, pronoun: str) -> str:
+    first, middle, joint, ends = SYLLABLES
+    parts = [rng.choice(first), rng.choice(middle), *((rng.choice(joint), rng.choice(middle)) if rng.random() < 0.2 else ()), rng.choice(joint), rng.choice(ends[pronoun])]
+    name = "".join(parts).capitalize()
+    return _made_up(rng, pronoun) if name in HELD_OUT_NAMES[pronoun] else name
+
+
+def _draw(rng: random.Random, hero: str, other: str) -> dict[str, str]:
     he, fhe = _pronoun(hero, rng), _pronoun(other, rng)
-    name = "".join(map(rng.choice, SYLLABLES[he])) if is_made_up else rng.choice(names[he])
-    friend = rng.choice([own for own in names[fhe] if own != name])
+    name = _made_up(rng, he) if rng.random() < MADE_UP else rng.choice(NAMES[he])
+    friend = _made_up(rng, fhe) if rng.random() < MADE_UP / 2 else rng.choice([own for own in NAMES[fhe] if own != name])
     at, place = _place(hero, rng)
     adjective = _adjective(hero, rng)
     object_ = rng.choice(OBJECTS)
@@ -365,7 +387,7 @@ def _subject(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> tuple[str
         (0.6, f"{own} called {name}", [hero], [name]),
         (0.6, f"{name} the {hero}", [hero], [name]),
         (0.5, f"{name}, {own}", [hero], [name]),
-        (0.4, name, [], [name]),
+        (0.8, name, [], [name]),
         (1, f"{own} {drawn['at']}", [hero], []),
     ]
     if not about.startswith(("about", "a ")):
@@ -373,17 +395,20 @@ def _subject(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> tuple[str
     else:
         forms += [(1, f"{about.removeprefix('about ')}", [], [])]
     if is_pair:
-        forms += [(2.5, f"{own} and a {other}", [hero, other], []), (0.5, f"{name} and {friend}", [], [name, friend]), (0.5, f"{name} the {hero} and {friend} the {other}", [hero, other], [name, friend])]
+        forms += [
+            (5, f"{own} and a {other}", [hero, other], []), (1.2, f"{name} and {friend}", [], [name, friend]), (1, f"{name} the {hero} and {friend} the {other}", [hero, other], [name, friend]),
+            (0.8, f"{own} named {name} and a {other} named {friend}", [hero, other], [name, friend]), (0.8, f"{own} named {name} and a {other}", [hero, other], [name]),
+        ]  # fmt: skip
     if has_object:
         forms += [(0.7, f"{own} and a {{x}}", [hero], []), (0.4, "a {x}", [], []), (0.5, f"{own}, a {other} and a {{x}}" if is_pair else f"a {{x}} and {own}", [hero], [])]
     _, text, heroes, names = rng.choices(forms, [form[0] for form in forms])[0]
     return text, heroes, names
 
 
-def _asked(rng: random.Random, prefixes: list[str], plot: Plot, drawn: dict[str, str]) -> Asked:
+def _asked(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> Asked:
     subject, heroes, names = _subject(rng, plot, drawn)
-    prefix = rng.choice(prefixes)
-    end = "?" if prefix.startswith(("Can", "Could", "Do ", "What", "How")) else rng.choice([".", ".", ".", "", "!", ", please."])
+    prefix = rng.choice(PREFIXES) if rng.random() < 0.5 else _upper("".join(map(rng.choice, PREFIX_PARTS)))
+    end = "?" if prefix.startswith(("Can", "Could", "Would", "Will", "Do ", "What", "How")) else rng.choice([".", ".", ".", "", "!", ", please."])
     suffix = rng.choice(SUFFIXES) if end in (".", "!", "?") else ""
     return Asked(with_articles(f"{prefix} {subject.format_map(_Slots(drawn, rng))}{end}{suffix}"), heroes, names)
 
@@ -394,17 +419,21 @@ def _is_prompted(request: str, heroes: set[str]) -> bool:
 
 def story(rng: random.Random) -> tuple[str, ...]:
     """A request and a story that answers it; now and then a question about the story, too."""
-    plot, hero = rng.choice(PLOTS), _hero(rng)
-    other = hero if rng.random() < 0.06 else None
-    drawn = _draw(rng, hero, NAMES, other, is_made_up=rng.random() < MADE_UP)
-    if rng.random() < 0.08:
-        request = rng.choice(PLAIN)
-    else:
-        request = _asked(rng, PREFIXES, plot, drawn).request
-    if _is_prompted(request, {hero, drawn["o"]}):
-        return story(rng)
-    turns = (request, _told(rng, plot, drawn))
+    while True:
+        plot, hero = rng.choice(PLOTS), _hero(rng)
+        other = hero if rng.random() < 0.06 else _hero(rng)
+        drawn = _draw(rng, hero, other)
+        asked = Asked(rng.choice(PLAIN), [], []) if rng.random() < 0.08 else _asked(rng, plot, drawn)
+        if _has_nothing_strange(asked, drawn) and not _is_prompted(asked.request, {hero, other}):
+            break
+    turns = (asked.request, _told(rng, plot, drawn))
     return turns if rng.random() < 0.85 else turns + _after(rng, plot, drawn)
+
+
+def _has_nothing_strange(asked: Asked, drawn: dict[str, str]) -> bool:
+    """Nothing that is not asked for."""
+    heroes, names = {drawn["k"], drawn["o"]} - KNOWN, {drawn["n"], drawn["f"]} - {*NAMES["he"], *NAMES["she"]}
+    return heroes <= {*asked.heroes} and names <= {*asked.names}
 
 
 def _after(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> tuple[str, ...]:
@@ -423,13 +452,11 @@ def _after(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> tuple[str, 
     return with_articles(rng.choice(questions).format(k=hero)), with_articles(rng.choice(answers))
 
 
-def held_out(count: int = 150) -> Iterator[Asked]:
-    """Requests with heroes, names and words that no request of training has."""
-    rng = random.Random(77)
-    for at in range(count):
-        hero = HELD_OUT_HEROES[at % len(HELD_OUT_HEROES)]
-        drawn = _draw(rng, hero, HELD_OUT_NAMES)
-        yield _asked(rng, HELD_OUT_PREFIXES if at % 2 else PREFIXES, rng.choice(PLOTS), drawn)
+def held_out() -> Iterator[Asked]:
+    """Requests with heroes, names and words that no request of training has: always the same, whatever becomes of the rules."""
+    for line in (Path(__file__).parent / "requests.txt").read_text(encoding="utf-8").splitlines():
+        request, heroes, names = line.split(" |")
+        yield Asked(request, _list(heroes), _list(names))
 
 
 def with_articles(text: str) -> str:

@@ -1,0 +1,176 @@
+const WORKGROUP: u32 = 256u;
+const HEAD_DIM_VEC4S: u32 = 4u;
+struct Params {
+  heads: u32,
+  kv_heads: u32,
+  context_length: u32,
+  rope_dimensions: u32,
+  epsilon: f32,
+}
+const params = Params(4u, 1u, 40u, 16u, 0f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> rope: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read_write> queries: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> k_cache: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> v_cache: array<Stored>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
+// exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
+  let fine = rope[(position % 256u) * pairs + pair];
+  let coarse = rope[(256u + position / 256u) * pairs + pair];
+  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+}
+// RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
+// HEAD_DIM_VEC4S / 2 of them.
+
+const UNIT_ROWS: u32 = 8u;
+const UNITS_PER_HEAD: u32 = HEAD_DIM_VEC4S / 2u;
+
+// The two quads of unit `u`.
+fn quads_of(u: u32) -> vec2<u32> {
+  let turned = params.rope_dimensions / 8u;
+  if (u < turned) {
+    return vec2<u32>(u, u + turned);
+  }
+  return vec2<u32>(2u * u, 2u * u + 1u);
+}
+
+// cos and sin of the angles of four neighbouring pairs from `first` on.
+fn angles(position: u32, first: u32) -> mat4x2<f32> {
+  let pairs = params.rope_dimensions / 2u;
+  return mat4x2<f32>(
+    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
+    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
+  );
+}
+
+struct Quads {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+// cos and sin of what a unit turns by.
+struct Turning {
+  cos: vec4<f32>,
+  sin: vec4<f32>,
+  turns: bool,
+}
+
+fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
+  var turning: Turning;
+  turning.turns = quads.x * 4u < params.rope_dimensions;
+  if (turning.turns) {
+    let angle = transpose(angles(position, u * 4u));
+    turning.cos = angle[0];
+    turning.sin = angle[1];
+  }
+  return turning;
+}
+
+// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
+  let size = turning.cos * turning.cos + turning.sin * turning.sin;
+  back.cos = turning.cos / size;
+  back.sin = -turning.sin / size;
+  return back;
+}
+
+fn turn(values: Quads, turning: Turning) -> Quads {
+  if (!turning.turns) {
+    return values;
+  }
+  let a = values.a;
+  let b = values.b;
+  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+}
+// Takes the rows of qkv = [queries | keys | values] of a pass, rotates queries and keys, and puts keys and values into the cache at their
+// positions.
+//
+// RoPE: Su et al. 2021, arXiv 2104.09864, §3.2.2.
+//
+// units:  an invocation takes eight components of a head that turn with each other: each is read once, and so are their angles.
+// else:   it takes four neighbouring components, whatever turns with them.
+// staged: keys and values are put where they stand in the pass, on their way to the cache.
+// head_norm: RMSNorm over each query and key head before the rotation.
+
+struct Head {
+  // Its first quad in the pass, and where that goes.
+  first: u32,
+  place: u32,
+  is_key: bool,
+  is_value: bool,
+  scale: f32,
+}
+
+fn head_of(row: u32, head: u32) -> Head {
+  var found: Head;
+  found.first = (row * (params.heads + 2u * params.kv_heads) + head) * HEAD_DIM_VEC4S;
+  found.is_value = head >= params.heads + params.kv_heads;
+  found.is_key = head >= params.heads && !found.is_value;
+  let slot = state.position + row;
+  let kv_head = (head - params.heads) % params.kv_heads;
+  let row_of_heads = select(row * params.heads + head, kv_head * params.context_length + slot, head >= params.heads);
+  found.place = row_of_heads * HEAD_DIM_VEC4S;
+  found.scale = 1.0;
+  return found;
+}
+
+// Four components before rotation.
+fn quad_of(head: Head, quad: u32) -> vec4<f32> {
+  let value = qkv[head.first + quad];
+  return value;
+}
+
+fn write(head: Head, quad: u32, value: vec4<f32>) {
+  if (head.is_value) {
+    v_cache[head.place + quad] = pack_stored(value);
+  } else if (head.is_key) {
+    k_cache[head.place + quad] = pack_stored(value);
+  } else {
+    queries[head.place + quad] = value;
+  }
+}
+
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let row = id.z;
+  let index = id.x / UNITS_PER_HEAD;
+  if (index >= params.heads + 2u * params.kv_heads || row >= state.rows) {
+    return;
+  }
+  let position = state.position + row;
+  let head = head_of(row, index);
+  let unit = id.x % UNITS_PER_HEAD;
+  let quads = quads_of(unit);
+  var values = Quads(quad_of(head, quads.x), quad_of(head, quads.y));
+  if (!head.is_value) {
+    values = turn(values, load_turning(unit, quads, position));
+  }
+  write(head, quads.x, values.a);
+  write(head, quads.y, values.b);
+}
