@@ -55,7 +55,17 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
+struct LeftOut {
+  is_left_out: bool,
+  mean: vec4<f32>,
+}
+
+// Of four components of a head: to be brought before it attends.
+fn left_out_of(kv_head: u32, quad: u32) -> LeftOut {
+  return LeftOut();
+}
+
+fn with_left_out(attended: vec4<f32>, weight: f32, left_out: LeftOut) -> vec4<f32> {
   return attended;
 }
 // Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
@@ -553,7 +563,7 @@ fn gate_of(row: u32, head: u32) -> f32 {
 
 // Four components of a head's output.
 fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
-  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
+  return gate_of(row, head) * with_left_out(attended, 1.0, left_out_of(head / params.group_size, quad));
 }
 
 // The row of the pass that a head takes as its i-th.

@@ -57,8 +57,18 @@ fn pack_output(value: vec4<f32>) -> Output {
 }
 // Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
 // so a head's output has it once, and an unnormalized one as often as its weights' sum says.
-fn with_left_out(attended: vec4<f32>, weight: f32, kv_head: u32, quad: u32) -> vec4<f32> {
-  return select(attended, weight * mean[kv_head][quad], quad * 4u >= head_widths[kv_head].value);
+struct LeftOut {
+  is_left_out: bool,
+  mean: vec4<f32>,
+}
+
+// Of four components of a head: to be brought before it attends.
+fn left_out_of(kv_head: u32, quad: u32) -> LeftOut {
+  return LeftOut(quad * 4u >= head_widths[kv_head].value, mean[kv_head][quad]);
+}
+
+fn with_left_out(attended: vec4<f32>, weight: f32, left_out: LeftOut) -> vec4<f32> {
+  return select(attended, weight * left_out.mean, left_out.is_left_out);
 }
 // How wide keys and values of each KV head are in caches of MatryoshkaKV, in components, and where a head begins: what heads before it take of
 // a token. Blocks are those of packed caches.
@@ -616,7 +626,7 @@ fn gate_of(row: u32, head: u32) -> f32 {
 
 // Four components of a head's output.
 fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
-  return gate_of(row, head) * with_left_out(attended, 1.0, head / params.group_size, quad);
+  return gate_of(row, head) * with_left_out(attended, 1.0, left_out_of(head / params.group_size, quad));
 }
 
 // The row of the pass that a head takes as its i-th.

@@ -24,15 +24,21 @@ struct State {
 }
 // Words of the matrix, and what halves of them are.
 
-// The word at this index.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
 // slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Inner products in groups of 32, written out: every index is a constant, so the arrays stay in registers.
@@ -72,34 +78,44 @@ fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
 }
 
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
-}
-
-// The same, 16 times as large.
-fn upper_pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
-}
-
-// 32 bits as 4 or nothing.
-fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  let shifts = vec4<u32>(0u, 2u, 4u, 6u);
   return array<vec4<u32>, 2>(
-    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
-    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+    (vec4<u32>(words.x) >> shifts) & vec4<u32>(0x03030303u), (vec4<u32>(words.y) >> shifts) & vec4<u32>(0x03030303u),
   );
 }
 
-// 32 bits as 16 or nothing.
-fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+// Of 3, 5 and 6 bits, the last words' numbers lie in what is left of the other bytes.
+fn three_bit_bytes(words: vec2<u32>, third: u32) -> array<vec4<u32>, 2> {
+  let all = vec3<u32>(words, third);
+  let low = all & vec3<u32>(0x07070707u);
+  let high = (all >> vec3<u32>(3u)) & vec3<u32>(0x07070707u);
+  let last = ((words >> vec2<u32>(6u)) & vec2<u32>(0x03030303u)) | ((vec2<u32>(third) >> vec2<u32>(4u, 5u)) & vec2<u32>(0x04040404u));
+  return array<vec4<u32>, 2>(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, last));
+}
+
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let late = vec3<u32>(words.w, fifth, words.w);
+  let last = ((words.xyz >> vec3<u32>(5u)) & vec3<u32>(0x07070707u))
+    | ((late >> vec3<u32>(2u, 2u, 4u)) & vec3<u32>(0x18181818u, 0x18181818u, 0x08080808u));
   return array<vec4<u32>, 2>(
-    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
-    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+    words & vec4<u32>(0x1f1f1f1fu),
+    vec4<u32>(fifth & 0x1f1f1f1fu, last.xy, last.z | ((fifth >> 3u) & 0x10101010u)),
   );
 }
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+fn six_bit_bytes(words: vec4<u32>, late: vec2<u32>) -> array<vec4<u32>, 2> {
+  let last = ((vec2<u32>(words.x, words.w) >> vec2<u32>(6u)) & vec2<u32>(0x03030303u))
+    | ((vec2<u32>(words.y, late.x) >> vec2<u32>(4u)) & vec2<u32>(0x0c0c0c0cu))
+    | ((vec2<u32>(words.z, late.y) >> vec2<u32>(2u)) & vec2<u32>(0x30303030u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x3f3f3f3fu),
+    vec4<u32>(late & vec2<u32>(0x3f3f3f3fu), last),
+  );
+}
+
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(vec4<u32>(a.x, b.x, a.y, b.y), vec4<u32>(a.z, b.z, a.w, b.w));
 }
 // A group of 32 weights whose halves have scales of their own: weight = scale · number − offset. In a product in fixed point each half's scale
 // comes in once, behind its sum, and a lane takes a run of two groups.
@@ -113,8 +129,8 @@ fn scaled_halves(n: Group, scales: vec2<f32>, offsets: vec2<f32>) -> Group {
     n[0] * a - c, n[1] * a - c, n[2] * a - c, n[3] * a - c, n[4] * b - d, n[5] * b - d, n[6] * b - d, n[7] * b - d,
   );
 }
-// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
-// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word of the row where
+// the plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
 
 struct SignedScales {
   scales: u32,
@@ -123,8 +139,8 @@ struct SignedScales {
   run: u32,
 }
 
-fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
-  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+fn load_scales(row_base: u32, at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(row_base, at + run), weight_word(row_base, at + columns / 64u + run / 8u), run);
 }
 
 fn factor_of(s: SignedScales) -> f32 {
@@ -139,33 +155,28 @@ fn scales_of(s: SignedScales, g: u32) -> vec2<i32> {
 fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) -> Group {
   return scaled_halves(group_of_bytes(bytes, bias), factor_of(s) * vec2<f32>(scales_of(s, g)), vec2<f32>(0.0));
 }
-// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
-// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
-
-fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
-  let low = nibble_bytes(words);
-  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
-}
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes and then 8 of
+// numbers a group, 16 signed scales a super-block, a half-precision factor a super-block.
 
 struct RawGroup {
   numbers: vec4<u32>,
-  pairs: vec2<u32>,
+  late: vec2<u32>,
   scales: SignedScales,
   group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let pairs = row_base * 4u + columns / 8u;
+  let late = columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
-    load_scales(pairs + columns / 16u, group / 2u, columns),
+    weight_pair(row_base, late + group * 2u),
+    load_scales(row_base, late + columns / 16u, group / 2u, columns),
     group,
   );
 }
 
 fn decode(raw: RawGroup) -> Group {
-  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.late), 32.0, raw.scales, raw.group & 1u);
 }
 // y[row] = weights[token of row] · scale, decoded from its storage format. An invocation makes a group of 32.
 // part: the matrix begins with token `first_token`, and rows of tokens that are not in it are left as they are.

@@ -43,15 +43,21 @@ fn dot_group(a: Group, b: Group) -> f32 {
 }
 // Words of the matrix, and what halves of them are.
 
-// The word at this index.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
 // slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Numbers out of words.
@@ -99,36 +105,46 @@ fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
 }
 
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
-}
-
-// The same, 16 times as large.
-fn upper_pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
-}
-
-// 32 bits as 4 or nothing.
-fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  let shifts = vec4<u32>(0u, 2u, 4u, 6u);
   return array<vec4<u32>, 2>(
-    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
-    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+    (vec4<u32>(words.x) >> shifts) & vec4<u32>(0x03030303u), (vec4<u32>(words.y) >> shifts) & vec4<u32>(0x03030303u),
   );
 }
 
-// 32 bits as 16 or nothing.
-fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+// Of 3, 5 and 6 bits, the last words' numbers lie in what is left of the other bytes.
+fn three_bit_bytes(words: vec2<u32>, third: u32) -> array<vec4<u32>, 2> {
+  let all = vec3<u32>(words, third);
+  let low = all & vec3<u32>(0x07070707u);
+  let high = (all >> vec3<u32>(3u)) & vec3<u32>(0x07070707u);
+  let last = ((words >> vec2<u32>(6u)) & vec2<u32>(0x03030303u)) | ((vec2<u32>(third) >> vec2<u32>(4u, 5u)) & vec2<u32>(0x04040404u));
+  return array<vec4<u32>, 2>(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, last));
+}
+
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let late = vec3<u32>(words.w, fifth, words.w);
+  let last = ((words.xyz >> vec3<u32>(5u)) & vec3<u32>(0x07070707u))
+    | ((late >> vec3<u32>(2u, 2u, 4u)) & vec3<u32>(0x18181818u, 0x18181818u, 0x08080808u));
   return array<vec4<u32>, 2>(
-    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
-    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+    words & vec4<u32>(0x1f1f1f1fu),
+    vec4<u32>(fifth & 0x1f1f1f1fu, last.xy, last.z | ((fifth >> 3u) & 0x10101010u)),
   );
 }
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+fn six_bit_bytes(words: vec4<u32>, late: vec2<u32>) -> array<vec4<u32>, 2> {
+  let last = ((vec2<u32>(words.x, words.w) >> vec2<u32>(6u)) & vec2<u32>(0x03030303u))
+    | ((vec2<u32>(words.y, late.x) >> vec2<u32>(4u)) & vec2<u32>(0x0c0c0c0cu))
+    | ((vec2<u32>(words.z, late.y) >> vec2<u32>(2u)) & vec2<u32>(0x30303030u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x3f3f3f3fu),
+    vec4<u32>(late & vec2<u32>(0x3f3f3f3fu), last),
+  );
 }
-// A group of 32 numbers of four or five bits, as the words of its row have them.
+
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(vec4<u32>(a.x, b.x, a.y, b.y), vec4<u32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four bits, as the words of its row have them.
 
 // Less `bias`.
 fn four_bits(words: vec4<u32>, bias: f32) -> Group {
@@ -138,13 +154,6 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
     low_nibbles_less(words.z, bias), high_nibbles_less(words.z, bias),
     low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
   );
-}
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 

@@ -48,15 +48,21 @@ fn multiply_by_norm(a: Group, at: u32) -> Group {
 }
 // Words of the matrix, and what halves of them are.
 
-// The word at this index.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
 // slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Numbers out of words.
@@ -104,36 +110,46 @@ fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
 }
 
-// Sixteen 2-bit numbers.
-fn pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word, word >> 2u, word >> 4u, word >> 6u) & vec4<u32>(0x03030303u);
-}
-
-// The same, 16 times as large.
-fn upper_pair_bytes(word: u32) -> vec4<u32> {
-  return vec4<u32>(word << 4u, word << 2u, word, word >> 2u) & vec4<u32>(0x30303030u);
-}
-
-// 32 bits as 4 or nothing.
-fn third_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  let shifts = vec4<u32>(0u, 2u, 4u, 6u);
   return array<vec4<u32>, 2>(
-    vec4<u32>(word << 2u, word << 1u, word, word >> 1u) & vec4<u32>(0x04040404u),
-    vec4<u32>(word >> 2u, word >> 3u, word >> 4u, word >> 5u) & vec4<u32>(0x04040404u),
+    (vec4<u32>(words.x) >> shifts) & vec4<u32>(0x03030303u), (vec4<u32>(words.y) >> shifts) & vec4<u32>(0x03030303u),
   );
 }
 
-// 32 bits as 16 or nothing.
-fn fifth_bit_bytes(word: u32) -> array<vec4<u32>, 2> {
+// Of 3, 5 and 6 bits, the last words' numbers lie in what is left of the other bytes.
+fn three_bit_bytes(words: vec2<u32>, third: u32) -> array<vec4<u32>, 2> {
+  let all = vec3<u32>(words, third);
+  let low = all & vec3<u32>(0x07070707u);
+  let high = (all >> vec3<u32>(3u)) & vec3<u32>(0x07070707u);
+  let last = ((words >> vec2<u32>(6u)) & vec2<u32>(0x03030303u)) | ((vec2<u32>(third) >> vec2<u32>(4u, 5u)) & vec2<u32>(0x04040404u));
+  return array<vec4<u32>, 2>(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, last));
+}
+
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let late = vec3<u32>(words.w, fifth, words.w);
+  let last = ((words.xyz >> vec3<u32>(5u)) & vec3<u32>(0x07070707u))
+    | ((late >> vec3<u32>(2u, 2u, 4u)) & vec3<u32>(0x18181818u, 0x18181818u, 0x08080808u));
   return array<vec4<u32>, 2>(
-    vec4<u32>(word << 4u, word << 3u, word << 2u, word << 1u) & vec4<u32>(0x10101010u),
-    vec4<u32>(word, word >> 1u, word >> 2u, word >> 3u) & vec4<u32>(0x10101010u),
+    words & vec4<u32>(0x1f1f1f1fu),
+    vec4<u32>(fifth & 0x1f1f1f1fu, last.xy, last.z | ((fifth >> 3u) & 0x10101010u)),
   );
 }
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.x, b.x, a.y, b.y), vec4<i32>(a.z, b.z, a.w, b.w));
+fn six_bit_bytes(words: vec4<u32>, late: vec2<u32>) -> array<vec4<u32>, 2> {
+  let last = ((vec2<u32>(words.x, words.w) >> vec2<u32>(6u)) & vec2<u32>(0x03030303u))
+    | ((vec2<u32>(words.y, late.x) >> vec2<u32>(4u)) & vec2<u32>(0x0c0c0c0cu))
+    | ((vec2<u32>(words.z, late.y) >> vec2<u32>(2u)) & vec2<u32>(0x30303030u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x3f3f3f3fu),
+    vec4<u32>(late & vec2<u32>(0x3f3f3f3fu), last),
+  );
 }
-// A group of 32 numbers of four or five bits, as the words of its row have them.
+
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(vec4<u32>(a.x, b.x, a.y, b.y), vec4<u32>(a.z, b.z, a.w, b.w));
+}
+// A group of 32 numbers of four bits, as the words of its row have them.
 
 // Less `bias`.
 fn four_bits(words: vec4<u32>, bias: f32) -> Group {
@@ -144,15 +160,8 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
     low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
   );
 }
-
-// `fifth` has the highest bit of each number.
-fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
-  let four = nibble_bytes(words);
-  let bits = fifth_bit_bytes(fifth);
-  return array<vec4<u32>, 2>(four[0] | bits[0], four[1] | bits[1]);
-}
-// x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
-// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
+// x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
+// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
 //
 // The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
@@ -160,14 +169,13 @@ fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
 // Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
 const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
-// Added to a number, it leaves the nearest whole one in the low bits.
-const ROUNDER: f32 = 12582912.0;
+// Added to a number, it leaves the nearest whole one in the low bits, with 2^15 + 2^7 on top: so that both bytes, which are signed, count from 0.
+const ROUNDER: f32 = 12582912.0 + 32896.0;
+const ONES: u32 = 0x01010101u;
 
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
-// Scale and sum of the whole numbers of a group.
-var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
-// Sum of those of its first half.
-var<workgroup> fixed_first_sums: array<i32, params.groups>;
+// Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
+var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
@@ -195,11 +203,20 @@ fn load_sixteen_norm(at: u32) -> Sixteen {
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
-  let first_sum = fixed_first_sums[group];
+  let scale_and_sum = bitcast<vec2<f32>>(factors.xy);
   return FixedGroup(
     array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
     array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    factors.x, factors.y, vec2<i32>(first_sum, i32(factors.y) - first_sum),
+    scale_and_sum.x, scale_and_sum.y, factors.zw,
+  );
+}
+
+// Groups of a run, of one scale.
+alias FixedRun = array<FixedGroup, RUN>;
+
+fn fixed_run(run: u32) -> FixedRun {
+  return FixedRun(
+    fixed_group(run * RUN + 0u),
   );
 }
 
@@ -208,44 +225,48 @@ fn largest(v: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
-fn rounded(v: vec4<f32>) -> vec4<i32> {
-  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
+// Nearest whole numbers of x · factor in 16 low bits, both bytes 128 more than they are.
+fn rounded(x: vec4<f32>, factor: f32) -> vec4<u32> {
+  return bitcast<vec4<u32>>(fma(x, vec4<f32>(factor), vec4<f32>(ROUNDER)));
 }
 
-fn low_bytes(v: vec4<i32>) -> u32 {
-  let bytes = bitcast<vec4<u32>>(v) & vec4<u32>(255u);
-  return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+// Four neighbours of a word: of two each, in its halves.
+fn in_halves(v: vec4<u32>) -> vec2<u32> {
+  return (v.xy & vec2<u32>(0xffffu)) | (v.zw << vec2<u32>(16u));
 }
 
-// What is left of the whole numbers when their low bytes count as signed.
-fn high_bytes(v: vec4<i32>) -> u32 {
-  return low_bytes((v + 128) >> vec4<u32>(8u));
+fn low_bytes(v: vec2<u32>) -> u32 {
+  return ((v.x & 0x00ff00ffu) | ((v.y << 8u) & 0xff00ff00u)) ^ 0x80808080u;
 }
 
-// Half a group of x, `half` of `group`: to be called by all invocations, with neighbours in `half` 0 and 1 of the same group.
+fn high_bytes(v: vec2<u32>) -> u32 {
+  return (((v.x >> 8u) & 0x00ff00ffu) | (v.y & 0xff00ff00u)) ^ 0x80808080u;
+}
+
+// Half a group of x, `half` of `group`: to be called by all invocations, neighbours with the halves of the same run.
 fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
-  let both = max(own, subgroupShuffleXor(own, 1u));
-  let factor = select(LARGEST_FIXED / both, 0.0, both == 0.0);
-  let a = rounded(x.a * factor);
-  let b = rounded(x.b * factor);
-  let c = rounded(x.c * factor);
-  let d = rounded(x.d * factor);
-  let parts = a + b + c + d;
-  let own_sum = parts.x + parts.y + parts.z + parts.w;
-  let sum = own_sum + subgroupShuffleXor(own_sum, 1u);
+  var most = max(own, subgroupShuffleXor(own, 1u));
+  if (RUN == 2u) {
+    most = max(most, subgroupShuffleXor(most, 2u));
+  }
+  let factor = select(LARGEST_FIXED / most, 0.0, most == 0.0);
+  let first = byte_order(rounded(x.a, factor), rounded(x.b, factor));
+  let second = byte_order(rounded(x.c, factor), rounded(x.d, factor));
+  let halves = array<vec2<u32>, 4>(in_halves(first[0]), in_halves(first[1]), in_halves(second[0]), in_halves(second[1]));
+  let high = vec4<u32>(high_bytes(halves[0]), high_bytes(halves[1]), high_bytes(halves[2]), high_bytes(halves[3]));
+  let low = vec4<u32>(low_bytes(halves[0]), low_bytes(halves[1]), low_bytes(halves[2]), low_bytes(halves[3]));
+  let own_sum = 256 * dot_sixteen(high, vec4<u32>(ONES)) + dot_sixteen(low, vec4<u32>(ONES));
+  let other_sum = subgroupShuffleXor(own_sum, 1u);
   if (!writes) {
     return;
   }
-  let first = byte_order(a, b);
-  let second = byte_order(c, d);
   let at = half * params.groups + group;
-  fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
-  fixed_x[2u * params.groups + at] =
-    vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
+  fixed_x[at] = high;
+  fixed_x[2u * params.groups + at] = low;
   if (half == 0u) {
-    fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
-    fixed_first_sums[group] = own_sum;
+    let scale_and_sum = vec2<f32>(most / LARGEST_FIXED, f32(own_sum + other_sum));
+    fixed_factors[group] = vec4<i32>(bitcast<vec2<i32>>(scale_and_sum), own_sum, other_sum);
   }
 }
 
@@ -260,19 +281,39 @@ fn staged_squares(subgroup_size: u32) -> f32 {
   return squares;
 }
 
+// The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
+fn staged_half(s: u32, invocation: u32) -> u32 {
+  return min(s * WORKGROUP + invocation, 2u * params.groups - 1u) * 4u;
+}
+
+// x comes later where sums are made of it.
+struct FetchedHalf {
+  x: Sixteen,
+  norm: Sixteen,
+}
+
+alias Fetched = array<FetchedHalf, STAGES>;
+
+// All that an invocation takes, on its way before any of it is used.
+fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
+  return Fetched(
+    FetchedHalf(
+      load_sixteen_x(x_base + staged_half(0u, invocation)),
+      load_sixteen_norm(staged_half(0u, invocation)),
+    ),
+  );
+}
+
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
-fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
+fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
   var squares = 0.0;
-  // All that an invocation takes is on its way before any of it is used.
-  let at_0 = 0u * WORKGROUP + invocation;
-  let group_0 = min(at_0 / 2u, params.groups - 1u);
-  let half_0 = at_0 % 2u;
-  let norm_0 = load_sixteen_norm(group_0 * 8u + half_0 * 4u);
-  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
-  let is_group_0 = at_0 / 2u < params.groups;
+  let x_0 = fetched[0u].x;
+  let at_0 = staged_half(0u, invocation);
+  let is_group_0 = 0u * WORKGROUP + invocation < 2u * params.groups;
   squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
+  let norm_0 = fetched[0u].norm;
   let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
-  stage_half(scaled_0, group_0, half_0, is_group_0);
+  stage_half(scaled_0, at_0 / 8u, at_0 / 4u % 2u, is_group_0);
   let total = subgroupAdd(squares);
   if (invocation % subgroup_size == 0u) {
     part_squares[invocation / subgroup_size] = total;
@@ -315,8 +356,8 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 }
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
 }
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
@@ -406,10 +447,23 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
+
+fn rms_factor(squares: f32) -> f32 {
+  return inverseSqrt(squares / f32(params.columns) + params.epsilon);
+}
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+  value *= rms;
+  y[params.y_offset + row] = value;
+}
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -425,8 +479,11 @@ fn main(
 ) {
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
+  // x is waited for first, so it is fetched first; but not where sums are made of it, which wait by themselves.
+  let fetched = fetch_x(x_base, invocation);
+  let first_run = place.split * LANES + place.lane;
+  let first_row = (index * SETS + place.row_set) * ROWS;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -438,13 +495,12 @@ fn main(
   let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
   var sum_3 = 0.0;
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
-  let first_run = place.split * LANES + place.lane;
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
-  stage_x(x_base, index, invocation, subgroup_size);
+  stage_x(fetched, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
       let turn = first_turn + 0u;
@@ -461,11 +517,11 @@ fn main(
         raw_0_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        sum_2 += dot_run(now_2, 0u, x_0);
-        sum_3 += dot_run(now_3, 0u, x_0);
+        let x_run = fixed_run(run);
+        sum_0 += dot_run(now_0, x_run);
+        sum_1 += dot_run(now_1, x_run);
+        sum_2 += dot_run(now_2, x_run);
+        sum_3 += dot_run(now_3, x_run);
       }
     }
   }
@@ -477,31 +533,35 @@ fn main(
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
-    var value = total(sums, place, 0u);
+    var rms = 1.0;
     let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 0u] = value;
+    rms = rms_factor(squares);
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
   }
   if (writes(place, first_row, 1u)) {
-    var value = total(sums, place, 1u);
+    var rms = 1.0;
     let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 1u] = value;
+    rms = rms_factor(squares);
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
   }
   if (writes(place, first_row, 2u)) {
-    var value = total(sums, place, 2u);
+    var rms = 1.0;
     let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 2u] = value;
+    rms = rms_factor(squares);
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 2u, total(sums, place, 2u), up, rms, before);
   }
   if (writes(place, first_row, 3u)) {
-    var value = total(sums, place, 3u);
+    var rms = 1.0;
     let squares = staged_squares(subgroup_size);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 3u] = value;
+    rms = rms_factor(squares);
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 3u, total(sums, place, 3u), up, rms, before);
   }
 }

@@ -37,15 +37,21 @@ fn load_x(at: u32) -> Group {
 }
 // Words of the matrix, and what halves of them are.
 
-// The word at this index.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
 // slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
 // Numbers out of words.
@@ -164,10 +170,19 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
+
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+  y[params.y_offset + row] = value;
+}
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -183,8 +198,8 @@ fn main(
 ) {
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
+  let first_row = (index * SETS + place.row_set) * ROWS;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -209,11 +224,15 @@ fn main(
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
-    var value = total(sums, place, 0u);
-    y[params.y_offset + first_row + 0u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
   }
   if (writes(place, first_row, 1u)) {
-    var value = total(sums, place, 1u);
-    y[params.y_offset + first_row + 1u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
   }
 }

@@ -130,10 +130,23 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
+
+fn rms_factor(squares: f32) -> f32 {
+  return inverseSqrt(squares / f32(params.columns) + params.epsilon);
+}
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+  value *= rms;
+  y[params.y_offset + row] = value;
+}
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -149,8 +162,8 @@ fn main(
 ) {
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
+  let first_row = (index * SETS + place.row_set) * ROWS;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -179,17 +192,19 @@ fn main(
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
-    var value = total(sums, place, 0u);
+    var rms = 1.0;
     let squares = total(sums, place, SUMS - 1u);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 0u] = value;
+    rms = rms_factor(squares);
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
   }
   if (writes(place, first_row, 1u)) {
-    var value = total(sums, place, 1u);
+    var rms = 1.0;
     let squares = total(sums, place, SUMS - 1u);
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
-    y[params.y_offset + first_row + 1u] = value;
+    rms = rms_factor(squares);
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
   }
 }

@@ -36,16 +36,86 @@ fn load_x(at: u32) -> Group {
 }
 // Words of the matrix, and what halves of them are.
 
-// The word at this index.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
 // slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  let shifts = vec4<u32>(0u, 2u, 4u, 6u);
+  return array<vec4<u32>, 2>(
+    (vec4<u32>(words.x) >> shifts) & vec4<u32>(0x03030303u), (vec4<u32>(words.y) >> shifts) & vec4<u32>(0x03030303u),
+  );
+}
+
+// Of 3, 5 and 6 bits, the last words' numbers lie in what is left of the other bytes.
+fn three_bit_bytes(words: vec2<u32>, third: u32) -> array<vec4<u32>, 2> {
+  let all = vec3<u32>(words, third);
+  let low = all & vec3<u32>(0x07070707u);
+  let high = (all >> vec3<u32>(3u)) & vec3<u32>(0x07070707u);
+  let last = ((words >> vec2<u32>(6u)) & vec2<u32>(0x03030303u)) | ((vec2<u32>(third) >> vec2<u32>(4u, 5u)) & vec2<u32>(0x04040404u));
+  return array<vec4<u32>, 2>(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, last));
+}
+
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let late = vec3<u32>(words.w, fifth, words.w);
+  let last = ((words.xyz >> vec3<u32>(5u)) & vec3<u32>(0x07070707u))
+    | ((late >> vec3<u32>(2u, 2u, 4u)) & vec3<u32>(0x18181818u, 0x18181818u, 0x08080808u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x1f1f1f1fu),
+    vec4<u32>(fifth & 0x1f1f1f1fu, last.xy, last.z | ((fifth >> 3u) & 0x10101010u)),
+  );
+}
+
+fn six_bit_bytes(words: vec4<u32>, late: vec2<u32>) -> array<vec4<u32>, 2> {
+  let last = ((vec2<u32>(words.x, words.w) >> vec2<u32>(6u)) & vec2<u32>(0x03030303u))
+    | ((vec2<u32>(words.y, late.x) >> vec2<u32>(4u)) & vec2<u32>(0x0c0c0c0cu))
+    | ((vec2<u32>(words.z, late.y) >> vec2<u32>(2u)) & vec2<u32>(0x30303030u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x3f3f3f3fu),
+    vec4<u32>(late & vec2<u32>(0x3f3f3f3fu), last),
+  );
+}
+
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(vec4<u32>(a.x, b.x, a.y, b.y), vec4<u32>(a.z, b.z, a.w, b.w));
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
@@ -58,23 +128,47 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// weight = scale · level(q). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
-// The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by
-// selects and a shift, so that nothing is indexed by a variable: on a software adapter that is as fast as an array.
-fn levels_of(q: vec4<u32>) -> vec4<i32> {
-  let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), (q & vec4<u32>(4u)) != vec4<u32>(0u));
-  let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), (q & vec4<u32>(4u)) != vec4<u32>(0u));
-  let four = select(negative, positive, q > vec4<u32>(7u));
-  return bitcast<vec4<i32>>(four << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u);
+// The sixteen levels, signed bytes: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. Their eight bits as functions of those of q, for 32
+// weights at once: no table, and no place in memory that depends on a weight.
+fn level_bits(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let a = q.x;
+  let b = q.y;
+  let c = q.z;
+  let d = q.w;
+  let odd = a & (b ^ c);
+  return array<vec4<u32>, 2>(
+    vec4<u32>(
+      ~c ^ ((d ^ (~b & ~(c & d))) & (a | c)),
+      ~odd ^ (~c | (~odd & d)),
+      (~d & ((b ^ c) | (a & c))) | (d & ((c & ~b) | (a & ~c))),
+      (~d & ((a ^ b) | (b ^ c))) | (d & (a ^ b) & ~(a & c)),
+    ),
+    vec4<u32>(
+      a ^ (d & ((a ^ b) | (a ^ c))),
+      b ^ (d & ~a & (b | c)),
+      c & (a | b | ~d),
+      ~d,
+    ),
+  );
 }
 
-fn low_levels(word: u32) -> vec4<f32> {
-  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u)));
+// Word p has bit p of all levels, of four in bits 0, 8, 16 and 24, of the next four in those behind: turned over, word j has four levels as bytes.
+fn level_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let bits = level_bits(q);
+  let a = halves_swapped(bits[0], bits[1], 4u, 0x0f0f0f0fu);
+  let b = halves_swapped(vec4<u32>(a[0].xy, a[1].xy), vec4<u32>(a[0].zw, a[1].zw), 2u, 0x33333333u);
+  let c = halves_swapped(vec4<u32>(b[0].xz, b[1].xz), vec4<u32>(b[0].yw, b[1].yw), 1u, 0x55555555u);
+  return array<vec4<u32>, 2>(vec4<u32>(c[0].x, c[1].x, c[0].z, c[1].z), vec4<u32>(c[0].y, c[1].y, c[0].w, c[1].w));
 }
 
-fn high_levels(word: u32) -> vec4<f32> {
-  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u)));
+// The upper bits of the first words against the lower ones of the second.
+fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: u32, low: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    (first & vec4<u32>(low)) | ((second << vec4<u32>(shift)) & vec4<u32>(~low)),
+    ((first >> vec4<u32>(shift)) & vec4<u32>(low)) | (second & vec4<u32>(~low)),
+  );
 }
 
 struct RawGroup {
@@ -91,12 +185,8 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_levels(raw.numbers.x), high_levels(raw.numbers.x),
-    low_levels(raw.numbers.y), high_levels(raw.numbers.y),
-    low_levels(raw.numbers.z), high_levels(raw.numbers.z),
-    low_levels(raw.numbers.w), high_levels(raw.numbers.w),
-  );
+  let bytes = level_bytes(raw.numbers);
+  return group_of_bytes(array<vec4<u32>, 2>(bytes[0] ^ vec4<u32>(0x80808080u), bytes[1] ^ vec4<u32>(0x80808080u)), 128.0);
 }
 // Sums over a workgroup by a tree in workgroup memory. Every invocation gets the result.
 var<workgroup> reduce_scratch: array<Sums, WORKGROUP>;
@@ -151,10 +241,19 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
+
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+  y[params.y_offset + row] = value;
+}
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -170,8 +269,8 @@ fn main(
   let subgroup_size = 1u;
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
+  let first_row = (index * SETS + place.row_set) * ROWS;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -205,19 +304,27 @@ fn main(
   sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
   if (writes(place, first_row, 0u)) {
-    var value = total(sums, place, 0u);
-    y[params.y_offset + first_row + 0u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
   }
   if (writes(place, first_row, 1u)) {
-    var value = total(sums, place, 1u);
-    y[params.y_offset + first_row + 1u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
   }
   if (writes(place, first_row, 2u)) {
-    var value = total(sums, place, 2u);
-    y[params.y_offset + first_row + 2u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 2u, total(sums, place, 2u), up, rms, before);
   }
   if (writes(place, first_row, 3u)) {
-    var value = total(sums, place, 3u);
-    y[params.y_offset + first_row + 3u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 3u, total(sums, place, 3u), up, rms, before);
   }
 }

@@ -4,8 +4,8 @@
 //#import lib/fixed-point
 //#import lib/group-run
 
-fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  let factors = factors_of(raw) * x.scale;
-  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  let factors = factors_of(raw) * x[0].scale;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x[0])) + factors.y * x[0].sum;
 }
 //#endif

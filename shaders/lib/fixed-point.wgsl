@@ -1,5 +1,5 @@
-// x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
-// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
+// x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
+// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
 //
 // The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
@@ -8,14 +8,13 @@
 // Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
 const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
-// Added to a number, it leaves the nearest whole one in the low bits.
-const ROUNDER: f32 = 12582912.0;
+// Added to a number, it leaves the nearest whole one in the low bits, with 2^15 + 2^7 on top: so that both bytes, which are signed, count from 0.
+const ROUNDER: f32 = 12582912.0 + 32896.0;
+const ONES: u32 = 0x01010101u;
 
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
-// Scale and sum of the whole numbers of a group.
-var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
-// Sum of those of its first half.
-var<workgroup> fixed_first_sums: array<i32, params.groups>;
+// Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
+var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
@@ -90,11 +89,22 @@ fn load_sixteen_norm(at: u32) -> Sixteen {
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
-  let first_sum = fixed_first_sums[group];
+  let scale_and_sum = bitcast<vec2<f32>>(factors.xy);
   return FixedGroup(
     array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
     array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    factors.x, factors.y, vec2<i32>(first_sum, i32(factors.y) - first_sum),
+    scale_and_sum.x, scale_and_sum.y, factors.zw,
+  );
+}
+
+// Groups of a run, of one scale.
+alias FixedRun = array<FixedGroup, RUN>;
+
+fn fixed_run(run: u32) -> FixedRun {
+  return FixedRun(
+//#repeat G RUN
+    fixed_group(run * RUN + G),
+//#endrepeat
   );
 }
 
@@ -103,44 +113,48 @@ fn largest(v: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
-fn rounded(v: vec4<f32>) -> vec4<i32> {
-  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
+// Nearest whole numbers of x · factor in 16 low bits, both bytes 128 more than they are.
+fn rounded(x: vec4<f32>, factor: f32) -> vec4<u32> {
+  return bitcast<vec4<u32>>(fma(x, vec4<f32>(factor), vec4<f32>(ROUNDER)));
 }
 
-fn low_bytes(v: vec4<i32>) -> u32 {
-  let bytes = bitcast<vec4<u32>>(v) & vec4<u32>(255u);
-  return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+// Four neighbours of a word: of two each, in its halves.
+fn in_halves(v: vec4<u32>) -> vec2<u32> {
+  return (v.xy & vec2<u32>(0xffffu)) | (v.zw << vec2<u32>(16u));
 }
 
-// What is left of the whole numbers when their low bytes count as signed.
-fn high_bytes(v: vec4<i32>) -> u32 {
-  return low_bytes((v + 128) >> vec4<u32>(8u));
+fn low_bytes(v: vec2<u32>) -> u32 {
+  return ((v.x & 0x00ff00ffu) | ((v.y << 8u) & 0xff00ff00u)) ^ 0x80808080u;
 }
 
-// Half a group of x, `half` of `group`: to be called by all invocations, with neighbours in `half` 0 and 1 of the same group.
+fn high_bytes(v: vec2<u32>) -> u32 {
+  return (((v.x >> 8u) & 0x00ff00ffu) | (v.y & 0xff00ff00u)) ^ 0x80808080u;
+}
+
+// Half a group of x, `half` of `group`: to be called by all invocations, neighbours with the halves of the same run.
 fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
-  let both = max(own, subgroupShuffleXor(own, 1u));
-  let factor = select(LARGEST_FIXED / both, 0.0, both == 0.0);
-  let a = rounded(x.a * factor);
-  let b = rounded(x.b * factor);
-  let c = rounded(x.c * factor);
-  let d = rounded(x.d * factor);
-  let parts = a + b + c + d;
-  let own_sum = parts.x + parts.y + parts.z + parts.w;
-  let sum = own_sum + subgroupShuffleXor(own_sum, 1u);
+  var most = max(own, subgroupShuffleXor(own, 1u));
+  if (RUN == 2u) {
+    most = max(most, subgroupShuffleXor(most, 2u));
+  }
+  let factor = select(LARGEST_FIXED / most, 0.0, most == 0.0);
+  let first = byte_order(rounded(x.a, factor), rounded(x.b, factor));
+  let second = byte_order(rounded(x.c, factor), rounded(x.d, factor));
+  let halves = array<vec2<u32>, 4>(in_halves(first[0]), in_halves(first[1]), in_halves(second[0]), in_halves(second[1]));
+  let high = vec4<u32>(high_bytes(halves[0]), high_bytes(halves[1]), high_bytes(halves[2]), high_bytes(halves[3]));
+  let low = vec4<u32>(low_bytes(halves[0]), low_bytes(halves[1]), low_bytes(halves[2]), low_bytes(halves[3]));
+  let own_sum = 256 * dot_sixteen(high, vec4<u32>(ONES)) + dot_sixteen(low, vec4<u32>(ONES));
+  let other_sum = subgroupShuffleXor(own_sum, 1u);
   if (!writes) {
     return;
   }
-  let first = byte_order(a, b);
-  let second = byte_order(c, d);
   let at = half * params.groups + group;
-  fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
-  fixed_x[2u * params.groups + at] =
-    vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
+  fixed_x[at] = high;
+  fixed_x[2u * params.groups + at] = low;
   if (half == 0u) {
-    fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
-    fixed_first_sums[group] = own_sum;
+    let scale_and_sum = vec2<f32>(most / LARGEST_FIXED, f32(own_sum + other_sum));
+    fixed_factors[group] = vec4<i32>(bitcast<vec2<i32>>(scale_and_sum), own_sum, other_sum);
   }
 }
 
@@ -157,37 +171,62 @@ fn staged_squares(subgroup_size: u32) -> f32 {
 }
 //#endif
 
+// The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
+fn staged_half(s: u32, invocation: u32) -> u32 {
+  return min(s * WORKGROUP + invocation, 2u * params.groups - 1u) * 4u;
+}
+
+// x comes later where sums are made of it.
+struct FetchedHalf {
+  x: Sixteen,
+//#if norm
+  norm: Sixteen,
+//#endif
+}
+
+alias Fetched = array<FetchedHalf, STAGES>;
+
+// All that an invocation takes, on its way before any of it is used.
+fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
+  return Fetched(
+//#repeat S STAGES
+    FetchedHalf(
+//#if summands
+      Sixteen(),
+//#else
+      load_sixteen_x(x_base + staged_half(S, invocation)),
+//#endif
+//#if norm
+      load_sixteen_norm(staged_half(S, invocation)),
+//#endif
+    ),
+//#endrepeat
+  );
+}
+
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
-fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
-//#if levels
-  fill_levels(invocation);
+fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
+//#if summands
+  add_summands(workgroup, invocation);
 //#endif
 //#if norm
   var squares = 0.0;
 //#endif
-  // All that an invocation takes is on its way before any of it is used.
 //#repeat S STAGES
-  let at_S = S * WORKGROUP + invocation;
-  let group_S = min(at_S / 2u, params.groups - 1u);
-  let half_S = at_S % 2u;
-//#if norm
-  let norm_S = load_sixteen_norm(group_S * 8u + half_S * 4u);
-//#endif
-//#endrepeat
 //#if summands
-  add_summands(workgroup, invocation);
+  let x_S = load_sixteen_x(staged_half(S, invocation));
+//#else
+  let x_S = fetched[S].x;
 //#endif
-//#repeat S STAGES
-  let x_S = load_sixteen_x(x_base + group_S * 8u + half_S * 4u);
-//#endrepeat
-//#repeat S STAGES
-  let is_group_S = at_S / 2u < params.groups;
+  let at_S = staged_half(S, invocation);
+  let is_group_S = S * WORKGROUP + invocation < 2u * params.groups;
 //#if norm
   squares += select(0.0, dot(x_S.a, x_S.a) + dot(x_S.b, x_S.b) + dot(x_S.c, x_S.c) + dot(x_S.d, x_S.d), is_group_S);
+  let norm_S = fetched[S].norm;
   let scaled_S = Sixteen(x_S.a * norm_S.a, x_S.b * norm_S.b, x_S.c * norm_S.c, x_S.d * norm_S.d);
-  stage_half(scaled_S, group_S, half_S, is_group_S);
+  stage_half(scaled_S, at_S / 8u, at_S / 4u % 2u, is_group_S);
 //#else
-  stage_half(x_S, group_S, half_S, is_group_S);
+  stage_half(x_S, at_S / 8u, at_S / 4u % 2u, is_group_S);
 //#endif
 //#endrepeat
 //#if norm

@@ -17,7 +17,7 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 
 //#if fixed
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
 }
 //#endif

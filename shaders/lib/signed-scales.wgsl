@@ -1,5 +1,5 @@
-// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word where the
-// plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
+// Scales of super-blocks whose halves of groups have a signed byte each: weight = factor · scale · (byte − bias). `at` is the word of the row where
+// the plane of scales begins, with a word for two groups; behind it lies a half-precision factor a super-block.
 //#import lib/halved-group
 
 struct SignedScales {
@@ -9,8 +9,8 @@ struct SignedScales {
   run: u32,
 }
 
-fn load_scales(at: u32, run: u32, columns: u32) -> SignedScales {
-  return SignedScales(weight_word(at + run), weight_word(at + columns / 64u + run / 8u), run);
+fn load_scales(row_base: u32, at: u32, run: u32, columns: u32) -> SignedScales {
+  return SignedScales(weight_word(row_base, at + run), weight_word(row_base, at + columns / 64u + run / 8u), run);
 }
 
 fn factor_of(s: SignedScales) -> f32 {
@@ -27,9 +27,8 @@ fn decode_bytes(bytes: array<vec4<u32>, 2>, bias: f32, s: SignedScales, g: u32) 
 }
 
 //#if fixed
-// A half's sum by its scale stays below 2^31.
-fn dot_signed(bytes: array<vec4<u32>, 2>, bias: i32, s: SignedScales, g: u32, x: FixedGroup) -> f32 {
-  let sums = vec2<f32>(scales_of(s, g) * (dot_halves(bytes, x) - bias * x.sums));
-  return factor_of(s) * x.scale * (sums.x + sums.y);
+// Sums of both halves by their scales: of six bits, below 2^31 each.
+fn scaled_sums(bytes: array<vec4<u32>, 2>, bias: i32, s: SignedScales, g: u32, x: FixedGroup) -> vec2<i32> {
+  return scales_of(s, g) * (dot_halves(bytes, x) - bias * x.sums);
 }
 //#endif

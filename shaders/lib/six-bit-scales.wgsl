@@ -21,10 +21,13 @@ fn scale_and_offset(packed: vec4<u32>, i: u32) -> vec2<f32> {
 //#if fixed
 //#import lib/fixed-point
 
-// A run of two groups: what group `g` of the `i`-th run of the super-block adds to a product, by its bytes.
-fn dot_six_bit(packed: vec4<u32>, i: u32, g: u32, bytes: array<vec4<u32>, 2>, x: FixedGroup) -> f32 {
-  let both = (two_scales_and_minimums(packed, i) >> vec2<u32>(8u * g)) & vec2<u32>(63u);
+// The `i`-th run of the super-block, two groups, by their bytes. A sum by its scale stays below 2^31, five bits' do not together.
+fn dot_six_bit(packed: vec4<u32>, i: u32, first: array<vec4<u32>, 2>, second: array<vec4<u32>, 2>, x: FixedRun) -> f32 {
+  let two = two_scales_and_minimums(packed, i);
+  let both = bitcast<vec4<i32>>((two.xxyy >> vec4<u32>(0u, 8u, 0u, 8u)) & vec4<u32>(63u));
+  let products = vec2<f32>(both.xy * vec2<i32>(dot_bytes(first, x[0]), dot_bytes(second, x[1])));
+  let minimums = both.z * (x[0].sums.x + x[0].sums.y) + both.w * (x[1].sums.x + x[1].sums.y);
   let factors = unpack2x16float(packed.x);
-  return x.scale * (factors.x * f32(i32(both.x) * dot_bytes(bytes, x)) - factors.y * f32(both.y) * x.sum);
+  return x[0].scale * (factors.x * (products.x + products.y) - factors.y * f32(minimums));
 }
 //#endif

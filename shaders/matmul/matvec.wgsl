@@ -7,6 +7,8 @@
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 //#import lib/grid
@@ -25,6 +27,37 @@
 alias Sums = array<f32, SUMS>;
 //#import lib/reduce-{reduce}
 //#import lib/lanes
+//#if held
+//#import lib/held-x
+//#endif
+
+//#if norm
+fn rms_factor(squares: f32) -> f32 {
+  return inverseSqrt(squares / f32(params.columns) + params.epsilon);
+}
+//#endif
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+//#if norm
+  value *= rms;
+//#endif
+//#if bias
+  value += bias[row];
+//#endif
+//#if gated
+//#if norm
+  value = activation(value) * up * rms;
+//#else
+  value = activation(value) * up;
+//#endif
+//#endif
+//#if residual
+  value += before;
+//#endif
+  y[params.y_offset + row] = value;
+}
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -45,11 +78,98 @@ fn main(
 //#endif
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
 //#if last_row
   x_base = (state.rows - 1u) * params.groups * 8u;
 //#endif
+//#if fixed
+  // x is waited for first, so it is fetched first; but not where sums are made of it, which wait by themselves.
+//#if !summands
+  let fetched = fetch_x(x_base, invocation);
+//#endif
+  let first_run = place.split * LANES + place.lane;
+//#endif
+//#if held
+  // Weights of the first block are on their way while x is staged.
+//#repeat H HELD
+  let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
+//#endrepeat
+//#repeat R STREAMS
+  let row_R = stream_row(index, 0u, place.row_set, R);
+//#repeat H HELD
+  var raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+//#if summands
+  let fetched = fetch_x(x_base, invocation);
+//#endif
+  stage_x(fetched, index, invocation, subgroup_size);
+//#repeat H HELD
+  let x_H = held_run(H * TURN_RUNS + first_run);
+//#endrepeat
+  for (var block = 0u; block < BLOCKS; block++) {
+    var sums: vec4<f32>;
+//#if ahead
+//#repeat R STREAMS
+//#repeat H HELD
+    let now_R_H = raw_R_H;
+//#endrepeat
+//#endrepeat
+    if (block + 1u < BLOCKS) {
+//#repeat R STREAMS
+      let row_R = stream_row(index, block + 1u, place.row_set, R);
+//#repeat H HELD
+      raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+    }
+//#repeat R STREAMS
+    var sum_R = 0.0;
+//#repeat H HELD
+    sum_R += dot_run(now_R_H, x_H);
+//#endrepeat
+    sums[R] = sum_R;
+//#endrepeat
+//#else
+//#repeat R STREAMS
+    var sum_R = 0.0;
+//#repeat H HELD
+    sum_R += dot_run(raw_R_H, x_H);
+//#endrepeat
+    sums[R] = sum_R;
+//#endrepeat
+    if (block + 1u < BLOCKS) {
+//#repeat R STREAMS
+      let row_R = stream_row(index, block + 1u, place.row_set, R);
+//#repeat H HELD
+      raw_R_H = load_run(row_R * params.row_vec4s, start_H, params.groups * 32u);
+//#endrepeat
+//#endrepeat
+    }
+//#endif
+    leave_streams(sums, place, block);
+  }
+  workgroupBarrier();
+  var rms = 1.0;
+//#if norm
+  rms = rms_factor(staged_squares(subgroup_size));
+//#endif
+  for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
+    let row = index * WORKGROUP_ROWS + i;
+    if (row < params.rows) {
+      var up = 0.0;
+//#if gated
+      up = stream_total(WORKGROUP_ROWS + i);
+//#endif
+      var before = 0.0;
+//#if residual
+      before = y[params.y_offset + row];
+//#endif
+      finish(row, stream_total(i), up, rms, before);
+    }
+  }
+//#else
+  let first_row = (index * SETS + place.row_set) * ROWS;
 //#if residual
   // On their way while the sums are made.
 //#repeat R ROWS
@@ -67,14 +187,16 @@ fn main(
 //#endrepeat
 //#if fixed
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
-  let first_run = place.split * LANES + place.lane;
 //#repeat A AHEAD
   let start_A = min(A * TURN_RUNS + first_run, RUNS - 1u);
 //#repeat R STREAMS
   var raw_A_R = load_run(row_R * params.row_vec4s, start_A, params.groups * 32u);
 //#endrepeat
 //#endrepeat
-  stage_x(x_base, index, invocation, subgroup_size);
+//#if summands
+  let fetched = fetch_x(x_base, invocation);
+//#endif
+  stage_x(fetched, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
 //#repeat A AHEAD
     {
@@ -90,11 +212,9 @@ fn main(
 //#endrepeat
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-//#repeat G RUN
-        let x_G = fixed_group(run * RUN + G);
+        let x_run = fixed_run(run);
 //#repeat R STREAMS
-        sum_R += dot_run(now_R, G, x_G);
-//#endrepeat
+        sum_R += dot_run(now_R, x_run);
 //#endrepeat
       }
     }
@@ -143,30 +263,25 @@ fn main(
 //#endif
 //#repeat R ROWS
   if (writes(place, first_row, R)) {
-    var value = total(sums, place, R);
+    var rms = 1.0;
 //#if norm
 //#if fixed
     let squares = staged_squares(subgroup_size);
 //#else
     let squares = total(sums, place, SUMS - 1u);
 //#endif
-    let rms = inverseSqrt(squares / f32(params.columns) + params.epsilon);
-    value *= rms;
+    rms = rms_factor(squares);
 //#endif
-//#if bias
-    value += bias[first_row + R];
-//#endif
+    var up = 0.0;
 //#if gated
-    var up = total(sums, place, ROWS + R);
-//#if norm
-    up *= rms;
+    up = total(sums, place, ROWS + R);
 //#endif
-    value = activation(value) * up;
-//#endif
+    var before = 0.0;
 //#if residual
-    value += before_R;
+    before = before_R;
 //#endif
-    y[params.y_offset + first_row + R] = value;
+    finish(first_row + R, total(sums, place, R), up, rms, before);
   }
 //#endrepeat
+//#endif
 }

@@ -97,11 +97,12 @@ fn main(
   var sum_R = 0.0;
 //#endrepeat
 //#if fixed
+  let fetched = fetch_x(0u, invocation);
   let first_run = place.split * LANES + place.lane;
 //#repeat R ROWS
   var raw_R = load_run(row_R * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
 //#endrepeat
-  stage_x(0u, workgroup.x, invocation, subgroup_size);
+  stage_x(fetched, workgroup.x, invocation, subgroup_size);
   // While weights are on their way still.
   let squares = staged_squares(subgroup_size);
   for (var turn = 0u; turn < TURNS; turn++) {
@@ -118,11 +119,9 @@ fn main(
     if (IS_RAGGED && run >= RUNS) {
       break;
     }
-//#repeat G RUN
-    let x_G = fixed_group(run * RUN + G);
+    let x_run = fixed_run(run);
 //#repeat R ROWS
-    sum_R += dot_run(now_R, G, x_G);
-//#endrepeat
+    sum_R += dot_run(now_R, x_run);
 //#endrepeat
   }
 //#else

@@ -1,22 +1,47 @@
-// weight = scale · level(q). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 //#import lib/row-words
+//#import lib/packed-bytes
 //#import lib/scaled-group
 
-// The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by
-// selects and a shift, so that nothing is indexed by a variable: on a software adapter that is as fast as an array.
-fn levels_of(q: vec4<u32>) -> vec4<i32> {
-  let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), (q & vec4<u32>(4u)) != vec4<u32>(0u));
-  let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), (q & vec4<u32>(4u)) != vec4<u32>(0u));
-  let four = select(negative, positive, q > vec4<u32>(7u));
-  return bitcast<vec4<i32>>(four << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u);
+// The sixteen levels, signed bytes: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. Their eight bits as functions of those of q, for 32
+// weights at once: no table, and no place in memory that depends on a weight.
+fn level_bits(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let a = q.x;
+  let b = q.y;
+  let c = q.z;
+  let d = q.w;
+  let odd = a & (b ^ c);
+  return array<vec4<u32>, 2>(
+    vec4<u32>(
+      ~c ^ ((d ^ (~b & ~(c & d))) & (a | c)),
+      ~odd ^ (~c | (~odd & d)),
+      (~d & ((b ^ c) | (a & c))) | (d & ((c & ~b) | (a & ~c))),
+      (~d & ((a ^ b) | (b ^ c))) | (d & (a ^ b) & ~(a & c)),
+    ),
+    vec4<u32>(
+      a ^ (d & ((a ^ b) | (a ^ c))),
+      b ^ (d & ~a & (b | c)),
+      c & (a | b | ~d),
+      ~d,
+    ),
+  );
 }
 
-fn low_levels(word: u32) -> vec4<f32> {
-  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u)));
+// Word p has bit p of all levels, of four in bits 0, 8, 16 and 24, of the next four in those behind: turned over, word j has four levels as bytes.
+fn level_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let bits = level_bits(q);
+  let a = halves_swapped(bits[0], bits[1], 4u, 0x0f0f0f0fu);
+  let b = halves_swapped(vec4<u32>(a[0].xy, a[1].xy), vec4<u32>(a[0].zw, a[1].zw), 2u, 0x33333333u);
+  let c = halves_swapped(vec4<u32>(b[0].xz, b[1].xz), vec4<u32>(b[0].yw, b[1].yw), 1u, 0x55555555u);
+  return array<vec4<u32>, 2>(vec4<u32>(c[0].x, c[1].x, c[0].z, c[1].z), vec4<u32>(c[0].y, c[1].y, c[0].w, c[1].w));
 }
 
-fn high_levels(word: u32) -> vec4<f32> {
-  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u)));
+// The upper bits of the first words against the lower ones of the second.
+fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: u32, low: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    (first & vec4<u32>(low)) | ((second << vec4<u32>(shift)) & vec4<u32>(~low)),
+    ((first >> vec4<u32>(shift)) & vec4<u32>(low)) | (second & vec4<u32>(~low)),
+  );
 }
 
 struct RawGroup {
@@ -33,32 +58,14 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_levels(raw.numbers.x), high_levels(raw.numbers.x),
-    low_levels(raw.numbers.y), high_levels(raw.numbers.y),
-    low_levels(raw.numbers.z), high_levels(raw.numbers.z),
-    low_levels(raw.numbers.w), high_levels(raw.numbers.w),
-  );
+  let bytes = level_bytes(raw.numbers);
+  return group_of_bytes(array<vec4<u32>, 2>(bytes[0] ^ vec4<u32>(0x80808080u), bytes[1] ^ vec4<u32>(0x80808080u)), 128.0);
 }
 
 //#if fixed
-//#import lib/level-pairs
 const NUMBER_BIAS: f32 = 0.0;
 
-// Two words of eight elements: 0, 2, 4, 6 and 1, 3, 5, 7, since a byte of the row has element e and e + 2.
-fn level_words(word: u32) -> vec2<u32> {
-  let pairs = pairs_of_levels(word);
-  return pairs.xz | (pairs.yw << vec2<u32>(16u));
-}
-
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(level_words(raw.numbers.x), level_words(raw.numbers.y)),
-    vec4<u32>(level_words(raw.numbers.z), level_words(raw.numbers.w)),
-  );
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.xz, b.xz), vec4<i32>(a.yw, b.yw));
+  return level_bytes(raw.numbers);
 }
 //#endif

@@ -1,54 +1,49 @@
-// weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes of low pairs a
-// group, a word of high bits a group, 16 signed scales a super-block, a half-precision factor a super-block.
+// weight = factor · scale · (q − 4), 256 weights a super-block, a scale for every 16. Planes of a row: 8 bytes and then 4 of
+// numbers a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/row-words
 //#import lib/signed-scales
 
-fn three_bit_bytes(words: vec2<u32>, high: u32) -> array<vec4<u32>, 2> {
-  let bits = third_bit_bytes(high);
-  return array<vec4<u32>, 2>(pair_bytes(words.x) | bits[0], pair_bytes(words.y) | bits[1]);
-}
-
 struct RawGroup {
   numbers: vec2<u32>,
-  high: u32,
+  third: u32,
   scales: SignedScales,
   group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let numbers = row_base * 4u + group * 2u;
-  let high = row_base * 4u + columns / 16u;
+  let third = columns / 16u;
   return RawGroup(
-    vec2<u32>(weight_word(numbers), weight_word(numbers + 1u)),
-    weight_word(high + group),
-    load_scales(high + columns / 32u, group / 2u, columns),
+    weight_pair(row_base, group * 2u),
+    weight_word(row_base, third + group),
+    load_scales(row_base, third + columns / 32u, group / 2u, columns),
     group,
   );
 }
 
 fn decode(raw: RawGroup) -> Group {
-  return decode_bytes(three_bit_bytes(raw.numbers, raw.high), 4.0, raw.scales, raw.group & 1u);
+  return decode_bytes(three_bit_bytes(raw.numbers, raw.third), 4.0, raw.scales, raw.group & 1u);
 }
 
 //#if fixed
 struct RawRun {
   numbers: vec4<u32>,
-  high: vec2<u32>,
+  third: vec2<u32>,
   scales: SignedScales,
 }
 
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
-  let high = row_base * 4u + columns / 16u;
+  let third = columns / 16u;
   return RawRun(
     weights[row_base + run],
-    vec2<u32>(weight_word(high + run * 2u), weight_word(high + run * 2u + 1u)),
-    load_scales(high + columns / 32u, run, columns),
+    weight_pair(row_base, third + run * 2u),
+    load_scales(row_base, third + columns / 32u, run, columns),
   );
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let is_second = g == 1u;
-  let bytes = three_bit_bytes(select(raw.numbers.xy, raw.numbers.zw, is_second), select(raw.high.x, raw.high.y, is_second));
-  return dot_signed(bytes, 4, raw.scales, g, x);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let first = three_bit_bytes(raw.numbers.xy, raw.third.x);
+  let second = three_bit_bytes(raw.numbers.zw, raw.third.y);
+  let sums = scaled_sums(first, 4, raw.scales, 0u, x[0]) + scaled_sums(second, 4, raw.scales, 1u, x[1]);
+  return factor_of(raw.scales) * x[0].scale * f32(sums.x + sums.y);
 }
 //#endif

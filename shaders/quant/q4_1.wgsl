@@ -9,7 +9,7 @@ struct RawGroup {
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_word(row_base * 4u + columns / 8u + group));
+  return RawGroup(weights[row_base + group], weight_word(row_base, columns / 8u + group));
 }
 
 fn factors_of(raw: RawGroup) -> vec2<f32> {

@@ -37,7 +37,7 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   return RawRun(weights[at], weights[at + 1u], weights[row_base + columns / 32u + run / 4u], run % 4u);
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  return dot_six_bit(raw.scales, raw.at, g, nibble_bytes(select(raw.first, raw.second, g == 1u)), x);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  return dot_six_bit(raw.scales, raw.at, nibble_bytes(raw.first), nibble_bytes(raw.second), x);
 }
 //#endif

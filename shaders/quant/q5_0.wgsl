@@ -1,4 +1,4 @@
-// weight = scale · (q − 16). Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, a half-precision scale a group.
+// weight = scale · (q − 16). Planes of a row: 16 bytes and then a word of numbers a group, a half-precision scale a group.
 //#import lib/nibble-group
 //#import lib/scaled-group
 
@@ -11,7 +11,7 @@ struct RawGroup {
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(
     weights[row_base + group],
-    weight_word(row_base * 4u + columns / 8u + group),
+    weight_word(row_base, columns / 8u + group),
     weight_half(row_base, columns / 4u + columns / 16u + group),
   );
 }

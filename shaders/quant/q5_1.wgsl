@@ -1,4 +1,4 @@
-// weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, scale and minimum (half) a group.
+// weight = scale · q + minimum. Planes of a row: 16 bytes and then a word of numbers a group, scale and minimum (half) a group.
 //#import lib/nibble-group
 //#import lib/affine-group
 
@@ -12,8 +12,8 @@ struct RawGroup {
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(
     weights[row_base + group],
-    weight_word(row_base * 4u + columns / 8u + group),
-    weight_word(row_base * 4u + columns / 8u + columns / 32u + group),
+    weight_word(row_base, columns / 8u + group),
+    weight_word(row_base, columns / 8u + columns / 32u + group),
   );
 }
 

@@ -1,4 +1,4 @@
-// weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes of nibbles a group, a word of fifth bits a group, then 16 bytes of factors and 6-bit scales a super-block.
+// weight = scale · q − minimum, 256 weights a super-block. Planes of a row: 16 bytes and then a word of numbers a group, then 16 bytes of factors and 6-bit scales a super-block.
 //#import lib/nibble-group
 //#import lib/six-bit-scales
 //#import lib/affine-decode
@@ -14,7 +14,7 @@ struct RawGroup {
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(
     weights[row_base + group],
-    weight_word(row_base * 4u + columns / 8u + group),
+    weight_word(row_base, columns / 8u + group),
     weights[row_base + columns / 32u + columns / 128u + group / 8u],
     group % 8u,
   );
@@ -41,19 +41,17 @@ struct RawRun {
 
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
   let at = row_base + run * 2u;
-  let fifth = row_base * 4u + columns / 8u + run * 2u;
   return RawRun(
     weights[at],
     weights[at + 1u],
-    vec2<u32>(weight_word(fifth), weight_word(fifth + 1u)),
+    vec2<u32>(weight_word(row_base, columns / 8u + run * 2u), weight_word(row_base, columns / 8u + run * 2u + 1u)),
     weights[row_base + columns / 32u + columns / 128u + run / 4u],
     run % 4u,
   );
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let is_second = g == 1u;
-  let bytes = five_bit_bytes(select(raw.first, raw.second, is_second), select(raw.fifth.x, raw.fifth.y, is_second));
-  return dot_six_bit(raw.scales, raw.at, g, bytes, x);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let first = five_bit_bytes(raw.first, raw.fifth.x);
+  return dot_six_bit(raw.scales, raw.at, first, five_bit_bytes(raw.second, raw.fifth.y), x);
 }
 //#endif

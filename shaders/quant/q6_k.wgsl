@@ -1,39 +1,34 @@
-// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes of low nibbles
-// a group, 8 bytes of high pairs a group, 16 signed scales a super-block, a half-precision factor a super-block.
+// weight = factor · scale · (q − 32), 256 weights a super-block, a scale for every 16. Planes of a row: 16 bytes and then 8 of
+// numbers a group, 16 signed scales a super-block, a half-precision factor a super-block.
 //#import lib/row-words
 //#import lib/signed-scales
 
-fn six_bit_bytes(words: vec4<u32>, pairs: vec2<u32>) -> array<vec4<u32>, 2> {
-  let low = nibble_bytes(words);
-  return array<vec4<u32>, 2>(low[0] | upper_pair_bytes(pairs.x), low[1] | upper_pair_bytes(pairs.y));
-}
-
 struct RawGroup {
   numbers: vec4<u32>,
-  pairs: vec2<u32>,
+  late: vec2<u32>,
   scales: SignedScales,
   group: u32,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  let pairs = row_base * 4u + columns / 8u;
+  let late = columns / 8u;
   return RawGroup(
     weights[row_base + group],
-    vec2<u32>(weight_word(pairs + group * 2u), weight_word(pairs + group * 2u + 1u)),
-    load_scales(pairs + columns / 16u, group / 2u, columns),
+    weight_pair(row_base, late + group * 2u),
+    load_scales(row_base, late + columns / 16u, group / 2u, columns),
     group,
   );
 }
 
 fn decode(raw: RawGroup) -> Group {
-  return decode_bytes(six_bit_bytes(raw.numbers, raw.pairs), 32.0, raw.scales, raw.group & 1u);
+  return decode_bytes(six_bit_bytes(raw.numbers, raw.late), 32.0, raw.scales, raw.group & 1u);
 }
 
 //#if fixed
 struct RawRun {
   first: vec4<u32>,
   second: vec4<u32>,
-  pairs: vec4<u32>,
+  late: vec4<u32>,
   scales: SignedScales,
 }
 
@@ -43,13 +38,14 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
     weights[at],
     weights[at + 1u],
     weights[row_base + columns / 32u + run],
-    load_scales(row_base * 4u + columns / 8u + columns / 16u, run, columns),
+    load_scales(row_base, columns / 8u + columns / 16u, run, columns),
   );
 }
 
-fn dot_run(raw: RawRun, g: u32, x: FixedGroup) -> f32 {
-  let is_second = g == 1u;
-  let bytes = six_bit_bytes(select(raw.first, raw.second, is_second), select(raw.pairs.xy, raw.pairs.zw, is_second));
-  return dot_signed(bytes, 32, raw.scales, g, x);
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let first = six_bit_bytes(raw.first, raw.late.xy);
+  let second = six_bit_bytes(raw.second, raw.late.zw);
+  let sums = vec2<f32>(scaled_sums(first, 32, raw.scales, 0u, x[0])) + vec2<f32>(scaled_sums(second, 32, raw.scales, 1u, x[1]));
+  return factor_of(raw.scales) * x[0].scale * (sums.x + sums.y);
 }
 //#endif

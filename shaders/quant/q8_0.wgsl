@@ -32,7 +32,7 @@ fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(raw.a, raw.b);
 }
 
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(a, b);
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(a, b);
 }
 //#endif

@@ -1,10 +1,10 @@
 import { kernelTest } from '../testing/kernel-test.ts';
 import { matvecCases } from './matvec.ref.ts';
-import { fixedShape, matvec, matvecVariant } from './matvec.ts';
+import { fixedShape, heldVariant, matvec, matvecVariant } from './matvec.ts';
 
 kernelTest(matvec, matvecCases);
 
-// The shapes that look further ahead have more lanes than a software adapter's subgroups.
+// The shapes that look further ahead or hold x have more lanes than a software adapter's subgroups.
 kernelTest(
   {
     ...matvec,
@@ -12,4 +12,12 @@ kernelTest(
     variants: [fixedShape(4, 2, 2, 128, 2), fixedShape(4, 2, 1, 128, 3)].map(matvecVariant),
   },
   matvecCases.filter(({ name }) => ['tile', 'super-blocks', 'norm, SwiGLU'].includes(name)),
+);
+kernelTest(
+  {
+    ...matvec,
+    name: 'matvec, x held in registers',
+    variants: [heldVariant('tall', true, 4, 2), heldVariant('long', false, 4, 2)],
+  },
+  matvecCases.filter(({ use }) => use.format.run !== undefined && !use.headColumns),
 );

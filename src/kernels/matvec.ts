@@ -42,8 +42,10 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
-  /** Turns whose weights are on their way with fixed; else one. */
+  /** Turns whose weights are on their way with fixed; else one. With `blocks`, blocks: one or none. */
   ahead?: number;
+  /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
+  blocks?: number;
 }
 
 export interface MatrixShape {
@@ -97,40 +99,38 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-/** Copies of the table of levels: as many as leave workgroup memory for x. */
-const levelCopies = 8;
-const levelPairs = 256;
-
-/** Two bytes an element of x, scale and two sums a group; sums of splits, of two rows where they are gated, and of squares; levels; x with its summands. */
+/** Two bytes an element of x, scale and sums a group; sums of splits, of two rows where they are gated, and of squares; x with its summands. */
 function fixedUnsupported(
-  { workgroup, lanes, rows }: LaneShape,
+  shape: LaneShape,
   { format, columns, summands }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
   if (!packedDot || !format.run) return 'needs products of packed bytes';
-  const groups = Math.ceil(columns / groupElements);
+  const { workgroup, lanes, rows, blocks } = shape;
+  const groups = groupsOf(columns);
   const bytes =
-    groups * (2 * groupElements + 12) +
-    (workgroup / lanes) * (2 * rows + 2) * 4 +
-    (format.levels ? levelPairs * levelCopies * 4 : 0) +
+    groups * (2 * groupElements + 16) +
+    (workgroup / lanes) * (2 * rows * (blocks ?? 1) + 2) * 4 +
     (summands ? groups * groupElements * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
 /** How often an invocation takes half a group of x. */
 function stagesOf(columns: number, { workgroup }: LaneShape): number {
-  return Math.ceil((2 * Math.ceil(columns / groupElements)) / workgroup);
+  return Math.ceil((2 * groupsOf(columns)) / workgroup);
 }
 
-export function shapeFlags(
-  { reduce, splits, fixed }: LaneShape,
-  { levels }: QuantFormat,
-): string[] {
+function groupsOf(columns: number): number {
+  return Math.ceil(columns / groupElements);
+}
+
+export function shapeFlags({ reduce, splits, fixed, blocks, ahead }: LaneShape): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
     ...(fixed ? ['fixed'] : []),
-    ...(fixed && levels ? ['levels'] : []),
+    ...(blocks ? ['held'] : []),
+    ...(blocks && ahead ? ['ahead'] : []),
   ];
 }
 
@@ -139,21 +139,25 @@ export function shapeConstants(
   shape: LaneShape,
   { format, columns }: MatrixShape,
 ): Record<string, number> {
-  const { workgroup, lanes, splits, rows, fixed, ahead = 1 } = shape;
+  const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks } = shape;
+  const run = (fixed && format.run) || 1;
   return {
     WORKGROUP: workgroup,
     LANES: lanes,
     SPLITS: splits,
     ROWS: rows,
-    RUN: (fixed && format.run) || 1,
-    ...(fixed ? { AHEAD: ahead, STAGES: stagesOf(columns, shape) } : {}),
-    ...(fixed && format.levels ? { LEVEL_COPIES: levelCopies } : {}),
+    RUN: run,
+    ...(fixed && !blocks ? { AHEAD: ahead } : {}),
+    ...(fixed ? { STAGES: stagesOf(columns, shape) } : {}),
+    ...(blocks
+      ? { BLOCKS: blocks, HELD: Math.ceil(groupsOf(columns) / (run * lanes * splits)) }
+      : {}),
   };
 }
 
 /** Rows of a workgroup. */
-export function rowsOfShape({ workgroup, lanes, rows, splits }: LaneShape): number {
-  return (workgroup / lanes / splits) * rows;
+export function rowsOfShape({ workgroup, lanes, rows, splits, blocks = 1 }: LaneShape): number {
+  return (workgroup / lanes / splits) * rows * blocks;
 }
 
 /** A lane that takes two groups at a time takes half the rows, of half as many splits: as much is on its way, and as many columns make a turn. */
@@ -164,17 +168,55 @@ export function shapeFor(shape: LaneShape, { run = 1 }: QuantFormat): LaneShape 
     : shape;
 }
 
-export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
+function variantOf(name: string, shapeOf: (use: MatvecUse) => LaneShape): KernelVariant<MatvecUse> {
   return {
-    name: shapeName(shape),
+    name,
     unsupported: (use, capabilities) => {
+      const shape = shapeOf(use);
       if (shape.fixed && use.headColumns) return 'reads what is off';
       if (!shape.fixed && use.summands) return 'adds nothing to x';
       return shapeUnsupported(shape, use, capabilities);
     },
-    options: (use) => matvecOptions(use, shapeFor(shape, use.format)),
-    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shapeFor(shape, use.format)))),
+    options: (use) => matvecOptions(use, shapeOf(use)),
+    workgroups: (use) => spread(Math.ceil(use.rows / rowsOfShape(shapeOf(use)))),
   };
+}
+
+export function matvecVariant(shape: LaneShape): KernelVariant<MatvecUse> {
+  return variantOf(shapeName(shape), ({ format }) => shapeFor(shape, format));
+}
+
+/** Groups of x that a lane holds, rows of the matrix that pass by it at once and blocks of them at most; subgroups of a workgroup at least. */
+const heldGroups = 2;
+const heldStreams = 4;
+const heldBlocks = 8;
+const heldSubgroups = 8;
+/** Workgroups that leave no multiprocessor of a large GPU without work. */
+const heldWorkgroups = 128;
+
+/** Subgroups of so many lanes whose registers hold x; so many workgroups at least, where there are rows for them. */
+export function heldVariant(
+  name: string,
+  ahead: boolean,
+  lanes = 32,
+  workgroups: number = heldWorkgroups,
+): KernelVariant<MatvecUse> {
+  return variantOf(name, ({ rows, columns, gated }) => {
+    const splits = Math.ceil(groupsOf(columns) / (heldGroups * lanes));
+    const sets = Math.ceil(heldSubgroups / splits);
+    const rowsOfSet = gated ? heldStreams / 2 : heldStreams;
+    const blocks = Math.floor(rows / (sets * rowsOfSet * workgroups));
+    return {
+      workgroup: lanes * splits * sets,
+      lanes,
+      rows: rowsOfSet,
+      splits,
+      reduce: 'shuffle',
+      fixed: true,
+      ahead: ahead ? 1 : 0,
+      blocks: Math.min(heldBlocks, Math.max(1, blocks)),
+    };
+  });
 }
 
 /**
@@ -232,8 +274,14 @@ function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneS
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
 
+function preferredHeld({ format, rows, columns, gated }: MatvecUse): string[] {
+  if (gated || rows < 4096) return [];
+  if (rows >= tallRows) return format.held?.tall && columns >= 2048 ? ['held-tall'] : [];
+  return format.held?.long && columns >= 8192 ? ['held-long'] : [];
+}
+
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
-  const flags = shapeFlags(shape, use.format);
+  const flags = shapeFlags(shape);
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -282,7 +330,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
   paramValues: (use) => ({
     rows: use.rows,
     columns: use.columns,
-    groups: Math.ceil(use.columns / groupElements),
+    groups: groupsOf(use.columns),
     row_vec4s: rowLayout(use.format, use.columns).rowBytes / 16,
     y_offset: use.yOffset ?? 0,
     head_groups: Math.max(1, (use.headColumns ?? 0) / groupElements),
@@ -309,11 +357,14 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     matvecVariant({ workgroup: 64, lanes: 64, rows: 4, splits: 1, reduce: 'workgroup' }),
     ...Object.values(shapes).map(matvecVariant),
     ...Object.values(fixedShapes).map(matvecVariant),
+    heldVariant('held-tall', true),
+    heldVariant('held-long', false),
   ],
   preferred: (use, { software }) =>
     software
       ? ['serial']
       : [
+          ...preferredHeld(use),
           shapeName(preferredFixedShape(use)),
           shapeName(preferredShape(use)),
           shapeName(shapes.smallGated),

@@ -121,7 +121,7 @@ function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
   return {
     choices: { quant: use.format.name, kv: use.kv, reduce },
     flags: [
-      ...shapeFlags(shape, use.format),
+      ...shapeFlags(shape),
       ...(fixed ? ['norm'] : []),
       ...(use.interleaved ? ['interleaved'] : []),
       ...(use.staged ? ['staged'] : []),

@@ -10,9 +10,9 @@ export interface BlockFormat {
   blockBytes: number;
   half?: 'scaled';
   run?: 1 | 2;
-  levels?: boolean;
-  /** The planes that hold the numbers q, lowest bits first. */
-  numberPlanes: readonly Packing[];
+  held?: NonNullable<QuantFormat['held']>;
+  /** How the numbers q lie in the first planes. */
+  packing: Packing;
   /** The planes behind them. */
   scalePlanes: readonly ScalePlane[];
   /** Puts the numbers of group g of the block at byte `at` into `out`, one a byte. */
@@ -47,24 +47,27 @@ export function copiedPlane(from: number, bytes: number): ScalePlane {
 }
 
 export function blockFormat(spec: BlockFormat): QuantFormat {
-  const { numberPlanes, scalePlanes, readGroup, value, scaleAndOffset, ...own } = spec;
+  const { packing, scalePlanes, readGroup, value, scaleAndOffset, ...own } = spec;
   const { blockElements, blockBytes } = own;
   const groups = blockElements / groupElements;
   const planeBytes = [
-    ...numberPlanes.map(({ groupBytes }) => groupBytes * groups),
+    ...packing.planeWords.map((words) => 4 * words * groups),
     ...scalePlanes.map(({ bytes }) => bytes),
   ];
-  const bits = numberPlanes.reduce((sum, plane) => sum + plane.bits, 0);
-  const values = Float64Array.from({ length: 2 ** bits }, (_, q) => value(q));
+  const values = Float64Array.from({ length: 2 ** packing.bits }, (_, q) => value(q));
   /** The group at hand. */
   const numbers: Group = new Int32Array(groupWords);
 
   function packGroup(gpu: DataView, planes: readonly number[], group: number): void {
-    let shift = 0;
-    for (let p = 0; p < numberPlanes.length; p += 1) {
-      const plane = numberPlanes[p] as Packing;
-      plane.pack(numbers, shift, gpu, (planes[p] as number) + group * plane.groupBytes);
-      shift += plane.bits;
+    const packed = packing.pack(numbers);
+    let next = 0;
+    for (let p = 0; p < packing.planeWords.length; p += 1) {
+      const words = packing.planeWords[p] as number;
+      const at = (planes[p] as number) + 4 * words * group;
+      for (let w = 0; w < words; w += 1) {
+        gpu.setInt32(at + 4 * w, packed[next + w] as number, true);
+      }
+      next += words;
     }
   }
 
@@ -77,7 +80,7 @@ export function blockFormat(spec: BlockFormat): QuantFormat {
   ): void {
     for (let p = 0; p < scalePlanes.length; p += 1) {
       const plane = scalePlanes[p] as ScalePlane;
-      const start = planes[numberPlanes.length + p] as number;
+      const start = planes[packing.planeWords.length + p] as number;
       plane.write(file, at, gpu, start + block * plane.bytes);
     }
   }

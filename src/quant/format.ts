@@ -23,8 +23,8 @@ export interface QuantFormat {
   half?: 'plain' | 'scaled';
   /** The twin makes bytes of its numbers, for products in fixed point (lib/fixed-point), so many groups at a time. */
   run?: 1 | 2;
-  /** Bytes are looked up in workgroup memory (lib/level-pairs). */
-  levels?: boolean;
+  /** Decoding is quicker with x held in registers (lib/held-x): of tall matrices, of long rows. By measurement, see docs/performance.md. */
+  held?: { tall?: boolean; long?: boolean };
   /** File blocks of one row → GPU row (rowBytes(format, K) bytes, zeroed by the caller). */
   repackRow(file: Uint8Array, gpu: Uint8Array): void;
   /** File blocks → weights, exact in double precision before the final rounding of `out`. */

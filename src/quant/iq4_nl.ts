@@ -1,5 +1,6 @@
 import type { QuantFormat } from './format.ts';
 import { nibbleFormat } from './nibble-blocks.ts';
+import { fourPlanePacking } from './pack.ts';
 
 /** The sixteen levels, denser around zero. */
 const levels = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
@@ -11,6 +12,6 @@ export const iq4_nl: QuantFormat = nibbleFormat({
   fifthBit: false,
   minimum: false,
   run: 1,
-  levels: true,
+  packing: fourPlanePacking,
   value: (q) => levels[q] as number,
 });

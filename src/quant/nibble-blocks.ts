@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import { groupElements, type QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { bitPacking, nibblePacking, spreadFourBits } from './pack.ts';
+import { fiveBitPacking, fourBitPacking, type Packing, spreadFourBits } from './pack.ts';
 
 /** What tells the 4- and 5-bit formats with blocks of 32 apart. */
 export interface NibbleFormat {
@@ -14,22 +14,24 @@ export interface NibbleFormat {
   value(q: number): number;
   half?: 'scaled';
   run?: 1 | 2;
-  levels?: boolean;
+  held?: NonNullable<QuantFormat['held']>;
+  /** If not as fits the number of bits best. */
+  packing?: Packing;
   quantize?: NonNullable<QuantFormat['quantize']>;
 }
 
 /**
  * A block in the file: scale (half), minimum (half, if any), fifth bits (4 bytes, if any), 16 bytes of nibbles, where byte
- * j holds elements j (low) and j + 16 (high). On the GPU: nibbles, fifth bits, scales with their minimums.
+ * j holds elements j (low) and j + 16 (high). On the GPU: numbers, scales with their minimums.
  */
 export function nibbleFormat({ fifthBit, minimum, ...spec }: NibbleFormat): QuantFormat {
   const scaleBytes = minimum ? 4 : 2;
   const nibbles = scaleBytes + (fifthBit ? 4 : 0);
   return blockFormat({
-    ...spec,
     blockElements: groupElements,
     blockBytes: nibbles + 16,
-    numberPlanes: fifthBit ? [nibblePacking, bitPacking] : [nibblePacking],
+    packing: fifthBit ? fiveBitPacking : fourBitPacking,
+    ...spec,
     scalePlanes: [copiedPlane(0, scaleBytes)],
     readGroup(file, at, _group, out) {
       for (let i = 0; i < 4; i += 1) {

@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { pairPacking } from './pack.ts';
+import { twoBitPacking } from './pack.ts';
 import { superBlockElements } from './super-block.ts';
 
 const scales = 0;
@@ -18,7 +18,8 @@ export const q2_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 84,
   run: 2,
-  numberPlanes: [pairPacking],
+  held: { tall: true, long: true },
+  packing: twoBitPacking,
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factors, 4)],
   readGroup(file, at, group, out) {
     const from = at + numbers + (group >> 2) * 32;

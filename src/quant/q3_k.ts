@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { bitPacking, pairPacking } from './pack.ts';
+import { threeBitPacking } from './pack.ts';
 import { superBlockElements } from './super-block.ts';
 
 const highBits = 0;
@@ -18,7 +18,7 @@ function scaleAt(file: DataView, at: number, i: number): number {
 
 /**
  * 3 bits. File: 32 bytes of high bits (bit g of byte e belongs to group g), 64 bytes of low pairs, 12 bytes of scales, factor
- * (half). GPU: pairs, high bits by group, scales as signed bytes, factors.
+ * (half). GPU: numbers, scales as signed bytes, factors.
  */
 export const q3_k: QuantFormat = blockFormat({
   name: 'q3_k',
@@ -26,7 +26,8 @@ export const q3_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 110,
   run: 2,
-  numberPlanes: [pairPacking, bitPacking],
+  held: { tall: true, long: true },
+  packing: threeBitPacking,
   scalePlanes: [
     {
       bytes: 16,

@@ -13,6 +13,7 @@ export const q4_0: QuantFormat = nibbleFormat({
   minimum: false,
   half: 'scaled',
   run: 1,
+  held: { long: true },
   value: (q) => q - 8,
   quantize,
 });

@@ -9,5 +9,6 @@ export const q4_1: QuantFormat = nibbleFormat({
   minimum: true,
   half: 'scaled',
   run: 1,
+  held: { long: true },
   value: (q) => q,
 });

@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { nibblePacking } from './pack.ts';
+import { fourBitPacking } from './pack.ts';
 import { sixBitPair, superBlockElements } from './super-block.ts';
 
 const scales = 4;
@@ -17,7 +17,8 @@ export const q4_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 144,
   run: 2,
-  numberPlanes: [nibblePacking],
+  held: { tall: true },
+  packing: fourBitPacking,
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {
     const from = at + numbers + (group >> 1) * 32;

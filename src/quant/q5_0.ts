@@ -8,5 +8,6 @@ export const q5_0: QuantFormat = nibbleFormat({
   fifthBit: true,
   minimum: false,
   run: 1,
+  held: { long: true },
   value: (q) => q - 16,
 });

@@ -8,5 +8,6 @@ export const q5_1: QuantFormat = nibbleFormat({
   fifthBit: true,
   minimum: true,
   run: 1,
+  held: { long: true },
   value: (q) => q,
 });

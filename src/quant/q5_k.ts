@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { bitPacking, nibblePacking } from './pack.ts';
+import { fiveBitPacking } from './pack.ts';
 import { sixBitPair, superBlockElements } from './super-block.ts';
 
 const scales = 4;
@@ -10,7 +10,7 @@ const numbers = 48;
 
 /**
  * 5 bits. File: factors and scales as in Q4_K, 32 bytes of high bits (bit g of byte e belongs to group g), 128 bytes of
- * nibbles. GPU: nibbles, high bits by group, the 16 bytes of factors and scales.
+ * nibbles. GPU: numbers, the 16 bytes of factors and scales.
  */
 export const q5_k: QuantFormat = blockFormat({
   name: 'q5_k',
@@ -18,7 +18,8 @@ export const q5_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 176,
   run: 2,
-  numberPlanes: [nibblePacking, bitPacking],
+  held: { long: true },
+  packing: fiveBitPacking,
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {
     const from = at + numbers + (group >> 1) * 32;

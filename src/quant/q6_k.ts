@@ -1,7 +1,7 @@
 import { blockFormat, copiedPlane } from './block-format.ts';
 import type { QuantFormat } from './format.ts';
 import { readHalf } from './half.ts';
-import { nibblePacking, pairPacking } from './pack.ts';
+import { sixBitPacking } from './pack.ts';
 import { superBlockElements } from './super-block.ts';
 
 const low = 0;
@@ -10,8 +10,8 @@ const scales = 192;
 const factor = 208;
 
 /**
- * 6 bits. File: 128 bytes of low nibbles, 64 bytes of high pairs, 16 signed scales, factor (half). GPU: the same planes, in
- * the order of weights.
+ * 6 bits. File: 128 bytes of low nibbles, 64 bytes of high pairs, 16 signed scales, factor (half). GPU: numbers,
+ * scales, factors.
  */
 export const q6_k: QuantFormat = blockFormat({
   name: 'q6_k',
@@ -19,7 +19,8 @@ export const q6_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 210,
   run: 2,
-  numberPlanes: [nibblePacking, pairPacking],
+  held: { tall: true, long: true },
+  packing: sixBitPacking,
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factor, 2)],
   readGroup(file, at, group, out) {
     const half = group >> 2;

@@ -14,7 +14,7 @@ export const q8_0: QuantFormat = blockFormat({
   blockBytes,
   half: 'scaled',
   run: 1,
-  numberPlanes: [bytePacking],
+  packing: bytePacking,
   scalePlanes: [copiedPlane(0, 2)],
   readGroup(file, at, _group, out) {
     for (let i = 0; i < 8; i += 1) out[i] = file.getInt32(at + numbers + 4 * i, true);

@@ -5,7 +5,7 @@ import { sha256Hex } from './digest.ts';
 import type { FileOrigin, HeaderPart } from './model-files.ts';
 
 /** Raised whenever the GPU layout of any format or the division into shards changes: older copies are then of no use. */
-export const layoutVersion = 2;
+export const layoutVersion = 3;
 
 /** One model of the store. Its shards and header parts stand beside it under keys of their own. */
 export interface Manifest {

@@ -6,7 +6,6 @@ const ROWS: u32 = 4u;
 const RUN: u32 = 1u;
 const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
-const LEVEL_COPIES: u32 = 8u;
 const STREAMS: u32 = 4u;
 const SUMS: u32 = 4u;
 struct Params {
@@ -40,19 +39,89 @@ fn load_x(at: u32) -> Group {
 }
 // Words of the matrix, and what halves of them are.
 
-// The word at this index.
-fn weight_word(at: u32) -> u32 {
-  return weights[at >> 2u][at & 3u];
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
 // slower on an H200, as if nothing were on its way.
 fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base * 4u + (at >> 1u)));
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
 }
-// x as whole numbers of 16 bits, a scale a group of 32, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
-// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a group's largest number, is as good
+// Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
+
+// Four neighbours less `bias`, out of two words of four.
+fn four_of_bytes(a: u32, b: u32, bias: f32) -> vec4<f32> {
+  return vec4<f32>(vec4<u32>(a, a >> 16u, b, b >> 16u) & vec4<u32>(255u)) - bias;
+}
+
+// The numbers in their order, less `bias`.
+fn group_of_bytes(bytes: array<vec4<u32>, 2>, bias: f32) -> Group {
+  let a = bytes[0];
+  let b = bytes[1];
+  let c = a >> vec4<u32>(8u);
+  let d = b >> vec4<u32>(8u);
+  return Group(
+    four_of_bytes(a.x, a.y, bias), four_of_bytes(c.x, c.y, bias), four_of_bytes(a.z, a.w, bias), four_of_bytes(c.z, c.w, bias),
+    four_of_bytes(b.x, b.y, bias), four_of_bytes(d.x, d.y, bias), four_of_bytes(b.z, b.w, bias), four_of_bytes(d.z, d.w, bias),
+  );
+}
+
+fn nibble_bytes(words: vec4<u32>) -> array<vec4<u32>, 2> {
+  let even = words & vec4<u32>(0x0f0f0f0fu);
+  let odd = (words >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  return array<vec4<u32>, 2>(vec4<u32>(even.x, odd.x, even.y, odd.y), vec4<u32>(even.z, odd.z, even.w, odd.w));
+}
+
+fn two_bit_bytes(words: vec2<u32>) -> array<vec4<u32>, 2> {
+  let shifts = vec4<u32>(0u, 2u, 4u, 6u);
+  return array<vec4<u32>, 2>(
+    (vec4<u32>(words.x) >> shifts) & vec4<u32>(0x03030303u), (vec4<u32>(words.y) >> shifts) & vec4<u32>(0x03030303u),
+  );
+}
+
+// Of 3, 5 and 6 bits, the last words' numbers lie in what is left of the other bytes.
+fn three_bit_bytes(words: vec2<u32>, third: u32) -> array<vec4<u32>, 2> {
+  let all = vec3<u32>(words, third);
+  let low = all & vec3<u32>(0x07070707u);
+  let high = (all >> vec3<u32>(3u)) & vec3<u32>(0x07070707u);
+  let last = ((words >> vec2<u32>(6u)) & vec2<u32>(0x03030303u)) | ((vec2<u32>(third) >> vec2<u32>(4u, 5u)) & vec2<u32>(0x04040404u));
+  return array<vec4<u32>, 2>(vec4<u32>(low.x, high.x, low.y, high.y), vec4<u32>(low.z, high.z, last));
+}
+
+fn five_bit_bytes(words: vec4<u32>, fifth: u32) -> array<vec4<u32>, 2> {
+  let late = vec3<u32>(words.w, fifth, words.w);
+  let last = ((words.xyz >> vec3<u32>(5u)) & vec3<u32>(0x07070707u))
+    | ((late >> vec3<u32>(2u, 2u, 4u)) & vec3<u32>(0x18181818u, 0x18181818u, 0x08080808u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x1f1f1f1fu),
+    vec4<u32>(fifth & 0x1f1f1f1fu, last.xy, last.z | ((fifth >> 3u) & 0x10101010u)),
+  );
+}
+
+fn six_bit_bytes(words: vec4<u32>, late: vec2<u32>) -> array<vec4<u32>, 2> {
+  let last = ((vec2<u32>(words.x, words.w) >> vec2<u32>(6u)) & vec2<u32>(0x03030303u))
+    | ((vec2<u32>(words.y, late.x) >> vec2<u32>(4u)) & vec2<u32>(0x0c0c0c0cu))
+    | ((vec2<u32>(words.z, late.y) >> vec2<u32>(2u)) & vec2<u32>(0x30303030u));
+  return array<vec4<u32>, 2>(
+    words & vec4<u32>(0x3f3f3f3fu),
+    vec4<u32>(late & vec2<u32>(0x3f3f3f3fu), last),
+  );
+}
+
+fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(vec4<u32>(a.x, b.x, a.y, b.y), vec4<u32>(a.z, b.z, a.w, b.w));
+}
+// x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
+// are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
 //
 // The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
@@ -60,14 +129,13 @@ fn weight_half(row_base: u32, at: u32) -> f32 {
 // Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
 const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
-// Added to a number, it leaves the nearest whole one in the low bits.
-const ROUNDER: f32 = 12582912.0;
+// Added to a number, it leaves the nearest whole one in the low bits, with 2^15 + 2^7 on top: so that both bytes, which are signed, count from 0.
+const ROUNDER: f32 = 12582912.0 + 32896.0;
+const ONES: u32 = 0x01010101u;
 
 var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
-// Scale and sum of the whole numbers of a group.
-var<workgroup> fixed_factors: array<vec2<f32>, params.groups>;
-// Sum of those of its first half.
-var<workgroup> fixed_first_sums: array<i32, params.groups>;
+// Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
+var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
@@ -92,11 +160,20 @@ fn load_sixteen_x(at: u32) -> Sixteen {
 
 fn fixed_group(group: u32) -> FixedGroup {
   let factors = fixed_factors[group];
-  let first_sum = fixed_first_sums[group];
+  let scale_and_sum = bitcast<vec2<f32>>(factors.xy);
   return FixedGroup(
     array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
     array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    factors.x, factors.y, vec2<i32>(first_sum, i32(factors.y) - first_sum),
+    scale_and_sum.x, scale_and_sum.y, factors.zw,
+  );
+}
+
+// Groups of a run, of one scale.
+alias FixedRun = array<FixedGroup, RUN>;
+
+fn fixed_run(run: u32) -> FixedRun {
+  return FixedRun(
+    fixed_group(run * RUN + 0u),
   );
 }
 
@@ -105,58 +182,79 @@ fn largest(v: vec4<f32>) -> f32 {
   return max(max(a.x, a.y), max(a.z, a.w));
 }
 
-fn rounded(v: vec4<f32>) -> vec4<i32> {
-  return bitcast<vec4<i32>>(v + ROUNDER) - vec4<i32>(bitcast<i32>(ROUNDER));
+// Nearest whole numbers of x · factor in 16 low bits, both bytes 128 more than they are.
+fn rounded(x: vec4<f32>, factor: f32) -> vec4<u32> {
+  return bitcast<vec4<u32>>(fma(x, vec4<f32>(factor), vec4<f32>(ROUNDER)));
 }
 
-fn low_bytes(v: vec4<i32>) -> u32 {
-  let bytes = bitcast<vec4<u32>>(v) & vec4<u32>(255u);
-  return bytes.x | (bytes.y << 8u) | (bytes.z << 16u) | (bytes.w << 24u);
+// Four neighbours of a word: of two each, in its halves.
+fn in_halves(v: vec4<u32>) -> vec2<u32> {
+  return (v.xy & vec2<u32>(0xffffu)) | (v.zw << vec2<u32>(16u));
 }
 
-// What is left of the whole numbers when their low bytes count as signed.
-fn high_bytes(v: vec4<i32>) -> u32 {
-  return low_bytes((v + 128) >> vec4<u32>(8u));
+fn low_bytes(v: vec2<u32>) -> u32 {
+  return ((v.x & 0x00ff00ffu) | ((v.y << 8u) & 0xff00ff00u)) ^ 0x80808080u;
 }
 
-// Half a group of x, `half` of `group`: to be called by all invocations, with neighbours in `half` 0 and 1 of the same group.
+fn high_bytes(v: vec2<u32>) -> u32 {
+  return (((v.x >> 8u) & 0x00ff00ffu) | (v.y & 0xff00ff00u)) ^ 0x80808080u;
+}
+
+// Half a group of x, `half` of `group`: to be called by all invocations, neighbours with the halves of the same run.
 fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
   let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
-  let both = max(own, subgroupShuffleXor(own, 1u));
-  let factor = select(LARGEST_FIXED / both, 0.0, both == 0.0);
-  let a = rounded(x.a * factor);
-  let b = rounded(x.b * factor);
-  let c = rounded(x.c * factor);
-  let d = rounded(x.d * factor);
-  let parts = a + b + c + d;
-  let own_sum = parts.x + parts.y + parts.z + parts.w;
-  let sum = own_sum + subgroupShuffleXor(own_sum, 1u);
+  var most = max(own, subgroupShuffleXor(own, 1u));
+  if (RUN == 2u) {
+    most = max(most, subgroupShuffleXor(most, 2u));
+  }
+  let factor = select(LARGEST_FIXED / most, 0.0, most == 0.0);
+  let first = byte_order(rounded(x.a, factor), rounded(x.b, factor));
+  let second = byte_order(rounded(x.c, factor), rounded(x.d, factor));
+  let halves = array<vec2<u32>, 4>(in_halves(first[0]), in_halves(first[1]), in_halves(second[0]), in_halves(second[1]));
+  let high = vec4<u32>(high_bytes(halves[0]), high_bytes(halves[1]), high_bytes(halves[2]), high_bytes(halves[3]));
+  let low = vec4<u32>(low_bytes(halves[0]), low_bytes(halves[1]), low_bytes(halves[2]), low_bytes(halves[3]));
+  let own_sum = 256 * dot_sixteen(high, vec4<u32>(ONES)) + dot_sixteen(low, vec4<u32>(ONES));
+  let other_sum = subgroupShuffleXor(own_sum, 1u);
   if (!writes) {
     return;
   }
-  let first = byte_order(a, b);
-  let second = byte_order(c, d);
   let at = half * params.groups + group;
-  fixed_x[at] = vec4<u32>(high_bytes(first[0]), high_bytes(first[1]), high_bytes(second[0]), high_bytes(second[1]));
-  fixed_x[2u * params.groups + at] =
-    vec4<u32>(low_bytes(first[0]), low_bytes(first[1]), low_bytes(second[0]), low_bytes(second[1]));
+  fixed_x[at] = high;
+  fixed_x[2u * params.groups + at] = low;
   if (half == 0u) {
-    fixed_factors[group] = vec2<f32>(both / LARGEST_FIXED, f32(sum));
-    fixed_first_sums[group] = own_sum;
+    let scale_and_sum = vec2<f32>(most / LARGEST_FIXED, f32(own_sum + other_sum));
+    fixed_factors[group] = vec4<i32>(bitcast<vec2<i32>>(scale_and_sum), own_sum, other_sum);
   }
 }
 
 
+// The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
+fn staged_half(s: u32, invocation: u32) -> u32 {
+  return min(s * WORKGROUP + invocation, 2u * params.groups - 1u) * 4u;
+}
+
+// x comes later where sums are made of it.
+struct FetchedHalf {
+  x: Sixteen,
+}
+
+alias Fetched = array<FetchedHalf, STAGES>;
+
+// All that an invocation takes, on its way before any of it is used.
+fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
+  return Fetched(
+    FetchedHalf(
+      load_sixteen_x(x_base + staged_half(0u, invocation)),
+    ),
+  );
+}
+
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
-fn stage_x(x_base: u32, workgroup: u32, invocation: u32, subgroup_size: u32) {
-  fill_levels(invocation);
-  // All that an invocation takes is on its way before any of it is used.
-  let at_0 = 0u * WORKGROUP + invocation;
-  let group_0 = min(at_0 / 2u, params.groups - 1u);
-  let half_0 = at_0 % 2u;
-  let x_0 = load_sixteen_x(x_base + group_0 * 8u + half_0 * 4u);
-  let is_group_0 = at_0 / 2u < params.groups;
-  stage_half(x_0, group_0, half_0, is_group_0);
+fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
+  let x_0 = fetched[0u].x;
+  let at_0 = staged_half(0u, invocation);
+  let is_group_0 = 0u * WORKGROUP + invocation < 2u * params.groups;
+  stage_half(x_0, at_0 / 8u, at_0 / 4u % 2u, is_group_0);
   workgroupBarrier();
 }
 
@@ -195,48 +293,50 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 }
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, g: u32, x: FixedGroup) -> f32 {
-  return scale_of(raw) * x.scale * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
 }
-// Levels of two numbers of four bits, by the byte that holds both: as two bytes. The table lies in workgroup memory LEVEL_COPIES times, entry by
-// entry, so that neighbouring invocations, each in its own copy, seldom ask the same bank for two words.
-var<workgroup> level_pairs: array<u32, 256u * LEVEL_COPIES>;
-var<private> level_copy: u32;
+// weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
-// To be called by all invocations, before a barrier.
-fn fill_levels(invocation: u32) {
-  level_copy = invocation % LEVEL_COPIES;
-  for (var i = invocation; i < 256u * LEVEL_COPIES; i += WORKGROUP) {
-    let both = i / LEVEL_COPIES;
-    let levels = levels_of(vec4<u32>(both, both >> 4u, 0u, 0u) & vec4<u32>(15u)) & vec4<i32>(255);
-    level_pairs[i] = u32(levels.x | (levels.y << 8u));
-  }
-}
-
-// Of the four bytes of a word. Copies are a power of two, so that a shift, a mask and the copy make a place; the last mask changes nothing, but
-// no place has to be checked behind it.
-fn pairs_of_levels(word: u32) -> vec4<u32> {
-  let entries = vec4<u32>(word, word >> 8u, word >> 16u, word >> 24u) * vec4<u32>(LEVEL_COPIES);
-  let at = ((entries & vec4<u32>(255u * LEVEL_COPIES)) | vec4<u32>(level_copy)) & vec4<u32>(256u * LEVEL_COPIES - 1u);
-  return vec4<u32>(level_pairs[at.x], level_pairs[at.y], level_pairs[at.z], level_pairs[at.w]);
-}
-// weight = scale · level(q). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
-
-// The sixteen levels, signed bytes, four to a word: -127 -104 -83 -65, -49 -35 -22 -10, 1 13 25 38, 53 69 89 113. Picked by
-// selects and a shift, so that nothing is indexed by a variable: on a software adapter that is as fast as an array.
-fn levels_of(q: vec4<u32>) -> vec4<i32> {
-  let negative = select(vec4<u32>(0xbfad9881u), vec4<u32>(0xf6eaddcfu), (q & vec4<u32>(4u)) != vec4<u32>(0u));
-  let positive = select(vec4<u32>(0x26190d01u), vec4<u32>(0x71594535u), (q & vec4<u32>(4u)) != vec4<u32>(0u));
-  let four = select(negative, positive, q > vec4<u32>(7u));
-  return bitcast<vec4<i32>>(four << (vec4<u32>(24u) - 8u * (q & vec4<u32>(3u)))) >> vec4<u32>(24u);
+// The sixteen levels, signed bytes: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. Their eight bits as functions of those of q, for 32
+// weights at once: no table, and no place in memory that depends on a weight.
+fn level_bits(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let a = q.x;
+  let b = q.y;
+  let c = q.z;
+  let d = q.w;
+  let odd = a & (b ^ c);
+  return array<vec4<u32>, 2>(
+    vec4<u32>(
+      ~c ^ ((d ^ (~b & ~(c & d))) & (a | c)),
+      ~odd ^ (~c | (~odd & d)),
+      (~d & ((b ^ c) | (a & c))) | (d & ((c & ~b) | (a & ~c))),
+      (~d & ((a ^ b) | (b ^ c))) | (d & (a ^ b) & ~(a & c)),
+    ),
+    vec4<u32>(
+      a ^ (d & ((a ^ b) | (a ^ c))),
+      b ^ (d & ~a & (b | c)),
+      c & (a | b | ~d),
+      ~d,
+    ),
+  );
 }
 
-fn low_levels(word: u32) -> vec4<f32> {
-  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(0u, 16u, 4u, 20u)) & vec4<u32>(15u)));
+// Word p has bit p of all levels, of four in bits 0, 8, 16 and 24, of the next four in those behind: turned over, word j has four levels as bytes.
+fn level_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let bits = level_bits(q);
+  let a = halves_swapped(bits[0], bits[1], 4u, 0x0f0f0f0fu);
+  let b = halves_swapped(vec4<u32>(a[0].xy, a[1].xy), vec4<u32>(a[0].zw, a[1].zw), 2u, 0x33333333u);
+  let c = halves_swapped(vec4<u32>(b[0].xz, b[1].xz), vec4<u32>(b[0].yw, b[1].yw), 1u, 0x55555555u);
+  return array<vec4<u32>, 2>(vec4<u32>(c[0].x, c[1].x, c[0].z, c[1].z), vec4<u32>(c[0].y, c[1].y, c[0].w, c[1].w));
 }
 
-fn high_levels(word: u32) -> vec4<f32> {
-  return vec4<f32>(levels_of((vec4<u32>(word) >> vec4<u32>(8u, 24u, 12u, 28u)) & vec4<u32>(15u)));
+// The upper bits of the first words against the lower ones of the second.
+fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: u32, low: u32) -> array<vec4<u32>, 2> {
+  return array<vec4<u32>, 2>(
+    (first & vec4<u32>(low)) | ((second << vec4<u32>(shift)) & vec4<u32>(~low)),
+    ((first >> vec4<u32>(shift)) & vec4<u32>(low)) | (second & vec4<u32>(~low)),
+  );
 }
 
 struct RawGroup {
@@ -253,31 +353,14 @@ fn scale_of(raw: RawGroup) -> f32 {
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  return Group(
-    low_levels(raw.numbers.x), high_levels(raw.numbers.x),
-    low_levels(raw.numbers.y), high_levels(raw.numbers.y),
-    low_levels(raw.numbers.z), high_levels(raw.numbers.z),
-    low_levels(raw.numbers.w), high_levels(raw.numbers.w),
-  );
+  let bytes = level_bytes(raw.numbers);
+  return group_of_bytes(array<vec4<u32>, 2>(bytes[0] ^ vec4<u32>(0x80808080u), bytes[1] ^ vec4<u32>(0x80808080u)), 128.0);
 }
 
 const NUMBER_BIAS: f32 = 0.0;
 
-// Two words of eight elements: 0, 2, 4, 6 and 1, 3, 5, 7, since a byte of the row has element e and e + 2.
-fn level_words(word: u32) -> vec2<u32> {
-  let pairs = pairs_of_levels(word);
-  return pairs.xz | (pairs.yw << vec2<u32>(16u));
-}
-
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(
-    vec4<u32>(level_words(raw.numbers.x), level_words(raw.numbers.y)),
-    vec4<u32>(level_words(raw.numbers.z), level_words(raw.numbers.w)),
-  );
-}
-
-fn byte_order(a: vec4<i32>, b: vec4<i32>) -> array<vec4<i32>, 2> {
-  return array<vec4<i32>, 2>(vec4<i32>(a.xz, b.xz), vec4<i32>(a.yw, b.yw));
+  return level_bytes(raw.numbers);
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
@@ -343,10 +426,19 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
+//           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
 // gated_heads: x is made of heads; where a head's gate is 0, so is x, and the weights of its columns are not read.
 
 alias Sums = array<f32, SUMS>;
+
+
+// What becomes of the sum of a row: `up` is that of its other half, `before` what stands there, `rms` the factor of the norm.
+fn finish(row: u32, sum: f32, up: f32, rms: f32, before: f32) {
+  var value = sum;
+  y[params.y_offset + row] = value;
+}
 
 // The lanes of a set share the writing of its rows.
 fn writes(place: Lane, first_row: u32, r: u32) -> bool {
@@ -362,8 +454,11 @@ fn main(
 ) {
   let place = lane_of(invocation);
   let index = linear_workgroup(workgroup, workgroups);
-  let first_row = (index * SETS + place.row_set) * ROWS;
   var x_base = 0u;
+  // x is waited for first, so it is fetched first; but not where sums are made of it, which wait by themselves.
+  let fetched = fetch_x(x_base, invocation);
+  let first_run = place.split * LANES + place.lane;
+  let first_row = (index * SETS + place.row_set) * ROWS;
 
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
@@ -375,13 +470,12 @@ fn main(
   let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
   var sum_3 = 0.0;
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
-  let first_run = place.split * LANES + place.lane;
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
   var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
-  stage_x(x_base, index, invocation, subgroup_size);
+  stage_x(fetched, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
       let turn = first_turn + 0u;
@@ -398,11 +492,11 @@ fn main(
         raw_0_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_0 = fixed_group(run * RUN + 0u);
-        sum_0 += dot_run(now_0, 0u, x_0);
-        sum_1 += dot_run(now_1, 0u, x_0);
-        sum_2 += dot_run(now_2, 0u, x_0);
-        sum_3 += dot_run(now_3, 0u, x_0);
+        let x_run = fixed_run(run);
+        sum_0 += dot_run(now_0, x_run);
+        sum_1 += dot_run(now_1, x_run);
+        sum_2 += dot_run(now_2, x_run);
+        sum_3 += dot_run(now_3, x_run);
       }
     }
   }
@@ -414,19 +508,27 @@ fn main(
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
-    var value = total(sums, place, 0u);
-    y[params.y_offset + first_row + 0u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
   }
   if (writes(place, first_row, 1u)) {
-    var value = total(sums, place, 1u);
-    y[params.y_offset + first_row + 1u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
   }
   if (writes(place, first_row, 2u)) {
-    var value = total(sums, place, 2u);
-    y[params.y_offset + first_row + 2u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 2u, total(sums, place, 2u), up, rms, before);
   }
   if (writes(place, first_row, 3u)) {
-    var value = total(sums, place, 3u);
-    y[params.y_offset + first_row + 3u] = value;
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 3u, total(sums, place, 3u), up, rms, before);
   }
 }
