@@ -306,7 +306,7 @@ function timedMatmul(
   return {
     title,
     kernel: matmul,
-    use: { format, rows, columns, x: 'f16', yStride: rows, ...more },
+    use: { format, rows, columns, x: 'f16', yStride: rows, leastTokens: tokens, ...more },
     rows: tokens,
     bytes: {
       state: 16 + tokens * 4,
