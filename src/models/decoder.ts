@@ -86,7 +86,7 @@ type Dispatches = readonly Dispatch[];
 
 /**
  * The layers for one token, for one token far into the context, for one that selects for itself, and for many tokens: these end with the
- * keys and values of the last layer, since nothing else of it is asked of most of them.
+ * keys and values of the last layer, or with its attention, since nothing else of it is asked of most of them: see `takesLastAlone`.
  */
 type Body = 'one' | 'oneFar' | 'own' | 'many';
 
@@ -467,14 +467,15 @@ export class Decoder {
     const far = this.#attention.isFar(this.contextLength);
     const { takesLastAlone } = this.#attention;
     const last = layers.at(-1);
-    const attendLast = () => (last ? this.#attendForMany(last, layers.length - 1) : []);
+    const attendsLater = (layer: LayerWeights) => layer === last && takesLastAlone;
     const forMany = (layer: LayerWeights, i: number) => [
       ...this.#projectForMany(layer, i),
-      ...(layer === last
-        ? takesLastAlone
-          ? []
-          : attendLast()
-        : [...this.#attendForMany(layer, i), ...this.#feedForMany(layer)]),
+      ...(attendsLater(layer) ? [] : this.#attendForMany(layer, i)),
+      ...(layer === last ? [] : this.#feedForMany(layer)),
+    ];
+    const restOfLast = (layer: LayerWeights) => [
+      ...(attendsLater(layer) ? this.#attendForMany(layer, layers.length - 1) : []),
+      ...this.#feedForMany(layer),
     ];
     const { x, xTurn, state, oneRow } = this.#buffers;
     const [one, oneFar, own, many, rest, lastOfMany, after, head, greedy, random] =
@@ -483,10 +484,7 @@ export class Decoder {
         forOne({ far }),
         tokenSelect ? forOne({ far, own: true }) : [],
         Promise.all([...this.#embed(), ...each(forMany)]),
-        Promise.all([
-          ...(takesLastAlone ? attendLast() : []),
-          ...(last ? this.#feedForMany(last) : []),
-        ]),
+        Promise.all(last ? restOfLast(last) : []),
         Promise.all([
           ...(last ? this.#layerForLast(last, layers.length - 1, far) : []),
           ...this.#lmHead(xTurn, oneRow),
