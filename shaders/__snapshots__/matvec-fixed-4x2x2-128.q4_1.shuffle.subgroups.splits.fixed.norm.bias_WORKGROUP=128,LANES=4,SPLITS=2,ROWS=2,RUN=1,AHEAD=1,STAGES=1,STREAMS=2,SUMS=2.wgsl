@@ -360,17 +360,25 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// Runs of one group: what a lane fetches at a time is what other kernels fetch.
-alias RawRun = RawGroup;
+// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
+alias RawRun = array<RawGroup, RUN>;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
-  return load_raw(row_base, run, columns);
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  return RawRun(
+    load_raw(row_base, run * RUN + 0u, columns),
+  );
 }
 // A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
 
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  let factors = factors_of(raw) * x[0].scale;
-  return factors.x * f32(dot_bytes(bytes_of(raw), x[0])) + factors.y * x[0].sum;
+fn dot_affine(raw: RawGroup, x: FixedGroup) -> f32 {
+  let factors = factors_of(raw);
+  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  var sum = 0.0;
+  sum += dot_affine(raw[0u], x[0u]);
+  return x[0].scale * sum;
 }
 // weight = scale · q + minimum. Planes of a row: 16 bytes of nibbles a group, then scale and minimum (half) a group.
 
@@ -411,7 +419,7 @@ const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
 // Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
 // constants, so that the loads of several turns are under way at once.
-const RUNS: u32 = params.groups / RUN;
+const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;

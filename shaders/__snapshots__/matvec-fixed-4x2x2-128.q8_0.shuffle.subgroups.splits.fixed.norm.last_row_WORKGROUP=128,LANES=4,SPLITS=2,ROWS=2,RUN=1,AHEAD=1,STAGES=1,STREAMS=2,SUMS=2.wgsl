@@ -263,11 +263,13 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// Runs of one group: what a lane fetches at a time is what other kernels fetch.
-alias RawRun = RawGroup;
+// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
+alias RawRun = array<RawGroup, RUN>;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
-  return load_raw(row_base, run, columns);
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  return RawRun(
+    load_raw(row_base, run * RUN + 0u, columns),
+  );
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
@@ -282,8 +284,14 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 }
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  var sum = 0.0;
+  sum += dot_scaled(raw[0u], x[0u]);
+  return x[0].scale * sum;
 }
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
@@ -346,7 +354,7 @@ const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
 // Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
 // constants, so that the loads of several turns are under way at once.
-const RUNS: u32 = params.groups / RUN;
+const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;

@@ -201,7 +201,7 @@ const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
 // Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
 // constants, so that the loads of several turns are under way at once.
-const RUNS: u32 = params.groups / RUN;
+const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;

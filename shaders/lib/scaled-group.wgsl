@@ -17,7 +17,15 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 
 //#if fixed
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  var sum = 0.0;
+//#repeat G RUN
+  sum += dot_scaled(raw[G], x[G]);
+//#endrepeat
+  return x[0].scale * sum;
 }
 //#endif

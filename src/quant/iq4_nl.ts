@@ -11,7 +11,7 @@ export const iq4_nl: QuantFormat = nibbleFormat({
   ggmlType: 20,
   fifthBit: false,
   minimum: false,
-  run: 1,
+  run: 2,
   packing: fourPlanePacking,
   value: (q) => levels[q] as number,
 });

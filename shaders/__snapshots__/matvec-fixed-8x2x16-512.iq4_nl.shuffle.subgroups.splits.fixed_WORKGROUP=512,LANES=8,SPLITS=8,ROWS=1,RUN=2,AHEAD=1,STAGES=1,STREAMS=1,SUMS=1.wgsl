@@ -2,12 +2,12 @@ enable subgroups;
 const WORKGROUP: u32 = 512u;
 const LANES: u32 = 8u;
 const SPLITS: u32 = 8u;
-const ROWS: u32 = 4u;
-const RUN: u32 = 1u;
-const AHEAD: u32 = 2u;
+const ROWS: u32 = 1u;
+const RUN: u32 = 2u;
+const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
-const STREAMS: u32 = 4u;
-const SUMS: u32 = 4u;
+const STREAMS: u32 = 1u;
+const SUMS: u32 = 1u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -174,6 +174,7 @@ alias FixedRun = array<FixedGroup, RUN>;
 fn fixed_run(run: u32) -> FixedRun {
   return FixedRun(
     fixed_group(run * RUN + 0u),
+    fixed_group(run * RUN + 1u),
   );
 }
 
@@ -274,11 +275,14 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// Runs of one group: what a lane fetches at a time is what other kernels fetch.
-alias RawRun = RawGroup;
+// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
+alias RawRun = array<RawGroup, RUN>;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
-  return load_raw(row_base, run, columns);
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  return RawRun(
+    load_raw(row_base, run * RUN + 0u, columns),
+    load_raw(row_base, run * RUN + 1u, columns),
+  );
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
@@ -293,8 +297,15 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 }
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  var sum = 0.0;
+  sum += dot_scaled(raw[0u], x[0u]);
+  sum += dot_scaled(raw[1u], x[1u]);
+  return x[0].scale * sum;
 }
 // weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
@@ -367,9 +378,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
   }
   return sums;
 }
@@ -380,7 +388,7 @@ const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
 // Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
 // constants, so that the loads of several turns are under way at once.
-const RUNS: u32 = params.groups / RUN;
+const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
@@ -463,75 +471,27 @@ fn main(
   // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
   let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
   var sum_0 = 0.0;
-  let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
-  var sum_1 = 0.0;
-  let row_2 = min(first_row + 2u % ROWS, params.rows - 1u) + 2u / ROWS * params.rows;
-  var sum_2 = 0.0;
-  let row_3 = min(first_row + 3u % ROWS, params.rows - 1u) + 3u / ROWS * params.rows;
-  var sum_3 = 0.0;
   // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
-  var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
-  var raw_0_2 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
-  var raw_0_3 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
-  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
-  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_2 = load_run(row_2 * params.row_vec4s, start_1, params.groups * 32u);
-  var raw_1_3 = load_run(row_3 * params.row_vec4s, start_1, params.groups * 32u);
   stage_x(fetched, index, invocation, subgroup_size);
   for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
     {
       let turn = first_turn + 0u;
       let run = turn * TURN_RUNS + first_run;
       let now_0 = raw_0_0;
-      let now_1 = raw_0_1;
-      let now_2 = raw_0_2;
-      let now_3 = raw_0_3;
       if (turn + AHEAD < TURNS) {
         let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
         raw_0_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_0_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-        raw_0_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
-        raw_0_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
       }
       if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
         let x_run = fixed_run(run);
         sum_0 += dot_run(now_0, x_run);
-        sum_1 += dot_run(now_1, x_run);
-        sum_2 += dot_run(now_2, x_run);
-        sum_3 += dot_run(now_3, x_run);
-      }
-    }
-    {
-      let turn = first_turn + 1u;
-      let run = turn * TURN_RUNS + first_run;
-      let now_0 = raw_1_0;
-      let now_1 = raw_1_1;
-      let now_2 = raw_1_2;
-      let now_3 = raw_1_3;
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
-        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_2 = load_run(row_2 * params.row_vec4s, next, params.groups * 32u);
-        raw_1_3 = load_run(row_3 * params.row_vec4s, next, params.groups * 32u);
-      }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
-        let x_run = fixed_run(run);
-        sum_0 += dot_run(now_0, x_run);
-        sum_1 += dot_run(now_1, x_run);
-        sum_2 += dot_run(now_2, x_run);
-        sum_3 += dot_run(now_3, x_run);
       }
     }
   }
   var sums: Sums;
   sums[0u] = sum_0;
-  sums[1u] = sum_1;
-  sums[2u] = sum_2;
-  sums[3u] = sum_3;
   sums = reduce_add(sums, place.lane, subgroup_size);
   leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
@@ -539,23 +499,5 @@ fn main(
     var up = 0.0;
     var before = 0.0;
     finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
-  }
-  if (writes(place, first_row, 1u)) {
-    var rms = 1.0;
-    var up = 0.0;
-    var before = 0.0;
-    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
-  }
-  if (writes(place, first_row, 2u)) {
-    var rms = 1.0;
-    var up = 0.0;
-    var before = 0.0;
-    finish(first_row + 2u, total(sums, place, 2u), up, rms, before);
-  }
-  if (writes(place, first_row, 3u)) {
-    var rms = 1.0;
-    var up = 0.0;
-    var before = 0.0;
-    finish(first_row + 3u, total(sums, place, 3u), up, rms, before);
   }
 }

@@ -1,14 +1,13 @@
 enable subgroups;
-const WORKGROUP: u32 = 256u;
-const LANES: u32 = 32u;
-const SPLITS: u32 = 1u;
-const ROWS: u32 = 4u;
-const RUN: u32 = 1u;
+const WORKGROUP: u32 = 512u;
+const LANES: u32 = 8u;
+const SPLITS: u32 = 4u;
+const ROWS: u32 = 2u;
+const RUN: u32 = 2u;
+const AHEAD: u32 = 2u;
 const STAGES: u32 = 1u;
-const BLOCKS: u32 = 1u;
-const HELD: u32 = 1u;
-const STREAMS: u32 = 4u;
-const SUMS: u32 = 4u;
+const STREAMS: u32 = 2u;
+const SUMS: u32 = 2u;
 struct Params {
   rows: u32,
   columns: u32,
@@ -175,6 +174,7 @@ alias FixedRun = array<FixedGroup, RUN>;
 fn fixed_run(run: u32) -> FixedRun {
   return FixedRun(
     fixed_group(run * RUN + 0u),
+    fixed_group(run * RUN + 1u),
   );
 }
 
@@ -275,11 +275,14 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// Runs of one group: what a lane fetches at a time is what other kernels fetch.
-alias RawRun = RawGroup;
+// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
+alias RawRun = array<RawGroup, RUN>;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
-  return load_raw(row_base, run, columns);
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  return RawRun(
+    load_raw(row_base, run * RUN + 0u, columns),
+    load_raw(row_base, run * RUN + 1u, columns),
+  );
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
@@ -294,8 +297,15 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 }
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  var sum = 0.0;
+  sum += dot_scaled(raw[0u], x[0u]);
+  sum += dot_scaled(raw[1u], x[1u]);
+  return x[0].scale * sum;
 }
 // weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
@@ -369,8 +379,6 @@ fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   for (var step = LANES / 2u; step > 0u; step /= 2u) {
     sums[0u] += subgroupShuffleXor(sums[0u], step);
     sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
   }
   return sums;
 }
@@ -381,7 +389,7 @@ const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
 // Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
 // constants, so that the loads of several turns are under way at once.
-const RUNS: u32 = params.groups / RUN;
+const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
@@ -397,59 +405,26 @@ fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
 
-fn total(sums: Sums, place: Lane, i: u32) -> f32 {
-  return sums[i];
-}
-// x stays in the registers of its lanes, and rows pass by: a workgroup takes BLOCKS · ROWS rows of each of its sets, of STREAMS rows of the matrix a
-// block: where they are gated, twice as many.
-const WORKGROUP_ROWS: u32 = SETS * BLOCKS * ROWS;
-const WORKGROUP_STREAMS: u32 = WORKGROUP_ROWS * STREAMS / ROWS;
-const LACKS_ROWS: bool = params.rows % WORKGROUP_ROWS != 0u;
+var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
 
-// Of stream `r` of a block, among those of the workgroup.
-fn stream_place(block: u32, row_set: u32, r: u32) -> u32 {
-  return r / ROWS * WORKGROUP_ROWS + (block * SETS + row_set) * ROWS + r % ROWS;
-}
-
-// Of the matrix.
-fn stream_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
-  let row = workgroup * WORKGROUP_ROWS + stream_place(block, row_set, r % ROWS);
-  return select(row, min(row, params.rows - 1u), LACKS_ROWS) + r / ROWS * params.rows;
-}
-
-// Beyond the last one, nothing.
-fn held_run(run: u32) -> FixedRun {
-  var held = fixed_run(min(run, RUNS - 1u));
-  if (IS_RAGGED && run >= RUNS) {
-    held[0].scale = 0.0;
+fn leave_split(sums: Sums, place: Lane) {
+  if (place.lane == 0u) {
+    split_sums[place.split * SETS + place.row_set] = sums;
   }
-  return held;
+  workgroupBarrier();
 }
 
-var<workgroup> stream_sums: array<f32, SPLITS * WORKGROUP_STREAMS>;
-
-// Sums of four streams over the lanes: half of the lanes go on with two of them, a quarter with one.
-fn leave_streams(sums: vec4<f32>, place: Lane, block: u32) {
-  let is_late = (place.lane & (LANES / 2u)) != 0u;
-  let is_odd = (place.lane & (LANES / 4u)) != 0u;
-  let two = select(sums.xy, sums.zw, is_late) + subgroupShuffleXor(select(sums.zw, sums.xy, is_late), LANES / 2u);
-  var one = select(two.x, two.y, is_odd) + subgroupShuffleXor(select(two.y, two.x, is_odd), LANES / 4u);
-  for (var step = LANES / 8u; step > 0u; step /= 2u) {
-    one += subgroupShuffleXor(one, step);
-  }
-  if (place.lane % (LANES / 4u) == 0u) {
-    let stream = select(0u, 2u, is_late) + select(0u, 1u, is_odd);
-    stream_sums[place.split * WORKGROUP_STREAMS + stream_place(block, place.row_set, stream)] = one;
-  }
-}
-
-// Over all splits.
-fn stream_total(i: u32) -> f32 {
-  var total = stream_sums[i];
+// Sum `i` of a set over all splits.
+fn split_total(row_set: u32, i: u32) -> f32 {
+  var total = split_sums[row_set][i];
   for (var s = 1u; s < SPLITS; s++) {
-    total += stream_sums[s * WORKGROUP_STREAMS + i];
+    total += split_sums[s * SETS + row_set][i];
   }
   return total;
+}
+
+fn total(sums: Sums, place: Lane, i: u32) -> f32 {
+  return split_total(place.row_set, i);
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
 // of them (lib/lanes).
@@ -492,52 +467,70 @@ fn main(
   // x is waited for first, so it is fetched first; but not where sums are made of it, which wait by themselves.
   let fetched = fetch_x(x_base, invocation);
   let first_run = place.split * LANES + place.lane;
-  // Weights of the first block are on their way while x is staged.
+  let first_row = (index * SETS + place.row_set) * ROWS;
+
+  // Sums are variables, written out: in an array, or in a loop over rows, they would leave the registers.
+  let row_0 = min(first_row + 0u % ROWS, params.rows - 1u) + 0u / ROWS * params.rows;
+  var sum_0 = 0.0;
+  let row_1 = min(first_row + 1u % ROWS, params.rows - 1u) + 1u / ROWS * params.rows;
+  var sum_1 = 0.0;
+  // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
   let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
-  let row_0 = stream_row(index, 0u, place.row_set, 0u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
-  let row_1 = stream_row(index, 0u, place.row_set, 1u);
-  var raw_1_0 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
-  let row_2 = stream_row(index, 0u, place.row_set, 2u);
-  var raw_2_0 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
-  let row_3 = stream_row(index, 0u, place.row_set, 3u);
-  var raw_3_0 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
+  var raw_0_1 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
+  let start_1 = min(1u * TURN_RUNS + first_run, RUNS - 1u);
+  var raw_1_0 = load_run(row_0 * params.row_vec4s, start_1, params.groups * 32u);
+  var raw_1_1 = load_run(row_1 * params.row_vec4s, start_1, params.groups * 32u);
   stage_x(fetched, index, invocation, subgroup_size);
-  let x_0 = held_run(0u * TURN_RUNS + first_run);
-  for (var block = 0u; block < BLOCKS; block++) {
-    var sums: vec4<f32>;
-    var sum_0 = 0.0;
-    sum_0 += dot_run(raw_0_0, x_0);
-    sums[0u] = sum_0;
-    var sum_1 = 0.0;
-    sum_1 += dot_run(raw_1_0, x_0);
-    sums[1u] = sum_1;
-    var sum_2 = 0.0;
-    sum_2 += dot_run(raw_2_0, x_0);
-    sums[2u] = sum_2;
-    var sum_3 = 0.0;
-    sum_3 += dot_run(raw_3_0, x_0);
-    sums[3u] = sum_3;
-    if (block + 1u < BLOCKS) {
-      let row_0 = stream_row(index, block + 1u, place.row_set, 0u);
-      raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
-      let row_1 = stream_row(index, block + 1u, place.row_set, 1u);
-      raw_1_0 = load_run(row_1 * params.row_vec4s, start_0, params.groups * 32u);
-      let row_2 = stream_row(index, block + 1u, place.row_set, 2u);
-      raw_2_0 = load_run(row_2 * params.row_vec4s, start_0, params.groups * 32u);
-      let row_3 = stream_row(index, block + 1u, place.row_set, 3u);
-      raw_3_0 = load_run(row_3 * params.row_vec4s, start_0, params.groups * 32u);
+  for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
+    {
+      let turn = first_turn + 0u;
+      let run = turn * TURN_RUNS + first_run;
+      let now_0 = raw_0_0;
+      let now_1 = raw_0_1;
+      if (turn + AHEAD < TURNS) {
+        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
+        raw_0_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
+        raw_0_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
+      }
+      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
+        let x_run = fixed_run(run);
+        sum_0 += dot_run(now_0, x_run);
+        sum_1 += dot_run(now_1, x_run);
+      }
     }
-    leave_streams(sums, place, block);
+    {
+      let turn = first_turn + 1u;
+      let run = turn * TURN_RUNS + first_run;
+      let now_0 = raw_1_0;
+      let now_1 = raw_1_1;
+      if (turn + AHEAD < TURNS) {
+        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
+        raw_1_0 = load_run(row_0 * params.row_vec4s, next, params.groups * 32u);
+        raw_1_1 = load_run(row_1 * params.row_vec4s, next, params.groups * 32u);
+      }
+      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
+        let x_run = fixed_run(run);
+        sum_0 += dot_run(now_0, x_run);
+        sum_1 += dot_run(now_1, x_run);
+      }
+    }
   }
-  workgroupBarrier();
-  var rms = 1.0;
-  for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
-    let row = index * WORKGROUP_ROWS + i;
-    if (row < params.rows) {
-      var up = 0.0;
-      var before = 0.0;
-      finish(row, stream_total(i), up, rms, before);
-    }
+  var sums: Sums;
+  sums[0u] = sum_0;
+  sums[1u] = sum_1;
+  sums = reduce_add(sums, place.lane, subgroup_size);
+  leave_split(sums, place);
+  if (writes(place, first_row, 0u)) {
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 0u, total(sums, place, 0u), up, rms, before);
+  }
+  if (writes(place, first_row, 1u)) {
+    var rms = 1.0;
+    var up = 0.0;
+    var before = 0.0;
+    finish(first_row + 1u, total(sums, place, 1u), up, rms, before);
   }
 }

@@ -1,9 +1,9 @@
 enable subgroups;
 const WORKGROUP: u32 = 128u;
 const LANES: u32 = 4u;
-const SPLITS: u32 = 4u;
+const SPLITS: u32 = 1u;
 const ROWS: u32 = 1u;
-const RUN: u32 = 1u;
+const RUN: u32 = 2u;
 const AHEAD: u32 = 1u;
 const STAGES: u32 = 1u;
 const STREAMS: u32 = 1u;
@@ -174,6 +174,7 @@ alias FixedRun = array<FixedGroup, RUN>;
 fn fixed_run(run: u32) -> FixedRun {
   return FixedRun(
     fixed_group(run * RUN + 0u),
+    fixed_group(run * RUN + 1u),
   );
 }
 
@@ -274,11 +275,14 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// Runs of one group: what a lane fetches at a time is what other kernels fetch.
-alias RawRun = RawGroup;
+// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
+alias RawRun = array<RawGroup, RUN>;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
-  return load_raw(row_base, run, columns);
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  return RawRun(
+    load_raw(row_base, run * RUN + 0u, columns),
+    load_raw(row_base, run * RUN + 1u, columns),
+  );
 }
 // A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
@@ -293,8 +297,15 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 }
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
+  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  var sum = 0.0;
+  sum += dot_scaled(raw[0u], x[0u]);
+  sum += dot_scaled(raw[1u], x[1u]);
+  return x[0].scale * sum;
 }
 // weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
@@ -377,7 +388,7 @@ const SETS: u32 = WORKGROUP / LANES / SPLITS;
 
 // Runs of a row, and those that all its sets take in a turn; turns, of which the last one may find no run for some lanes. Trip counts are
 // constants, so that the loads of several turns are under way at once.
-const RUNS: u32 = params.groups / RUN;
+const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
@@ -393,26 +404,8 @@ fn lane_of(invocation: u32) -> Lane {
   return Lane(invocation % LANES, invocation / LANES % SETS, invocation / (LANES * SETS));
 }
 
-var<workgroup> split_sums: array<Sums, WORKGROUP / LANES>;
-
-fn leave_split(sums: Sums, place: Lane) {
-  if (place.lane == 0u) {
-    split_sums[place.split * SETS + place.row_set] = sums;
-  }
-  workgroupBarrier();
-}
-
-// Sum `i` of a set over all splits.
-fn split_total(row_set: u32, i: u32) -> f32 {
-  var total = split_sums[row_set][i];
-  for (var s = 1u; s < SPLITS; s++) {
-    total += split_sums[s * SETS + row_set][i];
-  }
-  return total;
-}
-
 fn total(sums: Sums, place: Lane, i: u32) -> f32 {
-  return split_total(place.row_set, i);
+  return sums[i];
 }
 // y[row] = Σ_k weights[row, k] · x[k], for one token. Sets of LANES invocations take ROWS rows at once, so that x is read once for all
 // of them (lib/lanes).
@@ -482,7 +475,6 @@ fn main(
   var sums: Sums;
   sums[0u] = sum_0;
   sums = reduce_add(sums, place.lane, subgroup_size);
-  leave_split(sums, place);
   if (writes(place, first_row, 0u)) {
     var rms = 1.0;
     var up = 0.0;
