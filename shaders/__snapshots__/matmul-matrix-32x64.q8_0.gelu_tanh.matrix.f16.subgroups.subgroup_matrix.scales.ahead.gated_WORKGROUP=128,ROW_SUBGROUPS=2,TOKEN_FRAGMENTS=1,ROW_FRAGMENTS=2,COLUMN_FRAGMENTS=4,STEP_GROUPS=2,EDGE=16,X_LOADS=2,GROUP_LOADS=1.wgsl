@@ -80,7 +80,7 @@ fn dot_group(a: Group, b: Group) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3])
     + dot(a[4], b[4]) + dot(a[5], b[5]) + dot(a[6], b[6]) + dot(a[7], b[7]);
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
@@ -91,6 +91,7 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
+// A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {

@@ -160,6 +160,17 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
     low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
   );
 }
+// Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
@@ -337,37 +348,14 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
-alias RawRun = array<RawGroup, RUN>;
+// Runs of one group: what a lane fetches at a time is what other kernels fetch.
+alias RawRun = RawGroup;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
-  return RawRun(
-    load_raw(row_base, run * RUN + 0u, columns),
-  );
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
+  return load_raw(row_base, run, columns);
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
-
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
-}
-
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
-}
-
-// Bytes are the numbers and NUMBER_BIAS.
-fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
-  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
-}
-
-fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
-  var sum = 0.0;
-  sum += dot_scaled(raw[0u], x[0u]);
-  return x[0].scale * sum;
-}
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
+// word: a row of an odd number of groups ends with a scale of 0.
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -382,14 +370,18 @@ fn scale_of(raw: RawGroup) -> f32 {
   return raw.scale;
 }
 
+
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return raw.scale * x[0].scale * dot_numbers(raw.numbers, x[0]);
+}
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+
 fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 8.0);
 }
 
-const NUMBER_BIAS: f32 = 8.0;
-
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return nibble_bytes(raw.numbers);
+fn dot_numbers(numbers: vec4<u32>, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(nibble_bytes(numbers), x)) - 8.0 * x.sum;
 }
 fn activation(x: f32) -> f32 {
   return x / (1.0 + exp(-x));

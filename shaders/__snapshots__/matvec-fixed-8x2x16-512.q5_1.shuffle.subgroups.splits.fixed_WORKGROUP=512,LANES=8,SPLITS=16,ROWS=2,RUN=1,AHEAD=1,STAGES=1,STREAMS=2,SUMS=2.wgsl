@@ -327,25 +327,17 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
-alias RawRun = array<RawGroup, RUN>;
+// Runs of one group: what a lane fetches at a time is what other kernels fetch.
+alias RawRun = RawGroup;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
-  return RawRun(
-    load_raw(row_base, run * RUN + 0u, columns),
-  );
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
+  return load_raw(row_base, run, columns);
 }
 // A group of 32 weights that share a scale and an offset, as it lies: in a product in fixed point a lane takes one at a time.
 
-fn dot_affine(raw: RawGroup, x: FixedGroup) -> f32 {
-  let factors = factors_of(raw);
-  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
-}
-
-fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
-  var sum = 0.0;
-  sum += dot_affine(raw[0u], x[0u]);
-  return x[0].scale * sum;
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  let factors = factors_of(raw) * x[0].scale;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x[0])) + factors.y * x[0].sum;
 }
 // weight = scale · q + minimum. Planes of a row: 16 bytes and then a word of numbers a group, scale and minimum (half) a group.
 

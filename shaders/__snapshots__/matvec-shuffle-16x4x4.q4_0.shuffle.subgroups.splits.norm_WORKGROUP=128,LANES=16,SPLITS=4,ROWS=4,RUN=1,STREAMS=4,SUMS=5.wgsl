@@ -158,7 +158,7 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
     low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
   );
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
@@ -169,7 +169,8 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
-// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
+// Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
+// word: a row of an odd number of groups ends with a scale of 0.
 
 struct RawGroup {
   numbers: vec4<u32>,
@@ -183,6 +184,7 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
 fn scale_of(raw: RawGroup) -> f32 {
   return raw.scale;
 }
+// weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 8.0);

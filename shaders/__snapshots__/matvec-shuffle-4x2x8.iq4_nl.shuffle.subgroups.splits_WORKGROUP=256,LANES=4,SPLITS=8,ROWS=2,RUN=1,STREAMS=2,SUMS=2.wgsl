@@ -35,25 +35,6 @@ fn dot_group(a: Group, b: Group) -> f32 {
 fn load_x(at: u32) -> Group {
   return Group(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
 }
-// Words of the matrix, and what halves of them are.
-
-// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
-fn weight_word(row_base: u32, at: u32) -> u32 {
-  return weights[row_base + (at >> 2u)][at & 3u];
-}
-
-// Two words, the first of which has an even index, in one load.
-fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
-  let four = weights[row_base + (at >> 2u)];
-  return select(four.xy, four.zw, (at & 2u) != 0u);
-}
-
-// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
-  let both = unpack2x16float(weight_word(row_base, at >> 1u));
-  return select(both.x, both.y, (at & 1u) == 1u);
-}
 // Numbers of a group as bytes, as src/quant/pack.ts packs them: of eight elements 0, 4, 1, 5 in one word and 2, 6, 3, 7 in the next.
 
 // Four neighbours less `bias`, out of two words of four.
@@ -118,7 +99,26 @@ fn six_bit_bytes(words: vec4<u32>, late: vec2<u32>) -> array<vec4<u32>, 2> {
 fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(vec4<u32>(a.x, b.x, a.y, b.y), vec4<u32>(a.z, b.z, a.w, b.w));
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// Words of the matrix, and what halves of them are.
+
+// The word at this index of the row's words: the row's vectors come first, so that what a lane adds to them is the same for all rows.
+fn weight_word(row_base: u32, at: u32) -> u32 {
+  return weights[row_base + (at >> 2u)][at & 3u];
+}
+
+// Two words, the first of which has an even index, in one load.
+fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
+  let four = weights[row_base + (at >> 2u)];
+  return select(four.xy, four.zw, (at & 2u) != 0u);
+}
+
+// The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
+// slower on an H200, as if nothing were on its way.
+fn weight_half(row_base: u32, at: u32) -> f32 {
+  let both = unpack2x16float(weight_word(row_base, at >> 1u));
+  return select(both.x, both.y, (at & 1u) == 1u);
+}
+// Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
@@ -129,30 +129,47 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
+// Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
+// word: a row of an odd number of groups ends with a scale of 0.
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
 // weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
+// Where bits of `either` are 0, those of x or y but not both; else those of both.
+fn one_or_both(either: u32, x: u32, y: u32) -> u32 {
+  return (x & y) ^ (~either & (x | y));
+}
+
 // The sixteen levels, signed bytes: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. Their eight bits as functions of those of q, for 32
-// weights at once: no table, and no place in memory that depends on a weight.
+// weights at once: no table, and no place in memory that depends on a weight. A line is one instruction where three inputs have any function.
 fn level_bits(q: vec4<u32>) -> array<vec4<u32>, 2> {
   let a = q.x;
   let b = q.y;
   let c = q.z;
   let d = q.w;
-  let odd = a & (b ^ c);
-  return array<vec4<u32>, 2>(
-    vec4<u32>(
-      ~c ^ ((d ^ (~b & ~(c & d))) & (a | c)),
-      ~odd ^ (~c | (~odd & d)),
-      (~d & ((b ^ c) | (a & c))) | (d & ((c & ~b) | (a & ~c))),
-      (~d & ((a ^ b) | (b ^ c))) | (d & (a ^ b) & ~(a & c)),
-    ),
-    vec4<u32>(
-      a ^ (d & ((a ^ b) | (a ^ c))),
-      b ^ (d & ~a & (b | c)),
-      c & (a | b | ~d),
-      ~d,
-    ),
-  );
+  let ab = ~d & (a | b);
+  let abc = (a ^ b) | (b ^ c);
+  let bd = b & d;
+  let cab = (c & ~b) | (~c & a & b);
+  let p3 = abc & ~(d & cab);
+  let p4 = a ^ (d & abc);
+  let p5 = b ^ (p4 & ~a);
+  let p6 = c & (a | p3);
+  let p0 = ~one_or_both(c, ab, p5);
+  let p2 = ~p0 ^ (abc & ~bd);
+  let p1 = one_or_both(a, p5, p2);
+  return array<vec4<u32>, 2>(vec4<u32>(p0, p1, p2, p3), vec4<u32>(p4, p5, p6, ~d));
 }
 
 // Word p has bit p of all levels, of four in bits 0, 8, 16 and 24, of the next four in those behind: turned over, word j has four levels as bytes.
@@ -170,19 +187,6 @@ fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: u32, low: u32) -> 
     (first & vec4<u32>(low)) | ((second << vec4<u32>(shift)) & vec4<u32>(~low)),
     ((first >> vec4<u32>(shift)) & vec4<u32>(low)) | (second & vec4<u32>(~low)),
   );
-}
-
-struct RawGroup {
-  numbers: vec4<u32>,
-  scale: f32,
-}
-
-fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
-  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
-}
-
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -149,7 +149,7 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
     low_nibbles_less(words.w, bias), high_nibbles_less(words.w, bias),
   );
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+// Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
@@ -160,6 +160,7 @@ fn decode(raw: RawGroup) -> Group {
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
   return scale_of(raw) * dot_group(numbers_of(raw), x);
 }
+// A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · (q − 16). Planes of a row: 16 bytes and then a word of numbers a group, a half-precision scale a group.
 
 struct RawGroup {

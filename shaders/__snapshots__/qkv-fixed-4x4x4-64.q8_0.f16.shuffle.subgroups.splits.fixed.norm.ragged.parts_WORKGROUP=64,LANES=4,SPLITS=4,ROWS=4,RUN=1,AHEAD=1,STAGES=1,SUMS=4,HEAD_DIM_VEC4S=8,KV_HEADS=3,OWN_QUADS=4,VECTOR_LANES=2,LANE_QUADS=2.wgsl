@@ -176,6 +176,17 @@ fn high_nibbles_less(word: u32, bias: f32) -> vec4<f32> {
 fn signed_bytes(word: u32) -> vec4<f32> {
   return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
 }
+// Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
+
+fn decode(raw: RawGroup) -> Group {
+  let n = numbers_of(raw);
+  let scale = scale_of(raw);
+  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
+}
+
+fn dot_raw(raw: RawGroup, x: Group) -> f32 {
+  return scale_of(raw) * dot_group(numbers_of(raw), x);
+}
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
@@ -353,35 +364,17 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
     256 * dot_sixteen(bytes[1], x.high[1]) + dot_sixteen(bytes[1], x.low[1]),
   );
 }
-// What a lane fetches at a time is what other kernels fetch, of each group of a run. A row of an odd number of groups ends with a scale of 0.
-alias RawRun = array<RawGroup, RUN>;
+// Runs of one group: what a lane fetches at a time is what other kernels fetch.
+alias RawRun = RawGroup;
 
-fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
-  return RawRun(
-    load_raw(row_base, run * RUN + 0u, columns),
-  );
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
+  return load_raw(row_base, run, columns);
 }
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
-
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
-}
-
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
-}
+// A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
-  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
-}
-
-fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
-  var sum = 0.0;
-  sum += dot_scaled(raw[0u], x[0u]);
-  return x[0].scale * sum;
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
 }
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 

@@ -4,16 +4,8 @@
 //#import lib/fixed-point
 //#import lib/group-run
 
-fn dot_affine(raw: RawGroup, x: FixedGroup) -> f32 {
-  let factors = factors_of(raw);
-  return factors.x * f32(dot_bytes(bytes_of(raw), x)) + factors.y * x.sum;
-}
-
-fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
-  var sum = 0.0;
-//#repeat G RUN
-  sum += dot_affine(raw[G], x[G]);
-//#endrepeat
-  return x[0].scale * sum;
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  let factors = factors_of(raw) * x[0].scale;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x[0])) + factors.y * x[0].sum;
 }
 //#endif

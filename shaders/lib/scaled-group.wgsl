@@ -1,31 +1,11 @@
-// A group of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
-//#import lib/dot-group
+// A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
+//#import lib/scaled-decode
 //#if fixed
 //#import lib/fixed-point
 //#import lib/group-run
-//#endif
 
-fn decode(raw: RawGroup) -> Group {
-  let n = numbers_of(raw);
-  let scale = scale_of(raw);
-  return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
-}
-
-fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
-}
-
-//#if fixed
 // Bytes are the numbers and NUMBER_BIAS.
-fn dot_scaled(raw: RawGroup, x: FixedGroup) -> f32 {
-  return scale_of(raw) * (f32(dot_bytes(bytes_of(raw), x)) - NUMBER_BIAS * x.sum);
-}
-
-fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
-  var sum = 0.0;
-//#repeat G RUN
-  sum += dot_scaled(raw[G], x[G]);
-//#endrepeat
-  return x[0].scale * sum;
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
 }
 //#endif

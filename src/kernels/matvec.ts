@@ -46,6 +46,9 @@ export interface LaneShape {
   ahead?: number;
   /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
   blocks?: number;
+  /** Groups that a lane takes at a time; by format, two where the format or `pairs` says so. */
+  run?: number;
+  pairs?: boolean;
 }
 
 export interface MatrixShape {
@@ -68,6 +71,11 @@ export function fixedShape(
   ahead = 1,
 ): LaneShape {
   return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
+}
+
+/** Two groups at a time, in formats that have pairs. */
+export function inPairs(shape: LaneShape): LaneShape {
+  return { ...shape, pairs: true };
 }
 
 export function shapeName({
@@ -124,23 +132,20 @@ function groupsOf(columns: number): number {
   return Math.ceil(columns / groupElements);
 }
 
-export function shapeFlags({ reduce, splits, fixed, blocks, ahead }: LaneShape): string[] {
+export function shapeFlags({ reduce, splits, fixed, blocks, ahead, pairs }: LaneShape): string[] {
   return [
     ...(reduce === 'shuffle' ? ['subgroups'] : []),
     ...(splits > 1 ? ['splits'] : []),
     ...(fixed ? ['fixed'] : []),
+    ...(pairs ? ['pairs'] : []),
     ...(blocks ? ['held'] : []),
     ...(blocks && ahead ? ['ahead'] : []),
   ];
 }
 
 /** How a workgroup shares rows of these columns. */
-export function shapeConstants(
-  shape: LaneShape,
-  { format, columns }: MatrixShape,
-): Record<string, number> {
-  const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks } = shape;
-  const run = (fixed && format.run) || 1;
+export function shapeConstants(shape: LaneShape, { columns }: MatrixShape): Record<string, number> {
+  const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks, run = 1 } = shape;
   return {
     WORKGROUP: workgroup,
     LANES: lanes,
@@ -160,12 +165,17 @@ export function rowsOfShape({ workgroup, lanes, rows, splits, blocks = 1 }: Lane
   return (workgroup / lanes / splits) * rows * blocks;
 }
 
+/** With the groups that a lane of this format takes at a time. */
+function withRun(shape: LaneShape, { run = 1, pairs = false }: QuantFormat): LaneShape {
+  const paired = shape.pairs === true && pairs;
+  return shape.fixed ? { ...shape, run: paired ? 2 : run, pairs: paired } : shape;
+}
+
 /** A lane that takes two groups at a time takes half the rows, of half as many splits: as much is on its way, and as many columns make a turn. */
-export function shapeFor(shape: LaneShape, { run = 1 }: QuantFormat): LaneShape {
-  const { rows, splits, fixed } = shape;
-  return fixed
-    ? { ...shape, rows: Math.max(1, rows / run), splits: Math.max(1, splits / run) }
-    : shape;
+export function shapeFor(shape: LaneShape, format: QuantFormat): LaneShape {
+  const own = withRun(shape, format);
+  const { rows, splits, run = 1 } = own;
+  return { ...own, rows: Math.max(1, rows / run), splits: Math.max(1, splits / run) };
 }
 
 function variantOf(name: string, shapeOf: (use: MatvecUse) => LaneShape): KernelVariant<MatvecUse> {
@@ -201,21 +211,23 @@ export function heldVariant(
   lanes = 32,
   workgroups: number = heldWorkgroups,
 ): KernelVariant<MatvecUse> {
-  return variantOf(name, ({ rows, columns, gated }) => {
+  return variantOf(name, ({ format, rows, columns, gated }) => {
     const splits = Math.ceil(groupsOf(columns) / (heldGroups * lanes));
     const sets = Math.ceil(heldSubgroups / splits);
     const rowsOfSet = gated ? heldStreams / 2 : heldStreams;
     const blocks = Math.floor(rows / (sets * rowsOfSet * workgroups));
-    return {
+    const shape: LaneShape = {
       workgroup: lanes * splits * sets,
       lanes,
       rows: rowsOfSet,
       splits,
       reduce: 'shuffle',
       fixed: true,
+      pairs: true,
       ahead: ahead ? 1 : 0,
       blocks: Math.min(heldBlocks, Math.max(1, blocks)),
     };
+    return withRun(shape, format);
   });
 }
 
@@ -242,10 +254,11 @@ const fixedShapes = {
   long: fixedShape(8, 2, 16),
   large: fixedShape(8, 4, 8, 512),
   largeRuns: fixedShape(8, 4, 8, 512, 2),
-  tall: fixedShape(4, 4, 2, 256),
+  many: inPairs(fixedShape(8, 4, 14, 896)),
+  tall: inPairs(fixedShape(4, 4, 2, 256)),
   tallNarrow: fixedShape(4, 2, 1, 128),
-  largeGated: fixedShape(4, 2, 4),
-  hugeGated: fixedShape(4, 2, 2, 128),
+  largeGated: inPairs(fixedShape(4, 2, 4)),
+  hugeGated: inPairs(fixedShape(4, 2, 2, 128)),
 } as const;
 const tallRows = 2 ** 15;
 /** So few rows or columns leave multiprocessors without work where a workgroup takes many. */
@@ -274,10 +287,13 @@ function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneS
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
 
-function preferredHeld({ format, rows, columns, gated }: MatvecUse): string[] {
+/** What is quicker for tall matrices or for long rows, by format. */
+function preferredFirst({ format, rows, columns, gated }: MatvecUse): string[] {
   if (gated || rows < 4096) return [];
   if (rows >= tallRows) return format.held?.tall && columns >= 2048 ? ['held-tall'] : [];
-  return format.held?.long && columns >= 8192 ? ['held-long'] : [];
+  if (columns < 8192) return [];
+  if (format.many) return [shapeName(fixedShapes.many)];
+  return format.held?.long ? ['held-long'] : [];
 }
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
@@ -364,7 +380,7 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     software
       ? ['serial']
       : [
-          ...preferredHeld(use),
+          ...preferredFirst(use),
           shapeName(preferredFixedShape(use)),
           shapeName(preferredShape(use)),
           shapeName(shapes.smallGated),

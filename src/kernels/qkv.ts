@@ -13,6 +13,7 @@ import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   fixedShape,
+  inPairs,
   type LaneShape,
   rowsOfShape,
   shapeConstants,
@@ -147,7 +148,10 @@ const shapes = {
   large: shuffleShape(4, 4, 8),
 } as const;
 
-const fixedShapes = { small: fixedShape(8, 4, 4), large: fixedShape(8, 4, 4, 256) } as const;
+const fixedShapes = {
+  small: fixedShape(8, 4, 4),
+  large: inPairs(fixedShape(8, 4, 4, 256)),
+} as const;
 /** Subgroups of 4, which software adapters have: chosen where heads come in parts alone. */
 const smallSubgroups = fixedShape(4, 4, 4, 64);
 

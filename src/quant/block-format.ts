@@ -10,7 +10,9 @@ export interface BlockFormat {
   blockBytes: number;
   half?: 'scaled';
   run?: 1 | 2;
+  pairs?: boolean;
   held?: NonNullable<QuantFormat['held']>;
+  many?: boolean;
   /** How the numbers q lie in the first planes. */
   packing: Packing;
   /** The planes behind them. */

@@ -23,8 +23,12 @@ export interface QuantFormat {
   half?: 'plain' | 'scaled';
   /** The twin makes bytes of its numbers, for products in fixed point (lib/fixed-point), so many groups at a time. */
   run?: 1 | 2;
+  /** Two groups at a time in shapes that say so, though `run` is one. */
+  pairs?: boolean;
   /** Decoding is quicker with x held in registers (lib/held-x): of tall matrices, of long rows. By measurement, see docs/performance.md. */
   held?: { tall?: boolean; long?: boolean };
+  /** The same by many subgroups a workgroup, of long rows. */
+  many?: boolean;
   /** File blocks of one row → GPU row (rowBytes(format, K) bytes, zeroed by the caller). */
   repackRow(file: Uint8Array, gpu: Uint8Array): void;
   /** File blocks → weights, exact in double precision before the final rounding of `out`. */

@@ -11,7 +11,9 @@ export const iq4_nl: QuantFormat = nibbleFormat({
   ggmlType: 20,
   fifthBit: false,
   minimum: false,
-  run: 2,
+  run: 1,
+  pairs: true,
+  many: true,
   packing: fourPlanePacking,
   value: (q) => levels[q] as number,
 });

@@ -14,7 +14,9 @@ export interface NibbleFormat {
   value(q: number): number;
   half?: 'scaled';
   run?: 1 | 2;
+  pairs?: boolean;
   held?: NonNullable<QuantFormat['held']>;
+  many?: boolean;
   /** If not as fits the number of bits best. */
   packing?: Packing;
   quantize?: NonNullable<QuantFormat['quantize']>;

@@ -18,7 +18,8 @@ export const q2_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 84,
   run: 2,
-  held: { tall: true, long: true },
+  held: { tall: true },
+  many: true,
   packing: twoBitPacking,
   scalePlanes: [copiedPlane(scales, 16), copiedPlane(factors, 4)],
   readGroup(file, at, group, out) {

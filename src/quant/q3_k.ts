@@ -26,7 +26,8 @@ export const q3_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 110,
   run: 2,
-  held: { tall: true, long: true },
+  held: { tall: true },
+  many: true,
   packing: threeBitPacking,
   scalePlanes: [
     {

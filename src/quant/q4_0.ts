@@ -13,7 +13,8 @@ export const q4_0: QuantFormat = nibbleFormat({
   minimum: false,
   half: 'scaled',
   run: 1,
-  held: { long: true },
+  pairs: true,
+  held: { tall: true, long: true },
   value: (q) => q - 8,
   quantize,
 });

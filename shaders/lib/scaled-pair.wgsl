@@ -1,0 +1,44 @@
+// Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
+// word: a row of an odd number of groups ends with a scale of 0.
+//#import lib/row-words
+//#import lib/scaled-decode
+
+struct RawGroup {
+  numbers: vec4<u32>,
+  scale: f32,
+}
+
+fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
+  return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
+}
+
+fn scale_of(raw: RawGroup) -> f32 {
+  return raw.scale;
+}
+
+//#if fixed
+//#import lib/fixed-point
+//#if pairs
+struct RawRun {
+  first: vec4<u32>,
+  second: vec4<u32>,
+  scales: u32,
+}
+
+fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
+  let at = row_base + run * 2u;
+  return RawRun(weights[at], weights[at + 1u], weight_word(row_base, columns / 8u + run));
+}
+
+fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
+  let scales = unpack2x16float(raw.scales);
+  return x[0].scale * (scales.x * dot_numbers(raw.first, x[0]) + scales.y * dot_numbers(raw.second, x[1]));
+}
+//#else
+//#import lib/group-run
+
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return raw.scale * x[0].scale * dot_numbers(raw.numbers, x[0]);
+}
+//#endif
+//#endif
