@@ -1,5 +1,6 @@
 const WORKGROUP: u32 = 1024u;
 const RING: u32 = 16u;
+const AHEAD: u32 = 8u;
 struct Params {
   vocabulary: u32,
 }
@@ -43,51 +44,106 @@ var<workgroup> scratch_token: array<u32, WORKGROUP>;
 var<workgroup> shared_value: f32;
 var<workgroup> chosen: u32;
 
-fn was_seen(token: u32) -> bool {
-  return ((seen[token / 32u] >> (token % 32u)) & 1u) == 1u;
-}
-
-// Four neighbouring logits, and as many again for each turn: a constant number of turns, so that many loads are under way at once.
+// Four neighbouring logits, and as many again for each turn.
 const QUADS: u32 = (params.vocabulary + 3u) / 4u;
 const TURNS: u32 = (QUADS + WORKGROUP - 1u) / WORKGROUP;
 // Less than any logit.
 const NONE: f32 = -3.4e38;
 
-// The scaled logits of a lane's quad in a turn; those past the vocabulary are NONE.
-fn scaled_quad(lane: u32, turn: u32) -> vec4<f32> {
-  let quad = turn * WORKGROUP + lane;
-  let raw = logits[min(quad, QUADS - 1u)];
-  var scaled = vec4<f32>(NONE);
-  for (var i = 0u; i < 4u; i++) {
-    let token = quad * 4u + i;
-    if (token < params.vocabulary) {
-      scaled[i] = scale_logit(raw[i], token);
-    }
-  }
-  return scaled;
+fn raw_quad(quad: u32) -> vec4<f32> {
+  return logits[min(quad, QUADS - 1u)];
 }
 
-// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
-fn scale_logit(raw: f32, token: u32) -> f32 {
-  var logit = raw;
-  if (sampler.repetition_penalty != 1.0 && was_seen(token)) {
-    logit = select(logit * sampler.repetition_penalty, logit / sampler.repetition_penalty, logit > 0.0);
+// Logits after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature; those past the vocabulary are NONE.
+fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
+  var scaled = raw;
+  if (sampler.repetition_penalty != 1.0) {
+    let bits = seen[quad / 8u] >> (quad % 8u * 4u);
+    let was_seen = (vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>();
+    let penalized = select(raw * sampler.repetition_penalty, raw / sampler.repetition_penalty, raw > vec4<f32>());
+    scaled = select(raw, penalized, was_seen);
   }
-  logit /= sampler.temperature;
-  return logit;
+  scaled /= sampler.temperature;
+  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
 }
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
   var best = NONE;
   var best_token = 0u;
-  for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
-    for (var i = 0u; i < 4u; i++) {
-      if (scaled[i] > best) {
-        best = scaled[i];
-        best_token = (turn * WORKGROUP + lane) * 4u + i;
-      }
+  for (var turn = 0u; turn < TURNS; turn += AHEAD) {
+    // All of them are on their way before the first one is looked at.
+    let quad_0 = (turn + 0u) * WORKGROUP + lane;
+    let raw_0 = raw_quad(quad_0);
+    let quad_1 = (turn + 1u) * WORKGROUP + lane;
+    let raw_1 = raw_quad(quad_1);
+    let quad_2 = (turn + 2u) * WORKGROUP + lane;
+    let raw_2 = raw_quad(quad_2);
+    let quad_3 = (turn + 3u) * WORKGROUP + lane;
+    let raw_3 = raw_quad(quad_3);
+    let quad_4 = (turn + 4u) * WORKGROUP + lane;
+    let raw_4 = raw_quad(quad_4);
+    let quad_5 = (turn + 5u) * WORKGROUP + lane;
+    let raw_5 = raw_quad(quad_5);
+    let quad_6 = (turn + 6u) * WORKGROUP + lane;
+    let raw_6 = raw_quad(quad_6);
+    let quad_7 = (turn + 7u) * WORKGROUP + lane;
+    let raw_7 = raw_quad(quad_7);
+    let scaled_0 = scaled_quad(raw_0, quad_0);
+    let largest_0 = max(max(scaled_0.x, scaled_0.y), max(scaled_0.z, scaled_0.w));
+    if (largest_0 > best) {
+      best = largest_0;
+      let among = select(select(3u, 2u, scaled_0.z == best), 1u, scaled_0.y == best);
+      best_token = quad_0 * 4u + select(among, 0u, scaled_0.x == best);
+    }
+    let scaled_1 = scaled_quad(raw_1, quad_1);
+    let largest_1 = max(max(scaled_1.x, scaled_1.y), max(scaled_1.z, scaled_1.w));
+    if (largest_1 > best) {
+      best = largest_1;
+      let among = select(select(3u, 2u, scaled_1.z == best), 1u, scaled_1.y == best);
+      best_token = quad_1 * 4u + select(among, 0u, scaled_1.x == best);
+    }
+    let scaled_2 = scaled_quad(raw_2, quad_2);
+    let largest_2 = max(max(scaled_2.x, scaled_2.y), max(scaled_2.z, scaled_2.w));
+    if (largest_2 > best) {
+      best = largest_2;
+      let among = select(select(3u, 2u, scaled_2.z == best), 1u, scaled_2.y == best);
+      best_token = quad_2 * 4u + select(among, 0u, scaled_2.x == best);
+    }
+    let scaled_3 = scaled_quad(raw_3, quad_3);
+    let largest_3 = max(max(scaled_3.x, scaled_3.y), max(scaled_3.z, scaled_3.w));
+    if (largest_3 > best) {
+      best = largest_3;
+      let among = select(select(3u, 2u, scaled_3.z == best), 1u, scaled_3.y == best);
+      best_token = quad_3 * 4u + select(among, 0u, scaled_3.x == best);
+    }
+    let scaled_4 = scaled_quad(raw_4, quad_4);
+    let largest_4 = max(max(scaled_4.x, scaled_4.y), max(scaled_4.z, scaled_4.w));
+    if (largest_4 > best) {
+      best = largest_4;
+      let among = select(select(3u, 2u, scaled_4.z == best), 1u, scaled_4.y == best);
+      best_token = quad_4 * 4u + select(among, 0u, scaled_4.x == best);
+    }
+    let scaled_5 = scaled_quad(raw_5, quad_5);
+    let largest_5 = max(max(scaled_5.x, scaled_5.y), max(scaled_5.z, scaled_5.w));
+    if (largest_5 > best) {
+      best = largest_5;
+      let among = select(select(3u, 2u, scaled_5.z == best), 1u, scaled_5.y == best);
+      best_token = quad_5 * 4u + select(among, 0u, scaled_5.x == best);
+    }
+    let scaled_6 = scaled_quad(raw_6, quad_6);
+    let largest_6 = max(max(scaled_6.x, scaled_6.y), max(scaled_6.z, scaled_6.w));
+    if (largest_6 > best) {
+      best = largest_6;
+      let among = select(select(3u, 2u, scaled_6.z == best), 1u, scaled_6.y == best);
+      best_token = quad_6 * 4u + select(among, 0u, scaled_6.x == best);
+    }
+    let scaled_7 = scaled_quad(raw_7, quad_7);
+    let largest_7 = max(max(scaled_7.x, scaled_7.y), max(scaled_7.z, scaled_7.w));
+    if (largest_7 > best) {
+      best = largest_7;
+      let among = select(select(3u, 2u, scaled_7.z == best), 1u, scaled_7.y == best);
+      best_token = quad_7 * 4u + select(among, 0u, scaled_7.x == best);
     }
   }
   scratch[lane] = best;
@@ -130,7 +186,8 @@ fn workgroup_sum(value: vec3<f32>, lane: u32) -> vec3<f32> {
 fn lane_totals(lane: u32, thresholds: vec3<u32>, largest: f32, by_mass: bool) -> vec3<f32> {
   var totals = vec3<f32>();
   for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
+    let quad = turn * WORKGROUP + lane;
+    let scaled = scaled_quad(raw_quad(quad), quad);
     for (var i = 0u; i < 4u; i++) {
       if (scaled[i] > NONE) {
         let weight = select(1.0, exp(scaled[i] - largest), by_mass);
@@ -194,12 +251,13 @@ fn pick(lane: u32, threshold: u32, largest: f32, target_mass: f32) -> u32 {
   var passed = 0.0;
   var last = 0u;
   for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
+    let quad = turn * WORKGROUP + lane;
+    let scaled = scaled_quad(raw_quad(quad), quad);
     for (var i = 0u; i < 4u; i++) {
       if (scaled[i] == NONE || order_key(scaled[i]) < threshold || passed > target_mass) {
         continue;
       }
-      last = (turn * WORKGROUP + lane) * 4u + i;
+      last = quad * 4u + i;
       passed += exp(scaled[i] - largest);
     }
   }
