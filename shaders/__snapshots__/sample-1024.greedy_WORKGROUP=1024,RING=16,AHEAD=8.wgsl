@@ -25,7 +25,8 @@ struct State {
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //
 // Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
-// order-preserving integer form of a float. Sums are taken in a fixed order, so that a seed repeats exactly.
+// order-preserving integer form of a float. Where top-k keeps few, these are sorted instead. Sums are taken in a fixed order, so that a seed
+// repeats exactly.
 
 struct Sampler {
   temperature: f32,
@@ -65,9 +66,11 @@ fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
   return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
 }
 
+// The largest logit of a lane.
+var<private> best: f32 = NONE;
+
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best = NONE;
   var best_token = 0u;
   for (var turn = 0u; turn < TURNS; turn += AHEAD) {
     // All of them are on their way before the first one is looked at.

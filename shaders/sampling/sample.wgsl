@@ -2,7 +2,8 @@
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //
 // Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
-// order-preserving integer form of a float. Sums are taken in a fixed order, so that a seed repeats exactly.
+// order-preserving integer form of a float. Where top-k keeps few, these are sorted instead. Sums are taken in a fixed order, so that a seed
+// repeats exactly.
 //#import lib/state
 
 struct Sampler {
@@ -19,6 +20,10 @@ struct Sampler {
 var<workgroup> scratch: array<f32, WORKGROUP>;
 //#if !greedy
 var<workgroup> scratch_sums: array<vec3<f32>, WORKGROUP>;
+// So many that top-k keeps are few.
+const FEW: u32 = 64u;
+var<workgroup> group_keys: array<atomic<u32>, FEW>;
+var<workgroup> found: atomic<u32>;
 //#endif
 var<workgroup> scratch_token: array<u32, WORKGROUP>;
 var<workgroup> shared_value: f32;
@@ -49,9 +54,11 @@ fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
   return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
 }
 
+// The largest logit of a lane.
+var<private> best: f32 = NONE;
+
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best = NONE;
   var best_token = 0u;
   for (var turn = 0u; turn < TURNS; turn += AHEAD) {
     // All of them are on their way before the first one is looked at.
@@ -143,6 +150,11 @@ fn hash(value: u32) -> u32 {
   return (word >> 22u) ^ word;
 }
 
+// In [0, 1), from 24 bits.
+fn uniform_number() -> f32 {
+  return f32(hash(sampler.seed ^ hash(state.step)) >> 8u) / 16777216.0;
+}
+
 fn draw(lane: u32, threshold: u32, largest: f32) -> u32 {
   let own = lane_totals(lane, vec3<u32>(threshold), largest, true).x;
   let mass = workgroup_sum(vec3<f32>(own), lane).x;
@@ -151,9 +163,7 @@ fn draw(lane: u32, threshold: u32, largest: f32) -> u32 {
     chosen = 0u;
   }
   workgroupBarrier();
-  // In [0, 1), from 24 bits.
-  let uniform_number = f32(hash(sampler.seed ^ hash(state.step)) >> 8u) / 16777216.0;
-  let target_mass = uniform_number * mass;
+  let target_mass = uniform_number() * mass;
   var before = 0.0;
   for (var i = 0u; i < lane; i++) {
     before += scratch[i];
@@ -188,12 +198,102 @@ fn pick(lane: u32, threshold: u32, largest: f32, target_mass: f32) -> u32 {
   return last;
 }
 
+// Logits and tokens that are at least as large as the smallest of the largest logits of top_k groups of lanes, so of top_k tokens or more, are
+// left in scratch. Their number, which may be too large for that.
+fn find_few(lane: u32) -> u32 {
+  if (lane < FEW) {
+    atomicStore(&group_keys[lane], 0u);
+    atomicStore(&found, 0u);
+  }
+  workgroupBarrier();
+  atomicMax(&group_keys[lane % sampler.top_k], order_key(best));
+  workgroupBarrier();
+  var least = atomicLoad(&group_keys[0]);
+  for (var i = 1u; i < sampler.top_k; i++) {
+    least = min(least, atomicLoad(&group_keys[i]));
+  }
+  if (order_key(best) >= least) {
+    for (var turn = 0u; turn < TURNS; turn++) {
+      let quad = turn * WORKGROUP + lane;
+      let scaled = scaled_quad(raw_quad(quad), quad);
+      for (var i = 0u; i < 4u; i++) {
+        if (scaled[i] > NONE && order_key(scaled[i]) >= least) {
+          let at = atomicAdd(&found, 1u);
+          if (at < WORKGROUP) {
+            scratch[at] = scaled[i];
+            scratch_token[at] = quad * 4u + i;
+          }
+        }
+      }
+    }
+  }
+  workgroupBarrier();
+  if (lane == 0u) {
+    chosen = atomicLoad(&found);
+  }
+  return workgroupUniformLoad(&chosen);
+}
+
+// So many of scratch, by falling logits, into scratch_sums: logit and token.
+fn sort_few(lane: u32, count: u32) {
+  let logit = scratch[lane];
+  let token = scratch_token[lane];
+  var rank = 0u;
+  for (var i = 0u; i < count; i++) {
+    let is_before = scratch[i] > logit || (scratch[i] == logit && scratch_token[i] < token);
+    rank += select(0u, 1u, is_before);
+  }
+  if (lane < count) {
+    scratch_sums[rank] = vec3<f32>(logit, f32(token), 0.0);
+  }
+  workgroupBarrier();
+}
+
+// All filters and the draw, by one invocation. Equals of the last one that a filter keeps are kept.
+fn draw_of_few(count: u32, largest: f32) -> u32 {
+  let least = scratch_sums[sampler.top_k - 1u].x;
+  var total = 0.0;
+  for (var i = 0u; i < count && scratch_sums[i].x >= least; i++) {
+    total += exp(scratch_sums[i].x - largest);
+  }
+  var mass = 0.0;
+  var kept = 0u;
+  for (; kept < count; kept++) {
+    let logit = scratch_sums[kept].x;
+    let is_enough = sampler.top_p < 1.0 && mass >= sampler.top_p * total && logit < scratch_sums[max(kept, 1u) - 1u].x;
+    if (logit < least || logit < largest + sampler.min_p_log || is_enough) {
+      break;
+    }
+    mass += exp(logit - largest);
+  }
+  let target_mass = uniform_number() * mass;
+  var passed = 0.0;
+  var last = 0u;
+  for (; last + 1u < kept; last++) {
+    passed += exp(scratch_sums[last].x - largest);
+    if (passed > target_mass) {
+      break;
+    }
+  }
+  return u32(scratch_sums[last].y);
+}
+
 fn sample_token(lane: u32) -> u32 {
   largest_token(lane);
   if (lane == 0u) {
     shared_value = scratch[0];
   }
   let largest = workgroupUniformLoad(&shared_value);
+  if (sampler.top_k > 0u && sampler.top_k <= min(FEW, params.vocabulary)) {
+    let count = find_few(lane);
+    if (count <= WORKGROUP) {
+      sort_few(lane, count);
+      if (lane == 0u) {
+        chosen = draw_of_few(count, largest);
+      }
+      return workgroupUniformLoad(&chosen);
+    }
+  }
   var threshold = 0u;
   if (sampler.top_k > 0u && sampler.top_k < params.vocabulary) {
     threshold = find_threshold(lane, 0u, largest, f32(sampler.top_k), false);
