@@ -1,4 +1,4 @@
-import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { bySizeOfPass } from '../gpu/sized-dispatches.ts';
 import { groupElements, type QuantFormat } from '../quant/format.ts';
@@ -86,7 +86,7 @@ export interface MatrixOptions {
 export function linearMatrix(
   gpu: Gpu,
   { parts, rows }: Linear,
-  x: GPUBuffer | BufferRange,
+  x: GPUBuffer,
   y: GPUBuffer,
   { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
@@ -128,7 +128,7 @@ export function linearGated(
   gpu: Gpu,
   linear: Linear,
   activation: Activation,
-  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer | BufferRange>>,
+  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer>>,
 ): Promise<Dispatch>[] | null {
   const use = gatedUse(gpu, linear, activation);
   const [part] = linear.parts;

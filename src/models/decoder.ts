@@ -5,7 +5,7 @@ import {
   stateHeaderBytes,
 } from '../attention/attention.ts';
 import { BufferSet } from '../gpu/buffer-set.ts';
-import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { embedding } from '../kernels/embedding.ts';
 import { gatedActivation } from '../kernels/gated-activation.ts';
@@ -38,15 +38,7 @@ import { groupElements } from '../quant/format.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { TransformerConfig } from './config.ts';
 import type { DecoderWeights, LayerWeights } from './decoder-weights.ts';
-import {
-  forSlab,
-  type PassShape,
-  partOf,
-  productBytes,
-  type Slab,
-  shapeOfPass,
-  slabsOf,
-} from './pass-shape.ts';
+import { rowsOfPass } from './pass-rows.ts';
 
 export interface DecoderOptions {
   /** Tokens that the KV cache holds. */
@@ -54,8 +46,6 @@ export interface DecoderOptions {
   kvCache: KvCacheFormat;
   /** See `AttentionSettings`. */
   splitFrom?: number;
-  /** Tokens whose gates and ups are made at a time. Default: by memory. */
-  slabRows?: number;
 }
 
 /** Tokens of one pass at most. Small on software adapters, so that an abort is heard in time. */
@@ -66,8 +56,6 @@ const usualRows = 1024;
 const maxActivationBytes = 64 * 2 ** 20;
 /** Longer passes where all activations together take at most this share of what weights and cache take. */
 const activationShare = 0.145;
-/** Gates and ups that are made at a time at least: fewer leave multiprocessors of a large GPU without work. */
-const slabOutputs = 2 ** 22;
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
 const maxSummandBytes = 32 * 2 ** 10;
 /** Dispatches of a long pass that are submitted first; then twice as many each time, as long as the GPU takes for more than the host. */
@@ -127,7 +115,6 @@ export class Decoder {
   readonly contextLength: number;
   /** Tokens of one pass at most. */
   readonly passRows: number;
-  readonly #slabs: readonly Slab[];
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #attention: Attention;
@@ -177,12 +164,10 @@ export class Decoder {
     this.contextLength = options.contextLength;
     const matrices = options.kvCache !== 'f32' && matrixUnsupported(gpu.capabilities) === null;
     this.#inputs = matrices ? 'f16' : 'f32';
-    const shape = this.#shapeOfPass(weightBytes(weights) + cacheBytes(config, options), options);
-    this.passRows = shape.rows;
-    this.#slabs = slabsOf(shape);
+    this.passRows = this.#rowsOfPass(weightBytes(weights) + cacheBytes(config, options));
     this.#owned = new BufferSet(gpu);
     try {
-      this.#buffers = this.#allocate(shape);
+      this.#buffers = this.#allocate();
       gpu.write(this.#buffers.oneRow, 0, Uint32Array.of(0, 1));
       const { passActivated: queries } = this.#buffers;
       const settings = { ...options, passRows: this.passRows, queries };
@@ -367,7 +352,7 @@ export class Decoder {
    * Bytes of a token in the buffers of a pass. What a product makes is used up before the next one begins, and so is a product's input: one
    * buffer for each of both. Queries are used up before anything is activated.
    */
-  #tokenBytes(): Record<'residual' | 'products' | 'gateUp' | 'inputs' | 'activated', number> {
+  #tokenBytes(): Record<'residual' | 'products' | 'inputs' | 'activated', number> {
     const { numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, hiddenAct } =
       this.config;
     const hidden = pad(this.config.hiddenSize);
@@ -378,46 +363,45 @@ export class Decoder {
       this.#inputs === 'f16' && layers.every(({ gateUp }) => canGate(this.#gpu, gateUp, hiddenAct));
     return {
       residual: hidden * 4,
-      products: Math.max(queries + 2 * numKeyValueHeads * headDim, hidden) * 4,
-      gateUp: isActivated ? 0 : 2 * intermediateSize * 4,
+      products:
+        4 *
+        Math.max(
+          queries + 2 * numKeyValueHeads * headDim,
+          hidden,
+          isActivated ? 0 : 2 * intermediateSize,
+        ),
       inputs: Math.max(hidden, pad(queries)) * input,
       activated: Math.max(pad(intermediateSize) * input, queries * 4),
     };
   }
 
-  /** Tokens of a pass and its slabs, where weights and cache take `held` bytes. */
-  #shapeOfPass(held: number, { slabRows }: DecoderOptions): PassShape {
+  /** Tokens of a pass, where weights and cache take `held` bytes. */
+  #rowsOfPass(held: number): number {
     const { tokenSelect } = this.config;
     const { software, maxBindingBytes } = this.#gpu.capabilities;
-    const { products, gateUp, residual, inputs, activated } = this.#tokenBytes();
+    const { products, residual, inputs, activated } = this.#tokenBytes();
     const kept = residual + inputs + activated;
-    const widest = Math.max(products, gateUp);
-    const usual = Math.min(usualRows, maxActivationBytes / widest);
-    const shape = shapeOfPass(
-      { kept, products, gateUp },
+    const usual = Math.min(usualRows, maxActivationBytes / products);
+    return rowsOfPass(
+      { kept, products },
       {
         rows: Math.min(
           passRows[software ? 'software' : 'hardware'],
           tokenSelect ? passTokensOf(tokenSelect) : Number.POSITIVE_INFINITY,
         ),
-        bytes: Math.max(activationShare * held, usual * (kept + widest)),
+        bytes: Math.max(activationShare * held, usual * (kept + products)),
         bufferBytes: maxBindingBytes,
-        // Larger tiles of matrices are what makes long passes quick.
-        slabRows: this.#inputs === 'f16' ? slabOutputs / (gateUp / 4) : Number.POSITIVE_INFINITY,
       },
     );
-    return slabRows ? { ...shape, slabRows } : shape;
   }
 
-  #allocate(shape: PassShape): Buffers {
+  #allocate(): Buffers {
     const { config } = this;
     const { numAttentionHeads: heads, headDim } = config;
-    const whole = (tokens: number) => Math.ceil(tokens / matmulTokens) * matmulTokens;
-    const rows = whole(shape.rows);
+    const rows = Math.ceil(this.passRows / matmulTokens) * matmulTokens;
     const bytes = this.#tokenBytes();
-    const widest = productBytes(bytes, { rows, slabRows: whole(shape.slabRows) });
     const floats = (label: string, count: number) => this.#owned.storage(label, count * 4);
-    const products = this.#owned.storage('products', widest);
+    const products = this.#owned.storage('products', rows * bytes.products);
     const passInputs = this.#owned.storage('inputs of products', rows * bytes.inputs);
     return {
       oneRow: this.#owned.storage('state of one row', stateHeaderBytes + 4),
@@ -673,7 +657,7 @@ export class Decoder {
     return [
       ...this.#addProjected(layer.output, passAttended, layer.postAttentionNorm, 'matrix'),
       this.#normForProduct(layer.feedForwardNorm),
-      ...this.#slabs.flatMap((slab) => this.#gateUpForMany(layer, slab)),
+      ...this.#gateUpForMany(layer),
       ...this.#addProjected(layer.down, passActivated, layer.postFeedForwardNorm, 'matrix'),
     ];
   }
@@ -697,7 +681,7 @@ export class Decoder {
       ...this.#addProjected(layer.output, attended, layer.postAttentionNorm, 'vector', one),
       ...this.#gateUpForOne(layer, one),
       ...this.#addProjected(layer.down, activated, layer.postFeedForwardNorm, 'vector', one),
-    ].map((prepared) => forSlab(prepared, { first: 0, rows: 1 }));
+    ].map(forOneRow);
   }
 
   #lastRow(x: GPUBuffer, y: GPUBuffer, columns: number, storage: 'f32' | 'f16'): Promise<Dispatch> {
@@ -705,20 +689,14 @@ export class Decoder {
     return prepareDispatch(this.#gpu, lastRow, { columns, x: storage }, { state, x, y });
   }
 
-  /** Activated gates of some tokens of a pass. */
-  #gateUpForMany({ gateUp }: LayerWeights, slab: Slab): Promise<Dispatch>[] {
-    const { state, passNormed, passActivated, gateUp: products } = this.#buffers;
-    const { hiddenSize, intermediateSize, hiddenAct } = this.config;
-    const input = this.#inputs === 'f16' ? 2 : 4;
-    const x = partOf(passNormed, slab, pad(hiddenSize) * input);
-    const y = partOf(passActivated, slab, pad(intermediateSize) * input);
+  /** Activated gates of a pass. */
+  #gateUpForMany({ gateUp }: LayerWeights): Promise<Dispatch>[] {
+    const { state, passNormed: x, passActivated: y, gateUp: products } = this.#buffers;
     const activated =
-      this.#inputs === 'f16' ? linearGated(this.#gpu, gateUp, hiddenAct, { state, x, y }) : null;
-    const dispatches = activated ?? [
-      ...this.#matrix(gateUp, x, products),
-      this.#activate(y, this.#inputs),
-    ];
-    return dispatches.map((prepared) => forSlab(prepared, slab));
+      this.#inputs === 'f16'
+        ? linearGated(this.#gpu, gateUp, this.config.hiddenAct, { state, x, y })
+        : null;
+    return activated ?? [...this.#matrix(gateUp, x, products), this.#activate(y, this.#inputs)];
   }
 
   #normForProduct(weight: GPUBuffer): Promise<Dispatch> {
@@ -807,7 +785,7 @@ export class Decoder {
   /** The product for the tokens of a pass. */
   #matrix(
     linear: Linear,
-    x: GPUBuffer | BufferRange,
+    x: GPUBuffer,
     y: GPUBuffer,
     more: { residual?: boolean; yStride?: number } = {},
   ): Promise<Dispatch>[] {
@@ -833,7 +811,7 @@ export class Decoder {
   }
 
   #activate(
-    y: GPUBuffer | BufferRange,
+    y: GPUBuffer,
     storage: 'f32' | 'f16',
     state: GPUBuffer = this.#buffers.state,
   ): Promise<Dispatch> {
@@ -875,6 +853,12 @@ export class Decoder {
     const prepared = [this.#normForProduct(finalNorm), ...this.#matrix(lmHead, passNormed, logits)];
     return { tail: await Promise.all(prepared), logits };
   }
+}
+
+/** The same for one row, however many tokens the pass has. */
+async function forOneRow(prepared: Promise<Dispatch>): Promise<Dispatch> {
+  const dispatch = await prepared;
+  return { ...dispatch, workgroups: () => dispatch.workgroups(1) };
 }
 
 /** Each buffer once: matrices that are multiplied together share one. */
