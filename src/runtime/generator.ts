@@ -4,7 +4,7 @@ import { sampledTokens } from '../kernels/sample.ts';
 import { isLong } from '../kernels/selection-use.ts';
 import { type Decoder, samplingBytes } from '../models/decoder.ts';
 import type { FinishReason, GenerationResult } from '../types.ts';
-import { BurstSize } from './burst-size.ts';
+import { BurstSize, mostBursts } from './burst-size.ts';
 import type { GenerationSettings } from './generate-options.ts';
 import type { Emit } from './model-contract.ts';
 import { endOfPass, PassSize } from './pass-size.ts';
@@ -17,10 +17,10 @@ export interface GeneratorTokenizer {
 }
 
 /**
- * Bursts of decode steps that wait on the GPU at once. Hardware is kept busy while tokens travel back; a software adapter gets one,
+ * Bursts of decode steps that wait on the GPU at once, at most. Hardware is kept busy while tokens travel back; a software adapter gets one,
  * since a step takes long there and an abort should not wait for a second.
  */
-const burstsInFlight = { hardware: 2, software: 1 } as const;
+const burstsInFlight = { hardware: mostBursts, software: 1 } as const;
 
 /** A submitted burst and its tokens, once they have come. */
 interface Burst {
@@ -237,7 +237,7 @@ class Run {
     let firstTokenAt = begun;
     let lastTokensAt = begun;
     while (!finish) {
-      while (this.#submitted < this.#limit && this.#free.length > 0) this.#submitSteps();
+      while (this.#submitted < this.#limit && this.#mayWait()) this.#submitSteps();
       this.#send();
       const burst = this.#pending[0];
       const tokens = await Promise.race([burst?.tokens, this.#aborted]);
@@ -302,6 +302,11 @@ class Run {
   #abortPrefill(computed: number): FinishReason {
     this.#parts.setCached(this.#prompt.slice(0, computed));
     return 'abort';
+  }
+
+  /** May one more burst? */
+  #mayWait(): boolean {
+    return this.#free.length > 0 && this.#pending.length < this.#parts.burstSize.bursts;
   }
 
   #submitSteps(): void {
