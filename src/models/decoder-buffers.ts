@@ -8,7 +8,7 @@ import type { TransformerConfig } from './config.ts';
 import type { TokenBytes } from './pass-rows.ts';
 
 /** Summands of the output projection that are cheaper to read once more in every workgroup than a dispatch is; of no model are there more. */
-export const maxSummandBytes: number = 32 * 2 ** 10;
+export const maxSummandBytes: number = 64 * 2 ** 10;
 
 /** What a decoder's kernels write to, but for caches and what else attention keeps. Some are one buffer: see `TokenBytes`. */
 export type DecoderBuffers = Record<
