@@ -167,15 +167,18 @@ fn largest_token(lane: u32) -> u32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
+  // On their way while the token is chosen.
+  let step = state.step;
+  let next_position = state.position + state.rows;
   let token = largest_token(lane);
   if (lane == 0u) {
     seen[token / 32u] |= 1u << (token % 32u);
     state.tokens[0] = token;
     // The last RING sampled tokens, for the host.
-    state.tokens[1u + state.step % RING] = token;
-    state.position += state.rows;
+    state.tokens[1u + step % RING] = token;
+    state.position = next_position;
     state.rows = 1u;
-    state.step += 1u;
+    state.step = step + 1u;
     state.continues = 1u;
   }
 }

@@ -234,17 +234,18 @@ fn find_few(lane: u32) -> u32 {
   return workgroupUniformLoad(&chosen);
 }
 
-// So many of scratch, by falling logits, into scratch_sums: logit and token.
-fn sort_few(lane: u32, count: u32) {
+// So many of scratch, by falling logits, into scratch_sums: logit, token, and mass relative to the largest.
+fn sort_few(lane: u32, count: u32, largest: f32) {
   let logit = scratch[lane];
   let token = scratch_token[lane];
   var rank = 0u;
   for (var i = 0u; i < count; i++) {
-    let is_before = scratch[i] > logit || (scratch[i] == logit && scratch_token[i] < token);
+    let other = scratch[i];
+    let is_before = (other > logit) | ((other == logit) & (scratch_token[i] < token));
     rank += select(0u, 1u, is_before);
   }
   if (lane < count) {
-    scratch_sums[rank] = vec3<f32>(logit, f32(token), 0.0);
+    scratch_sums[rank] = vec3<f32>(logit, f32(token), exp(logit - largest));
   }
   workgroupBarrier();
 }
@@ -254,28 +255,30 @@ fn draw_of_few(count: u32, largest: f32) -> u32 {
   let least = scratch_sums[sampler.top_k - 1u].x;
   var total = 0.0;
   for (var i = 0u; i < count && scratch_sums[i].x >= least; i++) {
-    total += exp(scratch_sums[i].x - largest);
+    total += scratch_sums[i].z;
   }
   var mass = 0.0;
   var kept = 0u;
+  var last = largest;
   for (; kept < count; kept++) {
-    let logit = scratch_sums[kept].x;
-    let is_enough = sampler.top_p < 1.0 && mass >= sampler.top_p * total && logit < scratch_sums[max(kept, 1u) - 1u].x;
-    if (logit < least || logit < largest + sampler.min_p_log || is_enough) {
+    let one = scratch_sums[kept];
+    let is_enough = sampler.top_p < 1.0 && mass >= sampler.top_p * total && one.x < last;
+    if (one.x < least || one.x < largest + sampler.min_p_log || is_enough) {
       break;
     }
-    mass += exp(logit - largest);
+    mass += one.z;
+    last = one.x;
   }
   let target_mass = uniform_number() * mass;
   var passed = 0.0;
-  var last = 0u;
-  for (; last + 1u < kept; last++) {
-    passed += exp(scratch_sums[last].x - largest);
+  var drawn = 0u;
+  for (; drawn + 1u < kept; drawn++) {
+    passed += scratch_sums[drawn].z;
     if (passed > target_mass) {
       break;
     }
   }
-  return u32(scratch_sums[last].y);
+  return u32(scratch_sums[drawn].y);
 }
 
 fn sample_token(lane: u32) -> u32 {
@@ -287,7 +290,7 @@ fn sample_token(lane: u32) -> u32 {
   if (sampler.top_k > 0u && sampler.top_k <= min(FEW, params.vocabulary)) {
     let count = find_few(lane);
     if (count <= WORKGROUP) {
-      sort_few(lane, count);
+      sort_few(lane, count, largest);
       if (lane == 0u) {
         chosen = draw_of_few(count, largest);
       }
@@ -309,6 +312,9 @@ fn sample_token(lane: u32) -> u32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
+  // On their way while the token is chosen.
+  let step = state.step;
+  let next_position = state.position + state.rows;
 //#if greedy
   let token = largest_token(lane);
 //#else
@@ -318,10 +324,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     seen[token / 32u] |= 1u << (token % 32u);
     state.tokens[0] = token;
     // The last RING sampled tokens, for the host.
-    state.tokens[1u + state.step % RING] = token;
-    state.position += state.rows;
+    state.tokens[1u + step % RING] = token;
+    state.position = next_position;
     state.rows = 1u;
-    state.step += 1u;
+    state.step = step + 1u;
     state.continues = 1u;
   }
 }
