@@ -52,7 +52,7 @@ const efforts = {
   hardware: { steps: 32, rounds: 6, passRounds: 4 },
   software: { steps: 8, rounds: 2, passRounds: 2 },
 } as const;
-const burst = 8;
+const burst = 4;
 /** Routing is not counted as attention. */
 const attentionKernels =
   /^(attention|attention-split|attention-combine|selection-[a-z]+|keep-token|gather-tokens|head-rows|kv-[a-z]+)\//;
