@@ -1,5 +1,11 @@
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
-import { chooseVariant, type Kernel, kernelLabel, prepareDispatch } from '../../src/gpu/kernel.ts';
+import {
+  bindingsOf,
+  chooseVariant,
+  type Kernel,
+  kernelLabel,
+  prepareDispatch,
+} from '../../src/gpu/kernel.ts';
 import { createSharedParams } from '../../src/gpu/shared-params.ts';
 
 import { fill } from './random-buffer.ts';
@@ -84,8 +90,9 @@ function createBuffers<Use>(
   { kernel, use, bytes, state, streamed }: TimedKernel<Use>,
 ): { sets: Record<string, GPUBuffer>[]; owned: GPUBuffer[] } {
   const owned: GPUBuffer[] = [];
+  const inUse = bindingsOf(kernel, use);
   const create = (name: string) => {
-    const { access } = kernel.bindings.find((binding) => binding.name === name) ?? {};
+    const { access } = inUse.find((binding) => binding.name === name) ?? {};
     const usage = access === 'uniform' ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE;
     const buffer = gpu.createBuffer(name, bytes[name] ?? 0, usage | GPUBufferUsage.COPY_DST);
     owned.push(buffer);
@@ -93,7 +100,6 @@ function createBuffers<Use>(
     if (name === 'state' && state) gpu.write(buffer, 0, Uint32Array.from(state));
     return buffer;
   };
-  const inUse = kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
   const shared = Object.fromEntries(inUse.map(({ name }) => [name, create(name)]));
   const copies = streamed
     ? Math.min(maxCopies, Math.max(1, Math.ceil(copiesBytes / (bytes[streamed] ?? 1))))

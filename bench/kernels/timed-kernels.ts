@@ -26,7 +26,8 @@ export function timedKernels(tokens: number): Timed[] {
     ...quantFormats.flatMap(({ name }) => tallAndWide(name)),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
-    ...[64, 128].flatMap((headDim) => headProducts(headDim)),
+    ...[64, 80, 96, 112, 128].map(headAttention),
+    ...[64, 128].map(headProduct),
   ];
 }
 
@@ -256,38 +257,53 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
   ];
 }
 
-/** Causal attention of 4,096 tokens, and a product whose sums are as long as its scores' are. */
-function headProducts(headDim: number): Timed[] {
-  const tokens = 4096;
+/** Tokens of the passes by which attention is compared with products. */
+const comparedTokens = 4096;
+
+/** Causal attention of 16 heads. */
+function headAttention(headDim: number): Timed {
+  const tokens = comparedTokens;
   const heads = 16;
-  const use = { heads, kvHeads: heads, headDim, contextLength: tokens };
   const cache = tokens * heads * headDim * 2;
-  return [
-    {
-      title: `heads of ${headDim}, attention of ${tokens}`,
-      kernel: attention,
-      use: {
-        ...use,
-        scale: headDim ** -0.5,
-        window: 0,
-        kv: 'f16',
-        many: true,
-        leastTokens: tokens,
-        output: 'f16',
-      },
-      rows: tokens,
-      bytes: {
-        state: 16 + tokens * 4,
-        queries: 2 * cache,
-        k_cache: cache,
-        v_cache: cache,
-        out: cache,
-      },
-      state: [0, tokens, 0, 0],
-      flops: 2 * tokens * tokens * heads * headDim,
+  return {
+    title: `heads of ${headDim}, attention of ${tokens}`,
+    kernel: attention,
+    use: {
+      heads,
+      kvHeads: heads,
+      headDim,
+      contextLength: tokens,
+      scale: headDim ** -0.5,
+      window: 0,
+      kv: 'f16',
+      many: true,
+      leastTokens: tokens,
+      output: 'f16',
     },
-    timedMatmul(`heads of ${headDim}, product of ${tokens}`, 'f16', tokens, tokens, headDim, {}),
-  ];
+    rows: tokens,
+    bytes: {
+      state: 16 + tokens * 4,
+      queries: 2 * cache,
+      k_cache: cache,
+      v_cache: cache,
+      out: cache,
+    },
+    state: [0, tokens, 0, 0],
+    flops: 2 * tokens * tokens * heads * headDim,
+  };
+}
+
+/** A product whose sums are as long as the scores of such heads. */
+function headProduct(headDim: number): Timed {
+  const tokens = comparedTokens;
+  return timedMatmul(
+    `heads of ${headDim}, product of ${tokens}`,
+    'f16',
+    tokens,
+    tokens,
+    headDim,
+    {},
+  );
 }
 
 function square(edge: number, format: string): Timed {
