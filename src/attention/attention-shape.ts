@@ -4,7 +4,7 @@ import type { RopeConfig } from '../kernels/rope-table.ts';
 import type { KvCacheFormat } from '../types.ts';
 import type { MatryoshkaConfig } from './matryoshka.ts';
 import type { MohConfig } from './moh.ts';
-import type { TokenSelectConfig } from './token-select.ts';
+import type { TokenSelectConfig } from './token-select-config.ts';
 
 /** What attention needs to know about a model: part of its `TransformerConfig`. */
 export interface AttentionConfig {

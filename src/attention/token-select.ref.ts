@@ -5,7 +5,7 @@ import { capacityOf, keptOf } from '../kernels/selection-use.ts';
 import { reachingVotes, softVotes } from '../kernels/selection-votes.ref.ts';
 import { cosine } from '../testing/selection.ts';
 import type { AttentionConfig } from './attention-shape.ts';
-import type { TokenSelectConfig } from './token-select.ts';
+import type { TokenSelectConfig } from './token-select-config.ts';
 
 type Heads = Pick<AttentionConfig, 'numAttentionHeads' | 'numKeyValueHeads' | 'headDim'>;
 

@@ -1,6 +1,6 @@
 import { chooseMatryoshka } from '../attention/matryoshka.ts';
 import { chooseMoh } from '../attention/moh.ts';
-import { chooseTokenSelect } from '../attention/token-select.ts';
+import { chooseTokenSelect } from '../attention/token-select-config.ts';
 import { invalidArgument } from '../errors.ts';
 import type { ModelHeader } from '../formats/header.ts';
 import { isPacked, kvFormats, packedBlock } from '../kernels/kv-format.ts';
