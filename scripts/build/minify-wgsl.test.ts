@@ -27,9 +27,9 @@ fn sum( a : f32, b : f32 ) -> f32 { // adds
   );
 });
 
-/** What a compiler reads, the longest first; directives and built-in values whole. */
+/** What a compiler reads, the longest first; directives whole, and where words are the language's own. */
 const token =
-  /\/\/#.*|@builtin\(\w+\)|[A-Za-z_]\w*|0[xX]\w+|\d[\d.]*(?:e[-+]?\d+)?\w*|->|&&|\|\||<<=?|>>=?|[-+*/%&|^<>=!]=|\+\+|--|\S/g;
+  /\/\/#.*|@builtin\(\w+\)|(?:var|ptr)<\w+|[A-Za-z_]\w*|0[xX]\w+|\d[\d.]*(?:e[-+]?\d+)?\w*|->|&&|\|\||<<=?|>>=?|[-+*/%&|^<>=!]=|\+\+|--|\S/g;
 
 const root = resolve(import.meta.dirname, '../../shaders');
 const shaders = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
@@ -57,7 +57,10 @@ fn add_up(row:u32)->f32{let sum_T=weights[row].first;let step=step(sum_T,params.
 //#endrepeat
 @compute @workgroup_size(TURNS)
 fn main(@builtin(position)position:vec4f){y[0]=add_up(LANES);}`;
-  const names = shortNames([text], "{ name: 'weights', params: { count: 'u32' }, flags: ['row'] }");
+  const names = shortNames(
+    [text],
+    "{ name: 'weights', type: 'X', params: { count: 'u32' }, flags: ['row'] }",
+  );
   expect(renameWgsl(text, names)).toBe(`//#repeat T TURNS
 struct Pair{c:f32,e:f32}
 fn b(d:u32)->f32{let a_T=weights[d].c;let step=step(a_T,params.count);return a_T*step;}

@@ -1,5 +1,6 @@
-/** A word without what the linker numbers (`_T`, see `//#repeat`), which follows; words of attributes are the language's own. */
-const word = /@builtin\(\w+\)|@interpolate\([^)]*\)|@\w+|\b\d\w*|([A-Za-z]\w*?)((?:_[A-Z])*)\b/g;
+/** A word without what the linker numbers (`_T`, see `//#repeat`), which follows; words of attributes and address spaces are the language's own. */
+const word =
+  /@builtin\(\w+\)|@interpolate\([^)]*\)|@\w+|\b(?:var|ptr)<\w+|\b\d\w*|([A-Za-z]\w*?)((?:_[A-Z])*)\b/g;
 
 /**
  * Short names for what shaders declare: the same in all modules, so that those that are linked still fit. What kernels name in TypeScript
@@ -14,11 +15,12 @@ export function shortNames(shaders: readonly string[], typeScript: string): Map<
     if (name) uses.set(name, (uses.get(name) ?? 0) + 1);
   }
   const count = (name: string) => uses.get(name) ?? 0;
-  const unused = shortestNames((name) => uses.has(name));
-  const declared = [...new Set(declaredNames(code))]
-    .filter((name) => name.length > 2 && !kept.has(name))
-    .sort((a, b) => count(b) - count(a));
-  return new Map(declared.map((name) => [name, unused.next().value as string]));
+  const declared = new Set(
+    declaredNames(code).filter((name) => !kept.has(name) && !/^[xyzwrgbaA-Z]$/.test(name)),
+  );
+  const unused = shortestNames((name) => uses.has(name) && !declared.has(name));
+  const frequent = [...declared].sort((a, b) => count(b) - count(a));
+  return new Map(frequent.map((name) => [name, unused.next().value as string]));
 }
 
 /** A module by short names; the linker's directives as they are. */
@@ -48,7 +50,8 @@ function calledFromOutside(code: string): string[] {
 
 /** Bindings, constants and the fields of `params`. */
 function namesGiven(typeScript: string): string[] {
-  const given = /\bname: '(\w+)'|\b([A-Z][A-Z\d_]+)\b|(\w+): '[uf]32'|var<.*> (\w+):/g;
+  const given =
+    /\bname: '(\w+)',\s+type:|\b([A-Z][A-Z\d_]+)\b|(\w+): '[uf]32'(?! \|)|var<.*> (\w+):/g;
   return [...typeScript.matchAll(given)].map((found) => found.slice(1).find(Boolean) ?? '');
 }
 

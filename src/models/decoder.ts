@@ -108,12 +108,12 @@ export class Decoder {
 
   /** Bytes that hold the keys and values of the whole context. */
   get kvCacheBytes(): number {
-    return this.#parts.attention.cacheBytes;
+    return this.#parts.attention.caches.bytes;
   }
 
   /** Fills RoPE's tables; `factors` are the vectors of the file that divide the frequencies. Before the first pass. */
   writeRopeTables(factors: ReadonlyMap<string, Float32Array>): void {
-    this.#parts.attention.writeRopeTables(factors);
+    this.#parts.attention.rope.write(factors);
   }
 
   /** Starts a generation: the settings of the sampler and the tokens that the repetition penalty knows. */
@@ -184,7 +184,7 @@ export class Decoder {
       this.#parts.buffers.state,
     ]);
     // Behind a sampled token the position is the next one's already.
-    return this.#parts.attention.attended(
+    return this.#parts.attention.caches.attended(
       Math.min(this.contextLength, position + (continues ? 0 : rows)),
     );
   }

@@ -58,7 +58,7 @@ export class StepLayers {
     const { attention, buffers } = this.#parts;
     const { summands } = buffers;
     return [
-      ...attention.oneProjected(index, how, output.matrix, summands, layer.bases),
+      ...attention.one(index, how, summands, layer.bases, output.matrix),
       ...gateUpOne(this.#parts, layer, {
         x: this.residual(index),
         summing: { x_sum: this.residual(index + 1), summands },
