@@ -38,13 +38,15 @@ from speak import spoken
 from student import Student
 
 WARM_UP_STEPS = 100
-SETTLED = [1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.75, 0.25]
+SETTLED = [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.375, 0.75, 0.25]
 """Budgets that those of a step's rows are drawn from once their widths are known. Whole rows keep the model what it is without a budget."""
 FAR_EVERY = 4
 """Steps: one of so many is on windows for far keys, where there are such."""
 FORMS = ("compiled", "graph", "eager")
 """Of steps: one CUDA graph of compiled layers; of PyTorch's own kernels; none."""
 SAVE_SECONDS = 100
+OPENING = 32
+"""Tokens of a known text that the model goes on from by itself."""
 CHECKS = 12
 SCHOOL_RATE = 3
 """Of the rates of later stages: there is more to learn than to be narrow."""
@@ -284,20 +286,28 @@ class Recipe:
         return learned
 
     def speak(self) -> None:
-        """Adds what the model says to prompts to the text that it is tuned on."""
-        path, rows = self.arguments.out / "spoken.npy", self.arguments.spoken_rows
+        """Adds what the model says to prompts to the text that it is tuned on; or how it goes on from known text, to that."""
+        path, rows, known = self.arguments.out / "spoken.npy", self.arguments.spoken_rows, self.data.get("known")
         if rows == 0:
             return
         if not path.exists():
-            prompts, lengths = (torch.from_numpy(self.data[name].astype(np.int64)).to(self.device) for name in ("prompts", "prompt_lengths"))
+            if known is None:
+                prompts, lengths, length = self.data["prompts"], self.data["prompt_lengths"], self.arguments.spoken_length
+            else:
+                prompts, length = known[: self.arguments.spoken_openings, :OPENING], known.shape[1]
+                lengths = np.full(len(prompts), OPENING)
+            asked, ends = (torch.from_numpy(array.astype(np.int64)).to(self.device) for array in (prompts, lengths))
             generator = torch.Generator(self.device).manual_seed(2)
             parts = [
-                spoken(self.quick, own, own_lengths, self.arguments.spoken_length, generator).cpu().numpy().astype(np.uint16)
-                for own, own_lengths in zip(prompts.split(rows), lengths.split(rows), strict=True)
+                spoken(self.quick, own, own_ends, length, generator).cpu().numpy().astype(np.uint16)
+                for own, own_ends in zip(asked.split(rows), ends.split(rows), strict=True)
             ]
-            np.save(path, np.concatenate(parts).flatten())
+            np.save(path, np.concatenate(parts))
             self.say("spoken")
-        self.data["training"] = np.concatenate([self.data["training"], *[np.load(path)] * self.arguments.spoken_times])
+        if known is None:
+            self.data["training"] = np.concatenate([self.data["training"], *[np.load(path).flatten()] * self.arguments.spoken_times])
+        else:
+            self.data["known"] = np.concatenate([known, np.load(path)])
 
     def start(self) -> tuple[Tensor, Tensor]:
         """Principal components, and the mean of values."""
@@ -384,6 +394,7 @@ def main() -> None:
     parser.add_argument("--search-length", type=int, default=1024)
     parser.add_argument("--spoken-rows", type=int, default=4096, help="prompts answered at once; 0: none")
     parser.add_argument("--spoken-length", type=int, default=384)
+    parser.add_argument("--spoken-openings", type=int, default=8192, help="of known text that it goes on from")
     parser.add_argument("--spoken-times", type=int, default=1, help="how often what it says counts in the text")
     parser.add_argument("--calibration-batches", type=int, default=8)
     parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone, or the file that was made of it")
