@@ -158,6 +158,11 @@ def main() -> None:
     arguments.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def _fresh(say: Say) -> dict[str, float]:
+    """Shares of right answers of the second test."""
+    return {**_asked(say, list(asked.fresh()), 0.0), "facts": _known(say, list(facts.fresh()), 0.0)[0]}
+
+
 def _all_of(say: Say) -> dict:
     found: dict = {}
     for temperature in TEMPERATURES:
@@ -176,6 +181,8 @@ def _all_of(say: Say) -> dict:
     for temperature in (0.0, RECOMMENDED):
         found[f"asked at {temperature}"] = _asked(say, list(asked.held_out()), temperature)
         print(temperature, found[f"asked at {temperature}"], flush=True)
+    found["fresh"] = _fresh(say)
+    print("in fresh words", found["fresh"], flush=True)
     questions = list(facts.held_out())
     found[f"facts at {RECOMMENDED}"], _ = _known(say, questions, RECOMMENDED)
     found["facts"], found["wrong"] = _known(say, questions, 0.0)

@@ -10,7 +10,7 @@ it goes on where it was cut. Every stage ends with what it found on disk. A GPU 
 Stages: schooling at whole width, by the text alone (`--school-seconds`); text that the model speaks; principal components; tuning at random widths; the
 search for widths; tuning at those widths; what it all costs.
 With bases and widths to start with, an earlier run's, the three before the last tuning are left out. Where DATA has text of the kinds that the model
-knew before, it is half of each step, and the divergence from the model as it was is of that half alone.
+knew before, it is `--known-share` of each step, and the divergence from the model as it was is of that part alone.
 """
 
 import argparse
@@ -56,12 +56,14 @@ SCHOOL_RATE = 3
 class Options:
     rows: int
     length: int
+    known_rows: int = 0
+    """Of these, where there is such text."""
 
 
 class Windows:
     """Windows of a token stream from random places, at random positions of the model's context. Rows of tokens are windows as they are.
 
-    With rows `known`, of text of the kinds that the model knew before, half of the windows are of those: the first ones.
+    With rows `known`, of text of the kinds that the model knew before, the first windows are of those.
     """
 
     def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device, known: np.ndarray | None = None) -> None:
@@ -77,8 +79,8 @@ class Windows:
         draw = lambda end: torch.randint(end, (self.options.rows,), generator=self.generator, device=device)  # noqa: E731
         starts = draw(self.ends)
         if self.known is not None:
-            half = self.options.rows // 2
-            return torch.cat([self.known[draw(len(self.known))[:half]], self.tokens[starts[half:]]]).long(), draw(self.room + 1)
+            count = self.options.known_rows
+            return torch.cat([self.known[draw(len(self.known))[:count]], self.tokens[starts[count:]]]).long(), draw(self.room + 1)
         if self.tokens.ndim == 2:
             return self.tokens[starts].long(), draw(self.room + 1)
         return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long(), draw(self.room + 1)
@@ -200,10 +202,12 @@ class Gradients:
         model = self.teacher.with_weights(student.copies)
         given = model.states(inputs, Bases(self.keys, self.mean).reductions(*widths) if widths else None, offsets)
         with torch.no_grad():
-            kept = len(inputs) if self.windows.known is None else len(inputs) // 2
+            kept = len(inputs) if self.windows.known is None else self.windows.options.known_rows
             wanted = self.teacher.states(inputs[:kept], offsets=offsets[:kept]) if self.stage.distilled else given[:0].detach()
         dtype = model.dtype
-        total, figures = loss(given.to(dtype), wanted.to(dtype), model.head.to(dtype), targets, self.stage.distilled, self.part)
+        # The teacher's own head: where the embedding is tuned the student's is another.
+        heads = model.head.to(dtype), self.teacher.head.to(dtype)
+        total, figures = loss(given.to(dtype), wanted.to(dtype), *heads, targets, self.stage.distilled, self.part)
         # Bases have no part in a model that is whole.
         gradients = torch.autograd.grad(total, [self.keys, self.mean, *student.copies.values()], allow_unused=True, materialize_grads=True)
         return [torch.cat([total[None], figures]).detach(), *gradients]
@@ -268,7 +272,8 @@ class Recipe:
 
     def windows(self, rows: int, length: int, name: str = "training") -> Windows:
         known = self.data.get("known") if name == "training" else None
-        return Windows(self.data[name], self.exact.shape.context, Options(rows, length), self.device, known)
+        options = Options(rows, length, 0 if known is None else round(rows * self.arguments.known_share))
+        return Windows(self.data[name], self.exact.shape.context, options, self.device, known)
 
     def school(self) -> Llama:
         """Teaches the whole model its text. Everything after begins with what it is then, as a file would hold it; returns it unrounded."""
@@ -388,6 +393,7 @@ def main() -> None:
     parser.add_argument("--settle-seconds", type=float, default=200, help="of tuning at the widths that were found")
     parser.add_argument("--search-seconds", type=float, default=45, help="of the search for widths; half of it for principal components")
     parser.add_argument("--distilled", type=float, default=0.5, help="share of the divergence from the model as it was in the loss")
+    parser.add_argument("--known-share", type=float, default=0.5, help="of a step's windows: text of the kinds that the model knew before")
     parser.add_argument("--rows", type=int, default=32, help="windows a step, a multiple of 8")
     parser.add_argument("--length", type=int, default=1024, help="tokens of a window")
     parser.add_argument("--search-rows", type=int, default=8)

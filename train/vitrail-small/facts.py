@@ -1,4 +1,4 @@
-"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings; `held_out` and `choice` ask as training never does."""
+"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings; `held_out`, `choice` and `fresh` ask as training never does."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ Turn = tuple[str, str]
 
 @dataclass(frozen=True)
 class Relation:
-    """Facts of one form: pairs (a, b), ways to ask for b, one that is kept for the test, ways to answer, what stands behind "Tell me" and the like, and
-    a way to ask that is kept for choosing among files."""
+    """Facts of one form: pairs (a, b), ways to ask for b, one that is kept for the test, ways to answer, what stands behind "Tell me" and the like, a way
+    to ask that is kept for choosing among files, and one of the second test."""
 
     pairs: list[tuple[str, str]]
     questions: list[str]
@@ -21,6 +21,7 @@ class Relation:
     answers: list[str]
     clauses: list[str]
     choice: str
+    fresh: str
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -47,6 +48,7 @@ RELATIONS = {
         ["The capital of {a} is {b}.", "{b} is the capital of {a}.", "It is {b}.", "That is {b}, the capital of {a}."],
         ["which city is the capital of {a}", "what the capital of {a} is called", "what {a} has for a capital", "the name of the capital of {a}"],
         "I forgot the capital of {a}. Which city is it?",
+        "Which capital city does {a} have?",
     ),
     "countries": Relation(
         _pairs(
@@ -60,6 +62,7 @@ RELATIONS = {
         ["{a} is in {b}.", "{a} is a city in {b}.", "You find {a} in {b}.", "It is in {b}."],
         ["where {a} is", "in which country {a} is", "what country {a} belongs to", "which country I find {a} in"],
         "If I travel to {a}, which country am I in?",
+        "{a} is a city. What is the name of its country?",
     ),
     "opposites": Relation(
         _pairs(
@@ -73,6 +76,7 @@ RELATIONS = {
         ["The opposite of {a} is {b}.", "It is {b}.", "{b} is the opposite of {a}."],
         ["what the opposite of {a} is", "the opposite of {a}", "the opposite of the word {a}", "what is the opposite of being {a}"],
         "Give me the word that means the opposite of {a}.",
+        "What would be the opposite of the word {a}?",
     ),
     "colours": Relation(
         _pairs(
@@ -86,28 +90,31 @@ RELATIONS = {
         ["{a} is {b}.", "It is {b}.", "The colour of {a} is {b}."],
         ["what colour {a} is", "which colour {a} is", "what color {a} is", "the colour of {a}", "how {a} is coloured"],
         "If I paint {a}, which colour do I need?",
+        "What do you think, which colour has {a}?",
     ),
     "sounds": Relation(
         _pairs(
             "a dog: barks; a cat: meows; a cow: moos; a sheep: bleats; a horse: neighs; a pig: grunts; a duck: quacks; a lion: roars; a wolf: howls; a bee: buzzes; "
             "a frog: croaks; an owl: hoots; a mouse: squeaks; a snake: hisses; a rooster: crows; a bird: sings; a donkey: brays; an elephant: trumpets; a crow: caws"
         ),
-        ["What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?", "{a}: what sound does it make?", "What kind of noise does {a} make?", "What sort of sound comes from {a}?", "Which kind of noise comes from {a}?", "Name the sound of {a}."],
+        ["What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?", "{a}: what sound does it make?", "What kind of noise does {a} make?", "What sort of sound comes from {a}?", "Which kind of noise comes from {a}?", "Name the sound of {a}.", "I hear {a}. What noise is that?"],
         "Tell me what kind of sound {a} makes.",
         ["{a} {b}.", "It {b}.", "{a} {b}. That is its sound."],
         ["what sound {a} makes", "which noise {a} makes", "how {a} sounds", "what {a} sounds like", "the sound of {a}", "what noise comes from {a}"],
         "What do you hear when {a} makes a noise?",
+        "How do you describe the sound that {a} makes?",
     ),
     "young": Relation(
         _pairs(
             "dog: puppy; cat: kitten; cow: calf; sheep: lamb; horse: foal; pig: piglet; duck: duckling; lion: cub; bear: cub; hen: chick; goat: kid; goose: gosling; "
             "frog: tadpole; butterfly: caterpillar; swan: cygnet; kangaroo: joey; deer: fawn; owl: owlet; fox: cub; elephant: calf; whale: calf"
         ),
-        ["What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?", "What do we call a baby {a}?", "The young of a {a}: what is it called?", "What is a little {a} called?", "What name does a baby {a} have?", "How do people call a young {a}?", "Name the young of a {a}."],
+        ["What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?", "What do we call a baby {a}?", "The young of a {a}: what is it called?", "What is a little {a} called?", "What name does a baby {a} have?", "How do people call a young {a}?", "Name the young of a {a}.", "I saw a very small {a}. What is that called?"],
         "What do people call the baby of a {a}?",
         ["A baby {a} is called a {b}.", "It is called a {b}.", "A young {a} is a {b}."],
         ["what a baby {a} is called", "what the young of a {a} is called", "the name of a young {a}", "what you call a little {a}", "the word for a baby {a}"],
         "Give me the word for the child of a {a}.",
+        "When a {a} has a baby, what is the baby called?",
     ),
     "legs": Relation(
         _pairs(
@@ -119,6 +126,7 @@ RELATIONS = {
         ["{a} has {b} legs.", "It has {b} legs."],
         ["how many legs {a} has got", "the number of legs of {a}", "on how many legs {a} stands", "how many legs there are on {a}"],
         "Count the legs of {a}: how many are there?",
+        "How many legs would I count on {a}?",
     ),
     "homes": Relation(
         _pairs(
@@ -126,11 +134,12 @@ RELATIONS = {
             "a kangaroo: Australia; a panda: China; a lion: Africa; a rabbit: a burrow; a fox: a den; a spider: a web; an ant: an anthill; a squirrel: trees; "
             "a horse: a stable; a dolphin: the sea; a shark: the sea; a frog: ponds; a bear: the forest; an elephant: Africa and Asia; a tiger: Asia; a pig: a sty"
         ),
-        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?", "{a}: where does it live?", "Where is {a} at home?", "In which place can I find {a}?", "Where do people find {a}?", "Where in the world is {a} at home?"],
+        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?", "{a}: where does it live?", "Where is {a} at home?", "In which place can I find {a}?", "I want to see {a}. Where do I have to go?", "Where do people find {a}?", "Where in the world is {a} at home?"],
         "Tell me where {a} can be found.",
         ["The home of {a} is {b}.", "You find {a} here: {b}.", "Look for {b}: there you find {a}."],
         ["where {a} lives", "where I can see {a}", "where I find {a}", "what the home of {a} is", "where {a} is at home", "in what place I would meet {a}"],
         "If I search for {a}, where should I go?",
+        "What place does {a} call home?",
     ),
     "kinds": Relation(
         _pairs(
@@ -145,6 +154,7 @@ RELATIONS = {
         ["{a} is {b}.", "It is {b}."],
         ["what kind of thing {a} is", "what sort of thing {a} is", "what {a} is, in one word", "whether {a} is a plant, an animal or a thing"],
         "To what kind of things does {a} belong?",
+        "How would you classify {a}: what is it?",
     ),
     "uses": Relation(
         _pairs(
@@ -158,6 +168,7 @@ RELATIONS = {
         ["You use {a} {b}.", "People use {a} {b}.", "{a}: that is {b}."],
         ["what {a} is used for", "what people use {a} for", "what I can do with {a}", "why we need {a}", "what {a} is good for", "the purpose of {a}"],
         "What would somebody do with {a}?",
+        "Why would I want to have {a}?",
     ),
     "makers": Relation(
         _pairs(
@@ -171,6 +182,7 @@ RELATIONS = {
         ["{a} {b}.", "The work is simple to say: {a} {b}."],
         ["what {a} does", "what {a} does all day", "what the job of {a} is", "what work {a} does", "the job of {a}"],
         "What is it that {a} does at work?",
+        "If I became {a}, what would I do?",
     ),
     "origins": Relation(
         _pairs(
@@ -183,6 +195,7 @@ RELATIONS = {
         ["{a} comes from {b}.", "We get {a} from {b}.", "It comes from {b}."],
         ["where {a} comes from", "what {a} is made from", "what we get {a} from", "where people get {a}", "what gives us {a}", "the origin of {a}", "out of what {a} is made"],
         "What is the source of {a}?",
+        "We all know {a}. Where is it from?",
     ),
     "single facts": Relation(
         _pairs(
@@ -212,6 +225,7 @@ RELATIONS = {
         ["It is {b}.", "The answer is {b}.", "{b}."],
         [],
         "I need help with this question: {a}?",
+        "One more thing I always wanted to ask: {a}?",
     ),
 }
 
@@ -337,7 +351,7 @@ def _question(rng: random.Random, relation: Relation) -> str:
     else:
         question = rng.choice(relation.questions)
         question = rng.choice(BEFORE) + question if question.endswith("?") else question
-    return question if question not in (relation.held_out, relation.choice) else relation.questions[0]
+    return question
 
 
 def explained(rng: random.Random) -> Turn:
@@ -376,6 +390,11 @@ def held_out() -> Iterator[tuple[str, str]]:
 def choice() -> Iterator[tuple[str, str]]:
     """The same in other words, to choose a file by before `held_out` says how good it is."""
     return _asked_with({name: relation.choice for name, relation in RELATIONS.items()})
+
+
+def fresh() -> Iterator[tuple[str, str]]:
+    """A second test, younger than the ways to ask of training: those were written by somebody who knew the words of `held_out`."""
+    return _asked_with({name: relation.fresh for name, relation in RELATIONS.items()})
 
 
 def _asked_with(wordings: dict[str, str]) -> Iterator[tuple[str, str]]:
