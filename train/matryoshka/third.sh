@@ -19,7 +19,7 @@ school() {
   python export.py "$plain" "$run" "$run.gguf" --temperature 0.3
 }
 written=("$@")
-school 60000000 36000000 "$average" "$out/first" --rate 2.5e-4 --spoken-rows 4096 --total-seconds 425 --report-seconds 10
+school 60000000 36000000 "$average" "$out/first" --rate 2.5e-4 --spoken-rows 4096 --total-seconds 445 --report-seconds 30
 python average.py "$out/between" "$average" 0.4 "$out/first.gguf" 0.6
 python export.py "$plain" "$out/between" "$out/between.gguf" --temperature 0.3
-school 28000000 21000000 "$out/between.gguf" "$out/third" --rate 4e-4 --known-share 0.625 --spoken-rows 0 --total-seconds 158 --report-seconds 15
+school 28000000 21000000 "$out/between.gguf" "$out/third" --rate 4e-4 --known-share 0.625 --spoken-rows 0 --total-seconds 171 --report-seconds 28
