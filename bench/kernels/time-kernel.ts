@@ -7,6 +7,7 @@ import {
   prepareDispatch,
 } from '../../src/gpu/kernel.ts';
 import { createSharedParams } from '../../src/gpu/shared-params.ts';
+import { packSampler, type SamplerSettings } from '../../src/kernels/sample.ts';
 
 import { fill } from './random-buffer.ts';
 import { type TimedPass, timedPasses } from './timed-passes.ts';
@@ -22,6 +23,8 @@ export interface TimedKernel<Use> {
   bytes: Readonly<Record<string, number>>;
   /** Contents of `state`. */
   state?: readonly number[];
+  /** Contents of `sampler`. */
+  sampler?: SamplerSettings;
   /** The binding that is read once and differs from layer to layer: copies of it keep the cache from holding it. */
   streamed?: string;
   /** Floating-point operations of a dispatch. */
@@ -87,7 +90,7 @@ export async function* timeKernel<Use>(
 
 function createBuffers<Use>(
   gpu: Gpu,
-  { kernel, use, bytes, state, streamed }: TimedKernel<Use>,
+  { kernel, use, bytes, state, sampler, streamed }: TimedKernel<Use>,
 ): { sets: Record<string, GPUBuffer>[]; owned: GPUBuffer[] } {
   const owned: GPUBuffer[] = [];
   const inUse = bindingsOf(kernel, use);
@@ -98,6 +101,7 @@ function createBuffers<Use>(
     owned.push(buffer);
     fill(gpu, buffer);
     if (name === 'state' && state) gpu.write(buffer, 0, Uint32Array.from(state));
+    if (name === 'sampler' && sampler) gpu.write(buffer, 0, packSampler(sampler));
     return buffer;
   };
   const shared = Object.fromEntries(inUse.map(({ name }) => [name, create(name)]));

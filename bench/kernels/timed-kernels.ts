@@ -173,6 +173,8 @@ function timedSample({ name, vocabulary }: Shape, greedy: boolean): Timed {
     rows: 1,
     bytes: { logits: vocabulary * 4, state: 32, seen: vocabulary / 8 + 4, sampler: 32 },
     state: [0, 1, 0, 0],
+    // As answers are drawn where nobody says otherwise.
+    sampler: { temperature: 0.7, topK: 40, topP: 0.95, minP: 0, repetitionPenalty: 1, seed: 0 },
   };
 }
 
