@@ -27,7 +27,7 @@ export function timedKernels(tokens: number): Timed[] {
     square(4096, 'q4_0'),
     square(4096, 'f16'),
     ...[64, 80, 96, 112, 128].map(headAttention),
-    ...[64, 128].map(headProduct),
+    ...[64, 128].flatMap(headProducts),
   ];
 }
 
@@ -295,17 +295,21 @@ function headAttention(headDim: number): Timed {
   };
 }
 
-/** A product whose sums are as long as the scores of such heads. */
-function headProduct(headDim: number): Timed {
-  const tokens = comparedTokens;
-  return timedMatmul(
-    `heads of ${headDim}, product of ${tokens}`,
-    'f16',
-    tokens,
-    tokens,
-    headDim,
-    {},
-  );
+/** Products of the sizes of such a head's: of queries and keys, and of probabilities and values. */
+function headProducts(headDim: number): Timed[] {
+  const product = (title: string, rows: number, columns: number) =>
+    timedMatmul(
+      `heads of ${headDim}, ${title} of ${comparedTokens}`,
+      'f16',
+      comparedTokens,
+      rows,
+      columns,
+      {},
+    );
+  return [
+    product('product', comparedTokens, headDim),
+    product('product with values', headDim, comparedTokens),
+  ];
 }
 
 function square(edge: number, format: string): Timed {
