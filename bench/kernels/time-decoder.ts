@@ -27,7 +27,7 @@ export interface DecoderTime {
 const contextLength = 8320;
 const steps = 128;
 /** Steps of a submit, as a generation on fast hardware has them. */
-const burst = 8;
+const burst = 4;
 export const greedy = {
   temperature: 0,
   topK: 0,

@@ -1,6 +1,13 @@
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
-import { chooseVariant, type Kernel, kernelLabel, prepareDispatch } from '../../src/gpu/kernel.ts';
+import {
+  bindingsOf,
+  chooseVariant,
+  type Kernel,
+  kernelLabel,
+  prepareDispatch,
+} from '../../src/gpu/kernel.ts';
 import { createSharedParams } from '../../src/gpu/shared-params.ts';
+import { packSampler, type SamplerSettings } from '../../src/kernels/sample.ts';
 
 import { fill } from './random-buffer.ts';
 import { type TimedPass, timedPasses } from './timed-passes.ts';
@@ -16,6 +23,8 @@ export interface TimedKernel<Use> {
   bytes: Readonly<Record<string, number>>;
   /** Contents of `state`. */
   state?: readonly number[];
+  /** Contents of `sampler`. */
+  sampler?: SamplerSettings;
   /** The binding that is read once and differs from layer to layer: copies of it keep the cache from holding it. */
   streamed?: string;
   /** Floating-point operations of a dispatch. */
@@ -81,19 +90,20 @@ export async function* timeKernel<Use>(
 
 function createBuffers<Use>(
   gpu: Gpu,
-  { kernel, use, bytes, state, streamed }: TimedKernel<Use>,
+  { kernel, use, bytes, state, sampler, streamed }: TimedKernel<Use>,
 ): { sets: Record<string, GPUBuffer>[]; owned: GPUBuffer[] } {
   const owned: GPUBuffer[] = [];
+  const inUse = bindingsOf(kernel, use);
   const create = (name: string) => {
-    const { access } = kernel.bindings.find((binding) => binding.name === name) ?? {};
+    const { access } = inUse.find((binding) => binding.name === name) ?? {};
     const usage = access === 'uniform' ? GPUBufferUsage.UNIFORM : GPUBufferUsage.STORAGE;
     const buffer = gpu.createBuffer(name, bytes[name] ?? 0, usage | GPUBufferUsage.COPY_DST);
     owned.push(buffer);
     fill(gpu, buffer);
     if (name === 'state' && state) gpu.write(buffer, 0, Uint32Array.from(state));
+    if (name === 'sampler' && sampler) gpu.write(buffer, 0, packSampler(sampler));
     return buffer;
   };
-  const inUse = kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
   const shared = Object.fromEntries(inUse.map(({ name }) => [name, create(name)]));
   const copies = streamed
     ? Math.min(maxCopies, Math.max(1, Math.ceil(copiesBytes / (bytes[streamed] ?? 1))))

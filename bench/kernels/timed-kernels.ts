@@ -26,7 +26,8 @@ export function timedKernels(tokens: number): Timed[] {
     ...quantFormats.flatMap(({ name }) => tallAndWide(name)),
     square(4096, 'q4_0'),
     square(4096, 'f16'),
-    ...[64, 128].flatMap((headDim) => headProducts(headDim)),
+    ...[64, 80, 96, 112, 128].map(headAttention),
+    ...[64, 128].flatMap(headProducts),
   ];
 }
 
@@ -172,6 +173,8 @@ function timedSample({ name, vocabulary }: Shape, greedy: boolean): Timed {
     rows: 1,
     bytes: { logits: vocabulary * 4, state: 32, seen: vocabulary / 8 + 4, sampler: 32 },
     state: [0, 1, 0, 0],
+    // As answers are drawn where nobody says otherwise.
+    sampler: { temperature: 0.7, topK: 40, topP: 0.95, minP: 0, repetitionPenalty: 1, seed: 0 },
   };
 }
 
@@ -256,37 +259,56 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
   ];
 }
 
-/** Causal attention of 4,096 tokens, and a product whose sums are as long as its scores' are. */
-function headProducts(headDim: number): Timed[] {
-  const tokens = 4096;
+/** Tokens of the passes by which attention is compared with products. */
+const comparedTokens = 4096;
+
+/** Causal attention of 16 heads. */
+function headAttention(headDim: number): Timed {
+  const tokens = comparedTokens;
   const heads = 16;
-  const use = { heads, kvHeads: heads, headDim, contextLength: tokens };
   const cache = tokens * heads * headDim * 2;
-  return [
-    {
-      title: `heads of ${headDim}, attention of ${tokens}`,
-      kernel: attention,
-      use: {
-        ...use,
-        scale: headDim ** -0.5,
-        window: 0,
-        kv: 'f16',
-        many: true,
-        leastTokens: tokens,
-        output: 'f16',
-      },
-      rows: tokens,
-      bytes: {
-        state: 16 + tokens * 4,
-        queries: 2 * cache,
-        k_cache: cache,
-        v_cache: cache,
-        out: cache,
-      },
-      state: [0, tokens, 0, 0],
-      flops: 2 * tokens * tokens * heads * headDim,
+  return {
+    title: `heads of ${headDim}, attention of ${tokens}`,
+    kernel: attention,
+    use: {
+      heads,
+      kvHeads: heads,
+      headDim,
+      contextLength: tokens,
+      scale: headDim ** -0.5,
+      window: 0,
+      kv: 'f16',
+      many: true,
+      leastTokens: tokens,
+      output: 'f16',
     },
-    timedMatmul(`heads of ${headDim}, product of ${tokens}`, 'f16', tokens, tokens, headDim, {}),
+    rows: tokens,
+    bytes: {
+      state: 16 + tokens * 4,
+      queries: 2 * cache,
+      k_cache: cache,
+      v_cache: cache,
+      out: cache,
+    },
+    state: [0, tokens, 0, 0],
+    flops: 2 * tokens * tokens * heads * headDim,
+  };
+}
+
+/** Products of the sizes of such a head's: of queries and keys, and of probabilities and values. */
+function headProducts(headDim: number): Timed[] {
+  const product = (title: string, rows: number, columns: number) =>
+    timedMatmul(
+      `heads of ${headDim}, ${title} of ${comparedTokens}`,
+      'f16',
+      comparedTokens,
+      rows,
+      columns,
+      {},
+    );
+  return [
+    product('product', comparedTokens, headDim),
+    product('product with values', headDim, comparedTokens),
   ];
 }
 

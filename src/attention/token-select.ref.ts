@@ -4,8 +4,8 @@ import { topVotes } from '../kernels/selection-top.ref.ts';
 import { capacityOf, keptOf } from '../kernels/selection-use.ts';
 import { reachingVotes, softVotes } from '../kernels/selection-votes.ref.ts';
 import { cosine } from '../testing/selection.ts';
-import type { AttentionConfig } from './attention.ts';
-import type { TokenSelectConfig } from './token-select.ts';
+import type { AttentionConfig } from './attention-shape.ts';
+import type { TokenSelectConfig } from './token-select-config.ts';
 
 type Heads = Pick<AttentionConfig, 'numAttentionHeads' | 'numKeyValueHeads' | 'headDim'>;
 

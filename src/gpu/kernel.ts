@@ -2,12 +2,17 @@ import type { Capabilities } from './capabilities.ts';
 import type { BufferRange, Dispatch, Gpu } from './gpu.ts';
 import { linkShader, type ShaderLibrary, type ShaderOptions } from './wgsl-linker.ts';
 
-/** A binding of a kernel. `when` leaves it out of variants that do not use it. */
-export interface KernelBinding<Use> {
+/** A binding of a use of a kernel. */
+export interface Binding {
   name: string;
   /** WGSL type of the buffer: `array<vec4<f32>>`. */
   type: string;
   access: 'read' | 'read_write' | 'uniform';
+}
+
+/** A binding of a kernel. `of` says what is otherwise for a use, `when` leaves it out of uses that have no need of it. */
+export interface KernelBinding<Use> extends Binding {
+  of?: (use: Use) => Partial<Binding>;
   when?: (use: Use) => boolean;
 }
 
@@ -106,20 +111,26 @@ function bindingDeclarations<Use>(
   use: Use,
   variant: KernelVariant<Use>,
 ): string[] {
-  const inUse = bindingsInUse(kernel, use, variant);
-  return inUse.map(({ name, type, access }, index) => {
+  return boundBy(kernel, use, variant).map(({ name, type, access }, index) => {
     const space = access === 'uniform' ? 'uniform' : `storage, ${access}`;
     return `@group(0) @binding(${index}) var<${space}> ${name}: ${type};`;
   });
 }
 
-function bindingsInUse<Use>(
+function boundBy<Use>(
   kernel: Kernel<Use>,
   use: Use,
   { sharedPipeline }: KernelVariant<Use>,
-): KernelBinding<Use>[] {
-  const inUse = kernel.bindings.filter((binding) => binding.when?.(use) ?? true);
+): Binding[] {
+  const inUse = bindingsOf(kernel, use);
   return sharedPipeline ? [...inUse, { name: 'params', type: 'Params', access: 'uniform' }] : inUse;
+}
+
+/** The bindings of a use, in order. */
+export function bindingsOf<Use>(kernel: Kernel<Use>, use: Use): Binding[] {
+  return kernel.bindings
+    .filter(({ when }) => when?.(use) ?? true)
+    .map(({ of, ...binding }) => ({ ...binding, ...of?.(use) }));
 }
 
 /**
@@ -156,7 +167,7 @@ export async function prepareDispatch<Use>(
   variant: KernelVariant<Use> = chooseVariant(kernel, use, gpu.capabilities),
 ): Promise<Dispatch> {
   const label = kernelLabel(kernel, use, variant);
-  const entries = bindingsInUse(kernel, use, variant).map(({ name }, binding) => {
+  const entries = boundBy(kernel, use, variant).map(({ name }, binding) => {
     const given = buffers[name];
     if (!given) throw new Error(`${label}: no buffer for binding '${name}'`);
     return { binding, resource: 'buffer' in given ? given : { buffer: given } };

@@ -100,8 +100,12 @@ export const attentionSplit: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   bindings: [
     { name: 'state', type: 'State', access: 'read' },
     { name: 'queries', type: 'array<vec4<f32>>', access: 'read' },
-    { name: 'k_cache', type: 'array<Cached>', access: 'read', when: (use) => !use.parts },
-    { name: 'k_cache', type: 'array<Cached>', access: 'read_write', when: (use) => !!use.parts },
+    {
+      name: 'k_cache',
+      type: 'array<Cached>',
+      access: 'read',
+      of: ({ parts }) => (parts ? { access: 'read_write' } : {}),
+    },
     { name: 'v_cache', type: 'array<Cached>', access: 'read' },
     kvScalesBinding,
     { name: 'split_outputs', type: 'array<vec4<f32>>', access: 'read_write' },

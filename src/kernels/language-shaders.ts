@@ -5,9 +5,9 @@ import type { ShaderLibrary } from '../gpu/wgsl-linker.ts';
 export const languageShaders: ShaderLibrary = shaderModules(
   import.meta.glob<string>(
     [
-      '../../shaders/{attention,elementwise,embedding,lib,matmul,norm,quant,quant-half,sampling}/*.wgsl',
+      './{attention,elementwise,embedding,lib,matmul,norm,quant,quant-half,sampling}/*.wgsl',
       '!**/lib/{map-*,frame-*,splat,tiles,spherical-harmonics}.wgsl',
     ],
-    { query: '?raw', import: 'default', eager: true },
+    { base: '../../shaders', query: '?raw', import: 'default', eager: true },
   ),
 );

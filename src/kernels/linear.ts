@@ -1,7 +1,7 @@
-import type { BufferRange, Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { Dispatch, Gpu } from '../gpu/gpu.ts';
 import { findVariant, prepareDispatch } from '../gpu/kernel.ts';
 import { bySizeOfPass } from '../gpu/sized-dispatches.ts';
-import { groupElements, type QuantFormat } from '../quant/format.ts';
+import { type QuantFormat, wholeGroups } from '../quant/format.ts';
 import { type MatmulUse, matmul, passSizes } from './matmul.ts';
 import { type Activation, matvec } from './matvec.ts';
 
@@ -86,7 +86,7 @@ export interface MatrixOptions {
 export function linearMatrix(
   gpu: Gpu,
   { parts, rows }: Linear,
-  x: GPUBuffer | BufferRange,
+  x: GPUBuffer,
   y: GPUBuffer,
   { state, inputs, residual = false, yStride = rows }: MatrixOptions,
 ): Promise<Dispatch>[] {
@@ -110,7 +110,7 @@ function gatedUse(gpu: Gpu, { parts }: Linear, gated: Activation): MatmulUse | n
   const [part, second] = parts;
   if (!part || second || part.bias) return null;
   const { format, rows, columns } = part.matrix;
-  const yStride = Math.ceil(rows / 2 / groupElements) * groupElements;
+  const yStride = wholeGroups(rows / 2);
   const use: MatmulUse = { format, rows, columns, x: 'f16', yStride, gated };
   return findVariant(matmul, use, gpu.capabilities) && use;
 }
@@ -128,7 +128,7 @@ export function linearGated(
   gpu: Gpu,
   linear: Linear,
   activation: Activation,
-  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer | BufferRange>>,
+  buffers: Readonly<Record<'x' | 'y' | 'state', GPUBuffer>>,
 ): Promise<Dispatch>[] | null {
   const use = gatedUse(gpu, linear, activation);
   const [part] = linear.parts;

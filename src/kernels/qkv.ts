@@ -208,9 +208,13 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
     epsilon: use.normEpsilon,
   }),
   bindings: [
-    { name: 'state', type: 'State', access: 'read', when: (use) => !isRagged(use) },
-    // How it begins. One storage buffer less: eight are all that every device must have.
-    { name: 'state', type: 'vec4<u32>', access: 'uniform', when: isRagged },
+    {
+      name: 'state',
+      type: 'State',
+      access: 'read',
+      // How it begins. One storage buffer less: eight are all that every device must have.
+      of: (use) => (isRagged(use) ? { type: 'vec4<u32>', access: 'uniform' } : {}),
+    },
     { name: 'weights', type: 'array<vec4<u32>>', access: 'read' },
     { name: 'x', type: 'array<vec4<f32>>', access: 'read' },
     { name: 'norm_weight', type: 'array<vec4<f32>>', access: 'read' },
@@ -219,9 +223,8 @@ export const qkv: Kernel<QkvUse> = defineKernel<QkvUse>({
       name: 'queries',
       type: 'array<vec4<f32>>',
       access: 'read_write',
-      when: (use) => !use.parts,
+      of: ({ parts }) => (parts ? { type: 'array<f32>' } : {}),
     },
-    { name: 'queries', type: 'array<f32>', access: 'read_write', when: (use) => !!use.parts },
     { name: 'k_cache', type: 'array<Stored>', access: 'read_write', when: (use) => !use.parts },
     { name: 'v_cache', type: 'array<Stored>', access: 'read_write' },
     {

@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
-import { groupElements } from '../quant/format.ts';
+import { wholeGroups } from '../quant/format.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** One use of `rms-norm`: rows of x [tokens, columns], each padded to a multiple of 32 elements. */
@@ -42,7 +42,7 @@ export const rmsNorm: Kernel<RmsNormUse> = defineKernel<RmsNormUse>({
   params: { columns: 'u32', stride_vec4s: 'u32', epsilon: 'f32' },
   paramValues: (use) => ({
     columns: use.columns,
-    stride_vec4s: (Math.ceil(use.columns / groupElements) * groupElements) / 4,
+    stride_vec4s: wholeGroups(use.columns) / 4,
     epsilon: use.epsilon,
   }),
   bindings: [

@@ -63,18 +63,22 @@ describe('sample draws from the filtered distribution', () => {
 
   const logits = new Random(42).activations(vocabulary).map((value) => value * 2);
   const off = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1 };
-  const cases: [string, SamplerSettings][] = [
+  /** More than an invocation each: where many are as good as the last one that is kept, they are not sorted. */
+  const equals = new Float32Array(vocabulary).fill(1);
+  equals[100] = 4;
+  const cases: [string, SamplerSettings, Float32Array<ArrayBuffer>?][] = [
     ['no filter', off],
     ['temperature', { ...off, temperature: 0.6, seed: 2 }],
     ['top-k', { ...off, topK: 12, seed: 3 }],
     ['top-p', { ...off, topP: 0.7, seed: 4 }],
     ['min-p', { ...off, minP: 0.1, seed: 5 }],
+    ['top-k of equals', { ...off, topK: 12, seed: 3 }, equals],
     ['all of them', { ...off, temperature: 0.8, topK: 40, topP: 0.9, minP: 0.02, seed: 6 }],
   ];
 
-  it.each(cases)('%s', async (_, settings) => {
-    const expected = samplerDistribution(logits, settings, new Set());
-    const drawn = await drawMany(gpu, logits, settings);
+  it.each(cases)('%s', async (_, settings, given = logits) => {
+    const expected = samplerDistribution(given, settings, new Set());
+    const drawn = await drawMany(gpu, given, settings);
     expect([...drawn].filter((token) => !expected.has(token))).toEqual([]);
     const [sum, classes] = chiSquared(drawn, expected);
     // Six standard deviations of χ² above its mean: one false alarm in millions of seeds, and the seeds are fixed.

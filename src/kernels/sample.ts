@@ -51,7 +51,8 @@ function variant(workgroup: number): KernelVariant<SampleUse> {
     },
     options: (use) => ({
       flags: use.greedy ? ['greedy'] : [],
-      constants: { WORKGROUP: workgroup, RING: sampledRing },
+      // Quads of logits that an invocation has under way at once.
+      constants: { WORKGROUP: workgroup, RING: sampledRing, AHEAD: workgroup / 128 },
     }),
     workgroups: () => [1, 1, 1],
   };

@@ -4,10 +4,7 @@ import type { ShaderLibrary } from '../gpu/wgsl-linker.ts';
 /** What the kernels of splats are made of. */
 export const splatShaders: ShaderLibrary = shaderModules(
   import.meta.glob<string>(
-    [
-      '../../shaders/splats/*.wgsl',
-      '../../shaders/lib/{grid,splat,tiles,spherical-harmonics,workgroup-scan}.wgsl',
-    ],
-    { query: '?raw', import: 'default', eager: true },
+    ['./splats/*.wgsl', './lib/{grid,splat,tiles,spherical-harmonics,workgroup-scan}.wgsl'],
+    { base: '../../shaders', query: '?raw', import: 'default', eager: true },
   ),
 );

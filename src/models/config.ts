@@ -1,6 +1,6 @@
 import type { BasisNames, MatryoshkaConfig } from '../attention/matryoshka.ts';
 import type { MohConfig } from '../attention/moh.ts';
-import type { TokenSelectConfig } from '../attention/token-select.ts';
+import type { TokenSelectConfig } from '../attention/token-select-config.ts';
 import type { ModelHeader } from '../formats/header.ts';
 import type { RopeConfig } from '../kernels/rope-table.ts';
 

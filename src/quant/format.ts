@@ -36,6 +36,11 @@ export interface QuantFormat {
 /** Kernels read weights in groups of 32: a GPU row is padded with zeros to a multiple of it. */
 export const groupElements = 32;
 
+/** Elements of a row with its padding. */
+export function wholeGroups(columns: number): number {
+  return Math.ceil(columns / groupElements) * groupElements;
+}
+
 export interface RowLayout {
   /** First byte of each plane in the row. */
   planes: number[];
@@ -44,7 +49,7 @@ export interface RowLayout {
 
 /** GPU row of K weights. Planes are padded to 4 bytes, the row to 16. */
 export function rowLayout(format: QuantFormat, columns: number): RowLayout {
-  const padded = Math.ceil(columns / groupElements) * groupElements;
+  const padded = wholeGroups(columns);
   const blocks = Math.ceil(padded / format.blockElements);
   const planes = planeOffsets(format.planeBytes, blocks);
   const last = planes.length - 1;

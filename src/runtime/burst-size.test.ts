@@ -9,7 +9,7 @@ describe('BurstSize', () => {
       size.adapt(size.steps, 0.8 * size.steps);
       return size.steps;
     });
-    expect(seen).toEqual([2, 4, 8, 8]);
+    expect(seen).toEqual([2, 4, 4, 4]);
   });
 
   it('keeps to single steps where one takes long', () => {
@@ -21,7 +21,23 @@ describe('BurstSize', () => {
   it('shrinks at once when steps become slower', () => {
     const size = new BurstSize();
     for (let i = 0; i < 4; i += 1) size.adapt(1, 0.5);
-    size.adapt(8, 32);
+    size.adapt(4, 16);
     expect(size.steps).toBe(2);
+  });
+
+  it('has more bursts wait where they are short', () => {
+    const size = new BurstSize();
+    const seen = [0.6, 0.6, 0.6, 1.5, 3, 30].map((ms) => {
+      size.adapt(4, 4 * ms);
+      return [size.steps, size.bursts];
+    });
+    expect(seen).toEqual([
+      [2, 4],
+      [4, 4],
+      [4, 4],
+      [4, 2],
+      [2, 2],
+      [1, 2],
+    ]);
   });
 });

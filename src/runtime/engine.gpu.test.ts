@@ -296,29 +296,39 @@ describe('the engine', () => {
   });
 
   it('decodes with at most one encoder, one pass and one submit a step, and creates nothing', async () => {
+    const { bindings, restore } = watchBindGroups();
     const model = await engine.loadModel(await fixture('qwen3'), load);
+    restore();
     await model.complete([1, 2, 3], greedy, ignore);
-    const few = await countCalls(() =>
+    const few = await countCalls(bindings, () =>
       model.complete([1, 2, 3], { ...greedy, maxTokens: 4 }, ignore),
     );
-    const many = await countCalls(() =>
+    const many = await countCalls(bindings, () =>
       model.complete([1, 2, 3], { ...greedy, maxTokens: 24 }, ignore),
     );
     const perStep = Object.fromEntries(
       Object.entries(many).map(([name, count]) => [name, (count - (few[name] ?? 0)) / 20]),
     );
-    const { submit, createCommandEncoder, beginComputePass, ...others } = perStep;
+    const { submit, createCommandEncoder, beginComputePass, copyBufferToBuffer, ...others } =
+      perStep;
     // Short steps share a submit.
     expect(submit).toBeLessThanOrEqual(1);
     expect([createCommandEncoder, beginComputePass]).toEqual([submit, submit]);
+    // Sampled tokens, for the host.
+    expect(copyBufferToBuffer).toBe(submit);
+    // Embedding, six a layer, lm_head, sampler.
+    const dispatches = 1 + 6 * 3 + 2;
     expect(others).toEqual({
       createBuffer: 0,
       createBindGroup: 0,
       createShaderModule: 0,
       createComputePipelineAsync: 0,
       writeBuffer: 0,
-      // Embedding, six a layer, lm_head, sampler.
-      dispatchWorkgroups: 1 + 6 * 3 + 2,
+      setPipeline: dispatches,
+      setBindGroup: dispatches,
+      dispatchWorkgroups: dispatches,
+      // Embedding; product, rotation, attention, output, gates and ups, down; lm_head, sampler.
+      bindings: 3 + 3 * (4 + 8 + 5 + 3 + 4 + 3) + 5 + 4,
     });
     await model.dispose();
   });
@@ -339,8 +349,26 @@ function watchDevices(): {
   return { request, devices };
 }
 
-/** Counts WebGPU calls while some work runs, by wrapping the prototypes. */
-async function countCalls(work: () => Promise<unknown>): Promise<Record<string, number>> {
+/** Bindings of the bind groups that are made until `restore`. */
+function watchBindGroups(): { bindings: Map<GPUBindGroup, number>; restore(): void } {
+  const create = GPUDevice.prototype.createBindGroup;
+  const bindings = new Map<GPUBindGroup, number>();
+  GPUDevice.prototype.createBindGroup = function (this: GPUDevice, descriptor) {
+    const group = create.call(this, descriptor);
+    bindings.set(group, [...descriptor.entries].length);
+    return group;
+  };
+  const restore = () => {
+    GPUDevice.prototype.createBindGroup = create;
+  };
+  return { bindings, restore };
+}
+
+/** Counts WebGPU calls while some work runs, by wrapping the prototypes, and the bindings that are set. */
+async function countCalls(
+  bindings: ReadonlyMap<GPUBindGroup, number>,
+  work: () => Promise<unknown>,
+): Promise<Record<string, number>> {
   const watched: [object, string][] = [
     [GPUDevice.prototype, 'createBuffer'],
     [GPUDevice.prototype, 'createBindGroup'],
@@ -350,14 +378,20 @@ async function countCalls(work: () => Promise<unknown>): Promise<Record<string, 
     [GPUQueue.prototype, 'writeBuffer'],
     [GPUQueue.prototype, 'submit'],
     [GPUCommandEncoder.prototype, 'beginComputePass'],
+    [GPUCommandEncoder.prototype, 'copyBufferToBuffer'],
+    [GPUComputePassEncoder.prototype, 'setPipeline'],
+    [GPUComputePassEncoder.prototype, 'setBindGroup'],
     [GPUComputePassEncoder.prototype, 'dispatchWorkgroups'],
   ];
-  const counts: Record<string, number> = {};
+  const counts: Record<string, number> = { bindings: 0 };
   const originals = watched.map(([prototype, name]) => {
     const original = Reflect.get(prototype, name) as (...args: unknown[]) => unknown;
     counts[name] = 0;
     Reflect.set(prototype, name, function (this: unknown, ...args: unknown[]) {
       counts[name] = (counts[name] ?? 0) + 1;
+      if (name === 'setBindGroup') {
+        counts.bindings = (counts.bindings ?? 0) + (bindings.get(args[1] as GPUBindGroup) ?? 0);
+      }
       return original.apply(this, args);
     });
     return original;

@@ -1,5 +1,11 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import { type Kernel, type KernelVariant, prepareDispatch } from '../gpu/kernel.ts';
+import {
+  type Binding,
+  bindingsOf,
+  type Kernel,
+  type KernelVariant,
+  prepareDispatch,
+} from '../gpu/kernel.ts';
 import { createSharedParams } from '../gpu/shared-params.ts';
 import { halfToNumber } from '../quant/half.ts';
 
@@ -52,8 +58,7 @@ export async function runCase<Use>(
   const guarded = new Map<string, GPUBuffer>();
   const ranges: Record<string, { buffer: GPUBuffer; offset: number; size: number }> = {};
   gpu.device.pushErrorScope('validation');
-  for (const binding of kernel.bindings) {
-    if (binding.when?.(kernelCase.use) === false) continue;
+  for (const binding of bindingsOf(kernel, kernelCase.use)) {
     const bytes = inputs[binding.name]?.byteLength ?? outputBytes(expected[binding.name]);
     if (bytes === undefined) continue;
     const size = Math.ceil(bytes / 16) * 16;
@@ -88,7 +93,7 @@ function outputBytes(output: ExpectedOutput | undefined): number | undefined {
 
 function createGuarded(
   gpu: Gpu,
-  binding: { name: string; access: string },
+  binding: Binding,
   size: number,
   contents: CaseData | undefined,
 ): GPUBuffer {

@@ -1,5 +1,6 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import { type Kernel, kernelCode, kernelLabel } from '../gpu/kernel.ts';
+import type { ShaderLibrary } from '../gpu/wgsl-linker.ts';
 import { kernelCatalogue } from './kernel-catalogue.ts';
 
 /** An adapter that has all there is. */
@@ -21,11 +22,13 @@ export const everything: Capabilities = {
 
 /**
  * The linked text of every variant that a case uses, by file name. Throws where one label stands for two texts that differ in more than
- * sizes: profiles and errors would be ambiguous.
+ * sizes: profiles and errors would be ambiguous. `library`: modules in place of the kernels' own.
  */
-export function linkedShaders(): Map<string, string> {
+export function linkedShaders(library?: ShaderLibrary): Map<string, string> {
   const shaders = new Map<string, string>();
-  for (const { kernel, cases } of kernelCatalogue) collect(kernel, cases, shaders);
+  for (const { kernel, cases } of kernelCatalogue) {
+    collect(library ? { ...kernel, library } : kernel, cases, shaders);
+  }
   return shaders;
 }
 

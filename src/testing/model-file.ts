@@ -1,6 +1,6 @@
 import { chooseMatryoshka } from '../attention/matryoshka.ts';
 import { chooseMoh } from '../attention/moh.ts';
-import type { TokenSelectConfig } from '../attention/token-select.ts';
+import type { TokenSelectConfig } from '../attention/token-select-config.ts';
 import { parseGguf } from '../formats/gguf.ts';
 import type { Metadata, ModelHeader, TensorInfo } from '../formats/header.ts';
 import { parseSafetensorsHeader } from '../formats/safetensors.ts';

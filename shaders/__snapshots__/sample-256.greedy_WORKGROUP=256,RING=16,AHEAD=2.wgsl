@@ -1,5 +1,6 @@
-const WORKGROUP: u32 = 1024u;
+const WORKGROUP: u32 = 256u;
 const RING: u32 = 16u;
+const AHEAD: u32 = 2u;
 struct Params {
   vocabulary: u32,
 }
@@ -24,7 +25,8 @@ struct State {
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //
 // Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
-// order-preserving integer form of a float. Sums are taken in a fixed order, so that a seed repeats exactly.
+// order-preserving integer form of a float. Where top-k keeps few, these are sorted instead. Sums are taken in a fixed order, so that a seed
+// repeats exactly.
 
 struct Sampler {
   temperature: f32,
@@ -42,50 +44,53 @@ var<workgroup> scratch_token: array<u32, WORKGROUP>;
 var<workgroup> shared_value: f32;
 var<workgroup> chosen: u32;
 
-fn was_seen(token: u32) -> bool {
-  return ((seen[token / 32u] >> (token % 32u)) & 1u) == 1u;
-}
-
-// Four neighbouring logits, and as many again for each turn: a constant number of turns, so that many loads are under way at once.
+// Four neighbouring logits, and as many again for each turn.
 const QUADS: u32 = (params.vocabulary + 3u) / 4u;
 const TURNS: u32 = (QUADS + WORKGROUP - 1u) / WORKGROUP;
 // Less than any logit.
 const NONE: f32 = -3.4e38;
 
-// The scaled logits of a lane's quad in a turn; those past the vocabulary are NONE.
-fn scaled_quad(lane: u32, turn: u32) -> vec4<f32> {
-  let quad = turn * WORKGROUP + lane;
-  let raw = logits[min(quad, QUADS - 1u)];
-  var scaled = vec4<f32>(NONE);
-  for (var i = 0u; i < 4u; i++) {
-    let token = quad * 4u + i;
-    if (token < params.vocabulary) {
-      scaled[i] = scale_logit(raw[i], token);
-    }
-  }
-  return scaled;
+fn raw_quad(quad: u32) -> vec4<f32> {
+  return logits[min(quad, QUADS - 1u)];
 }
 
-// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
-fn scale_logit(raw: f32, token: u32) -> f32 {
-  var logit = raw;
-  if (sampler.repetition_penalty != 1.0 && was_seen(token)) {
-    logit = select(logit * sampler.repetition_penalty, logit / sampler.repetition_penalty, logit > 0.0);
+// Logits after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature; those past the vocabulary are NONE.
+fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
+  var scaled = raw;
+  if (sampler.repetition_penalty != 1.0) {
+    let bits = seen[quad / 8u] >> (quad % 8u * 4u);
+    let was_seen = (vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>();
+    let penalized = select(raw * sampler.repetition_penalty, raw / sampler.repetition_penalty, raw > vec4<f32>());
+    scaled = select(raw, penalized, was_seen);
   }
-  return logit;
+  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
 }
+
+// The largest logit of a lane.
+var<private> best: f32 = NONE;
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best = NONE;
   var best_token = 0u;
-  for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
-    for (var i = 0u; i < 4u; i++) {
-      if (scaled[i] > best) {
-        best = scaled[i];
-        best_token = (turn * WORKGROUP + lane) * 4u + i;
-      }
+  for (var turn = 0u; turn < TURNS; turn += AHEAD) {
+    // All of them are on their way before the first one is looked at.
+    let quad_0 = (turn + 0u) * WORKGROUP + lane;
+    let raw_0 = raw_quad(quad_0);
+    let quad_1 = (turn + 1u) * WORKGROUP + lane;
+    let raw_1 = raw_quad(quad_1);
+    let scaled_0 = scaled_quad(raw_0, quad_0);
+    let largest_0 = max(max(scaled_0.x, scaled_0.y), max(scaled_0.z, scaled_0.w));
+    if (largest_0 > best) {
+      best = largest_0;
+      let among = select(select(3u, 2u, scaled_0.z == best), 1u, scaled_0.y == best);
+      best_token = quad_0 * 4u + select(among, 0u, scaled_0.x == best);
+    }
+    let scaled_1 = scaled_quad(raw_1, quad_1);
+    let largest_1 = max(max(scaled_1.x, scaled_1.y), max(scaled_1.z, scaled_1.w));
+    if (largest_1 > best) {
+      best = largest_1;
+      let among = select(select(3u, 2u, scaled_1.z == best), 1u, scaled_1.y == best);
+      best_token = quad_1 * 4u + select(among, 0u, scaled_1.x == best);
     }
   }
   scratch[lane] = best;
@@ -108,15 +113,18 @@ fn largest_token(lane: u32) -> u32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
+  // On their way while the token is chosen.
+  let step = state.step;
+  let next_position = state.position + state.rows;
   let token = largest_token(lane);
   if (lane == 0u) {
     seen[token / 32u] |= 1u << (token % 32u);
     state.tokens[0] = token;
     // The last RING sampled tokens, for the host.
-    state.tokens[1u + state.step % RING] = token;
-    state.position += state.rows;
+    state.tokens[1u + step % RING] = token;
+    state.position = next_position;
     state.rows = 1u;
-    state.step += 1u;
+    state.step = step + 1u;
     state.continues = 1u;
   }
 }

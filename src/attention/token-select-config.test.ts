@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { capacityOf, passTokensOf } from '../kernels/selection-use.ts';
-import { chooseTokenSelect } from './token-select.ts';
+import { chooseTokenSelect } from './token-select-config.ts';
 
 describe('sizes of TokenSelect', () => {
   it.each([8192, 131_072])("are the paper's for a model trained with %s tokens", (trained) => {

@@ -1,5 +1,6 @@
 const WORKGROUP: u32 = 256u;
 const RING: u32 = 16u;
+const AHEAD: u32 = 2u;
 struct Params {
   vocabulary: u32,
 }
@@ -24,7 +25,8 @@ struct State {
 // One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
 //
 // Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
-// order-preserving integer form of a float. Sums are taken in a fixed order, so that a seed repeats exactly.
+// order-preserving integer form of a float. Where top-k keeps few, these are sorted instead. Sums are taken in a fixed order, so that a seed
+// repeats exactly.
 
 struct Sampler {
   temperature: f32,
@@ -39,55 +41,62 @@ struct Sampler {
 
 var<workgroup> scratch: array<f32, WORKGROUP>;
 var<workgroup> scratch_sums: array<vec3<f32>, WORKGROUP>;
+// So many that top-k keeps are few.
+const FEW: u32 = 64u;
+var<workgroup> group_keys: array<atomic<u32>, FEW>;
+var<workgroup> found: atomic<u32>;
 var<workgroup> scratch_token: array<u32, WORKGROUP>;
 var<workgroup> shared_value: f32;
 var<workgroup> chosen: u32;
 
-fn was_seen(token: u32) -> bool {
-  return ((seen[token / 32u] >> (token % 32u)) & 1u) == 1u;
-}
-
-// Four neighbouring logits, and as many again for each turn: a constant number of turns, so that many loads are under way at once.
+// Four neighbouring logits, and as many again for each turn.
 const QUADS: u32 = (params.vocabulary + 3u) / 4u;
 const TURNS: u32 = (QUADS + WORKGROUP - 1u) / WORKGROUP;
 // Less than any logit.
 const NONE: f32 = -3.4e38;
 
-// The scaled logits of a lane's quad in a turn; those past the vocabulary are NONE.
-fn scaled_quad(lane: u32, turn: u32) -> vec4<f32> {
-  let quad = turn * WORKGROUP + lane;
-  let raw = logits[min(quad, QUADS - 1u)];
-  var scaled = vec4<f32>(NONE);
-  for (var i = 0u; i < 4u; i++) {
-    let token = quad * 4u + i;
-    if (token < params.vocabulary) {
-      scaled[i] = scale_logit(raw[i], token);
-    }
-  }
-  return scaled;
+fn raw_quad(quad: u32) -> vec4<f32> {
+  return logits[min(quad, QUADS - 1u)];
 }
 
-// The logit of a token after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature.
-fn scale_logit(raw: f32, token: u32) -> f32 {
-  var logit = raw;
-  if (sampler.repetition_penalty != 1.0 && was_seen(token)) {
-    logit = select(logit * sampler.repetition_penalty, logit / sampler.repetition_penalty, logit > 0.0);
+// Logits after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature; those past the vocabulary are NONE.
+fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
+  var scaled = raw;
+  if (sampler.repetition_penalty != 1.0) {
+    let bits = seen[quad / 8u] >> (quad % 8u * 4u);
+    let was_seen = (vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>();
+    let penalized = select(raw * sampler.repetition_penalty, raw / sampler.repetition_penalty, raw > vec4<f32>());
+    scaled = select(raw, penalized, was_seen);
   }
-  logit /= sampler.temperature;
-  return logit;
+  scaled /= sampler.temperature;
+  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
 }
+
+// The largest logit of a lane.
+var<private> best: f32 = NONE;
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best = NONE;
   var best_token = 0u;
-  for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
-    for (var i = 0u; i < 4u; i++) {
-      if (scaled[i] > best) {
-        best = scaled[i];
-        best_token = (turn * WORKGROUP + lane) * 4u + i;
-      }
+  for (var turn = 0u; turn < TURNS; turn += AHEAD) {
+    // All of them are on their way before the first one is looked at.
+    let quad_0 = (turn + 0u) * WORKGROUP + lane;
+    let raw_0 = raw_quad(quad_0);
+    let quad_1 = (turn + 1u) * WORKGROUP + lane;
+    let raw_1 = raw_quad(quad_1);
+    let scaled_0 = scaled_quad(raw_0, quad_0);
+    let largest_0 = max(max(scaled_0.x, scaled_0.y), max(scaled_0.z, scaled_0.w));
+    if (largest_0 > best) {
+      best = largest_0;
+      let among = select(select(3u, 2u, scaled_0.z == best), 1u, scaled_0.y == best);
+      best_token = quad_0 * 4u + select(among, 0u, scaled_0.x == best);
+    }
+    let scaled_1 = scaled_quad(raw_1, quad_1);
+    let largest_1 = max(max(scaled_1.x, scaled_1.y), max(scaled_1.z, scaled_1.w));
+    if (largest_1 > best) {
+      best = largest_1;
+      let among = select(select(3u, 2u, scaled_1.z == best), 1u, scaled_1.y == best);
+      best_token = quad_1 * 4u + select(among, 0u, scaled_1.x == best);
     }
   }
   scratch[lane] = best;
@@ -130,7 +139,8 @@ fn workgroup_sum(value: vec3<f32>, lane: u32) -> vec3<f32> {
 fn lane_totals(lane: u32, thresholds: vec3<u32>, largest: f32, by_mass: bool) -> vec3<f32> {
   var totals = vec3<f32>();
   for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
+    let quad = turn * WORKGROUP + lane;
+    let scaled = scaled_quad(raw_quad(quad), quad);
     for (var i = 0u; i < 4u; i++) {
       if (scaled[i] > NONE) {
         let weight = select(1.0, exp(scaled[i] - largest), by_mass);
@@ -162,6 +172,11 @@ fn hash(value: u32) -> u32 {
   return (word >> 22u) ^ word;
 }
 
+// In [0, 1), from 24 bits.
+fn uniform_number() -> f32 {
+  return f32(hash(sampler.seed ^ hash(state.step)) >> 8u) / 16777216.0;
+}
+
 fn draw(lane: u32, threshold: u32, largest: f32) -> u32 {
   let own = lane_totals(lane, vec3<u32>(threshold), largest, true).x;
   let mass = workgroup_sum(vec3<f32>(own), lane).x;
@@ -170,9 +185,7 @@ fn draw(lane: u32, threshold: u32, largest: f32) -> u32 {
     chosen = 0u;
   }
   workgroupBarrier();
-  // In [0, 1), from 24 bits.
-  let uniform_number = f32(hash(sampler.seed ^ hash(state.step)) >> 8u) / 16777216.0;
-  let target_mass = uniform_number * mass;
+  let target_mass = uniform_number() * mass;
   var before = 0.0;
   for (var i = 0u; i < lane; i++) {
     before += scratch[i];
@@ -194,16 +207,100 @@ fn pick(lane: u32, threshold: u32, largest: f32, target_mass: f32) -> u32 {
   var passed = 0.0;
   var last = 0u;
   for (var turn = 0u; turn < TURNS; turn++) {
-    let scaled = scaled_quad(lane, turn);
+    let quad = turn * WORKGROUP + lane;
+    let scaled = scaled_quad(raw_quad(quad), quad);
     for (var i = 0u; i < 4u; i++) {
       if (scaled[i] == NONE || order_key(scaled[i]) < threshold || passed > target_mass) {
         continue;
       }
-      last = (turn * WORKGROUP + lane) * 4u + i;
+      last = quad * 4u + i;
       passed += exp(scaled[i] - largest);
     }
   }
   return last;
+}
+
+// Logits and tokens that are at least as large as the smallest of the largest logits of top_k groups of lanes, so of top_k tokens or more, are
+// left in scratch. Their number, which may be too large for that.
+fn find_few(lane: u32) -> u32 {
+  if (lane < FEW) {
+    atomicStore(&group_keys[lane], 0u);
+    atomicStore(&found, 0u);
+  }
+  workgroupBarrier();
+  atomicMax(&group_keys[lane % sampler.top_k], order_key(best));
+  workgroupBarrier();
+  var least = atomicLoad(&group_keys[0]);
+  for (var i = 1u; i < sampler.top_k; i++) {
+    least = min(least, atomicLoad(&group_keys[i]));
+  }
+  if (order_key(best) >= least) {
+    for (var turn = 0u; turn < TURNS; turn++) {
+      let quad = turn * WORKGROUP + lane;
+      let scaled = scaled_quad(raw_quad(quad), quad);
+      for (var i = 0u; i < 4u; i++) {
+        if (scaled[i] > NONE && order_key(scaled[i]) >= least) {
+          let at = atomicAdd(&found, 1u);
+          if (at < WORKGROUP) {
+            scratch[at] = scaled[i];
+            scratch_token[at] = quad * 4u + i;
+          }
+        }
+      }
+    }
+  }
+  workgroupBarrier();
+  if (lane == 0u) {
+    chosen = atomicLoad(&found);
+  }
+  return workgroupUniformLoad(&chosen);
+}
+
+// So many of scratch, by falling logits, into scratch_sums: logit, token, and mass relative to the largest.
+fn sort_few(lane: u32, count: u32, largest: f32) {
+  let logit = scratch[lane];
+  let token = scratch_token[lane];
+  var rank = 0u;
+  for (var i = 0u; i < count; i++) {
+    let other = scratch[i];
+    let is_before = (other > logit) | ((other == logit) & (scratch_token[i] < token));
+    rank += select(0u, 1u, is_before);
+  }
+  if (lane < count) {
+    scratch_sums[rank] = vec3<f32>(logit, f32(token), exp(logit - largest));
+  }
+  workgroupBarrier();
+}
+
+// All filters and the draw, by one invocation. Equals of the last one that a filter keeps are kept.
+fn draw_of_few(count: u32, largest: f32) -> u32 {
+  let least = scratch_sums[sampler.top_k - 1u].x;
+  var total = 0.0;
+  for (var i = 0u; i < count && scratch_sums[i].x >= least; i++) {
+    total += scratch_sums[i].z;
+  }
+  var mass = 0.0;
+  var kept = 0u;
+  var last = largest;
+  for (; kept < count; kept++) {
+    let one = scratch_sums[kept];
+    let is_enough = sampler.top_p < 1.0 && mass >= sampler.top_p * total && one.x < last;
+    if (one.x < least || one.x < largest + sampler.min_p_log || is_enough) {
+      break;
+    }
+    mass += one.z;
+    last = one.x;
+  }
+  let target_mass = uniform_number() * mass;
+  var passed = 0.0;
+  var drawn = 0u;
+  for (; drawn + 1u < kept; drawn++) {
+    passed += scratch_sums[drawn].z;
+    if (passed > target_mass) {
+      break;
+    }
+  }
+  return u32(scratch_sums[drawn].y);
 }
 
 fn sample_token(lane: u32) -> u32 {
@@ -212,6 +309,16 @@ fn sample_token(lane: u32) -> u32 {
     shared_value = scratch[0];
   }
   let largest = workgroupUniformLoad(&shared_value);
+  if (sampler.top_k > 0u && sampler.top_k <= min(FEW, params.vocabulary)) {
+    let count = find_few(lane);
+    if (count <= WORKGROUP) {
+      sort_few(lane, count, largest);
+      if (lane == 0u) {
+        chosen = draw_of_few(count, largest);
+      }
+      return workgroupUniformLoad(&chosen);
+    }
+  }
   var threshold = 0u;
   if (sampler.top_k > 0u && sampler.top_k < params.vocabulary) {
     threshold = find_threshold(lane, 0u, largest, f32(sampler.top_k), false);
@@ -226,15 +333,18 @@ fn sample_token(lane: u32) -> u32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
+  // On their way while the token is chosen.
+  let step = state.step;
+  let next_position = state.position + state.rows;
   let token = sample_token(lane);
   if (lane == 0u) {
     seen[token / 32u] |= 1u << (token % 32u);
     state.tokens[0] = token;
     // The last RING sampled tokens, for the host.
-    state.tokens[1u + state.step % RING] = token;
-    state.position += state.rows;
+    state.tokens[1u + step % RING] = token;
+    state.position = next_position;
     state.rows = 1u;
-    state.step += 1u;
+    state.step = step + 1u;
     state.continues = 1u;
   }
 }

@@ -1,0 +1,184 @@
+const WORKGROUP: u32 = 1024u;
+const RING: u32 = 16u;
+const AHEAD: u32 = 8u;
+struct Params {
+  vocabulary: u32,
+}
+const params = Params(1021u);
+@group(0) @binding(0) var<storage, read> logits: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> state: State;
+@group(0) @binding(2) var<storage, read_write> seen: array<u32>;
+@group(0) @binding(3) var<uniform> sampler: Sampler;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Chooses the next token from logits, stores it as the only token of the next pass and moves the position on.
+// One workgroup. Order of the filters: repetition penalty, temperature, top-k, top-p, min-p, then the draw.
+//
+// Filters need no sort: each keeps the logits from a threshold upwards, and the threshold is found two bits at a time on the
+// order-preserving integer form of a float. Where top-k keeps few, these are sorted instead. Sums are taken in a fixed order, so that a seed
+// repeats exactly.
+
+struct Sampler {
+  temperature: f32,
+  top_p: f32,
+  // ln(minP), or a large negative number where it is off.
+  min_p_log: f32,
+  repetition_penalty: f32,
+  // 0 keeps all.
+  top_k: u32,
+  seed: u32,
+}
+
+var<workgroup> scratch: array<f32, WORKGROUP>;
+var<workgroup> scratch_token: array<u32, WORKGROUP>;
+var<workgroup> shared_value: f32;
+var<workgroup> chosen: u32;
+
+// Four neighbouring logits, and as many again for each turn.
+const QUADS: u32 = (params.vocabulary + 3u) / 4u;
+const TURNS: u32 = (QUADS + WORKGROUP - 1u) / WORKGROUP;
+// Less than any logit.
+const NONE: f32 = -3.4e38;
+
+fn raw_quad(quad: u32) -> vec4<f32> {
+  return logits[min(quad, QUADS - 1u)];
+}
+
+// Logits after the repetition penalty (Keskar et al. 2019, arXiv 1909.05858, §4.1), over temperature; those past the vocabulary are NONE.
+fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
+  var scaled = raw;
+  if (sampler.repetition_penalty != 1.0) {
+    let bits = seen[quad / 8u] >> (quad % 8u * 4u);
+    let was_seen = (vec4<u32>(bits) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>();
+    let penalized = select(raw * sampler.repetition_penalty, raw / sampler.repetition_penalty, raw > vec4<f32>());
+    scaled = select(raw, penalized, was_seen);
+  }
+  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
+}
+
+// The largest logit of a lane.
+var<private> best: f32 = NONE;
+
+// The token with the largest logit, the first of equals; its logit lands in scratch[0].
+fn largest_token(lane: u32) -> u32 {
+  var best_token = 0u;
+  for (var turn = 0u; turn < TURNS; turn += AHEAD) {
+    // All of them are on their way before the first one is looked at.
+    let quad_0 = (turn + 0u) * WORKGROUP + lane;
+    let raw_0 = raw_quad(quad_0);
+    let quad_1 = (turn + 1u) * WORKGROUP + lane;
+    let raw_1 = raw_quad(quad_1);
+    let quad_2 = (turn + 2u) * WORKGROUP + lane;
+    let raw_2 = raw_quad(quad_2);
+    let quad_3 = (turn + 3u) * WORKGROUP + lane;
+    let raw_3 = raw_quad(quad_3);
+    let quad_4 = (turn + 4u) * WORKGROUP + lane;
+    let raw_4 = raw_quad(quad_4);
+    let quad_5 = (turn + 5u) * WORKGROUP + lane;
+    let raw_5 = raw_quad(quad_5);
+    let quad_6 = (turn + 6u) * WORKGROUP + lane;
+    let raw_6 = raw_quad(quad_6);
+    let quad_7 = (turn + 7u) * WORKGROUP + lane;
+    let raw_7 = raw_quad(quad_7);
+    let scaled_0 = scaled_quad(raw_0, quad_0);
+    let largest_0 = max(max(scaled_0.x, scaled_0.y), max(scaled_0.z, scaled_0.w));
+    if (largest_0 > best) {
+      best = largest_0;
+      let among = select(select(3u, 2u, scaled_0.z == best), 1u, scaled_0.y == best);
+      best_token = quad_0 * 4u + select(among, 0u, scaled_0.x == best);
+    }
+    let scaled_1 = scaled_quad(raw_1, quad_1);
+    let largest_1 = max(max(scaled_1.x, scaled_1.y), max(scaled_1.z, scaled_1.w));
+    if (largest_1 > best) {
+      best = largest_1;
+      let among = select(select(3u, 2u, scaled_1.z == best), 1u, scaled_1.y == best);
+      best_token = quad_1 * 4u + select(among, 0u, scaled_1.x == best);
+    }
+    let scaled_2 = scaled_quad(raw_2, quad_2);
+    let largest_2 = max(max(scaled_2.x, scaled_2.y), max(scaled_2.z, scaled_2.w));
+    if (largest_2 > best) {
+      best = largest_2;
+      let among = select(select(3u, 2u, scaled_2.z == best), 1u, scaled_2.y == best);
+      best_token = quad_2 * 4u + select(among, 0u, scaled_2.x == best);
+    }
+    let scaled_3 = scaled_quad(raw_3, quad_3);
+    let largest_3 = max(max(scaled_3.x, scaled_3.y), max(scaled_3.z, scaled_3.w));
+    if (largest_3 > best) {
+      best = largest_3;
+      let among = select(select(3u, 2u, scaled_3.z == best), 1u, scaled_3.y == best);
+      best_token = quad_3 * 4u + select(among, 0u, scaled_3.x == best);
+    }
+    let scaled_4 = scaled_quad(raw_4, quad_4);
+    let largest_4 = max(max(scaled_4.x, scaled_4.y), max(scaled_4.z, scaled_4.w));
+    if (largest_4 > best) {
+      best = largest_4;
+      let among = select(select(3u, 2u, scaled_4.z == best), 1u, scaled_4.y == best);
+      best_token = quad_4 * 4u + select(among, 0u, scaled_4.x == best);
+    }
+    let scaled_5 = scaled_quad(raw_5, quad_5);
+    let largest_5 = max(max(scaled_5.x, scaled_5.y), max(scaled_5.z, scaled_5.w));
+    if (largest_5 > best) {
+      best = largest_5;
+      let among = select(select(3u, 2u, scaled_5.z == best), 1u, scaled_5.y == best);
+      best_token = quad_5 * 4u + select(among, 0u, scaled_5.x == best);
+    }
+    let scaled_6 = scaled_quad(raw_6, quad_6);
+    let largest_6 = max(max(scaled_6.x, scaled_6.y), max(scaled_6.z, scaled_6.w));
+    if (largest_6 > best) {
+      best = largest_6;
+      let among = select(select(3u, 2u, scaled_6.z == best), 1u, scaled_6.y == best);
+      best_token = quad_6 * 4u + select(among, 0u, scaled_6.x == best);
+    }
+    let scaled_7 = scaled_quad(raw_7, quad_7);
+    let largest_7 = max(max(scaled_7.x, scaled_7.y), max(scaled_7.z, scaled_7.w));
+    if (largest_7 > best) {
+      best = largest_7;
+      let among = select(select(3u, 2u, scaled_7.z == best), 1u, scaled_7.y == best);
+      best_token = quad_7 * 4u + select(among, 0u, scaled_7.x == best);
+    }
+  }
+  scratch[lane] = best;
+  scratch_token[lane] = best_token;
+  workgroupBarrier();
+  for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
+    if (lane < step) {
+      let other = scratch[lane + step];
+      let other_token = scratch_token[lane + step];
+      if (other > scratch[lane] || (other == scratch[lane] && other_token < scratch_token[lane])) {
+        scratch[lane] = other;
+        scratch_token[lane] = other_token;
+      }
+    }
+    workgroupBarrier();
+  }
+  return scratch_token[0];
+}
+
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  // On their way while the token is chosen.
+  let step = state.step;
+  let next_position = state.position + state.rows;
+  let token = largest_token(lane);
+  if (lane == 0u) {
+    seen[token / 32u] |= 1u << (token % 32u);
+    state.tokens[0] = token;
+    // The last RING sampled tokens, for the host.
+    state.tokens[1u + step % RING] = token;
+    state.position = next_position;
+    state.rows = 1u;
+    state.step = step + 1u;
+    state.continues = 1u;
+  }
+}
