@@ -155,12 +155,12 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
+  let scale = raw.scale;
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return raw.scale * dot_group(numbers_of(raw), x);
 }
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
@@ -324,9 +324,8 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
 }
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 
-// Bytes are the numbers and NUMBER_BIAS.
 fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+  return raw.scale * x[0].scale * dot_numbers(raw, x[0]);
 }
 // weight = scale · (q − 16). Planes of a row: 16 bytes and then a word of numbers a group, a half-precision scale a group.
 
@@ -344,18 +343,12 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
 fn numbers_of(raw: RawGroup) -> Group {
   return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 16.0);
 }
 
-const NUMBER_BIAS: f32 = 16.0;
-
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return five_bit_bytes(raw.numbers, raw.fifth);
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(five_bit_bytes(raw.numbers, raw.fifth), x)) - 16.0 * x.sum;
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {

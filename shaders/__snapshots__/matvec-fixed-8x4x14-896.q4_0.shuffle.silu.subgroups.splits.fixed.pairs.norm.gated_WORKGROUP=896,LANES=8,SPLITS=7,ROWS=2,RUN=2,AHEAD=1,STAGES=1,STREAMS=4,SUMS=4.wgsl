@@ -164,12 +164,12 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
+  let scale = raw.scale;
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return raw.scale * dot_group(numbers_of(raw), x);
 }
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
@@ -361,9 +361,6 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
 
 struct RawRun {
   first: vec4<u32>,
@@ -378,7 +375,9 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 
 fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
   let scales = unpack2x16float(raw.scales);
-  return x[0].scale * (scales.x * dot_numbers(raw.first, x[0]) + scales.y * dot_numbers(raw.second, x[1]));
+  let first = RawGroup(raw.first, scales.x);
+  let second = RawGroup(raw.second, scales.y);
+  return x[0].scale * (scales.x * dot_numbers(first, x[0]) + scales.y * dot_numbers(second, x[1]));
 }
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
@@ -386,8 +385,8 @@ fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 8.0);
 }
 
-fn dot_numbers(numbers: vec4<u32>, x: FixedGroup) -> f32 {
-  return f32(dot_bytes(nibble_bytes(numbers), x)) - 8.0 * x.sum;
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(nibble_bytes(raw.numbers), x)) - 8.0 * x.sum;
 }
 fn activation(x: f32) -> f32 {
   return x / (1.0 + exp(-x));

@@ -153,12 +153,12 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
+  let scale = raw.scale;
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return raw.scale * dot_group(numbers_of(raw), x);
 }
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · (q − 16). Planes of a row: 16 bytes and then a word of numbers a group, a half-precision scale a group.
@@ -175,10 +175,6 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
     weight_word(row_base, columns / 8u + group),
     weight_half(row_base, columns / 4u + columns / 16u + group),
   );
-}
-
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -78,12 +78,12 @@ fn signed_bytes(word: u32) -> vec4<f32> {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
+  let scale = raw.scale;
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return raw.scale * dot_group(numbers_of(raw), x);
 }
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
@@ -97,10 +97,6 @@ struct RawGroup {
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   let at = row_base + group * 2u;
   return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
-}
-
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

@@ -255,12 +255,12 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
+  let scale = raw.scale;
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return raw.scale * dot_group(numbers_of(raw), x);
 }
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
@@ -445,6 +445,11 @@ alias RawRun = RawGroup;
 fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
   return load_raw(row_base, run, columns);
 }
+// A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
+
+fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
+  return raw.scale * x[0].scale * dot_numbers(raw, x[0]);
+}
 // Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
 // word: a row of an odd number of groups ends with a scale of 0.
 
@@ -456,23 +461,14 @@ struct RawGroup {
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
-
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
-
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return raw.scale * x[0].scale * dot_numbers(raw.numbers, x[0]);
-}
 // weight = scale · (q − 8). Planes of a row: 16 bytes of nibbles a group, then a half-precision scale a group.
 
 fn numbers_of(raw: RawGroup) -> Group {
   return four_bits(raw.numbers, 8.0);
 }
 
-fn dot_numbers(numbers: vec4<u32>, x: FixedGroup) -> f32 {
-  return f32(dot_bytes(nibble_bytes(numbers), x)) - 8.0 * x.sum;
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(nibble_bytes(raw.numbers), x)) - 8.0 * x.sum;
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {

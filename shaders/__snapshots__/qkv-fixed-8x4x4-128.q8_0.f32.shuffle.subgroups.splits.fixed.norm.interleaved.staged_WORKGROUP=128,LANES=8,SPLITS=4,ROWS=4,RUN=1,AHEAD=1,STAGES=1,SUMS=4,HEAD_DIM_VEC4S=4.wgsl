@@ -191,12 +191,12 @@ fn signed_bytes(word: u32) -> vec4<f32> {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = scale_of(raw);
+  let scale = raw.scale;
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return scale_of(raw) * dot_group(numbers_of(raw), x);
+  return raw.scale * dot_group(numbers_of(raw), x);
 }
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
@@ -383,9 +383,8 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
 }
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 
-// Bytes are the numbers and NUMBER_BIAS.
 fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+  return raw.scale * x[0].scale * dot_numbers(raw, x[0]);
 }
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
@@ -400,10 +399,6 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
 fn numbers_of(raw: RawGroup) -> Group {
   return Group(
     signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
@@ -411,10 +406,8 @@ fn numbers_of(raw: RawGroup) -> Group {
   );
 }
 
-const NUMBER_BIAS: f32 = 0.0;
-
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(raw.a, raw.b);
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(array<vec4<u32>, 2>(raw.a, raw.b), x));
 }
 
 fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {

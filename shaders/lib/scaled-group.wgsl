@@ -4,8 +4,7 @@
 //#import lib/fixed-point
 //#import lib/group-run
 
-// Bytes are the numbers and NUMBER_BIAS.
 fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return scale_of(raw) * x[0].scale * (f32(dot_bytes(bytes_of(raw), x[0])) - NUMBER_BIAS * x[0].sum);
+  return raw.scale * x[0].scale * dot_numbers(raw, x[0]);
 }
 //#endif

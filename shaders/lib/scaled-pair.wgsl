@@ -12,13 +12,10 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[row_base + group], weight_half(row_base, columns / 4u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
 //#if fixed
-//#import lib/fixed-point
 //#if pairs
+//#import lib/fixed-point
+
 struct RawRun {
   first: vec4<u32>,
   second: vec4<u32>,
@@ -32,13 +29,11 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 
 fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
   let scales = unpack2x16float(raw.scales);
-  return x[0].scale * (scales.x * dot_numbers(raw.first, x[0]) + scales.y * dot_numbers(raw.second, x[1]));
+  let first = RawGroup(raw.first, scales.x);
+  let second = RawGroup(raw.second, scales.y);
+  return x[0].scale * (scales.x * dot_numbers(first, x[0]) + scales.y * dot_numbers(second, x[1]));
 }
 //#else
-//#import lib/group-run
-
-fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return raw.scale * x[0].scale * dot_numbers(raw.numbers, x[0]);
-}
+//#import lib/scaled-group
 //#endif
 //#endif

@@ -7,7 +7,7 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-fn dot_numbers(numbers: vec4<u32>, x: FixedGroup) -> f32 {
-  return f32(dot_bytes(nibble_bytes(numbers), x)) - 8.0 * x.sum;
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(nibble_bytes(raw.numbers), x)) - 8.0 * x.sum;
 }
 //#endif

@@ -16,18 +16,12 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   );
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
 fn numbers_of(raw: RawGroup) -> Group {
   return group_of_bytes(five_bit_bytes(raw.numbers, raw.fifth), 16.0);
 }
 
 //#if fixed
-const NUMBER_BIAS: f32 = 16.0;
-
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return five_bit_bytes(raw.numbers, raw.fifth);
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(five_bit_bytes(raw.numbers, raw.fifth), x)) - 16.0 * x.sum;
 }
 //#endif

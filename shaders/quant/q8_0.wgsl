@@ -14,10 +14,6 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
   return RawGroup(weights[at], weights[at + 1u], weight_half(row_base, columns / 2u + group));
 }
 
-fn scale_of(raw: RawGroup) -> f32 {
-  return raw.scale;
-}
-
 fn numbers_of(raw: RawGroup) -> Group {
   return Group(
     signed_bytes(raw.a.x), signed_bytes(raw.a.y), signed_bytes(raw.a.z), signed_bytes(raw.a.w),
@@ -26,10 +22,8 @@ fn numbers_of(raw: RawGroup) -> Group {
 }
 
 //#if fixed
-const NUMBER_BIAS: f32 = 0.0;
-
-fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>(raw.a, raw.b);
+fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
+  return f32(dot_bytes(array<vec4<u32>, 2>(raw.a, raw.b), x));
 }
 
 fn byte_order(a: vec4<u32>, b: vec4<u32>) -> array<vec4<u32>, 2> {

@@ -4,7 +4,7 @@ import { fixedShape, heldVariant, matvec, matvecVariant } from './matvec.ts';
 
 kernelTest(matvec, matvecCases);
 
-// The shapes that look further ahead or hold x have more lanes than a software adapter's subgroups.
+// The shapes that look further ahead, have seven splits or hold x have more lanes than a software adapter's subgroups.
 kernelTest(
   {
     ...matvec,
@@ -12,6 +12,14 @@ kernelTest(
     variants: [fixedShape(4, 2, 2, 128, 2), fixedShape(4, 2, 1, 128, 3)].map(matvecVariant),
   },
   matvecCases.filter(({ name }) => ['tile', 'super-blocks', 'norm, SwiGLU'].includes(name)),
+);
+kernelTest(
+  {
+    ...matvec,
+    name: 'matvec, seven splits, in pairs',
+    variants: [matvecVariant({ ...fixedShape(4, 4, 14, 224), pairs: true })],
+  },
+  matvecCases.filter(({ name }) => /^(tile|levels|super-blocks)/.test(name)),
 );
 kernelTest(
   {

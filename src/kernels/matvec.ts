@@ -70,12 +70,7 @@ export function fixedShape(
   workgroup: number = 32 * splits,
   ahead = 1,
 ): LaneShape {
-  return { workgroup, lanes, rows, splits, reduce: 'shuffle', fixed: true, ahead };
-}
-
-/** Two groups at a time, in formats that have pairs. */
-export function inPairs(shape: LaneShape): LaneShape {
-  return { ...shape, pairs: true };
+  return { ...shuffleShape(lanes, rows, splits), workgroup, fixed: true, ahead };
 }
 
 export function shapeName({
@@ -254,11 +249,11 @@ const fixedShapes = {
   long: fixedShape(8, 2, 16),
   large: fixedShape(8, 4, 8, 512),
   largeRuns: fixedShape(8, 4, 8, 512, 2),
-  many: inPairs(fixedShape(8, 4, 14, 896)),
-  tall: inPairs(fixedShape(4, 4, 2, 256)),
+  many: { ...fixedShape(8, 4, 14, 896), pairs: true },
+  tall: { ...fixedShape(4, 4, 2, 256), pairs: true },
   tallNarrow: fixedShape(4, 2, 1, 128),
-  largeGated: inPairs(fixedShape(4, 2, 4)),
-  hugeGated: inPairs(fixedShape(4, 2, 2, 128)),
+  largeGated: { ...fixedShape(4, 2, 4), pairs: true },
+  hugeGated: { ...fixedShape(4, 2, 2, 128), pairs: true },
 } as const;
 const tallRows = 2 ** 15;
 /** So few rows or columns leave multiprocessors without work where a workgroup takes many. */

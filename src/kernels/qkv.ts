@@ -13,7 +13,6 @@ import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
   fixedShape,
-  inPairs,
   type LaneShape,
   rowsOfShape,
   shapeConstants,
@@ -150,7 +149,7 @@ const shapes = {
 
 const fixedShapes = {
   small: fixedShape(8, 4, 4),
-  large: inPairs(fixedShape(8, 4, 4, 256)),
+  large: { ...fixedShape(8, 4, 4, 256), pairs: true },
 } as const;
 /** Subgroups of 4, which software adapters have: chosen where heads come in parts alone. */
 const smallSubgroups = fixedShape(4, 4, 4, 64);
