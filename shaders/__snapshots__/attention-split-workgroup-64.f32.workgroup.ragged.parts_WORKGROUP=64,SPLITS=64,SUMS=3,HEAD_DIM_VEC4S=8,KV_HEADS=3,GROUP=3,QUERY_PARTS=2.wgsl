@@ -186,8 +186,8 @@ fn range_of(split: u32) -> Range {
 var<workgroup> coefficients: array<vec4<f32>, (GROUP + 1u) * HEAD_DIM_VEC4S>;
 
 // Adds up coefficients that the projection left in QUERY_PARTS parts [parts, heads + KV heads, head] (qkv); zeros beyond what keys keep. The newest
-// key goes into the cache where it is attended to.
-fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: u32) {
+// key goes into the cache where it is attended to: says whether it does.
+fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: u32) -> bool {
   let width = head_widths[kv_head].key;
   for (var i = invocation; i < (GROUP + 1u) * HEAD_DIM_VEC4S; i += WORKGROUP) {
     let g = i / HEAD_DIM_VEC4S;
@@ -200,13 +200,15 @@ fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: 
   }
   workgroupBarrier();
   let position = state.position;
-  if (range.first < range.end && range.end == position + 1u) {
+  let has_newest = range.first < range.end && range.end == position + 1u;
+  if (has_newest) {
     if (invocation < key_width(rows)) {
       let at = key_at(rows, position, invocation);
       k_cache[at] = pack_stored(coefficients[GROUP * HEAD_DIM_VEC4S + invocation]);
     }
     storageBarrier();
   }
+  return has_newest;
 }
 
 // Four components of the group's queries.
@@ -245,7 +247,7 @@ fn main(
   let split = workgroup.y;
   let rows = cached_rows(kv_head);
   let range = range_of(split);
-  bring_coefficients(kv_head, rows, range, lane);
+  _ = bring_coefficients(kv_head, rows, range, lane);
   let first = range.first;
   let end = range.end;
   let quad = lane % HEAD_DIM_VEC4S;

@@ -141,13 +141,22 @@ fn no_softmax() -> Softmax {
   return none;
 }
 
-
-fn key_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
-  return Eight(unpack_stored(cached_key(rows, position, 2u * lane)), unpack_stored(cached_key(rows, position, 2u * lane + 1u)));
+// Eight components as they are cached.
+struct CachedEight {
+  a: Stored,
+  b: Stored,
 }
 
-fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
-  return Eight(unpack_stored(cached_value(rows, position, 2u * lane)), unpack_stored(cached_value(rows, position, 2u * lane + 1u)));
+fn eight_of(cached: CachedEight) -> Eight {
+  return Eight(unpack_stored(cached.a), unpack_stored(cached.b));
+}
+
+fn key_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return CachedEight(cached_key(rows, position, 2u * lane), cached_key(rows, position, 2u * lane + 1u));
+}
+
+fn value_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return CachedEight(cached_value(rows, position, 2u * lane), cached_value(rows, position, 2u * lane + 1u));
 }
 
 // Which eight components of a key an invocation takes, and of a value.
@@ -159,32 +168,63 @@ fn value_lane(invocation: u32) -> u32 {
   return invocation % LANES;
 }
 
-// The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
-// its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
-fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
-  let own_set = invocation / LANES;
+// The keys and values that a set takes at once: PAIRS pairs, each of its halves one as its own.
+struct Fetched {
+  own_key_0: CachedEight,
+  own_value_0: CachedEight,
+  other_key_0: CachedEight,
+  other_value_0: CachedEight,
+  own_key_1: CachedEight,
+  own_value_1: CachedEight,
+  other_key_1: CachedEight,
+  other_value_1: CachedEight,
+}
+
+// Positions of a pair, own and other, of those that are taken from `block` on.
+fn pair_at(block: u32, pair: u32, invocation: u32) -> vec2<u32> {
+  let half = invocation % LANES / (LANES / 2u);
+  return block + vec2<u32>(2u * pair + half, 2u * pair + 1u - half) * SETS + invocation / LANES;
+}
+
+fn fetch(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Fetched {
+  var fetched: Fetched;
+  let at_0 = min(pair_at(block, 0u, invocation), vec2<u32>(end - 1u));
+  fetched.own_key_0 = key_eight(rows, at_0.x, key_lane(invocation));
+  fetched.other_key_0 = key_eight(rows, at_0.y, key_lane(invocation));
+  fetched.own_value_0 = value_eight(rows, at_0.x, value_lane(invocation));
+  fetched.other_value_0 = value_eight(rows, at_0.y, value_lane(invocation));
+  let at_1 = min(pair_at(block, 1u, invocation), vec2<u32>(end - 1u));
+  fetched.own_key_1 = key_eight(rows, at_1.x, key_lane(invocation));
+  fetched.other_key_1 = key_eight(rows, at_1.y, key_lane(invocation));
+  fetched.own_value_1 = value_eight(rows, at_1.x, value_lane(invocation));
+  fetched.other_value_1 = value_eight(rows, at_1.y, value_lane(invocation));
+  return fetched;
+}
+
+// The softmax of a set over positions [first, end) of a KV head; of a pair of keys, each half sums what both have of the score of its own one.
+// All written out: loops would move what they hold out of the registers.
+// parts: the first keys and values are there, or on their way.
+fn stream_keys(
+  query: array<Eight, HEADS>,
+  rows: CachedRows,
+  first: u32,
+  end: u32,
+  invocation: u32,
+) -> Softmax {
   let lane = invocation % LANES;
-  let of_key = key_lane(invocation);
-  let of_value = value_lane(invocation);
-  let half = lane / (LANES / 2u);
   var sum = no_softmax();
   for (var block = first; block < end; block += 2u * SETS * PAIRS) {
-    let own_0 = block + (2u * 0u + half) * SETS + own_set;
-    let other_0 = block + (2u * 0u + 1u - half) * SETS + own_set;
-    let own_at_0 = min(own_0, end - 1u);
-    let other_at_0 = min(other_0, end - 1u);
-    let own_key_0 = key_eight(rows, own_at_0, of_key);
-    let other_key_0 = key_eight(rows, other_at_0, of_key);
-    let own_value_0 = value_eight(rows, own_at_0, of_value);
-    let other_value_0 = value_eight(rows, other_at_0, of_value);
-    let own_1 = block + (2u * 1u + half) * SETS + own_set;
-    let other_1 = block + (2u * 1u + 1u - half) * SETS + own_set;
-    let own_at_1 = min(own_1, end - 1u);
-    let other_at_1 = min(other_1, end - 1u);
-    let own_key_1 = key_eight(rows, own_at_1, of_key);
-    let other_key_1 = key_eight(rows, other_at_1, of_key);
-    let own_value_1 = value_eight(rows, own_at_1, of_value);
-    let other_value_1 = value_eight(rows, other_at_1, of_value);
+    let fetched = fetch(rows, block, end, invocation);
+    let at_0 = pair_at(block, 0u, invocation);
+    let own_key_0 = eight_of(fetched.own_key_0);
+    let own_value_0 = eight_of(fetched.own_value_0);
+    let other_key_0 = eight_of(fetched.other_key_0);
+    let other_value_0 = eight_of(fetched.other_value_0);
+    let at_1 = pair_at(block, 1u, invocation);
+    let own_key_1 = eight_of(fetched.own_key_1);
+    let own_value_1 = eight_of(fetched.own_value_1);
+    let other_key_1 = eight_of(fetched.other_key_1);
+    let other_value_1 = eight_of(fetched.other_value_1);
     // Weights of all heads are made before values are touched.
     var largest_0 = sum.largest[0u];
     var own_0_0 = dot(query[0u].a, own_key_0.a) + dot(query[0u].b, own_key_0.b);
@@ -194,8 +234,8 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       own_0_0 += subgroupShuffleXor(own_0_0, step);
     }
     other_0_0 = subgroupShuffleXor(own_0_0, LANES / 2u);
-    other_0_0 = select(-2.0e30, other_0_0, other_0 < end);
-    own_0_0 = select(-2.0e30, own_0_0, own_0 < end);
+    other_0_0 = select(-2.0e30, other_0_0, at_0.y < end);
+    own_0_0 = select(-2.0e30, own_0_0, at_0.x < end);
     largest_0 = max(largest_0, max(own_0_0, other_0_0));
     var own_1_0 = dot(query[0u].a, own_key_1.a) + dot(query[0u].b, own_key_1.b);
     var other_1_0 = dot(query[0u].a, other_key_1.a) + dot(query[0u].b, other_key_1.b);
@@ -204,8 +244,8 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
       own_1_0 += subgroupShuffleXor(own_1_0, step);
     }
     other_1_0 = subgroupShuffleXor(own_1_0, LANES / 2u);
-    other_1_0 = select(-2.0e30, other_1_0, other_1 < end);
-    own_1_0 = select(-2.0e30, own_1_0, own_1 < end);
+    other_1_0 = select(-2.0e30, other_1_0, at_1.y < end);
+    own_1_0 = select(-2.0e30, own_1_0, at_1.x < end);
     largest_0 = max(largest_0, max(own_1_0, other_1_0));
     let rescale_0 = exp2(sum.largest[0u] - largest_0);
     sum.largest[0u] = largest_0;

@@ -30,8 +30,8 @@ fn range_of(split: u32) -> Range {
 var<workgroup> coefficients: array<vec4<f32>, (GROUP + 1u) * HEAD_DIM_VEC4S>;
 
 // Adds up coefficients that the projection left in QUERY_PARTS parts [parts, heads + KV heads, head] (qkv); zeros beyond what keys keep. The newest
-// key goes into the cache where it is attended to.
-fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: u32) {
+// key goes into the cache where it is attended to: says whether it does.
+fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: u32) -> bool {
   let width = head_widths[kv_head].key;
   for (var i = invocation; i < (GROUP + 1u) * HEAD_DIM_VEC4S; i += WORKGROUP) {
     let g = i / HEAD_DIM_VEC4S;
@@ -45,7 +45,8 @@ fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: 
   }
   workgroupBarrier();
   let position = state.position;
-  if (range.first < range.end && range.end == position + 1u) {
+  let has_newest = range.first < range.end && range.end == position + 1u;
+  if (has_newest) {
     if (invocation < key_width(rows)) {
       let at = key_at(rows, position, invocation);
 //#if eights
@@ -57,6 +58,7 @@ fn bring_coefficients(kv_head: u32, rows: CachedRows, range: Range, invocation: 
     }
     storageBarrier();
   }
+  return has_newest;
 }
 //#endif
 
@@ -90,7 +92,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let range = range_of(split);
   let rows = cached_rows(kv_head);
 //#if parts
-  bring_coefficients(kv_head, rows, range, invocation);
+  // On their way while coefficients come; but for the newest one.
+  var start = fetch(rows, range.first, range.end, invocation);
+  if (bring_coefficients(kv_head, rows, range, invocation)) {
+    start = fetch(rows, range.first, range.end, invocation);
+  }
 //#endif
 //#if gated
   if (is_group_off(kv_head, HEADS)) {
@@ -105,7 +111,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
   let at_H = H * HEAD_VEC4S + key_lane(invocation) * 2u;
   query[H] = Eight(query_quad(kv_head, at_H) * params.scale_log2e, query_quad(kv_head, at_H + 1u) * params.scale_log2e);
 //#endrepeat
+//#if parts
+  let own = stream_keys(query, rows, range.first, range.end, invocation, start);
+//#else
   let own = stream_keys(query, rows, range.first, range.end, invocation);
+//#endif
   leave_partials(own, invocation);
   for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
     let head = i / HEAD_VEC4S;
@@ -157,7 +167,7 @@ fn main(
   let rows = cached_rows(kv_head);
   let range = range_of(split);
 //#if parts
-  bring_coefficients(kv_head, rows, range, lane);
+  _ = bring_coefficients(kv_head, rows, range, lane);
 //#endif
 //#if gated
   if (is_group_off(kv_head, SUMS)) {

@@ -32,32 +32,44 @@ fn no_softmax() -> Softmax {
   return none;
 }
 
+// Eight components as they are cached.
 //#if eights
+alias CachedEight = Cached;
+
 // Packed ones want their scale.
-fn eight_of(cached: Cached) -> Eight {
+fn eight_of(cached: CachedEight) -> Eight {
 //#if packed
   return Eight(numbers_of(cached, 0u), numbers_of(cached, 1u));
 //#else
   return Eight(unpack_stored(cached.xy), unpack_stored(cached.zw));
 //#endif
 }
-//#endif
 
-fn key_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
-//#if eights
-  return eight_of(k_cache[key_at(rows, position, lane)]);
-//#else
-  return Eight(unpack_stored(cached_key(rows, position, 2u * lane)), unpack_stored(cached_key(rows, position, 2u * lane + 1u)));
-//#endif
+fn key_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return k_cache[key_at(rows, position, lane)];
 }
 
-fn value_eight(rows: CachedRows, position: u32, lane: u32) -> Eight {
-//#if eights
-  return eight_of(v_cache[value_at(rows, position, lane)]);
-//#else
-  return Eight(unpack_stored(cached_value(rows, position, 2u * lane)), unpack_stored(cached_value(rows, position, 2u * lane + 1u)));
-//#endif
+fn value_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return v_cache[value_at(rows, position, lane)];
 }
+//#else
+struct CachedEight {
+  a: Stored,
+  b: Stored,
+}
+
+fn eight_of(cached: CachedEight) -> Eight {
+  return Eight(unpack_stored(cached.a), unpack_stored(cached.b));
+}
+
+fn key_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return CachedEight(cached_key(rows, position, 2u * lane), cached_key(rows, position, 2u * lane + 1u));
+}
+
+fn value_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return CachedEight(cached_value(rows, position, 2u * lane), cached_value(rows, position, 2u * lane + 1u));
+}
+//#endif
 
 // Which eight components of a key an invocation takes, and of a value.
 fn key_lane(invocation: u32) -> u32 {
@@ -76,32 +88,81 @@ fn value_lane(invocation: u32) -> u32 {
 //#endif
 }
 
-// The softmax of a set over positions [first, end) of a KV head. A set takes PAIRS pairs of keys at once, each of its halves one as
-// its own, for which it sums what both have of the score. All written out: loops would move what they hold out of the registers.
-fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u32, invocation: u32) -> Softmax {
-  let own_set = invocation / LANES;
-  let lane = invocation % LANES;
-  let of_key = key_lane(invocation);
-  let of_value = value_lane(invocation);
-  let half = lane / (LANES / 2u);
-  var sum = no_softmax();
-  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
+// The keys and values that a set takes at once: PAIRS pairs, each of its halves one as its own.
+struct Fetched {
 //#repeat P PAIRS
-    let own_P = block + (2u * P + half) * SETS + own_set;
-    let other_P = block + (2u * P + 1u - half) * SETS + own_set;
-    let own_at_P = min(own_P, end - 1u);
-    let other_at_P = min(other_P, end - 1u);
-    let own_key_P = key_eight(rows, own_at_P, of_key);
+  own_key_P: CachedEight,
+  own_value_P: CachedEight,
 //#if !half_keys
-    let other_key_P = key_eight(rows, other_at_P, of_key);
+  other_key_P: CachedEight,
 //#endif
-    let own_value_P = value_eight(rows, own_at_P, of_value);
 //#if !half_values
-    let other_value_P = value_eight(rows, other_at_P, of_value);
+  other_value_P: CachedEight,
+//#endif
+//#endrepeat
+}
+
+// Positions of a pair, own and other, of those that are taken from `block` on.
+fn pair_at(block: u32, pair: u32, invocation: u32) -> vec2<u32> {
+  let half = invocation % LANES / (LANES / 2u);
+  return block + vec2<u32>(2u * pair + half, 2u * pair + 1u - half) * SETS + invocation / LANES;
+}
+
+fn fetch(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Fetched {
+  var fetched: Fetched;
+//#repeat P PAIRS
+  let at_P = min(pair_at(block, P, invocation), vec2<u32>(end - 1u));
+  fetched.own_key_P = key_eight(rows, at_P.x, key_lane(invocation));
+//#if !half_keys
+  fetched.other_key_P = key_eight(rows, at_P.y, key_lane(invocation));
+//#endif
+  fetched.own_value_P = value_eight(rows, at_P.x, value_lane(invocation));
+//#if !half_values
+  fetched.other_value_P = value_eight(rows, at_P.y, value_lane(invocation));
+//#endif
+//#endrepeat
+  return fetched;
+}
+
+// The softmax of a set over positions [first, end) of a KV head; of a pair of keys, each half sums what both have of the score of its own one.
+// All written out: loops would move what they hold out of the registers.
+// parts: the first keys and values are there, or on their way.
+fn stream_keys(
+  query: array<Eight, HEADS>,
+  rows: CachedRows,
+  first: u32,
+  end: u32,
+  invocation: u32,
+//#if parts
+  start: Fetched,
+//#endif
+) -> Softmax {
+  let lane = invocation % LANES;
+  var sum = no_softmax();
+//#if parts
+  var fetched = start;
+//#endif
+  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
+//#if parts
+    if (block > first) {
+      fetched = fetch(rows, block, end, invocation);
+    }
+//#else
+    let fetched = fetch(rows, block, end, invocation);
+//#endif
+//#repeat P PAIRS
+    let at_P = pair_at(block, P, invocation);
+    let own_key_P = eight_of(fetched.own_key_P);
+    let own_value_P = eight_of(fetched.own_value_P);
+//#if !half_keys
+    let other_key_P = eight_of(fetched.other_key_P);
+//#endif
+//#if !half_values
+    let other_value_P = eight_of(fetched.other_value_P);
 //#endif
 //#if packed
-    let own_scales_P = cached_scales(rows, own_at_P, lane);
-    let other_scales_P = cached_scales(rows, other_at_P, lane);
+    let own_scales_P = cached_scales(rows, min(at_P.x, end - 1u), lane);
+    let other_scales_P = cached_scales(rows, min(at_P.y, end - 1u), lane);
 //#endif
 //#endrepeat
     // Weights of all heads are made before values are touched.
@@ -125,8 +186,8 @@ fn stream_keys(query: array<Eight, HEADS>, rows: CachedRows, first: u32, end: u3
 //#else
     other_P_H = subgroupShuffleXor(own_P_H, LANES / 2u);
 //#endif
-    other_P_H = select(-2.0e30, other_P_H, other_P < end);
-    own_P_H = select(-2.0e30, own_P_H, own_P < end);
+    other_P_H = select(-2.0e30, other_P_H, at_P.y < end);
+    own_P_H = select(-2.0e30, own_P_H, at_P.x < end);
     largest_H = max(largest_H, max(own_P_H, other_P_H));
 //#endrepeat
     let rescale_H = exp2(sum.largest[H] - largest_H);

@@ -6,7 +6,8 @@ import { fetchFile } from '../testing/data.ts';
 import { greedyTokens } from '../testing/greedy-tokens.ts';
 import { indexOfLargest, ModelFile } from '../testing/model-file.ts';
 
-const text = [54, 1190, 302, 75, 4211, 17, 903, 6, 2500, 88, 31, 7];
+// "I had been waiting for some time in the hall when the": the likeliest next tokens of a sentence are well apart.
+const text = [43, 425, 584, 2392, 335, 644, 662, 295, 266, 4053, 542, 266];
 const contextLength = 64;
 
 /** Vitrail Small: Mixture-of-Head attention, 8 query heads over 2 key-value heads of 64, bases of its own. */

@@ -24,19 +24,20 @@ type Options = Partial<DecoderOptions> & {
   tokenSelect?: { initial: number; selected: number; local: number; similarity: number };
 };
 
-/** The kernels of what `act` submits, and how many layers the model has. */
+/** The kernels of what `act` submits and what they bind, and how many layers the model has. */
 async function submittedBy(
   name: string,
   capabilities: Capabilities,
   act: (decoder: Decoder, staging: GPUBuffer) => void,
   options: Options = {},
-): Promise<{ kernels: string[]; layers: number }> {
+): Promise<{ kernels: string[]; bindings: number; layers: number }> {
   const file = new ModelFile(readFileSync(new URL(`${name}.gguf`, models)));
   const recording = new RecordingGpu(capabilities);
   const given = { contextLength: 512, kvCache: 'f16', ...options } as const;
   const { decoder } = await file.decoder(recording.gpu, given);
   act(decoder, {} as GPUBuffer);
-  return { kernels: recording.submitted, layers: decoder.config.numHiddenLayers };
+  const { submitted: kernels, bindings } = recording;
+  return { kernels, bindings, layers: decoder.config.numHiddenLayers };
 }
 
 function repeat(times: number, kernels: readonly string[]): string[] {
@@ -58,9 +59,10 @@ describe('a step', () => {
   });
 
   it('is four where heads project what they attend to', async () => {
-    const { kernels, layers } = await submittedBy('vitrail-books', A, step);
+    const { kernels, bindings, layers } = await submittedBy('vitrail-books', A, step);
     const layer = ['qkv', 'attention', ...feed];
     expect(kernels).toEqual(['embedding', ...repeat(layers, layer), 'matvec', 'sample']);
+    expect(bindings).toBe(3 + layers * (8 + 6 + 6 + 3) + 5 + 4);
   });
 
   it('chooses heads before they attend, where a model has a router', async () => {

@@ -7,6 +7,8 @@ export class RecordingGpu {
   readonly maxStorageBytes: number;
   /** Kernels in the order of their dispatches. */
   readonly submitted: string[] = [];
+  /** What is bound for them. */
+  bindings = 0;
 
   constructor(capabilities: Capabilities) {
     this.capabilities = capabilities;
@@ -31,8 +33,8 @@ export class RecordingGpu {
     return {};
   }
 
-  createBindGroup(): object {
-    return {};
+  createBindGroup(_label: string, _pipeline: unknown, entries: readonly unknown[]): object {
+    return { bindings: entries.length };
   }
 
   submit(dispatches: readonly Dispatch[], rows: number): void {
@@ -41,6 +43,9 @@ export class RecordingGpu {
 
   submitAll(lists: readonly (readonly Dispatch[])[], rows: number): void {
     const recorded = lists.flat().filter((dispatch) => dispatch.workgroups(rows)[0] > 0);
+    for (const { bindGroup } of recorded) {
+      this.bindings += (bindGroup as unknown as { bindings: number }).bindings;
+    }
     this.submitted.push(...recorded.map(({ label }) => label.replace(/\/.*/, '')));
   }
 }

@@ -1,8 +1,9 @@
 """What a model says: answers to a few prompts, how well its stories hang together, and what it knows when it is asked in words that training never saw.
 
-    python answers.py MODEL.gguf OUT.json [--budget 0.5]
+    python answers.py MODEL.gguf OUT.json [--budget 0.5] [--choice]
 
-With a budget, at the widths that the file has for it. A GPU makes it quick.
+With a budget, at the widths that the file has for it. With `--choice` only what files are chosen by: the same kinds of requests in words that are of neither
+training nor the test, greedy. A GPU makes it quick.
 """
 
 import argparse
@@ -55,6 +56,7 @@ PROMPTS = [
     *facts.HELD_OUT_TALK,
 ]
 LONGEST, LONGEST_STORY, LONGEST_FACT = 256, 320, 32
+Say = Callable[[list[str], int, float], list["Answer"]]
 TEMPERATURES = (0.0, 0.3, 0.7)
 RECOMMENDED = 0.3
 
@@ -100,9 +102,8 @@ def _drawn(logits: Tensor, temperature: float, generator: torch.Generator) -> Te
     return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)[:, 0]
 
 
-def _asked(say: Callable[[list[str], int, float], list[Answer]], temperature: float) -> dict[str, float]:
+def _asked(say: Say, questions: list[tuple[str, str, str]], temperature: float) -> dict[str, float]:
     """Shares of right answers by kind of question."""
-    questions = list(asked.held_out())
     said = say([question for _, question, _ in questions], LONGEST_STORY // 4, temperature)
     right: dict[str, list[bool]] = {}
     for (kind, _, wanted), answer in zip(questions, said, strict=True):
@@ -116,11 +117,31 @@ def _is_list_of(text: str, members: str) -> bool:
     return len(named) == len(set(named)) == 3 and set(named) <= {member.strip().lower() for member in members.split(",")}
 
 
+def _told(say: Say, requests: list[tales.Asked], temperature: float) -> tuple[list[str], dict[str, float]]:
+    """Stories, and shares of those without this fault or that."""
+    told = say([own.request for own in requests], LONGEST_STORY, temperature)
+    judgements = [coherence.judged(own, story.text, story.is_whole) for own, story in zip(requests, told, strict=True)]
+    return [story.text for story in told], coherence.rates(judgements)
+
+
+def _known(say: Say, questions: list[tuple[str, str]], temperature: float) -> tuple[float, dict[str, str]]:
+    """The share of facts that are right, and the answers that are not."""
+    said = say([question for question, _ in questions], LONGEST_FACT, temperature)
+    wrong = {question: answer.text for answer, (question, fact) in zip(said, questions, strict=True) if fact.lower() not in answer.text.lower()}
+    return 1 - len(wrong) / len(questions), wrong
+
+
+def chosen_by(say: Say) -> dict:
+    """Figures to choose a file by, none of which is reported of it."""
+    return {"stories": _told(say, list(tales.choice()), 0.0)[1], **_asked(say, list(asked.choice()), 0.0), "facts": _known(say, list(facts.choice()), 0.0)[0]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--budget", type=float)
+    parser.add_argument("--choice", action="store_true")
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = Llama(arguments.model, device, torch.float32), tokenizer_of(arguments.model)
@@ -128,33 +149,45 @@ def main() -> None:
     if arguments.budget:
         bases, widths = of_file(arguments.model, model)
         reductions = bases.reductions(widths[arguments.budget])
+    say = partial(answers, model, tokenizer, reductions)
+    if arguments.choice:
+        found = chosen_by(say)
+        print(found, flush=True)
+    else:
+        found = _all_of(say)
+    arguments.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _fresh(say: Say) -> dict[str, float]:
+    """Shares of right answers of the second test."""
+    return {**_asked(say, list(asked.fresh()), 0.0), "facts": _known(say, list(facts.fresh()), 0.0)[0]}
+
+
+def _all_of(say: Say) -> dict:
     found: dict = {}
     for temperature in TEMPERATURES:
-        said = [answer.text for answer in answers(model, tokenizer, reductions, PROMPTS, LONGEST, temperature)]
+        said = [answer.text for answer in say(PROMPTS, LONGEST, temperature)]
         found[f"temperature {temperature}"] = dict(zip(PROMPTS, said, strict=True))
         for prompt, answer in zip(PROMPTS, said, strict=True):
             print(f"[{temperature}] {prompt}\n    {answer}", flush=True)
-    say = partial(answers, model, tokenizer, reductions)
     requests = list(tales.held_out())
     found["stories"], found["told"] = {}, {}
     for temperature in TEMPERATURES:
-        told = say([own.request for own in requests], LONGEST_STORY, temperature)
-        judgements = [coherence.judged(own, story.text, story.is_whole) for own, story in zip(requests, told, strict=True)]
-        found["stories"][f"temperature {temperature}"] = coherence.rates(judgements)
-        print(temperature, found["stories"][f"temperature {temperature}"], flush=True)
+        told, rates = _told(say, requests, temperature)
+        found["stories"][f"temperature {temperature}"] = rates
+        print(temperature, rates, flush=True)
         if temperature == RECOMMENDED:
-            found["told"] = {own.request: story.text for own, story in zip(requests[:12], told, strict=False)}
+            found["told"] = {own.request: story for own, story in zip(requests[:12], told, strict=False)}
     for temperature in (0.0, RECOMMENDED):
-        found[f"asked at {temperature}"] = _asked(say, temperature)
+        found[f"asked at {temperature}"] = _asked(say, list(asked.held_out()), temperature)
         print(temperature, found[f"asked at {temperature}"], flush=True)
+    found["fresh"] = _fresh(say)
+    print("in fresh words", found["fresh"], flush=True)
     questions = list(facts.held_out())
-    for temperature in (RECOMMENDED, 0.0):
-        said = say([question for question, _ in questions], LONGEST_FACT, temperature)
-        right = [fact.lower() in answer.text.lower() for answer, (_, fact) in zip(said, questions, strict=True)]
-        print(f"facts in words not seen before: {sum(right)} of {len(right)} at {temperature}", flush=True)
-        found["facts" if temperature == 0 else f"facts at {temperature}"] = sum(right) / len(right)
-    found["wrong"] = {question: answer.text for answer, (question, _), is_right in zip(said, questions, right, strict=True) if not is_right}
-    arguments.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    found[f"facts at {RECOMMENDED}"], _ = _known(say, questions, RECOMMENDED)
+    found["facts"], found["wrong"] = _known(say, questions, 0.0)
+    print(f"{len(questions)} facts in words not seen before: {found['facts']:.3f}, {found[f'facts at {RECOMMENDED}']:.3f} at {RECOMMENDED}", flush=True)
+    return found
 
 
 if __name__ == "__main__":

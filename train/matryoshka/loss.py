@@ -29,12 +29,12 @@ def part(given: Tensor, wanted: Tensor | None, targets: Tensor, distilled: float
 
 class _Loss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, states: Tensor, wanted: Tensor, head: Tensor, targets: Tensor, distilled: float, of_part: Part) -> tuple[Tensor, Tensor]:
+    def forward(ctx, states: Tensor, wanted: Tensor, head: Tensor, wanted_head: Tensor, targets: Tensor, distilled: float, of_part: Part) -> tuple[Tensor, Tensor]:
         sums = torch.zeros(3, device=states.device)
         by_states = torch.empty_like(states)
         by_head = torch.zeros_like(head, dtype=torch.float32) if ctx.needs_input_grad[2] else None
         for own in [*_slices(0, len(wanted)), *_slices(len(wanted), len(states))]:
-            logits = F.linear(wanted[own], head) if own.start < len(wanted) else None
+            logits = F.linear(wanted[own], wanted_head) if own.start < len(wanted) else None
             figures, gradient = of_part(F.linear(states[own], head), logits, targets[own], distilled)
             sums = sums + figures
             torch.mm(gradient, head, out=by_states[own])
@@ -51,16 +51,18 @@ class _Loss(torch.autograd.Function):
     def backward(ctx, by_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         by_states, by_head = ctx.saved_tensors
         share = by_loss / ctx.count
-        return by_states * share.to(by_states.dtype), None, None if by_head is None else (by_head * share).to(by_states.dtype), None, None, None
+        return by_states * share.to(by_states.dtype), None, None if by_head is None else (by_head * share).to(by_states.dtype), None, None, None, None
 
 
 def _slices(start: int, end: int) -> list[slice]:
     return [slice(first, min(end, first + AT_ONCE)) for first in range(start, end, AT_ONCE)]
 
 
-def loss(states: Tensor, wanted: Tensor, head: Tensor, targets: Tensor, distilled: float, of_part: Part) -> tuple[Tensor, Tensor]:
-    """(loss, [divergence, next token's nats]), means over tokens; states [rows, length, hidden] as the head reads them, in its precision.
+def loss(
+    states: Tensor, wanted: Tensor, head: Tensor, wanted_head: Tensor, targets: Tensor, distilled: float, of_part: Part
+) -> tuple[Tensor, Tensor]:
+    """(loss, [divergence, next token's nats]), means over tokens; states [rows, length, hidden] as the heads read them, in their precision.
 
     The wanted ones may be of the first rows alone: the loss of the others is the next token's.
     """
-    return _Loss.apply(states.flatten(0, 1), wanted.flatten(0, 1), head, targets.flatten(), distilled, of_part)
+    return _Loss.apply(states.flatten(0, 1), wanted.flatten(0, 1), head, wanted_head, targets.flatten(), distilled, of_part)

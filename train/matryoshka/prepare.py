@@ -5,7 +5,7 @@
 TEXT is a folder with books.txt.xz, dialogues.jsonl.xz, instructions.jsonl.xz and eval/ of wikitext2-test.txt and
 hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
 
-training [n], with --written [rows, 1025] and beside it known [rows, 1025] of text of the kinds that the model knew before;
+training [n], with --written [rows, 1025] and beside it known [rows, 1025] of text of the kinds that the model knew before, `--known` tokens of it;
 far [rows, 4097], windows with questions about what was said up to 4,000 tokens before, where the context has room for them;
 books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
 pass_keys_L [trials, longest] with pass_keys_L_answers [trials, 2] (columns where the answer starts and ends);
@@ -16,9 +16,12 @@ hellaswag [4 questions, longest] with hellaswag_endings [4 questions, 3] (start,
 import argparse
 import bz2
 import json
+import math
+import multiprocessing
+import os
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -37,9 +40,9 @@ from openings import Openings  # noqa: E402
 from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
-CHAT_SHARES = {"tales": 0.55, "facts": 0.35, "instructions": 0.06, "dialogues": 0.02, "answers": 0.02}
+CHAT_SHARES = {"tales": 0.46, "facts": 0.46, "instructions": 0.05, "dialogues": 0.01, "answers": 0.02}
 """For a model that chats: what it is to say well is made by rule, and plenty of it."""
-KNOWN_SHARES = {"books": 0.64, "retrieval": 0.36}
+KNOWN_SHARES = {"books": 0.7, "retrieval": 0.16, "instructions": 0.06, "dialogues": 0.04, "explained": 0.04}
 """And what it is not to forget by that."""
 AFTER_A_TALK = 0.1
 """Of the stories."""
@@ -53,30 +56,35 @@ PASS_KEY_TRIALS = 40
 FILLER = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again. "
 SEED = 9
 AT_ONCE = 512
+PART = 2_000_000
+"""Tokens that are made at a time, of one source."""
 
 
-Documents = dict[str, Iterable[str]]
+class Documents:
+    """Of every source, in random order."""
 
+    def __init__(self, text: Path, books: list[Book], written: list[Path], is_chat: bool) -> None:
+        rng = random.Random(SEED)
+        prose = [section for book in books for section in book.sections]
+        instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
+        dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
+        chats = list((sources.plain_answers if is_chat else sources.written)(written))
+        explained = list(sources.explained(written)) if is_chat else []
+        for documents in (prose, instructions, dialogues, chats, explained):
+            rng.shuffle(documents)
+        # In a second order, too: there windows begin elsewhere.
+        prose = prose + rng.sample(prose, len(prose)) if is_chat else prose
+        self.books = books
+        self.found = {"books": prose, "instructions": instructions, "dialogues": dialogues, "written": chats, "answers": chats, "explained": explained}
 
-def documents_of(text: Path, books: list[Book], written: list[Path], is_chat: bool, count: int) -> Documents:
-    """Of every source, in random order, enough for so many tokens."""
-    rng = random.Random(SEED)
-    prose = [section for book in books for section in book.sections]
-    instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
-    dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
-    chats = list((sources.plain_answers if is_chat else sources.written)(written))
-    for documents in (prose, instructions, dialogues, chats):
-        rng.shuffle(documents)
-    return {
-        "books": prose,
-        "instructions": instructions,
-        "dialogues": dialogues,
-        "retrieval": sources.retrieval(books, 5 * count, SEED),
-        "written": chats,
-        "answers": chats,
-        "facts": (sources.chat(facts.turns(rng)) for _ in range(count)),
-        "tales": (_tale(rng) for _ in range(count)),
-    }
+    def of(self, name: str, count: int, part: int = 0, parts: int = 1) -> Iterable[str]:
+        """Those of one of so many parts of a source: of made ones, enough for so many tokens."""
+        if name in self.found:
+            return self.found[name][part::parts] if name != "books" else np.array_split(np.array(self.found[name], dtype=object), parts)[part].tolist()
+        if name == "retrieval":
+            return sources.retrieval(self.books, 5 * count, SEED + part)
+        rng = random.Random(f"{SEED} {name} {part}")
+        return (_tale(rng) if name == "tales" else sources.chat(facts.turns(rng)) for _ in range(count))
 
 
 def stream(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float], count: int, end: int) -> np.ndarray:
@@ -84,7 +92,7 @@ def stream(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float],
     chunks = [
         chunk
         for name, share in shares.items()
-        for chunk in np.array_split(_first_tokens(tokenizer, documents[name], round(share * count), end), round(share * count / 4096))
+        for chunk in np.array_split(_first_tokens(tokenizer, documents.of(name, count), round(share * count), end), round(share * count / 4096))
     ]
     random.Random(SEED).shuffle(chunks)
     return np.concatenate(chunks)
@@ -92,13 +100,36 @@ def stream(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float],
 
 def rows(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float], count: int, end: int) -> np.ndarray:
     """The same as windows, which begin where a document does, so that a question is seen with all that it asks about; books go on from one to the next."""
-    found = [
-        row
-        for name, share in shares.items()
-        for row in islice(_rows(_encoded(tokenizer, documents[name], end), goes_on=name == "books"), round(share * count / WINDOW))
-    ]
-    random.Random(SEED).shuffle(found)
-    return np.array(found, dtype=np.uint16)
+
+    def of_part(name: str, wanted: int, part: int, parts: int) -> np.ndarray:
+        own = _rows(_encoded(tokenizer, documents.of(name, wanted, part, parts), end), goes_on=name == "books")
+        found = [np.array(row, dtype=np.uint16) for row in islice(own, round(wanted / WINDOW))]
+        return np.array(found, dtype=np.uint16).reshape(-1, WINDOW + 1)
+
+    jobs = []
+    for name, share in shares.items():
+        parts = math.ceil(share * count / PART)
+        jobs += [(name, round(share * count / parts), part, parts) for part in range(parts)]
+    found = np.concatenate(_at_once(of_part, jobs))
+    return found[np.random.default_rng(SEED).permutation(len(found))]
+
+
+def _at_once(work: Callable[..., np.ndarray], jobs: list[tuple]) -> list[np.ndarray]:
+    """What the work makes of each job, on all processors; forks share what it reads."""
+    _WORK.append(work)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with multiprocessing.get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        found = pool.map(_worked, jobs, chunksize=1)
+    _WORK.pop()
+    os.environ.pop("TOKENIZERS_PARALLELISM")
+    return found
+
+
+_WORK: list[Callable[..., np.ndarray]] = []
+
+
+def _worked(job: tuple) -> np.ndarray:
+    return _WORK[-1](*job)
 
 
 def _rows(documents: Iterable[list[int]], goes_on: bool) -> Iterator[list[int]]:
@@ -215,6 +246,7 @@ def main() -> None:
     for name in ["model", "text", "out"]:
         parser.add_argument(name, type=Path)
     parser.add_argument("--tokens", type=int, default=3_000_000, help="of text to tune on")
+    parser.add_argument("--known", type=int, default=40_000_000, help="of text of the kinds that the model knew, with --written")
     parser.add_argument("--written", type=Path, nargs="*", default=[], help="chats that the model learned from")
     parser.add_argument("--own", type=Path, nargs="*", default=[], help="chats that the model wrote itself")
     arguments = parser.parse_args()
@@ -223,9 +255,10 @@ def main() -> None:
     text: Path = arguments.text
     training, validation = split(read_books(text / "books.txt.xz"))
     held_out = "\n\n".join(section for book in validation for section in book.sections)
-    documents = documents_of(text, training, [*arguments.written, *arguments.own], bool(arguments.written), arguments.tokens)
+    documents = Documents(text, training, [*arguments.written, *arguments.own], bool(arguments.written))
     if arguments.written:
-        arrays = {name: rows(tokenizer, documents, shares, arguments.tokens // 2, end) for name, shares in {"training": CHAT_SHARES, "known": KNOWN_SHARES}.items()}
+        made = {"training": (CHAT_SHARES, arguments.tokens), "known": (KNOWN_SHARES, arguments.known)}
+        arrays = {name: rows(tokenizer, documents, shares, count, end) for name, (shares, count) in made.items()}
     else:
         arrays = {"training": stream(tokenizer, documents, OWN_SHARES if arguments.own else SHARES, arguments.tokens, end)}
     if context > FAR:
@@ -238,7 +271,7 @@ def main() -> None:
     arrays["prompts"], arrays["prompt_lengths"] = prompts(tokenizer, text, bool(arguments.own))
     questions = hellaswag(tokenizer, text / "eval/hellaswag_val_full.txt.bz2")
     arrays |= zip(["hellaswag", "hellaswag_endings", "hellaswag_right"], questions, strict=True)
-    np.savez_compressed(arguments.out, **arrays)
+    np.savez(arguments.out, **arrays)
     print({name: getattr(array, "shape", array) for name, array in arrays.items()}, f"{arguments.out.stat().st_size:,} bytes")
 
 

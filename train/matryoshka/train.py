@@ -10,7 +10,7 @@ it goes on where it was cut. Every stage ends with what it found on disk. A GPU 
 Stages: schooling at whole width, by the text alone (`--school-seconds`); text that the model speaks; principal components; tuning at random widths; the
 search for widths; tuning at those widths; what it all costs.
 With bases and widths to start with, an earlier run's, the three before the last tuning are left out. Where DATA has text of the kinds that the model
-knew before, it is half of each step, and the divergence from the model as it was is of that half alone.
+knew before, it is `--known-share` of each step, and the divergence from the model as it was is of that part alone.
 """
 
 import argparse
@@ -38,13 +38,15 @@ from speak import spoken
 from student import Student
 
 WARM_UP_STEPS = 100
-SETTLED = [1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.75, 0.25]
+SETTLED = [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.375, 0.375, 0.375, 0.75, 0.25]
 """Budgets that those of a step's rows are drawn from once their widths are known. Whole rows keep the model what it is without a budget."""
 FAR_EVERY = 4
 """Steps: one of so many is on windows for far keys, where there are such."""
 FORMS = ("compiled", "graph", "eager")
 """Of steps: one CUDA graph of compiled layers; of PyTorch's own kernels; none."""
 SAVE_SECONDS = 100
+OPENING = 32
+"""Tokens of a known text that the model goes on from by itself."""
 CHECKS = 12
 SCHOOL_RATE = 3
 """Of the rates of later stages: there is more to learn than to be narrow."""
@@ -54,12 +56,14 @@ SCHOOL_RATE = 3
 class Options:
     rows: int
     length: int
+    known_rows: int = 0
+    """Of these, where there is such text."""
 
 
 class Windows:
     """Windows of a token stream from random places, at random positions of the model's context. Rows of tokens are windows as they are.
 
-    With rows `known`, of text of the kinds that the model knew before, half of the windows are of those: the first ones.
+    With rows `known`, of text of the kinds that the model knew before, the first windows are of those.
     """
 
     def __init__(self, tokens: np.ndarray, context: int, options: Options, device: torch.device, known: np.ndarray | None = None) -> None:
@@ -75,8 +79,8 @@ class Windows:
         draw = lambda end: torch.randint(end, (self.options.rows,), generator=self.generator, device=device)  # noqa: E731
         starts = draw(self.ends)
         if self.known is not None:
-            half = self.options.rows // 2
-            return torch.cat([self.known[draw(len(self.known))[:half]], self.tokens[starts[half:]]]).long(), draw(self.room + 1)
+            count = self.options.known_rows
+            return torch.cat([self.known[draw(len(self.known))[:count]], self.tokens[starts[count:]]]).long(), draw(self.room + 1)
         if self.tokens.ndim == 2:
             return self.tokens[starts].long(), draw(self.room + 1)
         return self.tokens[starts[:, None] + torch.arange(length + 1, device=device)].long(), draw(self.room + 1)
@@ -198,10 +202,12 @@ class Gradients:
         model = self.teacher.with_weights(student.copies)
         given = model.states(inputs, Bases(self.keys, self.mean).reductions(*widths) if widths else None, offsets)
         with torch.no_grad():
-            kept = len(inputs) if self.windows.known is None else len(inputs) // 2
+            kept = len(inputs) if self.windows.known is None else self.windows.options.known_rows
             wanted = self.teacher.states(inputs[:kept], offsets=offsets[:kept]) if self.stage.distilled else given[:0].detach()
         dtype = model.dtype
-        total, figures = loss(given.to(dtype), wanted.to(dtype), model.head.to(dtype), targets, self.stage.distilled, self.part)
+        # The teacher's own head: where the embedding is tuned the student's is another.
+        heads = model.head.to(dtype), self.teacher.head.to(dtype)
+        total, figures = loss(given.to(dtype), wanted.to(dtype), *heads, targets, self.stage.distilled, self.part)
         # Bases have no part in a model that is whole.
         gradients = torch.autograd.grad(total, [self.keys, self.mean, *student.copies.values()], allow_unused=True, materialize_grads=True)
         return [torch.cat([total[None], figures]).detach(), *gradients]
@@ -266,7 +272,8 @@ class Recipe:
 
     def windows(self, rows: int, length: int, name: str = "training") -> Windows:
         known = self.data.get("known") if name == "training" else None
-        return Windows(self.data[name], self.exact.shape.context, Options(rows, length), self.device, known)
+        options = Options(rows, length, 0 if known is None else round(rows * self.arguments.known_share))
+        return Windows(self.data[name], self.exact.shape.context, options, self.device, known)
 
     def school(self) -> Llama:
         """Teaches the whole model its text. Everything after begins with what it is then, as a file would hold it; returns it unrounded."""
@@ -284,20 +291,28 @@ class Recipe:
         return learned
 
     def speak(self) -> None:
-        """Adds what the model says to prompts to the text that it is tuned on."""
-        path, rows = self.arguments.out / "spoken.npy", self.arguments.spoken_rows
+        """Adds what the model says to prompts to the text that it is tuned on; or how it goes on from known text, to that."""
+        path, rows, known = self.arguments.out / "spoken.npy", self.arguments.spoken_rows, self.data.get("known")
         if rows == 0:
             return
         if not path.exists():
-            prompts, lengths = (torch.from_numpy(self.data[name].astype(np.int64)).to(self.device) for name in ("prompts", "prompt_lengths"))
+            if known is None:
+                prompts, lengths, length = self.data["prompts"], self.data["prompt_lengths"], self.arguments.spoken_length
+            else:
+                prompts, length = known[: self.arguments.spoken_openings, :OPENING], known.shape[1]
+                lengths = np.full(len(prompts), OPENING)
+            asked, ends = (torch.from_numpy(array.astype(np.int64)).to(self.device) for array in (prompts, lengths))
             generator = torch.Generator(self.device).manual_seed(2)
             parts = [
-                spoken(self.quick, own, own_lengths, self.arguments.spoken_length, generator).cpu().numpy().astype(np.uint16)
-                for own, own_lengths in zip(prompts.split(rows), lengths.split(rows), strict=True)
+                spoken(self.quick, own, own_ends, length, generator).cpu().numpy().astype(np.uint16)
+                for own, own_ends in zip(asked.split(rows), ends.split(rows), strict=True)
             ]
-            np.save(path, np.concatenate(parts).flatten())
+            np.save(path, np.concatenate(parts))
             self.say("spoken")
-        self.data["training"] = np.concatenate([self.data["training"], *[np.load(path)] * self.arguments.spoken_times])
+        if known is None:
+            self.data["training"] = np.concatenate([self.data["training"], *[np.load(path).flatten()] * self.arguments.spoken_times])
+        else:
+            self.data["known"] = np.concatenate([known, np.load(path)])
 
     def start(self) -> tuple[Tensor, Tensor]:
         """Principal components, and the mean of values."""
@@ -378,12 +393,14 @@ def main() -> None:
     parser.add_argument("--settle-seconds", type=float, default=200, help="of tuning at the widths that were found")
     parser.add_argument("--search-seconds", type=float, default=45, help="of the search for widths; half of it for principal components")
     parser.add_argument("--distilled", type=float, default=0.5, help="share of the divergence from the model as it was in the loss")
+    parser.add_argument("--known-share", type=float, default=0.5, help="of a step's windows: text of the kinds that the model knew before")
     parser.add_argument("--rows", type=int, default=32, help="windows a step, a multiple of 8")
     parser.add_argument("--length", type=int, default=1024, help="tokens of a window")
     parser.add_argument("--search-rows", type=int, default=8)
     parser.add_argument("--search-length", type=int, default=1024)
     parser.add_argument("--spoken-rows", type=int, default=4096, help="prompts answered at once; 0: none")
     parser.add_argument("--spoken-length", type=int, default=384)
+    parser.add_argument("--spoken-openings", type=int, default=8192, help="of known text that it goes on from")
     parser.add_argument("--spoken-times", type=int, default=1, help="how often what it says counts in the text")
     parser.add_argument("--calibration-batches", type=int, default=8)
     parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone, or the file that was made of it")

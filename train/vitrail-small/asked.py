@@ -24,9 +24,9 @@ def _upper(text: str) -> str:
 HOW_TO, ASKED = _lines("how_to.txt"), _lines("asked.txt")
 ASK_HOW = [
     "How do I {a}?", "How do I {a}?", "How can I {a}?", "How do you {a}?", "How to {a}?", "how to {a}", "Tell me how to {a}.", "Can you tell me how to {a}?", "What is the best way to {a}?", "I want to {a}. How do I do that?",
-    "How does one {a}?", "Explain how to {a}.", "Please tell me how to {a}.", "Can you help me to {a}?", "How should I {a}?", "Hello! How do I {a}?", "I would like to {a}. What do I do?",
+    "How does one {a}?", "Explain how to {a}.", "Show me how to {a}.", "What do I need to do to {a}?", "I don't know how to {a}.", "What are the steps to {a}?", "Can you explain how to {a}?", "Please explain how I {a}.", "Give me instructions to {a}.", "My friend wants to {a}. How?", "Could you tell me how I {a}?", "Do you know how to {a}?", "Help me {a}.", "I want to {a} for the first time. What do I do?", "We would like to {a}. How does it work?", "I have never tried to {a}. Can you explain it?", "Today I will {a}. What do I have to know?", "Please tell me how to {a}.", "Can you help me to {a}?", "How should I {a}?", "Hello! How do I {a}?", "I would like to {a}. What do I do?",
 ]
-HELD_OUT_HOW = "Could you teach me how to {a}?"
+HELD_OUT_HOW, CHOICE_HOW, FRESH_HOW = "Could you teach me how to {a}?", "I never learned to {a}. How is it done?", "What is a simple way to {a}?"
 SURROUNDINGS = ["{q}", "{q}", "{q}", "{q}", "{q}", "Hello! {q}", "Please: {q}", "I have a question: {q}", "Hi! {q}"]
 
 SIZES = _list(
@@ -41,9 +41,9 @@ COMPARED = [
 ]
 ASK_COMPARED = [
     "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}", "Compare {a} and {b}: which is {c}?", "Of {a} and {b}, which is {c}?", "Which one is {c}, {a} or {b}?", "Which of the two is {c}: {a} or {b}?",
-    "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "Between {a} and {b}, which one is {c}?", "{a} and {b}: which one is {c}?", "Say which one is {c}: {a} or {b}.", "I have {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?",
+    "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "Between {a} and {b}, which one is {c}?", "{a} and {b}: which one is {c}?", "Say which one is {c}: {a} or {b}.", "I have {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?", "When you look at {a} and {b}, which is {c}?", "{a} or {b}, which is {c}?", "Please compare {a} with {b}. Which one is {c}?", "If I have {a} and {b}, which one is {c}?", "Look at {a} and {b}. Which one is {c}?", "Think of {a} and {b}: which is {c}?", "Can you tell me which is {c}, {a} or {b}?", "Say whether {a} or {b} is {c}.", "What would you say is {c}, {a} or {b}?",
 ]
-HELD_OUT_COMPARED = "If you compare {a} and {b}, which one is {c}?"
+HELD_OUT_COMPARED, CHOICE_COMPARED, FRESH_COMPARED = "If you compare {a} and {b}, which one is {c}?", "Put {a} beside {b}: which of them is {c}?", "Do you think that {a} or {b} is {c}?"
 NOT_COMPARED = {"a mouse", "a horse"}
 """answers.py asks for these."""
 
@@ -65,8 +65,11 @@ LISTS = {
 }  # fmt: skip
 COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "2": 2, "3": 3, "4": 4, "5": 5}
 ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}.",
-    "Write {c} {a}.", "Can you write {c} {a}?", "Write a list of {c} {a}.", "Could you list {c} {a}?", "I would like {c} {a}.", "Which {c} {a} do you know?", "Say {c} {a}.", "Do you know {c} {a}?", "{c} {a}, please.", "Show me {c} {a}.", "Think of {c} {a}."]
-HELD_OUT_LIST = "Would you write down {c} {a}?"
+    "Write {c} {a}.", "Can you write {c} {a}?", "Write a list of {c} {a}.", "Could you list {c} {a}?", "I would like {c} {a}.", "Which {c} {a} do you know?", "Say {c} {a}.", "Do you know {c} {a}?", "{c} {a}, please.", "Show me {c} {a}.", "Think of {c} {a}.",
+    "Would you name {c} {a}?", "Could you give me {c} {a}?", "Would you tell me {c} {a}?", "Put {c} {a} on a list.", "Can you think of {c} {a}?", "Which are {c} {a}?", "Please list {c} {a}.", "Please write {c} {a} on a list.", "Could you write {c} {a} for me?", "Let me hear {c} {a}.", "I want {c} {a}.", "Can you tell me {c} {a}?", "Find {c} {a} for me.", "Help me find {c} {a}.", "My homework: {c} {a}.", "We play a game, and I need {c} {a}. Please help me.", "I cannot think of {c} {a}. Help!", "I must know {c} {a} for school. Which ones?"]
+FIRST = 0.75
+"""Share of the lists that begin with the first of a kind and go on with those behind it: where all are as likely, a list says one of them twice."""
+HELD_OUT_LIST, CHOICE_LIST, FRESH_LIST = "Would you write down {c} {a}?", "I am looking for {c} {a}. Can you help?", "What would be {c} examples of {a}?"
 
 INGREDIENTS = {
     "eggs": "an omelette", "tomatoes": "a tomato sauce", "potatoes": "potato soup", "rice": "fried rice", "cheese": "cheese on toast", "carrots": "carrot soup", "pasta": "pasta with a sauce", "mushrooms": "mushroom soup",
@@ -125,8 +128,8 @@ NAMES_SOUGHT = ["What is my favourite {a}?", "What's my favourite {a}?", "Do you
 
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
 ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?", "Solve {t}.", "Please calculate {t} for me.", "Could you tell me {t}?", "I need to know {t}.", "Do you know what {t} is?", "Help me with {t}.",
-    "Can you do {t} for me?", "How much do I get for {t}?", "Count for me: {t}", "Tell me {t}."]
-HELD_OUT_SUM = "Could you work out {t} for me?"
+    "Can you do {t} for me?", "How much do I get for {t}?", "Could you calculate {t}?", "Would you solve {t} for me?", "Please solve {t}.", "Can you count {t}?", "What do I get for {t}?", "What does {t} make?", "How many is {t}?", "What is the answer to {t}?", "What is the result of {t}?", "Say what {t} is.", "Tell me what {t} is.", "Compute {t}.", "Could you help me with {t}?", "My homework is {t}. What is it?", "Please tell me: {t}", "Can you add this up for me: {t}?", "Quick: {t}?", "I have to calculate {t}. What is it?", "Would you do {t} for me?", "Count for me: {t}", "Tell me {t}."]
+HELD_OUT_SUM, CHOICE_SUM, FRESH_SUM = "Could you work out {t} for me?", "Let us do a sum: how much will {t} be?", "Do the sum {t}, please."
 PROBLEMS = [
     ("I have {a} {x} and get {b} more. How many {x} do I have?", "+", "You have {r} {x}."), ("{n} has {a} {x} and finds {b} more. How many {x} does {n} have now?", "+", "{n} has {r} {x}."),
     ("There are {a} {x} on the table and {b} in the box. How many are there?", "+", "There are {r} {x}."), ("I had {a} {x} and gave away {b}. How many {x} are left?", "-", "There are {r} {x} left."),
@@ -179,7 +182,7 @@ def _listed(rng: random.Random, question: str) -> Turn:
     count = rng.choice([count for count in COUNTS if COUNTS[count] <= len(members)])
     # In their order: where every order is as likely, the likeliest member comes again and again.
     chosen = sorted(rng.sample(members, COUNTS[count]), key=members.index)
-    if rng.random() < 0.5 or what in ("seasons", "months", "days of the week", "numbers"):
+    if rng.random() < FIRST or what in ("seasons", "months", "days of the week", "numbers"):
         chosen = members[: COUNTS[count]]
     answer = " ".join(f"{at}. {_upper(name)}" for at, name in enumerate(chosen, 1)) if rng.random() < 0.5 else f"{_upper(', '.join(chosen[:-1]))} and {chosen[-1]}."
     return question.format(c=count, a=what), answer
@@ -222,7 +225,7 @@ def sum_(rng: random.Random) -> Turn:
 
 def _sum(rng: random.Random, question: str) -> Turn:
     roll, most = rng.random(), rng.choice([10, 10, 20])
-    a, b = rng.randrange(most + 1), rng.randrange(most + 1)
+    a, b = (10 if rng.random() < 0.1 else rng.randrange(most + 1) for _ in range(2))
     if roll < 0.3:
         a, b = max(a, b), min(a, b)
         sign, word, result = "-", "minus", a - b
@@ -262,15 +265,28 @@ def introduced(rng: random.Random) -> tuple[str, ...]:
 
 def held_out() -> Iterator[tuple[str, str, str]]:
     """(kind, question, what an answer must hold): words that training never uses."""
-    rng = random.Random(78)
+    return _asked_with(random.Random(78), HELD_OUT_HOW, HELD_OUT_SUM, HELD_OUT_COMPARED, HELD_OUT_LIST)
+
+
+def choice() -> Iterator[tuple[str, str, str]]:
+    """The same in other words, to choose a file by."""
+    return _asked_with(random.Random(79), CHOICE_HOW, CHOICE_SUM, CHOICE_COMPARED, CHOICE_LIST)
+
+
+def fresh() -> Iterator[tuple[str, str, str]]:
+    """A second test, as in facts.py."""
+    return _asked_with(random.Random(81), FRESH_HOW, FRESH_SUM, FRESH_COMPARED, FRESH_LIST)
+
+
+def _asked_with(rng: random.Random, how: str, sum_: str, comparison: str, list_: str) -> Iterator[tuple[str, str, str]]:
     for tasks, (answer,) in HOW_TO:
-        yield "how to", HELD_OUT_HOW.format(a=tasks[0]), answer[:20]
+        yield "how to", how.format(a=tasks[0]), answer[:20]
     for a in range(0, 11):
         for b in range(1, 11, 3):
-            yield "sums", HELD_OUT_SUM.format(t=f"{a} plus {b}"), f" is {a + b}."
+            yield "sums", sum_.format(t=f"{a} plus {b}"), f" is {a + b}."
     for things, words, apart in COMPARED:
         for small in range(0, len(things) - apart - 4, 2):
-            question, answer = _comparison(rng, HELD_OUT_COMPARED, things[small], things[small + apart + 4], words)
+            question, answer = _comparison(rng, comparison, things[small], things[small + apart + 4], words)
             yield "sizes", question, answer
     for what, words in LISTS.items():
-        yield "lists", HELD_OUT_LIST.format(c="three", a=what), words
+        yield "lists", list_.format(c="three", a=what), words

@@ -1,4 +1,4 @@
-"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings; `held_out` asks as training never does."""
+"""Chats made by rule: who the model is, small talk, and plain facts in many phrasings; `held_out`, `choice` and `fresh` ask as training never does."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -12,12 +12,16 @@ Turn = tuple[str, str]
 
 @dataclass(frozen=True)
 class Relation:
-    """Facts of one form: pairs (a, b), ways to ask for b, one that is kept for the test, and ways to answer."""
+    """Facts of one form: pairs (a, b), ways to ask for b, one that is kept for the test, ways to answer, what stands behind "Tell me" and the like, a way
+    to ask that is kept for choosing among files, and one of the second test."""
 
     pairs: list[tuple[str, str]]
     questions: list[str]
     held_out: str
     answers: list[str]
+    clauses: list[str]
+    choice: str
+    fresh: str
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -38,10 +42,13 @@ RELATIONS = {
         ),
         [
             "What is the capital of {a}?", "What's the capital of {a}?", "Tell me the capital of {a}.", "Do you know the capital of {a}?",
-            "Name the capital of {a}.", "What is the name of the capital of {a}?", "Which city is the capital of {a}?", "capital of {a}",
+            "Name the capital of {a}.", "What is the name of the capital of {a}?", "Which city is the capital of {a}?", "capital of {a}", "{a}: what is its capital?", "Which is the capital of {a}?", "The capital of {a}, please.", "What city is the capital of {a}?",
         ],
         "Can you tell me what the capital city of {a} is?",
         ["The capital of {a} is {b}.", "{b} is the capital of {a}.", "It is {b}.", "That is {b}, the capital of {a}."],
+        ["which city is the capital of {a}", "what the capital of {a} is called", "what {a} has for a capital", "the name of the capital of {a}"],
+        "I forgot the capital of {a}. Which city is it?",
+        "Which capital city does {a} have?",
     ),
     "countries": Relation(
         _pairs(
@@ -50,9 +57,12 @@ RELATIONS = {
             "Cairo: Egypt; Nairobi: Kenya; Ottawa: Canada; Lima: Peru; Venice: Italy; Barcelona: Spain; Munich: Germany; Kyoto: Japan; Sydney: Australia; "
             "Toronto: Canada; Mumbai: India; Istanbul: Turkey; Chicago: the United States; New York: the United States; Marseille: France; Geneva: Switzerland"
         ),
-        ["Where is {a}?", "In which country is {a}?", "What country is {a} in?", "Where can I find {a}?", "Which country does {a} belong to?"],
+        ["Where is {a}?", "In which country is {a}?", "What country is {a} in?", "Where can I find {a}?", "Which country does {a} belong to?", "{a} is in which country?", "In what country can I find {a}?", "Which country must I go to for {a}?"],
         "Tell me, in what country does {a} lie?",
         ["{a} is in {b}.", "{a} is a city in {b}.", "You find {a} in {b}.", "It is in {b}."],
+        ["where {a} is", "in which country {a} is", "what country {a} belongs to", "which country I find {a} in"],
+        "If I travel to {a}, which country am I in?",
+        "{a} is a city. What is the name of its country?",
     ),
     "opposites": Relation(
         _pairs(
@@ -61,9 +71,12 @@ RELATIONS = {
             "day: night; first: last; long: short; heavy: light; easy: difficult; true: false; brave: afraid; sweet: sour; sharp: blunt; deep: shallow; "
             "wide: narrow; safe: dangerous; begin: end; love: hate; give: take; push: pull; win: lose; laugh: cry; buy: sell; always: never; alive: dead"
         ),
-        ["What is the opposite of {a}?", "What's the opposite of {a}?", "Tell me the opposite of {a}.", "Name the opposite of the word {a}.", "opposite of {a}"],
+        ["What is the opposite of {a}?", "What's the opposite of {a}?", "Tell me the opposite of {a}.", "Name the opposite of the word {a}.", "opposite of {a}", "What word is the opposite of {a}?", "{a}: what is the opposite?", "If it is not {a}, what is it?", "The opposite of {a}, please.", "What is the contrary of {a}?"],
         "Which word is the opposite of {a}?",
         ["The opposite of {a} is {b}.", "It is {b}.", "{b} is the opposite of {a}."],
+        ["what the opposite of {a} is", "the opposite of {a}", "the opposite of the word {a}", "what is the opposite of being {a}"],
+        "Give me the word that means the opposite of {a}.",
+        "What would be the opposite of the word {a}?",
     ),
     "colours": Relation(
         _pairs(
@@ -72,36 +85,48 @@ RELATIONS = {
             "silver: grey; a leaf in summer: green; a leaf in autumn: red, yellow or brown; a cherry: red; a plum: purple; an orange: orange; a swan: white; "
             "a pig: pink; sand: yellow; the sea: blue; a flamingo: pink; a cucumber: green; a raven: black; salt: white; a violet: purple"
         ),
-        ["What colour is {a}?", "What color is {a}?", "Which colour does {a} have?", "What is the colour of {a}?", "What is the color of {a}?", "Tell me the colour of {a}."],
+        ["What colour is {a}?", "What color is {a}?", "Which colour does {a} have?", "What is the colour of {a}?", "What is the color of {a}?", "Tell me the colour of {a}.", "{a}: what colour is it?", "Which color does {a} have?", "Of what colour is {a}?", "Name the color of {a}."],
         "Do you know which color {a} has?",
         ["{a} is {b}.", "It is {b}.", "The colour of {a} is {b}."],
+        ["what colour {a} is", "which colour {a} is", "what color {a} is", "the colour of {a}", "how {a} is coloured"],
+        "If I paint {a}, which colour do I need?",
+        "What do you think, which colour has {a}?",
     ),
     "sounds": Relation(
         _pairs(
             "a dog: barks; a cat: meows; a cow: moos; a sheep: bleats; a horse: neighs; a pig: grunts; a duck: quacks; a lion: roars; a wolf: howls; a bee: buzzes; "
             "a frog: croaks; an owl: hoots; a mouse: squeaks; a snake: hisses; a rooster: crows; a bird: sings; a donkey: brays; an elephant: trumpets; a crow: caws"
         ),
-        ["What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?"],
+        ["What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?", "{a}: what sound does it make?", "What kind of noise does {a} make?", "What sort of sound comes from {a}?", "Which kind of noise comes from {a}?", "Name the sound of {a}.", "I hear {a}. What noise is that?"],
         "Tell me what kind of sound {a} makes.",
         ["{a} {b}.", "It {b}.", "{a} {b}. That is its sound."],
+        ["what sound {a} makes", "which noise {a} makes", "how {a} sounds", "what {a} sounds like", "the sound of {a}", "what noise comes from {a}"],
+        "What do you hear when {a} makes a noise?",
+        "How do you describe the sound that {a} makes?",
     ),
     "young": Relation(
         _pairs(
             "dog: puppy; cat: kitten; cow: calf; sheep: lamb; horse: foal; pig: piglet; duck: duckling; lion: cub; bear: cub; hen: chick; goat: kid; goose: gosling; "
             "frog: tadpole; butterfly: caterpillar; swan: cygnet; kangaroo: joey; deer: fawn; owl: owlet; fox: cub; elephant: calf; whale: calf"
         ),
-        ["What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?"],
+        ["What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?", "What do we call a baby {a}?", "The young of a {a}: what is it called?", "What is a little {a} called?", "What name does a baby {a} have?", "How do people call a young {a}?", "Name the young of a {a}.", "I saw a very small {a}. What is that called?"],
         "What do people call the baby of a {a}?",
         ["A baby {a} is called a {b}.", "It is called a {b}.", "A young {a} is a {b}."],
+        ["what a baby {a} is called", "what the young of a {a} is called", "the name of a young {a}", "what you call a little {a}", "the word for a baby {a}"],
+        "Give me the word for the child of a {a}.",
+        "When a {a} has a baby, what is the baby called?",
     ),
     "legs": Relation(
         _pairs(
             "a dog: four; a cat: four; a horse: four; a cow: four; a bird: two; a chicken: two; a spider: eight; an ant: six; a bee: six; a fly: six; a butterfly: six; "
             "an octopus: eight; a snake: no; a fish: no; a human: two; a duck: two; a frog: four; an elephant: four; a lion: four; a beetle: six; a table: four; a worm: no"
         ),
-        ["How many legs does {a} have?", "How many legs has {a}?", "Tell me how many legs {a} has.", "What number of legs does {a} have?"],
+        ["How many legs does {a} have?", "How many legs has {a}?", "Tell me how many legs {a} has.", "What number of legs does {a} have?", "{a}: how many legs?", "On how many legs does {a} walk?", "How many legs are there on {a}?", "Count the legs of {a}."],
         "Do you know how many legs {a} has?",
         ["{a} has {b} legs.", "It has {b} legs."],
+        ["how many legs {a} has got", "the number of legs of {a}", "on how many legs {a} stands", "how many legs there are on {a}"],
+        "Count the legs of {a}: how many are there?",
+        "How many legs would I count on {a}?",
     ),
     "homes": Relation(
         _pairs(
@@ -109,9 +134,12 @@ RELATIONS = {
             "a kangaroo: Australia; a panda: China; a lion: Africa; a rabbit: a burrow; a fox: a den; a spider: a web; an ant: an anthill; a squirrel: trees; "
             "a horse: a stable; a dolphin: the sea; a shark: the sea; a frog: ponds; a bear: the forest; an elephant: Africa and Asia; a tiger: Asia; a pig: a sty"
         ),
-        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?"],
+        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?", "{a}: where does it live?", "Where is {a} at home?", "In which place can I find {a}?", "I want to see {a}. Where do I have to go?", "Where do people find {a}?", "Where in the world is {a} at home?"],
         "Tell me where {a} can be found.",
         ["The home of {a} is {b}.", "You find {a} here: {b}.", "Look for {b}: there you find {a}."],
+        ["where {a} lives", "where I can see {a}", "where I find {a}", "what the home of {a} is", "where {a} is at home", "in what place I would meet {a}"],
+        "If I search for {a}, where should I go?",
+        "What place does {a} call home?",
     ),
     "kinds": Relation(
         _pairs(
@@ -121,9 +149,12 @@ RELATIONS = {
             "Africa: a continent; Europe: a continent; the Nile: a river; red: a colour; a tulip: a flower; a pine: a tree; a shark: a fish; an owl: a bird; "
             "a piano: a musical instrument; a potato: a vegetable; a banana: a fruit; an ant: an insect; iron: a metal; tea: a drink; bread: a food; Monday: a day of the week"
         ),
-        ["What kind of thing is {a}?", "What is {a}, in one word?", "Is {a} a plant, an animal or a thing? What is it?", "What sort of thing is {a}?"],
+        ["What kind of thing is {a}?", "What is {a}, in one word?", "Is {a} a plant, an animal or a thing? What is it?", "What sort of thing is {a}?", "{a}: what kind of thing is it?", "{a} is what kind of thing?", "What type of thing is {a}?"],
         "In short: what kind of thing is {a}?",
         ["{a} is {b}.", "It is {b}."],
+        ["what kind of thing {a} is", "what sort of thing {a} is", "what {a} is, in one word", "whether {a} is a plant, an animal or a thing"],
+        "To what kind of things does {a} belong?",
+        "How would you classify {a}: what is it?",
     ),
     "uses": Relation(
         _pairs(
@@ -132,9 +163,12 @@ RELATIONS = {
             "a needle: to sew; an oven: to bake; a phone: to talk with people far away; a bridge: to cross a river; a boat: to travel on water; scissors: to cut paper; "
             "soap: to wash; a towel: to dry yourself; a compass: to find north; a ladder: to climb up; a basket: to carry things; glasses: to see better; a fridge: to keep food cold"
         ),
-        ["What is {a} used for?", "What do you use {a} for?", "What can I do with {a}?", "Why do people need {a}?", "What is {a} for?"],
+        ["What is {a} used for?", "What do you use {a} for?", "What can I do with {a}?", "Why do people need {a}?", "What is {a} for?", "{a}: what is it good for?", "What do people do with {a}?", "For what do I need {a}?", "What is the use of {a}?", "What purpose does {a} have?"],
         "For what purpose do people use {a}?",
         ["You use {a} {b}.", "People use {a} {b}.", "{a}: that is {b}."],
+        ["what {a} is used for", "what people use {a} for", "what I can do with {a}", "why we need {a}", "what {a} is good for", "the purpose of {a}"],
+        "What would somebody do with {a}?",
+        "Why would I want to have {a}?",
     ),
     "makers": Relation(
         _pairs(
@@ -143,9 +177,12 @@ RELATIONS = {
             "a postman: brings letters; a shepherd: looks after sheep; a musician: makes music; a writer: writes books; a vet: helps sick animals; a fisherman: catches fish; "
             "a judge: decides in court; a scientist: studies how the world works; an astronaut: travels into space; a librarian: looks after books; a nurse: cares for sick people"
         ),
-        ["What does {a} do?", "What is the job of {a}?", "What does {a} do all day?", "What work does {a} do?"],
+        ["What does {a} do?", "What is the job of {a}?", "What does {a} do all day?", "What work does {a} do?", "{a}: what is that job about?", "How does {a} spend the day?", "What is the work of {a}?", "Describe the job of {a}.", "What do you do as {a}?"],
         "Tell me about the work of {a}.",
         ["{a} {b}.", "The work is simple to say: {a} {b}."],
+        ["what {a} does", "what {a} does all day", "what the job of {a} is", "what work {a} does", "the job of {a}"],
+        "What is it that {a} does at work?",
+        "If I became {a}, what would I do?",
     ),
     "origins": Relation(
         _pairs(
@@ -153,9 +190,12 @@ RELATIONS = {
             "flour: wheat; raisins: grapes; silk: silkworms; cotton: a plant; jam: fruit and sugar; coffee: coffee beans; ketchup: tomatoes; chips: potatoes; rain: clouds; "
             "olive oil: olives; salt: the sea and mines; leather: the skin of animals; candles: wax; feathers: birds; apples: apple trees; pearls: oysters"
         ),
-        ["Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?", "Tell me where {a} comes from.", "What do we get {a} from?", "From where does {a} come?"],
+        ["Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?", "Tell me where {a} comes from.", "What do we get {a} from?", "From where does {a} come?", "{a}: where does it come from?", "From what is {a} made?", "Where do people get {a}?", "What gives us {a}?", "From which thing or animal do we get {a}?", "How do we get {a}?", "Out of what is {a} made?"],
         "From what do people get {a}?",
         ["{a} comes from {b}.", "We get {a} from {b}.", "It comes from {b}."],
+        ["where {a} comes from", "what {a} is made from", "what we get {a} from", "where people get {a}", "what gives us {a}", "the origin of {a}", "out of what {a} is made"],
+        "What is the source of {a}?",
+        "We all know {a}. Where is it from?",
     ),
     "single facts": Relation(
         _pairs(
@@ -180,11 +220,22 @@ RELATIONS = {
             "What language do people speak in France: French; What language do people speak in Germany: German; What language do people speak in Brazil: Portuguese; "
             "What language do people speak in Mexico: Spanish; What language do people speak in Italy: Italian; What language do people speak in Japan: Japanese; What money is used in Japan: yen"
         ),
-        ["{a}?", "Tell me: {a}?", "I have a question. {a}?", "Do you know this? {a}?", "Quick question: {a}?"],
+        ["{a}?", "Tell me: {a}?", "I have a question. {a}?", "Do you know this? {a}?", "Quick question: {a}?", "{a}?", "{a}", "Hello! {a}?", "A question for you: {a}?", "Can you help me? {a}?", "I would like to know this: {a}?", "Here is a question. {a}?", "My son asks: {a}?", "Hi, {a}?"],
         "Please answer me this: {a}?",
         ["It is {b}.", "The answer is {b}.", "{b}."],
+        [],
+        "I need help with this question: {a}?",
+        "One more thing I always wanted to ask: {a}?",
     ),
 }
+
+WRAPPERS = [
+    "Tell me {c}.", "Tell me {c}.", "Please tell me {c}.", "Do you know {c}?", "Can you say {c}?", "I would like to know {c}.", "I want to know {c}.", "Say {c}.", "Could you say {c}?", "Let me know {c}.", "Would you tell me {c}?", "Can you tell me {c}?",
+    "Could you tell me {c}?", "Do you remember {c}?", "My teacher asks me {c}.", "I need to know {c}.", "Explain to me {c}.", "Please say {c}.", "Hello! Can you tell me {c}?", "I don't know {c}.", "Help me, please: {c}?", "Will you tell me {c}?",
+]
+BEFORE = ["", "", "", "", "", "", "Hello! ", "Please: ", "I have a question: ", "Hi! ", "Quick question: ", "A question for you: ", "Good morning! ", "Sorry, one more question: ", "My child asks: "]
+WRAPPED = 0.35
+"""Of the questions for facts."""
 
 # Lines of `thing | answer` or `question | answer`.
 EXPLAINED = [
@@ -291,7 +342,16 @@ def fact(rng: random.Random) -> Turn:
     a, b = rng.choice(relation.pairs)
     # The first form most often: others teach that words do not matter.
     answer = relation.answers[0] if rng.random() < 0.6 else rng.choice(relation.answers)
-    return _sentence(rng.choice(relation.questions).format(a=a, b=b)), _sentence(answer.format(a=a, b=b))
+    return _sentence(_question(rng, relation).format(a=a)), _sentence(answer.format(a=a, b=b))
+
+
+def _question(rng: random.Random, relation: Relation) -> str:
+    if relation.clauses and rng.random() < WRAPPED:
+        question = rng.choice(WRAPPERS).format(c=rng.choice(relation.clauses))
+    else:
+        question = rng.choice(relation.questions)
+        question = rng.choice(BEFORE) + question if question.endswith("?") else question
+    return question
 
 
 def explained(rng: random.Random) -> Turn:
@@ -310,8 +370,8 @@ def following(rng: random.Random) -> Turn:
 
 
 MAKERS: list[tuple[Callable[[random.Random], tuple[str, ...]], float]] = [
-    (who, 0.07), (talk, 0.12), (fact, 0.24), (explained, 0.12), (following, 0.03), (asked.asked, 0.13), (asked.how_to, 0.08), (asked.sum_, 0.08), (asked.compared, 0.07),
-    (asked.listed, 0.08), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
+    (who, 0.06), (talk, 0.1), (fact, 0.3), (explained, 0.1), (following, 0.02), (asked.asked, 0.11), (asked.how_to, 0.08), (asked.sum_, 0.08), (asked.compared, 0.06),
+    (asked.listed, 0.07), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
 ]
 
 
@@ -324,6 +384,20 @@ def turns(rng: random.Random) -> list[str]:
 
 def held_out() -> Iterator[tuple[str, str]]:
     """Every fact, asked in the way that training never saw, and what an answer must hold."""
-    for relation in RELATIONS.values():
+    return _asked_with({name: relation.held_out for name, relation in RELATIONS.items()})
+
+
+def choice() -> Iterator[tuple[str, str]]:
+    """The same in other words, to choose a file by before `held_out` says how good it is."""
+    return _asked_with({name: relation.choice for name, relation in RELATIONS.items()})
+
+
+def fresh() -> Iterator[tuple[str, str]]:
+    """A second test, younger than the ways to ask of training: those were written by somebody who knew the words of `held_out`."""
+    return _asked_with({name: relation.fresh for name, relation in RELATIONS.items()})
+
+
+def _asked_with(wordings: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name, relation in RELATIONS.items():
         for a, b in relation.pairs:
-            yield _sentence(relation.held_out.format(a=a)), b
+            yield _sentence(wordings[name].format(a=a)), b

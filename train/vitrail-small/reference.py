@@ -24,7 +24,7 @@ TEXT = (
 TEXT_TOKENS = 64
 TOP = 5
 PROMPTS = [
-    "<|im_start|>user\nTell me a short story about a fox and a bear.<|im_end|>\n<|im_start|>assistant\n",
+    "<|im_start|>user\nTell me a short story about a bear.<|im_end|>\n<|im_start|>assistant\n",
     "The pass key is 48213. Remember it. 48213 is the pass key. The grass is green. The sky is blue.\nWhat is the pass key? The pass key is",
 ]
 GREEDY_TOKENS = 48

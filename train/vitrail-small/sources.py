@@ -21,6 +21,8 @@ SHORTEST_WRITTEN_CHARACTERS = 30
 SHORTEST_PLAIN_ANSWER, LONGEST_PLAIN_ANSWER, LONGEST_PLAIN_QUESTION = 40, 320, 120
 PLAIN_QUESTION = re.compile(r"(what|why|how|who|where|explain|describe|in two sentences|can you (explain|describe))\b(?!.*(difference|story|poem|help))", re.IGNORECASE)
 """What it answers best; stories, poems and small talk come from rules."""
+TOLD = re.compile(r"story|tale|poem|rhyme|song", re.IGNORECASE)
+SHORTEST_EXPLANATION = 200
 LEAST_VARIETY = 0.9
 """Distinct runs of four words, of all in a text: below this it goes in circles."""
 UNWANTED = ("as an ai", "language model", "i can't assist", "i cannot", "i'm unable", "i don't have", "smollm", "hugging face", "i'm sorry, but")
@@ -80,6 +82,11 @@ def plain_answers(paths: list[Path]) -> Iterator[str]:
     return _chosen(paths, _plain_answer)
 
 
+def explained(paths: list[Path]) -> Iterator[str]:
+    """Only its answers, without the questions, where they explain: prose that is nearer to an encyclopedia than books are."""
+    return _chosen(paths, _explanation)
+
+
 def _chosen(paths: list[Path], choose: Callable[[str], str | None]) -> Iterator[str]:
     lines = [line for path in paths for line in lzma.open(path, "rt", encoding="utf-8")]
     with Pool() as pool:
@@ -101,6 +108,13 @@ def _plain_answer(line: str) -> str | None:
     if entry["cut"] or not is_short or not PLAIN_QUESTION.match(prompt) or not _is_prose(text):
         return None
     return chat([prompt, text]) if _is_wanted(text, SHORTEST_PLAIN_ANSWER, UNWANTED + FLOWERY) else None
+
+
+def _explanation(line: str) -> str | None:
+    entry = json.loads(line)
+    text = entry["text"]
+    is_plain = not entry["before"] and not entry["cut"] and not TOLD.search(entry["prompt"])
+    return text if is_plain and _is_prose(text) and _is_wanted(text, SHORTEST_EXPLANATION, UNWANTED) else None
 
 
 def retrieval(books: list[Book], characters: int, seed: int) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Short stories made by rule: the plots of plots.txt with heroes, friends, places and things drawn anew, every sentence in several wordings.
 
-A story uses what its request names. Some heroes, names and ways to ask are kept for the test: `held_out` asks with them.
+A story uses what its request names. Some heroes, names and ways to ask are kept for the test: `held_out` asks with them, and `choice`.
 """
 
 import random
@@ -214,6 +214,8 @@ PREFIXES = [
     "Read me a story about", "Give us a tale about", "I wish for a story about", "We want a story about", "Do you have a story about", "Tell me the story of", "Tell me of", "Let me have a story about", "Please tell of", "Begin a story about", "Time for a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
     "Can I have a story about", "Tell me one about", "My child wants a story about", "Think of a story about",
 ]
+CHOICE_PREFIXES = ["I am in the mood for a story about", "What we need is a bedtime story about", "Start telling the story of", "Please come up with something about", "I have never heard a story about", "Entertain us with a tale about"]
+CHOICES = 320
 PREFIX_PARTS = [
     ["", "", "Please ", "Could you ", "Can you ", "Would you ", "Will you ", "Now ", "Hi! ", "I want you to "],
     ["tell", "tell", "write", "make up", "read", "create", "come up with", "dream up", "compose", "begin", "give", "share"],
@@ -457,6 +459,20 @@ def held_out() -> Iterator[Asked]:
     for line in (Path(__file__).parent / "requests.txt").read_text(encoding="utf-8").splitlines():
         request, heroes, names = line.split(" |")
         yield Asked(request, _list(heroes), _list(names))
+
+
+def choice() -> Iterator[Asked]:
+    """Others, with the same heroes and names and words of their own, to choose a file by."""
+    rng = random.Random(80)
+    others = [*HELD_OUT_HEROES, *ANIMALS[:40], *PEOPLE[:20]]
+    for _ in range(CHOICES):
+        plot, hero, other = rng.choice(PLOTS), rng.choice(HELD_OUT_HEROES), rng.choice(others)
+        drawn = _draw(rng, hero, other if other != hero else "owl")
+        if rng.random() < 0.5:
+            drawn["n"] = rng.choice(HELD_OUT_NAMES["he" if drawn["he"] == "he" else "she"])
+        subject, asked, names = _subject(rng, plot, drawn)
+        if drawn["n"] != drawn["f"] and asked + names:
+            yield Asked(with_articles(f"{rng.choice(CHOICE_PREFIXES)} {subject.format_map(_Slots(drawn, rng))}."), asked, names)
 
 
 def with_articles(text: str) -> str:
