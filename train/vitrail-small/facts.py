@@ -294,7 +294,7 @@ ASK_AS_IT_IS = ["{a}", "{a}", "{a}", "Hello! {a}", "I have a question: {a}", "Pl
 PLAIN_WORDINGS = len(ASK_FOR_THING)
 """Also for persons."""
 ASK_FOR_THING += [
-    "(Can|Could|Would|Will) you (please |)(explain|describe|tell me about|say something about|tell me more about|explain to me|describe to me) {a}( in simple words| please| to a child| in one sentence|)?", "(Explain|Describe|Tell me about|Say something about|Write something about|Teach me about) {a}( please|, please| for children| in short| in your own words|)(.|!)",
+    "(Can|Could|Would|Will) you (please |)(explain|describe|explain to me|describe to me) {a}( in simple words| please| to a child| in one sentence|)?", "(Explain|Describe) {a}( please|, please| for children| in short| in your own words|)(.|!)",
     "(What|What exactly|What on earth|In short, what|So what) is {a}(?| exactly?| really?| actually?|)", "(I want|I would like|I'd like|We want|My son wants) to (know|learn|understand|hear) what {a} is(.|, please.)", "(Do|Did) you (know|learn|ever hear) (what|exactly what) {a} is?", "{a}(?|: what is it?|: what is that?|, please explain.|)",
     "(I never understood|I do not know|Nobody could tell me|I forgot|My child asks|I wonder) what {a} is.",
 ]
@@ -431,7 +431,7 @@ def following(rng: random.Random) -> Turn:
 
 
 MAKERS: list[tuple[Callable[[random.Random], tuple[str, ...]], float]] = [
-    (who, 0.04), (talk, 0.08), (small_talk.talk, 0.24), (fact, 0.27), (explained, 0.07), (following, 0.01), (asked.asked, 0.09), (asked.how_to, 0.06), (asked.sum_, 0.1), (asked.compared, 0.06),
+    (who, 0.04), (talk, 0.08), (small_talk.talk, 0.22), (fact, 0.27), (explained, 0.07), (following, 0.01), (asked.asked, 0.09), (asked.how_to, 0.06), (asked.sum_, 0.1), (asked.compared, 0.06),
     (asked.listed, 0.08), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
 ]
 

@@ -217,6 +217,10 @@ PREFIXES = [
     "Read me a story about", "Give us a tale about", "I wish for a story about", "We want a story about", "Do you have a story about", "Tell me the story of", "Tell me of", "Let me have a story about", "Please tell of", "Begin a story about", "Time for a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
     "Can I have a story about", "Tell me one about", "My child wants a story about", "Think of a story about",
 ]
+ABOUT = [
+    "Tell me about", "Tell me about", "Please tell me about", "Tell us about", "Can you tell me about", "Something about", "Let us hear something about", "I want to hear about", "Please tell us something about", "Story:", "story:", "Tell about", "Say something about", "Do you know something about",
+]
+"""What could be a question about a thing, and is none: a thing has no name, no look and nothing that it does."""
 CHOICE_PREFIXES = ["I am in the mood for a story about", "What we need is a bedtime story about", "Start telling the story of", "Please come up with something about", "I have never heard a story about", "Entertain us with a tale about"]
 CHOICES = 320
 PREFIX_PARTS = [
@@ -424,7 +428,8 @@ def _asked(rng: random.Random, plot: Plot, drawn: dict[str, str], is_another: bo
     subject, heroes, names = _subject(rng, plot, drawn)
     if is_another:
         return Asked(with_articles(rng.choice(ANOTHER).format(s=subject.format_map(_Slots(drawn, rng)))), heroes, names)
-    prefix = rng.choice(PREFIXES) if rng.random() < 0.5 else _upper("".join(map(rng.choice, PREFIX_PARTS)))
+    roll = rng.random()
+    prefix = rng.choice(ABOUT) if roll < 0.12 else rng.choice(PREFIXES) if roll < 0.5 else _upper("".join(map(rng.choice, PREFIX_PARTS)))
     end = "?" if prefix.startswith(("Can", "Could", "Would", "Will", "Do ", "What", "How")) else rng.choice([".", ".", ".", "", "!", ", please."])
     suffix = rng.choice(SUFFIXES) if end in (".", "!", "?") else ""
     return Asked(with_articles(f"{prefix} {subject.format_map(_Slots(drawn, rng))}{end}{suffix}"), heroes, names)
