@@ -62,10 +62,16 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Numbers out of words.
 
@@ -295,14 +301,16 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
 }
 
 // Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+const SQUARE_QUADS: u32 = (WORKGROUP / LANES + 3u) / 4u;
+var<workgroup> part_squares: array<vec4<f32>, SQUARE_QUADS>;
 
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+// Beyond the workgroup's subgroups there are zeros: all loads are under way at once.
+fn staged_squares() -> f32 {
+  var squares: vec4<f32>;
+  for (var i = 0u; i < SQUARE_QUADS; i++) {
     squares += part_squares[i];
   }
-  return squares;
+  return dot(squares, vec4<f32>(1.0));
 }
 
 // The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
@@ -318,13 +326,20 @@ struct FetchedHalf {
 
 alias Fetched = array<FetchedHalf, STAGES>;
 
+fn fetch_half(x_base: u32, s: u32, invocation: u32) -> FetchedHalf {
+  var half: FetchedHalf;
+  {
+    let at = staged_half(s, invocation);
+    half.x = load_sixteen_x(x_base + at);
+    half.norm = load_sixteen_norm(at);
+  }
+  return half;
+}
+
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
-    FetchedHalf(
-      load_sixteen_x(x_base + staged_half(0u, invocation)),
-      load_sixteen_norm(staged_half(0u, invocation)),
-    ),
+    fetch_half(x_base, 0u, invocation),
   );
 }
 
@@ -340,7 +355,8 @@ fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32
   stage_half(scaled_0, at_0 / 8u, at_0 / 4u % 2u, is_group_0);
   let total = subgroupAdd(squares);
   if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
+    let subgroup = invocation / subgroup_size;
+    part_squares[subgroup / 4u][subgroup % 4u] = total;
   }
   workgroupBarrier();
 }
@@ -396,14 +412,15 @@ fn numbers_of(raw: RawGroup) -> Group {
 fn bytes_of(raw: RawGroup) -> array<vec4<u32>, 2> {
   return nibble_bytes(raw.numbers);
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
+// drivers write it out.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
+  for (var i = 0u; i < firstTrailingBit(LANES); i++) {
+    sums[0u] += subgroupShuffleXor(sums[0u], (LANES / 2u) >> i);
+    sums[1u] += subgroupShuffleXor(sums[1u], (LANES / 2u) >> i);
+    sums[2u] += subgroupShuffleXor(sums[2u], (LANES / 2u) >> i);
+    sums[3u] += subgroupShuffleXor(sums[3u], (LANES / 2u) >> i);
   }
   return sums;
 }
@@ -493,6 +510,7 @@ fn stream_total(i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
@@ -570,7 +588,7 @@ fn main(
   }
   workgroupBarrier();
   var rms = 1.0;
-  rms = rms_factor(staged_squares(subgroup_size));
+  rms = rms_factor(staged_squares());
   for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
     let row = index * WORKGROUP_ROWS + i;
     if (row < params.rows) {

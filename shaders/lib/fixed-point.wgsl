@@ -160,14 +160,16 @@ fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
 
 //#if norm
 // Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+const SQUARE_QUADS: u32 = (WORKGROUP / LANES + 3u) / 4u;
+var<workgroup> part_squares: array<vec4<f32>, SQUARE_QUADS>;
 
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+// Beyond the workgroup's subgroups there are zeros: all loads are under way at once.
+fn staged_squares() -> f32 {
+  var squares: vec4<f32>;
+  for (var i = 0u; i < SQUARE_QUADS; i++) {
     squares += part_squares[i];
   }
-  return squares;
+  return dot(squares, vec4<f32>(1.0));
 }
 //#endif
 
@@ -186,20 +188,28 @@ struct FetchedHalf {
 
 alias Fetched = array<FetchedHalf, STAGES>;
 
+fn fetch_half(x_base: u32, s: u32, invocation: u32) -> FetchedHalf {
+  var half: FetchedHalf;
+//#if now
+  if (s * WORKGROUP + invocation < 2u * params.groups)
+//#endif
+  {
+    let at = staged_half(s, invocation);
+//#if !summands
+    half.x = load_sixteen_x(x_base + at);
+//#endif
+//#if norm
+    half.norm = load_sixteen_norm(at);
+//#endif
+  }
+  return half;
+}
+
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
 //#repeat S STAGES
-    FetchedHalf(
-//#if summands
-      Sixteen(),
-//#else
-      load_sixteen_x(x_base + staged_half(S, invocation)),
-//#endif
-//#if norm
-      load_sixteen_norm(staged_half(S, invocation)),
-//#endif
-    ),
+    fetch_half(x_base, S, invocation),
 //#endrepeat
   );
 }
@@ -232,7 +242,8 @@ fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32
 //#if norm
   let total = subgroupAdd(squares);
   if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
+    let subgroup = invocation / subgroup_size;
+    part_squares[subgroup / 4u][subgroup % 4u] = total;
   }
 //#endif
   workgroupBarrier();
