@@ -110,7 +110,7 @@ fn main(
 //#endif
   {
 //#repeat R ROWS
-    raw_R = load_run(row_R * params.row_vec4s, min(first_run, RUNS - 1u), params.groups * 32u);
+    raw_R = load_run(row_R * params.row_vec4s, run_in_range(first_run), params.groups * 32u);
 //#endrepeat
   }
   if (finishes && !is_value) {
@@ -120,23 +120,27 @@ fn main(
   stage_x(fetched, workgroup.x, invocation, subgroup_size);
   // While weights are on their way still.
   let squares = staged_squares();
-  for (var turn = 0u; turn < TURNS; turn++) {
-    let run = turn * TURN_RUNS + first_run;
+  for (var first_turn = 0u; first_turn < TURNS; first_turn += CHUNK) {
+//#repeat C CHUNK
+    {
+      let turn = first_turn + C;
+      let run = turn * TURN_RUNS + first_run;
 //#repeat R ROWS
-    let now_R = raw_R;
+      let now_R = raw_R;
 //#endrepeat
-    if (turn + 1u < TURNS) {
-      let next = min(run + TURN_RUNS, RUNS - 1u);
+      if (turn + 1u < TURNS) {
+        let next = run_in_range(run + TURN_RUNS);
 //#repeat R ROWS
-      raw_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
+        raw_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#endrepeat
-    }
-    if (IS_RAGGED && run >= RUNS) {
-      break;
-    }
-    let x_run = fixed_run(run);
+      }
+      if (!IS_RAGGED || run < RUNS) {
+        let x_run = fixed_run(run);
 //#repeat R ROWS
-    sum_R += dot_run(now_R, x_run);
+        sum_R += dot_run(now_R, x_run);
+//#endrepeat
+      }
+    }
 //#endrepeat
   }
 //#else

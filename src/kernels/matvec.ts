@@ -42,10 +42,10 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
-  /** Turns whose weights are on their way with fixed; else one. With `blocks`, blocks: one or none. */
-  ahead?: number;
   /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
   blocks?: number;
+  /** With blocks: the next block's weights are fetched before this one's are multiplied. */
+  ahead?: boolean;
   /** Groups that a lane takes at a time; by format, two where the format or `pairs` says so. */
   run?: number;
   pairs?: boolean;
@@ -68,24 +68,15 @@ export function fixedShape(
   rows: number,
   splits: number,
   workgroup: number = 32 * splits,
-  ahead = 1,
 ): LaneShape {
-  return { ...shuffleShape(lanes, rows, splits), workgroup, fixed: true, ahead };
+  return { ...shuffleShape(lanes, rows, splits), workgroup, fixed: true };
 }
 
-export function shapeName({
-  reduce,
-  workgroup,
-  lanes,
-  rows,
-  splits,
-  fixed,
-  ahead,
-}: LaneShape): string {
+export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -102,25 +93,25 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-/** Two bytes an element of x, scale and sums a group; sums of splits, of two rows where they are gated, and of squares; x with its summands. */
+/** Two bytes an element of x, sums and a scale a run; sums of splits, of two rows where they are gated, and of squares; x with its summands. */
 function fixedUnsupported(
   shape: LaneShape,
   { format, columns, summands }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
   if (!packedDot || !format.run) return 'needs products of packed bytes';
-  const { workgroup, lanes, rows, blocks } = shape;
+  const { workgroup, lanes, rows, blocks, run = 1 } = shape;
   const groups = groupsOf(columns);
   const bytes =
-    groups * (2 * groupElements + 16) +
+    Math.ceil(groups / run) * (run * 2 * groupElements + 20) +
     (workgroup / lanes) * (2 * rows * (blocks ?? 1) + 2) * 4 +
     (summands ? groups * groupElements * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
-/** How often an invocation takes half a group of x. */
-function stagesOf(columns: number, { workgroup }: LaneShape): number {
-  return Math.ceil((2 * groupsOf(columns)) / workgroup);
+/** How often an invocation takes a quarter of a run of x. */
+function stagesOf(columns: number, { workgroup, run = 1 }: LaneShape): number {
+  return Math.ceil((4 * Math.ceil(groupsOf(columns) / run)) / workgroup);
 }
 
 function groupsOf(columns: number): number {
@@ -134,7 +125,7 @@ export function shapeFlags({ reduce, splits, fixed, blocks, ahead, pairs }: Lane
     ...(fixed ? ['fixed'] : []),
     ...(pairs ? ['pairs'] : []),
     ...(blocks ? ['held'] : []),
-    ...(blocks && ahead ? ['ahead'] : []),
+    ...(ahead ? ['ahead'] : []),
   ];
 }
 
@@ -146,20 +137,25 @@ export function asksNow({ fixed, blocks }: LaneShape, edge: number): boolean {
   return fixed === true && !blocks && edge < fewEdge;
 }
 
+/**
+ * So few turns are written out one behind the other: nothing is copied from one to the next, and places are known beforehand. In a loop the
+ * rest is no slower.
+ */
+const fewTurns = 7;
+
 /** How a workgroup shares rows of these columns. */
 export function shapeConstants(shape: LaneShape, { columns }: MatrixShape): Record<string, number> {
-  const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks, run = 1 } = shape;
+  const { workgroup, lanes, splits, rows, fixed, blocks, run = 1 } = shape;
+  const turns = Math.ceil(groupsOf(columns) / (run * lanes * splits));
   return {
     WORKGROUP: workgroup,
     LANES: lanes,
     SPLITS: splits,
     ROWS: rows,
     RUN: run,
-    ...(fixed && !blocks ? { AHEAD: ahead } : {}),
+    ...(fixed && !blocks ? { CHUNK: turns > fewTurns ? 1 : turns } : {}),
     ...(fixed ? { STAGES: stagesOf(columns, shape) } : {}),
-    ...(blocks
-      ? { BLOCKS: blocks, HELD: Math.ceil(groupsOf(columns) / (run * lanes * splits)) }
-      : {}),
+    ...(blocks ? { BLOCKS: blocks, HELD: turns } : {}),
   };
 }
 
@@ -227,7 +223,7 @@ export function heldVariant(
       reduce: 'shuffle',
       fixed: true,
       pairs: true,
-      ahead: ahead ? 1 : 0,
+      ahead,
       blocks: Math.min(heldBlocks, Math.max(1, blocks)),
     };
     return withRun(shape, format);
@@ -283,7 +279,6 @@ const fixedShapes = {
   small: fixedShape(4, 2, 8),
   long: fixedShape(8, 2, 16),
   large: fixedShape(8, 4, 8, 512),
-  largeRuns: fixedShape(8, 4, 8, 512, 2),
   many: { ...fixedShape(8, 4, 14, 896), pairs: true },
   tall: { ...fixedShape(4, 4, 2, 256), pairs: true },
   tallNarrow: fixedShape(4, 2, 1, 128),
@@ -305,14 +300,14 @@ function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
   return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
 
-function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneShape {
+function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
   if (gated) {
     const weights = 2 * rows * columns;
     if (weights < 2 ** 24) return fixedShapes.least;
     return weights < 2 ** 26 ? fixedShapes.largeGated : fixedShapes.hugeGated;
   }
   if (rows >= tallRows) return columns < few ? fixedShapes.tallNarrow : fixedShapes.tall;
-  if (rows >= 4096) return format.run === 2 ? fixedShapes.largeRuns : fixedShapes.large;
+  if (rows >= 4096) return fixedShapes.large;
   if (rows < few) return fixedShapes.least;
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
