@@ -9,8 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { launchBrowser } from '../scripts/browser.mjs';
-import { startServer } from '../scripts/static-server.mjs';
+import { openModelPage } from '../scripts/model-page.mjs';
 import { provenance } from './history.mjs';
 
 const { values: options } = parseArgs({
@@ -29,26 +28,16 @@ const { values: options } = parseArgs({
     text: { type: 'string' },
   },
 });
-const root = resolve(import.meta.dirname, '..');
-const server = await startServer({
-  roots: {
-    '/model.gguf': resolve(options.model),
-    '/page.html': resolve(root, 'scripts/ask.html'),
-    '/': resolve(root, options.dist),
-  },
-});
-const browser = await launchBrowser({ gpu: options.gpu });
+const { page, pageUrl, modelUrl, browser, close } = await openModelPage(options);
 try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(0);
   await page.exposeFunction('report', (figures) => {
     const line = { ...provenance(), kind: 'long-context', browser: browser.version() };
     console.log(JSON.stringify({ ...line, ...figures }));
   });
-  await page.goto(`${server.url}/page.html`);
+  await page.goto(pageUrl);
   for (const { mode, attention } of attentions()) {
     await page.evaluate(measure, {
-      model: `${server.url}/model.gguf`,
+      model: modelUrl,
       mode,
       attention,
       lengths: options.lengths.split(',').map(Number),
@@ -59,12 +48,13 @@ try {
     });
   }
 } finally {
-  await browser.close();
-  await server.close();
+  await close();
 }
 
 function needles() {
-  return JSON.parse(readFileSync(resolve(root, 'train/token-select/needles.json'), 'utf8'));
+  return JSON.parse(
+    readFileSync(resolve(import.meta.dirname, '../train/token-select/needles.json'), 'utf8'),
+  );
 }
 
 function attentions() {

@@ -3,7 +3,7 @@
  * network: the built library, the peers and the commit. About 40 MB. With --frames, in .carry/frames what `bench:frames` needs.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { packFrames } from './frames/pack-frames.mjs';
 import { gather, libraryFiles, onnxruntimeFiles } from './gather.mjs';
@@ -15,7 +15,7 @@ const spark = 'node_modules/@sparkjsdev/spark/dist';
 const three = 'node_modules/three';
 
 /** Where each file lies here, by where it lies in the pack. */
-export const packedFiles = {
+const packedFiles = {
   ...libraryFiles,
   'dist/vitrail.splats.js': 'dist/vitrail.splats.js',
   'dist/models': 'models',
@@ -27,6 +27,17 @@ export const packedFiles = {
   'peers/three.core.js': `${three}/build/three.core.js`,
   'peers/three/postprocessing/Pass.js': `${three}/examples/jsm/postprocessing/Pass.js`,
 };
+
+/** Where each file of the pack is served from: what it was gathered from, on a host the pack. */
+export function filesOfPack() {
+  const isHere = existsSync(resolve(root, 'node_modules'));
+  return Object.fromEntries(
+    Object.entries(packedFiles).map(([packed, source]) => [
+      `/${packed}`,
+      isHere ? resolve(root, source) : resolve(out, packed),
+    ]),
+  );
+}
 
 /** Gathers the files anew. Throws where the library is not built. */
 export function pack() {

@@ -5,6 +5,7 @@ import { AvatarTalk } from './avatar-talk.ts';
 import { byId } from './dom.ts';
 import { setUpDrop } from './file-drop.ts';
 import { showNotice } from './notice.ts';
+import { setUpPage } from './page-links.ts';
 import { roseWindow } from './rose-window.ts';
 
 const stage = byId('stage');
@@ -36,11 +37,10 @@ async function open(source: Blob | string | undefined, name: string): Promise<vo
         showNote(`Opening ${name} …`, totalBytes > 0 ? loadedBytes / totalBytes : undefined),
     });
     if (mine.signal.aborted) return await avatar.dispose();
+    showNote('Preparing the GPU; the first picture takes longest …');
     await show(avatar, name, source);
   } catch (thrown) {
-    if (!mine.signal.aborted) showNotice(thrown);
-  } finally {
-    if (loading === mine) byId('note').hidden = true;
+    if (!mine.signal.aborted) fail(thrown);
   }
 }
 
@@ -57,7 +57,11 @@ async function show(
   const scene = (await openRuntime()).createScene([{ avatar }]);
   const view = scene.attach(canvas);
   shown = { avatar, scene, view, name };
-  view.on('error', showNotice);
+  view.on('error', fail);
+  const forgetFirst = view.on('stats', () => {
+    byId('note').hidden = true;
+    forgetFirst();
+  });
   view.on('stats', ({ framesPerSecond, splats, method }) => {
     const rate = framesPerSecond < 1 ? 'still' : `${Math.round(framesPerSecond)} fps`;
     byId('stats').textContent = `${rate} · ${splats.toLocaleString('en')} splats · ${method}`;
@@ -76,6 +80,11 @@ async function show(
   await crowd.follow(avatar, scene, source);
   await setUpFace(avatar, { idle: !calm }, showNotice);
   await before?.avatar.dispose();
+}
+
+function fail(thrown: unknown): void {
+  byId('note').hidden = true;
+  showNotice(thrown);
 }
 
 function showNote(text: string, share?: number): void {
@@ -153,6 +162,7 @@ async function cover(context: OffscreenCanvasRenderingContext2D, file: Blob): Pr
   image.close();
 }
 
+setUpPage();
 setUpFiles();
 setUpBackground();
 byId('person').addEventListener('click', () => void open(undefined, 'A person'));

@@ -3,11 +3,13 @@ import { type BenchReport, type BenchRow, plans, runBench } from './bench/measur
 import { drawPlot } from './bench/plot.ts';
 import { announce, byId, make } from './dom.ts';
 import { formatBytes, formatDuration } from './format.ts';
+import { setUpPage } from './page-links.ts';
 
 let running: AbortController | null = null;
 let rows: BenchRow[] = [];
 let report: BenchReport | null = null;
 
+setUpPage();
 byId('bench-form').addEventListener('submit', (event) => {
   event.preventDefault();
   void start();

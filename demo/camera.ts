@@ -10,6 +10,7 @@ import {
 import { announce, byId, make } from './dom.ts';
 import { setUpDrop } from './file-drop.ts';
 import { showNotice } from './notice.ts';
+import { setUpPage } from './page-links.ts';
 import { sampleRoad } from './sample-road.ts';
 
 type Shown = HTMLVideoElement | HTMLImageElement;
@@ -185,6 +186,7 @@ function options(): { threshold: number; overlap: number } {
   return { threshold: value('threshold'), overlap: value('overlap') };
 }
 
+setUpPage();
 for (const id of ['threshold', 'overlap'])
   byId(id).addEventListener('input', () => view?.setOptions(options()) ?? options());
 byId('camera').addEventListener('click', () => void open(cameraSource));

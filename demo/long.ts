@@ -11,6 +11,7 @@ import { setUpDrop } from './file-drop.ts';
 import { formatBytes, formatRate } from './format.ts';
 import { Heat } from './heat.ts';
 import { showNotice } from './notice.ts';
+import { setUpPage } from './page-links.ts';
 import { sampleText } from './sample-text.ts';
 
 type Mode = 'select' | 'dense';
@@ -180,11 +181,22 @@ function showRunning(isRunning: boolean): void {
   if (isRunning) showNotice(null);
 }
 
-/** A bar without an end: how far a model has read is not told. */
+let readingClock = 0;
+
+/** A bar without an end, and the seconds so far: how far a model has read is not told. */
 function showReading(isReading: boolean): void {
   const bar = byId<HTMLProgressElement>('bar');
   bar.hidden = !isReading;
-  if (isReading) bar.removeAttribute('value');
+  if (readingClock) byId('prefill').textContent = '–';
+  clearInterval(readingClock);
+  readingClock = 0;
+  if (!isReading) return;
+  bar.removeAttribute('value');
+  let seconds = 0;
+  readingClock = window.setInterval(() => {
+    seconds += 1;
+    byId('prefill').textContent = `${seconds} s so far`;
+  }, 1000);
 }
 
 function showStatus(status: string): void {
@@ -200,6 +212,7 @@ async function openFile(file: File | undefined): Promise<void> {
   if (file) setText(await file.text());
 }
 
+setUpPage();
 byId('ask').addEventListener('click', () => void ask());
 byId('question').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && !running) void ask();

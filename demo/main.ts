@@ -13,6 +13,7 @@ import { formatCount } from './format.ts';
 import { Loader } from './loader.ts';
 import { type ChosenSource, nameOfUrl, setUpModelPicker } from './model-picker.ts';
 import { embeddedModels, promptsFor } from './models.ts';
+import { setUpPage } from './page-links.ts';
 import { readSavedState, type Settings, saveState } from './saved-state.ts';
 import { setUpSettings } from './settings-panel.ts';
 import { showSpeedOf } from './speed-line.ts';
@@ -31,6 +32,7 @@ const view = new ConversationView(chat);
 const composer = new Composer(chat, ask);
 const store = async (): Promise<ModelStore> => (await loader.runtime()).store;
 
+setUpPage();
 setUpTheme(saved.theme);
 setUpModelPicker(
   (source, name) => void load(source, name),

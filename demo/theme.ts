@@ -4,13 +4,17 @@ import { saveState, type Theme } from './saved-state.ts';
 const themes: readonly Theme[] = ['auto', 'light', 'dark'];
 const names: Record<Theme, string> = { auto: 'automatic', light: 'light', dark: 'dark' };
 
+export function showTheme(theme: Theme): void {
+  if (theme === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}
+
 /** The button that goes round automatic, light and dark. */
 export function setUpTheme(initial: Theme): void {
   const button = byId('theme-button');
   let theme = initial;
   const show = (): void => {
-    if (theme === 'auto') delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
+    showTheme(theme);
     const caption = make('span', { className: 'spoken', textContent: `Theme: ${names[theme]}` });
     button.replaceChildren(icon(theme), caption);
     button.title = `Theme: ${names[theme]}`;

@@ -25,11 +25,11 @@ async function openFile(page: Page, path: string): Promise<void> {
 }
 
 /**
- * What pictures are without: figures, the ring of the focus, and the gradient behind, which the browser rounds otherwise in some places once it
+ * What pictures are without: figures, tools, the ring of the focus, and the gradient behind, which the browser rounds otherwise in some places once it
  * draws it anew.
  */
 const bare =
-  '#stats { visibility: hidden } #slot canvas { outline: none !important } #stage { background-image: none !important }';
+  '#stats, #stage .tools { visibility: hidden } #slot canvas { outline: none !important } #stage { background-image: none !important }';
 
 /** The picture on the stage, once two in a row are the same. */
 async function settled(page: Page): Promise<Buffer> {

@@ -39,6 +39,7 @@ test('a strict Content-Security-Policy without workerUrl gives the error that na
 
 test('React hooks load and chat', async ({ page }) => {
   await page.goto(`/react/${model}`);
+  await expect(page.getByText('is ready')).toBeVisible();
   await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
   await page.keyboard.press('Enter');
   const messages = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');

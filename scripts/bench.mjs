@@ -4,12 +4,10 @@
  * warm-up run. Prints a JSON line a tier; with --profile also the GPU time of each kernel while decoding, from a run of its own; with --timeline
  * when each burst of a run was recorded and came back.
  */
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { appendHistory, provenance } from '../bench/history.mjs';
 import { exposeTimeline } from '../bench/timeline.mjs';
-import { launchBrowser } from './browser.mjs';
-import { startServer } from './static-server.mjs';
+import { openModelPage } from './model-page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -26,23 +24,13 @@ const { values: options } = parseArgs({
     history: { type: 'string', default: 'bench/history' },
   },
 });
-const root = resolve(import.meta.dirname, '..');
-const server = await startServer({
-  roots: {
-    '/model.gguf': resolve(options.model),
-    '/page.html': resolve(root, 'scripts/ask.html'),
-    '/': resolve(root, options.dist),
-  },
-});
-const browser = await launchBrowser({ gpu: options.gpu });
+const { page, pageUrl, modelUrl, browser, close } = await openModelPage(options);
 try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(0);
   if (options.timeline) await exposeTimeline(page);
-  await page.goto(`${server.url}/page.html`);
+  await page.goto(pageUrl);
   for (const maxTier of options.tiers.split(',')) {
     const report = await page.evaluate(measure, {
-      model: `${server.url}/model.gguf`,
+      model: modelUrl,
       maxTier,
       runs: Number(options.runs),
       prompts: options.prompts.split(',').map(Number),
@@ -56,7 +44,7 @@ try {
     if (options.profile) {
       const context = Math.max(...options.prompts.split(',').map(Number));
       const profile = await page.evaluate(profileKernels, {
-        model: `${server.url}/model.gguf`,
+        model: modelUrl,
         maxTier,
         context,
         maxTokens: Math.min(32, Number(options.tokens)),
@@ -65,8 +53,7 @@ try {
     }
   }
 } finally {
-  await browser.close();
-  await server.close();
+  await close();
 }
 
 /** Runs in the page. */

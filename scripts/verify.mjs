@@ -1,14 +1,12 @@
 /**
- * Holds a model in the browser to exact answers: `node scripts/verify.mjs --model FILE --reference FILE [--gpu]
+ * Holds a model in the browser to exact answers: `npm run verify -- --model FILE --reference FILE [--gpu]
  * [--tiers A,B,C,D] [--kv f32,f16] [--tokens N] [--chats N]`. The reference is a JSON array: [0] { tokens, top, logprobs } for
  * teacher-forced text or null, then { messages or prompt, tokens, ids } for greedy answers. Prints a JSON line a configuration, with errors
  * and speeds; exits with 1 where an answer differs.
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { launchBrowser } from './browser.mjs';
-import { startServer } from './static-server.mjs';
+import { openModelPage } from './model-page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -22,25 +20,19 @@ const { values: options } = parseArgs({
     chats: { type: 'string', default: '4' },
   },
 });
-const root = resolve(import.meta.dirname, '..');
+if (!options.model || !options.reference) {
+  console.error('Usage: npm run verify -- --model FILE --reference FILE [--gpu] [--tiers A,C]');
+  process.exit(2);
+}
 const [text, ...chats] = JSON.parse(readFileSync(options.reference, 'utf8'));
-const server = await startServer({
-  roots: {
-    '/model.gguf': resolve(options.model),
-    '/page.html': resolve(root, 'scripts/ask.html'),
-    '/': resolve(root, options.dist),
-  },
-});
-const browser = await launchBrowser({ gpu: options.gpu });
+const { page, pageUrl, modelUrl, close } = await openModelPage(options);
 let failed = false;
 try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(0);
-  await page.goto(`${server.url}/page.html`);
+  await page.goto(pageUrl);
   for (const maxTier of options.tiers.split(',')) {
     for (const kvCache of options.kv.split(',')) {
       const report = await page.evaluate(verify, {
-        model: `${server.url}/model.gguf`,
+        model: modelUrl,
         maxTier,
         kvCache,
         text: text && { ...text, tokens: text.tokens.slice(0, Number(options.tokens)) },
@@ -51,8 +43,7 @@ try {
     }
   }
 } finally {
-  await browser.close();
-  await server.close();
+  await close();
 }
 process.exit(failed ? 1 : 0);
 

@@ -1,11 +1,6 @@
 import type { Dispatch, Gpu } from '../../src/gpu/gpu.ts';
-import {
-  bindingsOf,
-  chooseVariant,
-  type Kernel,
-  kernelLabel,
-  prepareDispatch,
-} from '../../src/gpu/kernel.ts';
+import { chooseVariant, type Kernel, prepareDispatch } from '../../src/gpu/kernel.ts';
+import { bindingsOf, kernelLabel } from '../../src/gpu/kernel-code.ts';
 import { createSharedParams } from '../../src/gpu/shared-params.ts';
 import { packSampler, type SamplerSettings } from '../../src/kernels/sample.ts';
 

@@ -6,13 +6,12 @@
  * lines of hardware adapters to bench/history.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { launchBrowser } from '../../scripts/browser.mjs';
 import { startServer } from '../../scripts/static-server.mjs';
 import { appendHistory, provenance } from '../history.mjs';
-import { packedFiles } from '../pack.mjs';
+import { filesOfPack } from '../pack.mjs';
 import { exposeTimeline } from '../timeline.mjs';
 import { compare, table } from './compare.mjs';
 import { shapes } from './shapes.mjs';
@@ -98,18 +97,6 @@ async function benchShape(shape) {
     await page.close();
     await server.close();
   }
-}
-
-/** Each file of the pack, or where it lies when nothing is packed. */
-function filesOfPack() {
-  const carried = resolve(root, '.carry/bench');
-  const isHere = existsSync(resolve(root, 'node_modules'));
-  return Object.fromEntries(
-    Object.entries(packedFiles).map(([packed, source]) => [
-      `/${packed}`,
-      isHere ? resolve(root, source) : resolve(carried, packed),
-    ]),
-  );
 }
 
 function generate(shape, float, folder) {

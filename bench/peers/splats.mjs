@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { launchBrowser } from '../../scripts/browser.mjs';
 import { startServer } from '../../scripts/static-server.mjs';
 import { provenance } from '../history.mjs';
-import { packedFiles } from '../pack.mjs';
+import { filesOfPack } from '../pack.mjs';
 import { spread } from '../statistics.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -87,18 +87,6 @@ function ratios(perSecond) {
     ['free', 'unsorted', 'sorted'].map((way) => [
       way,
       Number((ours / perSecond[`spark ${way}`][0]).toPrecision(3)),
-    ]),
-  );
-}
-
-/** Each file of the pack, or where it lies when nothing is packed. */
-function filesOfPack() {
-  const carried = resolve(root, '.carry/bench');
-  const isHere = existsSync(resolve(root, 'node_modules'));
-  return Object.fromEntries(
-    Object.entries(packedFiles).map(([packed, source]) => [
-      `/${packed}`,
-      isHere ? resolve(root, source) : resolve(carried, packed),
     ]),
   );
 }

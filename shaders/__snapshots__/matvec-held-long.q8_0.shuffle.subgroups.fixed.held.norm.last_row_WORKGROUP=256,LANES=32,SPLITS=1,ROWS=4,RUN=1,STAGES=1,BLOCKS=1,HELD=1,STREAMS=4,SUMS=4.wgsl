@@ -62,10 +62,16 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Numbers out of words.
 
@@ -91,71 +97,72 @@ fn signed_bytes(word: u32) -> vec4<f32> {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = raw.scale;
+  let scale = number_of(raw.scale);
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return raw.scale * dot_group(numbers_of(raw), x);
+  return number_of(raw.scale) * dot_group(numbers_of(raw), x);
 }
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
 //
-// The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
+// The workgroup makes it once, in its memory, while the first weights are on their way. Four neighbouring invocations take a run: of each of its groups
+// eight elements, so that they read neighbouring bytes.
 
-// Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
-const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
 // Added to a number, it leaves the nearest whole one in the low bits, with 2^15 + 2^7 on top: so that both bytes, which are signed, count from 0.
 const ROUNDER: f32 = 12582912.0 + 32896.0;
 const ONES: u32 = 0x01010101u;
 
-var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
-// Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
-var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
+// Of a run: of each group the high bytes of elements 0 to 15 and 16 to 31, then low bytes; behind them the sums of all halves. An odd number of vectors,
+// so that eight neighbours read eight banks; together, so that one place is known to be in range for all.
+var<workgroup> fixed_x: array<array<vec4<u32>, 4u * RUN + 1u>, RUNS>;
+var<workgroup> fixed_scales: array<f32, RUNS>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
   low: array<vec4<u32>, 2>,
   scale: f32,
-  sum: f32,
   // Of both halves.
   sums: vec2<i32>,
 }
 
-struct Sixteen {
+struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
-  c: vec4<f32>,
-  d: vec4<f32>,
 }
 
-fn load_sixteen_x(at: u32) -> Sixteen {
-  return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+// Of each group of a run.
+alias Eights = array<Eight, RUN>;
+
+fn load_x_eight(at: u32) -> Eight {
+  return Eight(x[at], x[at + 1u]);
 }
 
-fn load_sixteen_norm(at: u32) -> Sixteen {
-  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
-}
-
-fn fixed_group(group: u32) -> FixedGroup {
-  let factors = fixed_factors[group];
-  let scale_and_sum = bitcast<vec2<f32>>(factors.xy);
-  return FixedGroup(
-    array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
-    array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    scale_and_sum.x, scale_and_sum.y, factors.zw,
-  );
+fn load_norm_eight(at: u32) -> Eight {
+  return Eight(norm_weight[at], norm_weight[at + 1u]);
 }
 
 // Groups of a run, of one scale.
 alias FixedRun = array<FixedGroup, RUN>;
 
 fn fixed_run(run: u32) -> FixedRun {
+  let sums = bitcast<vec4<i32>>(fixed_x[run][4u * RUN]);
+  let halves = array<vec2<i32>, 2>(sums.xy, sums.zw);
+  let scale = fixed_scales[run];
   return FixedRun(
-    fixed_group(run * RUN + 0u),
+    FixedGroup(
+      array<vec4<u32>, 2>(fixed_x[run][4u * 0u], fixed_x[run][4u * 0u + 1u]),
+      array<vec4<u32>, 2>(fixed_x[run][4u * 0u + 2u], fixed_x[run][4u * 0u + 3u]),
+      scale, halves[0u],
+    ),
   );
+}
+
+fn sum_of(x: FixedGroup) -> f32 {
+  return f32(x.sums.x + x.sums.y);
 }
 
 fn largest(v: vec4<f32>) -> f32 {
@@ -181,80 +188,93 @@ fn high_bytes(v: vec2<u32>) -> u32 {
   return (((v.x >> 8u) & 0x00ff00ffu) | (v.y & 0xff00ff00u)) ^ 0x80808080u;
 }
 
-// Half a group of x, `half` of `group`: to be called by all invocations, neighbours with the halves of the same run.
-fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
-  let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
-  var most = max(own, subgroupShuffleXor(own, 1u));
-  if (RUN == 2u) {
-    most = max(most, subgroupShuffleXor(most, 2u));
-  }
+// Eight elements of each group of a run, `place` of four: to be called by all invocations, neighbours with the others of the same run.
+fn stage_eights(x: Eights, run: u32, place: u32, writes: bool) {
+  var most = 0.0;
+  most = max(most, max(largest(x[0u].a), largest(x[0u].b)));
+  most = max(most, subgroupShuffleXor(most, 1u));
+  most = max(most, subgroupShuffleXor(most, 2u));
   let factor = select(LARGEST_FIXED / most, 0.0, most == 0.0);
-  let first = byte_order(rounded(x.a, factor), rounded(x.b, factor));
-  let second = byte_order(rounded(x.c, factor), rounded(x.d, factor));
-  let halves = array<vec2<u32>, 4>(in_halves(first[0]), in_halves(first[1]), in_halves(second[0]), in_halves(second[1]));
-  let high = vec4<u32>(high_bytes(halves[0]), high_bytes(halves[1]), high_bytes(halves[2]), high_bytes(halves[3]));
-  let low = vec4<u32>(low_bytes(halves[0]), low_bytes(halves[1]), low_bytes(halves[2]), low_bytes(halves[3]));
-  let own_sum = 256 * dot_sixteen(high, vec4<u32>(ONES)) + dot_sixteen(low, vec4<u32>(ONES));
-  let other_sum = subgroupShuffleXor(own_sum, 1u);
+  let half = place / 2u;
+  let word = place % 2u * 2u;
+  let ordered_0 = byte_order(rounded(x[0u].a, factor), rounded(x[0u].b, factor));
+  let first_0 = in_halves(ordered_0[0]);
+  let second_0 = in_halves(ordered_0[1]);
+  let high_0 = vec2<u32>(high_bytes(first_0), high_bytes(second_0));
+  let low_0 = vec2<u32>(low_bytes(first_0), low_bytes(second_0));
+  let own_0 = 256 * (dot4I8Packed(high_0.x, ONES) + dot4I8Packed(high_0.y, ONES)) + dot4I8Packed(low_0.x, ONES) + dot4I8Packed(low_0.y, ONES);
+  let sum_0 = own_0 + subgroupShuffleXor(own_0, 1u);
   if (!writes) {
     return;
   }
-  let at = half * params.groups + group;
-  fixed_x[at] = high;
-  fixed_x[2u * params.groups + at] = low;
-  if (half == 0u) {
-    let scale_and_sum = vec2<f32>(most / LARGEST_FIXED, f32(own_sum + other_sum));
-    fixed_factors[group] = vec4<i32>(bitcast<vec2<i32>>(scale_and_sum), own_sum, other_sum);
+  fixed_x[run][4u * 0u + half][word] = high_0.x;
+  fixed_x[run][4u * 0u + half][word + 1u] = high_0.y;
+  fixed_x[run][4u * 0u + half + 2u][word] = low_0.x;
+  fixed_x[run][4u * 0u + half + 2u][word + 1u] = low_0.y;
+  if (word == 0u) {
+    fixed_x[run][4u * RUN][2u * 0u + half] = bitcast<u32>(sum_0);
+  }
+  if (place == 0u) {
+    fixed_scales[run] = most / LARGEST_FIXED;
   }
 }
 
 // Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+const SQUARE_QUADS: u32 = (WORKGROUP / LANES + 3u) / 4u;
+var<workgroup> part_squares: array<vec4<f32>, SQUARE_QUADS>;
 
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+// Beyond the workgroup's subgroups there are zeros: all loads are under way at once.
+fn staged_squares() -> f32 {
+  var squares: vec4<f32>;
+  for (var i = 0u; i < SQUARE_QUADS; i++) {
     squares += part_squares[i];
   }
-  return squares;
+  return dot(squares, vec4<f32>(1.0));
 }
 
-// The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
-fn staged_half(s: u32, invocation: u32) -> u32 {
-  return min(s * WORKGROUP + invocation, 2u * params.groups - 1u) * 4u;
+// The place of x, in vectors, of the eight elements of group `g` of its run that an invocation takes in stage `s`; beyond the last ones, those.
+fn staged_at(s: u32, g: u32, invocation: u32) -> u32 {
+  let at = s * WORKGROUP + invocation;
+  return min((at / 4u * RUN + g) * 8u + at % 4u * 2u, params.groups * 8u - 2u);
 }
 
 // x comes later where sums are made of it.
-struct FetchedHalf {
-  x: Sixteen,
-  norm: Sixteen,
+struct FetchedEights {
+  x: Eights,
+  norm: Eights,
 }
 
-alias Fetched = array<FetchedHalf, STAGES>;
+alias Fetched = array<FetchedEights, STAGES>;
+
+fn fetch_eights(x_base: u32, s: u32, invocation: u32) -> FetchedEights {
+  var fetched: FetchedEights;
+  {
+    let at_0 = staged_at(s, 0u, invocation);
+    fetched.x[0u] = load_x_eight(x_base + at_0);
+    fetched.norm[0u] = load_norm_eight(at_0);
+  }
+  return fetched;
+}
 
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
-    FetchedHalf(
-      load_sixteen_x(x_base + staged_half(0u, invocation)),
-      load_sixteen_norm(staged_half(0u, invocation)),
-    ),
+    fetch_eights(x_base, 0u, invocation),
   );
 }
 
 // To be called by all invocations; ends with a barrier. The first workgroup keeps sums.
 fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32) {
   var squares = 0.0;
-  let x_0 = fetched[0u].x;
-  let at_0 = staged_half(0u, invocation);
-  let is_group_0 = 0u * WORKGROUP + invocation < 2u * params.groups;
-  squares += select(0.0, dot(x_0.a, x_0.a) + dot(x_0.b, x_0.b) + dot(x_0.c, x_0.c) + dot(x_0.d, x_0.d), is_group_0);
-  let norm_0 = fetched[0u].norm;
-  let scaled_0 = Sixteen(x_0.a * norm_0.a, x_0.b * norm_0.b, x_0.c * norm_0.c, x_0.d * norm_0.d);
-  stage_half(scaled_0, at_0 / 8u, at_0 / 4u % 2u, is_group_0);
+  var x_0 = fetched[0u].x;
+  let place_0 = 0u * WORKGROUP + invocation;
+  squares += select(0.0, dot(x_0[0u].a, x_0[0u].a) + dot(x_0[0u].b, x_0[0u].b), place_0 / 4u * RUN + 0u < params.groups);
+  x_0[0u] = Eight(x_0[0u].a * fetched[0u].norm[0u].a, x_0[0u].b * fetched[0u].norm[0u].b);
+  stage_eights(x_0, place_0 / 4u, place_0 % 4u, place_0 < 4u * RUNS);
   let total = subgroupAdd(squares);
   if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
+    let subgroup = invocation / subgroup_size;
+    part_squares[subgroup / 4u][subgroup % 4u] = total;
   }
   workgroupBarrier();
 }
@@ -284,14 +304,14 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawGroup {
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 
 fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return raw.scale * x[0].scale * dot_numbers(raw, x[0]);
+  return number_of(raw.scale) * x[0].scale * dot_numbers(raw, x[0]);
 }
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
 
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -325,14 +345,15 @@ struct State {
   continues: u32,
   tokens: array<u32>,
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
+// drivers write it out.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
+  for (var i = 0u; i < firstTrailingBit(LANES); i++) {
+    sums[0u] += subgroupShuffleXor(sums[0u], (LANES / 2u) >> i);
+    sums[1u] += subgroupShuffleXor(sums[1u], (LANES / 2u) >> i);
+    sums[2u] += subgroupShuffleXor(sums[2u], (LANES / 2u) >> i);
+    sums[3u] += subgroupShuffleXor(sums[3u], (LANES / 2u) >> i);
   }
   return sums;
 }
@@ -347,6 +368,10 @@ const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
+
+fn run_in_range(run: u32) -> u32 {
+  return select(run, min(run, RUNS - 1u), IS_RAGGED);
+}
 
 struct Lane {
   lane: u32,
@@ -381,7 +406,7 @@ fn stream_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
 
 // Beyond the last one, nothing.
 fn held_run(run: u32) -> FixedRun {
-  var held = fixed_run(min(run, RUNS - 1u));
+  var held = fixed_run(run_in_range(run));
   if (IS_RAGGED && run >= RUNS) {
     held[0].scale = 0.0;
   }
@@ -422,6 +447,7 @@ fn stream_total(i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
@@ -460,7 +486,7 @@ fn main(
   let fetched = fetch_x(x_base, invocation);
   let first_run = place.split * LANES + place.lane;
   // Weights of the first block are on their way while x is staged.
-  let start_0 = min(0u * TURN_RUNS + first_run, RUNS - 1u);
+  let start_0 = run_in_range(0u * TURN_RUNS + first_run);
   let row_0 = stream_row(index, 0u, place.row_set, 0u);
   var raw_0_0 = load_run(row_0 * params.row_vec4s, start_0, params.groups * 32u);
   let row_1 = stream_row(index, 0u, place.row_set, 1u);
@@ -499,7 +525,7 @@ fn main(
   }
   workgroupBarrier();
   var rms = 1.0;
-  rms = rms_factor(staged_squares(subgroup_size));
+  rms = rms_factor(staged_squares());
   for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
     let row = index * WORKGROUP_ROWS + i;
     if (row < params.rows) {

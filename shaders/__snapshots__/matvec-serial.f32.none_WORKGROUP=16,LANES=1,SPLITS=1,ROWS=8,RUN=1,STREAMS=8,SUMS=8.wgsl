@@ -73,6 +73,10 @@ const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
 
+fn run_in_range(run: u32) -> u32 {
+  return select(run, min(run, RUNS - 1u), IS_RAGGED);
+}
+
 struct Lane {
   lane: u32,
   // Set within the workgroup, of those with this split.
@@ -96,6 +100,7 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.

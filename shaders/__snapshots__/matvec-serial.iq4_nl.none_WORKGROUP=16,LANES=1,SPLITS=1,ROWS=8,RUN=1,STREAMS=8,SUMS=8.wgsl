@@ -112,28 +112,34 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = raw.scale;
+  let scale = number_of(raw.scale);
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return raw.scale * dot_group(numbers_of(raw), x);
+  return number_of(raw.scale) * dot_group(numbers_of(raw), x);
 }
 // Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
 // word: a row of an odd number of groups ends with a scale of 0.
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -168,9 +174,11 @@ fn level_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(vec4<u32>(c[0].x, c[1].x, c[0].z, c[1].z), vec4<u32>(c[0].y, c[1].y, c[0].w, c[1].w));
 }
 
-// The upper bits of the first words against the lower ones of the second.
+// The upper bits of the first words against the lower ones of the second: what one has more than the other is added there and subtracted here. Units that
+// multiply and add do that; as masks and shifts it would be up to those of logic alone.
 fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: vec4<u32>, low: vec4<u32>) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>((first & low) | ((second << shift) & ~low), ((first >> shift) & low) | (second & ~low));
+  let more = (second & low) - ((first >> shift) & low);
+  return array<vec4<u32>, 2>(first + (more << shift), second - more);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
@@ -192,6 +200,10 @@ const RUNS: u32 = (params.groups + RUN - 1u) / RUN;
 const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
+
+fn run_in_range(run: u32) -> u32 {
+  return select(run, min(run, RUNS - 1u), IS_RAGGED);
+}
 
 struct Lane {
   lane: u32,
@@ -216,6 +228,7 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.

@@ -6,6 +6,6 @@
 
 fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
   let factors = factors_of(raw) * x[0].scale;
-  return factors.x * f32(dot_bytes(bytes_of(raw), x[0])) + factors.y * x[0].sum;
+  return factors.x * f32(dot_bytes(bytes_of(raw), x[0])) + factors.y * sum_of(x[0]);
 }
 //#endif

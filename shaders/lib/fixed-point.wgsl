@@ -2,35 +2,35 @@
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
 // as that of single precision in a sum; bytes alone would lose the small numbers beside massive activations.
 //
-// The workgroup makes it once, in its memory, while the first weights are on their way. Two neighbouring invocations take a group.
+// The workgroup makes it once, in its memory, while the first weights are on their way. Four neighbouring invocations take a run: of each of its groups
+// eight elements, so that they read neighbouring bytes.
 //#import lib/dot-group
 
-// Vectors of a group: high bytes of elements 0 to 15 and 16 to 31, then low bytes.
-const FIXED_VEC4S: u32 = 4u;
 const LARGEST_FIXED: f32 = 32512.0;
 // Added to a number, it leaves the nearest whole one in the low bits, with 2^15 + 2^7 on top: so that both bytes, which are signed, count from 0.
 const ROUNDER: f32 = 12582912.0 + 32896.0;
 const ONES: u32 = 0x01010101u;
 
-var<workgroup> fixed_x: array<vec4<u32>, params.groups * FIXED_VEC4S>;
-// Of a group: its scale and the sum of its whole numbers, the bits of both, then the sums of both halves.
-var<workgroup> fixed_factors: array<vec4<i32>, params.groups>;
+// Of a run: of each group the high bytes of elements 0 to 15 and 16 to 31, then low bytes; behind them the sums of all halves. An odd number of vectors,
+// so that eight neighbours read eight banks; together, so that one place is known to be in range for all.
+var<workgroup> fixed_x: array<array<vec4<u32>, 4u * RUN + 1u>, RUNS>;
+var<workgroup> fixed_scales: array<f32, RUNS>;
 
 struct FixedGroup {
   high: array<vec4<u32>, 2>,
   low: array<vec4<u32>, 2>,
   scale: f32,
-  sum: f32,
   // Of both halves.
   sums: vec2<i32>,
 }
 
-struct Sixteen {
+struct Eight {
   a: vec4<f32>,
   b: vec4<f32>,
-  c: vec4<f32>,
-  d: vec4<f32>,
 }
+
+// Of each group of a run.
+alias Eights = array<Eight, RUN>;
 
 //#if summands
 // x and all that is to be added to it.
@@ -72,40 +72,41 @@ fn add_summands(workgroup: u32, invocation: u32) {
   workgroupBarrier();
 }
 
-fn load_sixteen_x(at: u32) -> Sixteen {
-  return Sixteen(summed_x[at], summed_x[at + 1u], summed_x[at + 2u], summed_x[at + 3u]);
+fn load_x_eight(at: u32) -> Eight {
+  return Eight(summed_x[at], summed_x[at + 1u]);
 }
 //#else
-fn load_sixteen_x(at: u32) -> Sixteen {
-  return Sixteen(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+fn load_x_eight(at: u32) -> Eight {
+  return Eight(x[at], x[at + 1u]);
 }
 //#endif
 
 //#if norm
-fn load_sixteen_norm(at: u32) -> Sixteen {
-  return Sixteen(norm_weight[at], norm_weight[at + 1u], norm_weight[at + 2u], norm_weight[at + 3u]);
+fn load_norm_eight(at: u32) -> Eight {
+  return Eight(norm_weight[at], norm_weight[at + 1u]);
 }
 //#endif
-
-fn fixed_group(group: u32) -> FixedGroup {
-  let factors = fixed_factors[group];
-  let scale_and_sum = bitcast<vec2<f32>>(factors.xy);
-  return FixedGroup(
-    array<vec4<u32>, 2>(fixed_x[group], fixed_x[params.groups + group]),
-    array<vec4<u32>, 2>(fixed_x[2u * params.groups + group], fixed_x[3u * params.groups + group]),
-    scale_and_sum.x, scale_and_sum.y, factors.zw,
-  );
-}
 
 // Groups of a run, of one scale.
 alias FixedRun = array<FixedGroup, RUN>;
 
 fn fixed_run(run: u32) -> FixedRun {
+  let sums = bitcast<vec4<i32>>(fixed_x[run][4u * RUN]);
+  let halves = array<vec2<i32>, 2>(sums.xy, sums.zw);
+  let scale = fixed_scales[run];
   return FixedRun(
 //#repeat G RUN
-    fixed_group(run * RUN + G),
+    FixedGroup(
+      array<vec4<u32>, 2>(fixed_x[run][4u * G], fixed_x[run][4u * G + 1u]),
+      array<vec4<u32>, 2>(fixed_x[run][4u * G + 2u], fixed_x[run][4u * G + 3u]),
+      scale, halves[G],
+    ),
 //#endrepeat
   );
+}
+
+fn sum_of(x: FixedGroup) -> f32 {
+  return f32(x.sums.x + x.sums.y);
 }
 
 fn largest(v: vec4<f32>) -> f32 {
@@ -131,75 +132,98 @@ fn high_bytes(v: vec2<u32>) -> u32 {
   return (((v.x >> 8u) & 0x00ff00ffu) | (v.y & 0xff00ff00u)) ^ 0x80808080u;
 }
 
-// Half a group of x, `half` of `group`: to be called by all invocations, neighbours with the halves of the same run.
-fn stage_half(x: Sixteen, group: u32, half: u32, writes: bool) {
-  let own = max(max(largest(x.a), largest(x.b)), max(largest(x.c), largest(x.d)));
-  var most = max(own, subgroupShuffleXor(own, 1u));
-  if (RUN == 2u) {
-    most = max(most, subgroupShuffleXor(most, 2u));
-  }
+// Eight elements of each group of a run, `place` of four: to be called by all invocations, neighbours with the others of the same run.
+fn stage_eights(x: Eights, run: u32, place: u32, writes: bool) {
+  var most = 0.0;
+//#repeat G RUN
+  most = max(most, max(largest(x[G].a), largest(x[G].b)));
+//#endrepeat
+  most = max(most, subgroupShuffleXor(most, 1u));
+  most = max(most, subgroupShuffleXor(most, 2u));
   let factor = select(LARGEST_FIXED / most, 0.0, most == 0.0);
-  let first = byte_order(rounded(x.a, factor), rounded(x.b, factor));
-  let second = byte_order(rounded(x.c, factor), rounded(x.d, factor));
-  let halves = array<vec2<u32>, 4>(in_halves(first[0]), in_halves(first[1]), in_halves(second[0]), in_halves(second[1]));
-  let high = vec4<u32>(high_bytes(halves[0]), high_bytes(halves[1]), high_bytes(halves[2]), high_bytes(halves[3]));
-  let low = vec4<u32>(low_bytes(halves[0]), low_bytes(halves[1]), low_bytes(halves[2]), low_bytes(halves[3]));
-  let own_sum = 256 * dot_sixteen(high, vec4<u32>(ONES)) + dot_sixteen(low, vec4<u32>(ONES));
-  let other_sum = subgroupShuffleXor(own_sum, 1u);
+  let half = place / 2u;
+  let word = place % 2u * 2u;
+//#repeat G RUN
+  let ordered_G = byte_order(rounded(x[G].a, factor), rounded(x[G].b, factor));
+  let first_G = in_halves(ordered_G[0]);
+  let second_G = in_halves(ordered_G[1]);
+  let high_G = vec2<u32>(high_bytes(first_G), high_bytes(second_G));
+  let low_G = vec2<u32>(low_bytes(first_G), low_bytes(second_G));
+  let own_G = 256 * (dot4I8Packed(high_G.x, ONES) + dot4I8Packed(high_G.y, ONES)) + dot4I8Packed(low_G.x, ONES) + dot4I8Packed(low_G.y, ONES);
+  let sum_G = own_G + subgroupShuffleXor(own_G, 1u);
+//#endrepeat
   if (!writes) {
     return;
   }
-  let at = half * params.groups + group;
-  fixed_x[at] = high;
-  fixed_x[2u * params.groups + at] = low;
-  if (half == 0u) {
-    let scale_and_sum = vec2<f32>(most / LARGEST_FIXED, f32(own_sum + other_sum));
-    fixed_factors[group] = vec4<i32>(bitcast<vec2<i32>>(scale_and_sum), own_sum, other_sum);
+//#repeat G RUN
+  fixed_x[run][4u * G + half][word] = high_G.x;
+  fixed_x[run][4u * G + half][word + 1u] = high_G.y;
+  fixed_x[run][4u * G + half + 2u][word] = low_G.x;
+  fixed_x[run][4u * G + half + 2u][word + 1u] = low_G.y;
+  if (word == 0u) {
+    fixed_x[run][4u * RUN][2u * G + half] = bitcast<u32>(sum_G);
+  }
+//#endrepeat
+  if (place == 0u) {
+    fixed_scales[run] = most / LARGEST_FIXED;
   }
 }
 
 //#if norm
 // Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+const SQUARE_QUADS: u32 = (WORKGROUP / LANES + 3u) / 4u;
+var<workgroup> part_squares: array<vec4<f32>, SQUARE_QUADS>;
 
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+// Beyond the workgroup's subgroups there are zeros: all loads are under way at once.
+fn staged_squares() -> f32 {
+  var squares: vec4<f32>;
+  for (var i = 0u; i < SQUARE_QUADS; i++) {
     squares += part_squares[i];
   }
-  return squares;
+  return dot(squares, vec4<f32>(1.0));
 }
 //#endif
 
-// The half of a group that an invocation takes in stage `s`, in vectors; beyond the last one, that.
-fn staged_half(s: u32, invocation: u32) -> u32 {
-  return min(s * WORKGROUP + invocation, 2u * params.groups - 1u) * 4u;
+// The place of x, in vectors, of the eight elements of group `g` of its run that an invocation takes in stage `s`; beyond the last ones, those.
+fn staged_at(s: u32, g: u32, invocation: u32) -> u32 {
+  let at = s * WORKGROUP + invocation;
+  return min((at / 4u * RUN + g) * 8u + at % 4u * 2u, params.groups * 8u - 2u);
 }
 
 // x comes later where sums are made of it.
-struct FetchedHalf {
-  x: Sixteen,
+struct FetchedEights {
+  x: Eights,
 //#if norm
-  norm: Sixteen,
+  norm: Eights,
 //#endif
 }
 
-alias Fetched = array<FetchedHalf, STAGES>;
+alias Fetched = array<FetchedEights, STAGES>;
+
+fn fetch_eights(x_base: u32, s: u32, invocation: u32) -> FetchedEights {
+  var fetched: FetchedEights;
+//#if now
+  if (s * WORKGROUP + invocation < 4u * RUNS)
+//#endif
+  {
+//#repeat G RUN
+    let at_G = staged_at(s, G, invocation);
+//#if !summands
+    fetched.x[G] = load_x_eight(x_base + at_G);
+//#endif
+//#if norm
+    fetched.norm[G] = load_norm_eight(at_G);
+//#endif
+//#endrepeat
+  }
+  return fetched;
+}
 
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
 //#repeat S STAGES
-    FetchedHalf(
-//#if summands
-      Sixteen(),
-//#else
-      load_sixteen_x(x_base + staged_half(S, invocation)),
-//#endif
-//#if norm
-      load_sixteen_norm(staged_half(S, invocation)),
-//#endif
-    ),
+    fetch_eights(x_base, S, invocation),
 //#endrepeat
   );
 }
@@ -213,26 +237,24 @@ fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32
   var squares = 0.0;
 //#endif
 //#repeat S STAGES
+  var x_S = fetched[S].x;
+  let place_S = S * WORKGROUP + invocation;
+//#repeat G RUN
 //#if summands
-  let x_S = load_sixteen_x(staged_half(S, invocation));
-//#else
-  let x_S = fetched[S].x;
+  x_S[G] = load_x_eight(staged_at(S, G, invocation));
 //#endif
-  let at_S = staged_half(S, invocation);
-  let is_group_S = S * WORKGROUP + invocation < 2u * params.groups;
 //#if norm
-  squares += select(0.0, dot(x_S.a, x_S.a) + dot(x_S.b, x_S.b) + dot(x_S.c, x_S.c) + dot(x_S.d, x_S.d), is_group_S);
-  let norm_S = fetched[S].norm;
-  let scaled_S = Sixteen(x_S.a * norm_S.a, x_S.b * norm_S.b, x_S.c * norm_S.c, x_S.d * norm_S.d);
-  stage_half(scaled_S, at_S / 8u, at_S / 4u % 2u, is_group_S);
-//#else
-  stage_half(x_S, at_S / 8u, at_S / 4u % 2u, is_group_S);
+  squares += select(0.0, dot(x_S[G].a, x_S[G].a) + dot(x_S[G].b, x_S[G].b), place_S / 4u * RUN + G < params.groups);
+  x_S[G] = Eight(x_S[G].a * fetched[S].norm[G].a, x_S[G].b * fetched[S].norm[G].b);
 //#endif
+//#endrepeat
+  stage_eights(x_S, place_S / 4u, place_S % 4u, place_S < 4u * RUNS);
 //#endrepeat
 //#if norm
   let total = subgroupAdd(squares);
   if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
+    let subgroup = invocation / subgroup_size;
+    part_squares[subgroup / 4u][subgroup % 4u] = total;
   }
 //#endif
   workgroupBarrier();

@@ -17,7 +17,7 @@ fn stream_row(workgroup: u32, block: u32, row_set: u32, r: u32) -> u32 {
 
 // Beyond the last one, nothing.
 fn held_run(run: u32) -> FixedRun {
-  var held = fixed_run(min(run, RUNS - 1u));
+  var held = fixed_run(run_in_range(run));
   if (IS_RAGGED && run >= RUNS) {
     held[0].scale = 0.0;
   }

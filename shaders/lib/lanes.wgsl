@@ -10,6 +10,10 @@ const TURN_RUNS: u32 = LANES * SPLITS;
 const TURNS: u32 = (RUNS + TURN_RUNS - 1u) / TURN_RUNS;
 const IS_RAGGED: bool = RUNS % TURN_RUNS != 0u;
 
+fn run_in_range(run: u32) -> u32 {
+  return select(run, min(run, RUNS - 1u), IS_RAGGED);
+}
+
 struct Lane {
   lane: u32,
   // Set within the workgroup, of those with this split.

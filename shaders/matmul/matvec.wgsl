@@ -7,6 +7,7 @@
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
@@ -92,7 +93,7 @@ fn main(
 //#if held
   // Weights of the first block are on their way while x is staged.
 //#repeat H HELD
-  let start_H = min(H * TURN_RUNS + first_run, RUNS - 1u);
+  let start_H = run_in_range(H * TURN_RUNS + first_run);
 //#endrepeat
 //#repeat R STREAMS
   let row_R = stream_row(index, 0u, place.row_set, R);
@@ -152,7 +153,7 @@ fn main(
   workgroupBarrier();
   var rms = 1.0;
 //#if norm
-  rms = rms_factor(staged_squares(subgroup_size));
+  rms = rms_factor(staged_squares());
 //#endif
   for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
     let row = index * WORKGROUP_ROWS + i;
@@ -186,32 +187,37 @@ fn main(
   var sum_R = 0.0;
 //#endrepeat
 //#if fixed
-  // Weights of AHEAD turns are on their way while x is staged, and then while those of the turn before them are multiplied.
-//#repeat A AHEAD
-  let start_A = min(A * TURN_RUNS + first_run, RUNS - 1u);
+  // Weights of the first turn are on their way while x is staged, then those of the next one while a turn's are multiplied.
 //#repeat R STREAMS
-  var raw_A_R = load_run(row_R * params.row_vec4s, start_A, params.groups * 32u);
+  var raw_R: RawRun;
 //#endrepeat
+//#if now
+  if (first_row < params.rows)
+//#endif
+  {
+//#repeat R STREAMS
+    raw_R = load_run(row_R * params.row_vec4s, run_in_range(first_run), params.groups * 32u);
 //#endrepeat
+  }
 //#if summands
   let fetched = fetch_x(x_base, invocation);
 //#endif
   stage_x(fetched, index, invocation, subgroup_size);
-  for (var first_turn = 0u; first_turn < TURNS; first_turn += AHEAD) {
-//#repeat A AHEAD
+  for (var first_turn = 0u; first_turn < TURNS; first_turn += CHUNK) {
+//#repeat C CHUNK
     {
-      let turn = first_turn + A;
+      let turn = first_turn + C;
       let run = turn * TURN_RUNS + first_run;
 //#repeat R STREAMS
-      let now_R = raw_A_R;
+      let now_R = raw_R;
 //#endrepeat
-      if (turn + AHEAD < TURNS) {
-        let next = min(run + AHEAD * TURN_RUNS, RUNS - 1u);
+      if (turn + 1u < TURNS) {
+        let next = run_in_range(run + TURN_RUNS);
 //#repeat R STREAMS
-        raw_A_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
+        raw_R = load_run(row_R * params.row_vec4s, next, params.groups * 32u);
 //#endrepeat
       }
-      if ((TURNS % AHEAD == 0u || turn < TURNS) && (!IS_RAGGED || run < RUNS)) {
+      if (!IS_RAGGED || run < RUNS) {
         let x_run = fixed_run(run);
 //#repeat R STREAMS
         sum_R += dot_run(now_R, x_run);
@@ -266,7 +272,7 @@ fn main(
     var rms = 1.0;
 //#if norm
 //#if fixed
-    let squares = staged_squares(subgroup_size);
+    let squares = staged_squares();
 //#else
     let squares = total(sums, place, SUMS - 1u);
 //#endif

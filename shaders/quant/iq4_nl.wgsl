@@ -29,9 +29,11 @@ fn level_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
   return array<vec4<u32>, 2>(vec4<u32>(c[0].x, c[1].x, c[0].z, c[1].z), vec4<u32>(c[0].y, c[1].y, c[0].w, c[1].w));
 }
 
-// The upper bits of the first words against the lower ones of the second.
+// The upper bits of the first words against the lower ones of the second: what one has more than the other is added there and subtracted here. Units that
+// multiply and add do that; as masks and shifts it would be up to those of logic alone.
 fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: vec4<u32>, low: vec4<u32>) -> array<vec4<u32>, 2> {
-  return array<vec4<u32>, 2>((first & low) | ((second << shift) & ~low), ((first >> shift) & low) | (second & ~low));
+  let more = (second & low) - ((first >> shift) & low);
+  return array<vec4<u32>, 2>(first + (more << shift), second - more);
 }
 
 fn numbers_of(raw: RawGroup) -> Group {

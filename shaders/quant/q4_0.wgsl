@@ -8,6 +8,6 @@ fn numbers_of(raw: RawGroup) -> Group {
 
 //#if fixed
 fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
-  return f32(dot_bytes(nibble_bytes(raw.numbers), x)) - 8.0 * x.sum;
+  return f32(dot_bytes(nibble_bytes(raw.numbers), x)) - 8.0 * sum_of(x);
 }
 //#endif

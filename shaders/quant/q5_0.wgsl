@@ -5,7 +5,7 @@
 struct RawGroup {
   numbers: vec4<u32>,
   fifth: u32,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -22,6 +22,6 @@ fn numbers_of(raw: RawGroup) -> Group {
 
 //#if fixed
 fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
-  return f32(dot_bytes(five_bit_bytes(raw.numbers, raw.fifth), x)) - 16.0 * x.sum;
+  return f32(dot_bytes(five_bit_bytes(raw.numbers, raw.fifth), x)) - 16.0 * sum_of(x);
 }
 //#endif

@@ -2,6 +2,8 @@ import { VitrailError } from '../errors.ts';
 import type { RuntimeProfile, RuntimeStats, Tier } from '../types.ts';
 import { requestDevice, requireAdapter } from './adapter.ts';
 import { adapterName, type Capabilities, capabilitiesOf } from './capabilities.ts';
+import type { BoundBuffers, Kernel, KernelVariant } from './kernel.ts';
+import { compileDispatch } from './kernel-code.ts';
 import { Profiler } from './profiler.ts';
 
 /** A buffer that cannot be mapped tells of a lost device, which its own promise tells about as soon. */
@@ -218,6 +220,19 @@ export class Gpu {
     } catch (cause) {
       throw await this.#compileError(label, module, cause);
     }
+  }
+
+  /**
+   * A variant of a kernel, compiled and bound. Parts of the worker come here for it by `prepareDispatch`, so what links shaders stands
+   * in the worker's own script, once for all of them.
+   */
+  prepare<Use>(
+    kernel: Kernel<Use>,
+    use: Use,
+    buffers: BoundBuffers,
+    variant: KernelVariant<Use>,
+  ): Promise<Dispatch> {
+    return compileDispatch(this, kernel, use, buffers, variant);
   }
 
   createBindGroup(

@@ -1,5 +1,5 @@
-import { type BufferRange, type Dispatch, type Gpu, noWorkgroups } from './gpu.ts';
-import { chooseVariant, type Kernel, prepareDispatch } from './kernel.ts';
+import { type Dispatch, type Gpu, noWorkgroups } from './gpu.ts';
+import { type BoundBuffers, chooseVariant, type Kernel, prepareDispatch } from './kernel.ts';
 
 /**
  * A dispatch for each of these sizes of passes, the smallest first, that has a variant of its own: of these, one runs. A size is what its
@@ -10,7 +10,7 @@ export function bySizeOfPass<Use extends { leastTokens?: number }>(
   kernel: Kernel<Use>,
   use: Use,
   sizes: readonly number[],
-  buffers: Readonly<Record<string, BufferRange | GPUBuffer | null>>,
+  buffers: BoundBuffers,
 ): Promise<Dispatch>[] {
   const uses = sizes.map((leastTokens) => ({ ...use, leastTokens }));
   const variants = uses.map((sized) => chooseVariant(kernel, sized, gpu.capabilities));

@@ -15,7 +15,7 @@ it('projects no heads over packed caches: both are decoded by functions of the s
     attention.variants
       .filter(({ unsupported }) => unsupported({ ...use, kv, summand }, everything) === null)
       .map(({ name }) => name);
-  expect(running('f16')).toContain('stream-32x16');
+  expect(running('f16')).toContain('stream-32x12');
   expect(running('q8_0')).toEqual([]);
 });
 

@@ -329,7 +329,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     serial,
     cooperative('workgroup', 128),
     cooperative('subgroup', 128),
-    stream(512, 32),
+    stream(384, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
     matrix({ rowSubgroups: 2, rowFragments: 1, parts: 2 }),
@@ -340,7 +340,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      ...(use.many ? [matrixTile(use), 'tiled'] : ['stream-32x16']),
+      ...(use.many ? [matrixTile(use), 'tiled'] : ['stream-32x12']),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',

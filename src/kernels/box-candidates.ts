@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
-import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { type MapPlace, type MapStorage, mapVariant } from './feature-map.ts';
 import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `box-candidates`: the maps of one stride. */
@@ -15,8 +15,6 @@ export interface BoxCandidatesUse {
   firstCell: number;
   capacity: number;
 }
-
-const workgroup = 64;
 
 /** Boxes of the cells that score above the threshold, compacted. */
 export const boxCandidates: Kernel<BoxCandidatesUse> = defineKernel<BoxCandidatesUse>({
@@ -53,17 +51,6 @@ export const boxCandidates: Kernel<BoxCandidatesUse> = defineKernel<BoxCandidate
     { name: 'count', type: 'array<atomic<u32>>', access: 'read_write' },
     { name: 'candidates', type: 'array<vec4<f32>>', access: 'read_write' },
   ],
-  variants: [
-    {
-      name: 'plain',
-      unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
-      options: ({ storage }) => ({
-        choices: { storage },
-        flags: mapStorageFlags(storage),
-        constants: { WORKGROUP: workgroup },
-      }),
-      workgroups: ({ score }) => [Math.ceil((score.height * score.width) / workgroup), 1, 1],
-    },
-  ],
+  variants: [mapVariant(64, ({ score }) => score.height * score.width)],
   preferred: () => ['plain'],
 });

@@ -1,10 +1,11 @@
-import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import {
+  elementsOf,
   type MapPlace,
   type MapStorage,
   mapParams,
   mapParamValues,
-  mapStorageFlags,
+  mapVariant,
   noPlace,
 } from './feature-map.ts';
 import { visionShaders } from './vision-shaders.ts';
@@ -17,8 +18,6 @@ export interface ChannelAffineUse {
   /** Added to the input. */
   residual?: MapPlace;
 }
-
-const workgroup = 64;
 
 /** Scale, shift and PReLU of each channel. */
 export const channelAffine: Kernel<ChannelAffineUse> = defineKernel<ChannelAffineUse>({
@@ -36,17 +35,9 @@ export const channelAffine: Kernel<ChannelAffineUse> = defineKernel<ChannelAffin
     { name: 'channels', type: 'array<vec4<f32>>', access: 'read' },
   ],
   variants: [
-    {
-      name: 'plain',
-      unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
-      options: (use) => ({
-        choices: { storage: use.storage },
-        flags: [...mapStorageFlags(use.storage), ...(use.residual ? ['residual'] : [])],
-        constants: { WORKGROUP: workgroup },
-      }),
-      workgroups: ({ output }) =>
-        spread(Math.ceil((output.height * output.width * output.groups) / workgroup)),
-    },
+    mapVariant(64, ({ output }) => elementsOf(output), {
+      flags: ({ residual }) => (residual ? ['residual'] : []),
+    }),
   ],
   preferred: () => ['plain'],
 });

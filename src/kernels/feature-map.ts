@@ -1,3 +1,5 @@
+import { type KernelVariant, spread } from '../gpu/kernel.ts';
+
 /** How the arena of feature maps stores a channel. Sums are f32 in both. */
 export type MapStorage = 'f32' | 'f16';
 
@@ -18,6 +20,34 @@ export const noPlace: MapPlace = { offset: 0, stride: 0, groups: 0, height: 0, w
 /** The linker's flags for a storage. */
 export function mapStorageFlags(storage: MapStorage): string[] {
   return storage === 'f16' ? ['f16'] : [];
+}
+
+/** For kernels of maps with one way to run: an invocation for each item of the work. */
+export function mapVariant<Use extends { storage: MapStorage }>(
+  workgroup: number,
+  itemsOf: (use: Use) => number,
+  { flags = () => [], constants = () => ({}) }: MapOptions<Use> = {},
+): KernelVariant<Use> {
+  return {
+    name: 'plain',
+    unsupported: ({ storage }, { f16 }) => (storage === 'f16' && !f16 ? 'needs shader-f16' : null),
+    options: (use) => ({
+      choices: { storage: use.storage },
+      flags: [...mapStorageFlags(use.storage), ...flags(use)],
+      constants: { WORKGROUP: workgroup, ...constants(use) },
+    }),
+    workgroups: (use) => spread(Math.ceil(itemsOf(use) / workgroup)),
+  };
+}
+
+interface MapOptions<Use> {
+  flags?: (use: Use) => string[];
+  constants?: (use: Use) => Record<string, number>;
+}
+
+/** Elements of a map without what lies between its pixels. */
+export function elementsOf({ height, width, groups }: MapPlace): number {
+  return height * width * groups;
 }
 
 /** Fields of `params` that say where a map-to-map kernel reads and writes, each channel by itself. */

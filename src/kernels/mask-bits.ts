@@ -1,5 +1,5 @@
 import { defineKernel, type Kernel } from '../gpu/kernel.ts';
-import { type MapPlace, type MapStorage, mapStorageFlags } from './feature-map.ts';
+import { type MapPlace, type MapStorage, mapVariant } from './feature-map.ts';
 import { visionShaders } from './vision-shaders.ts';
 
 /** One use of `mask-bits`: logits of background and foreground, their width a multiple of 32. */
@@ -9,8 +9,6 @@ export interface MaskBitsUse {
   /** Where the mask begins among the words. */
   firstWord: number;
 }
-
-const workgroup = 64;
 
 /** A mask of a bit a pixel. */
 export const maskBits: Kernel<MaskBitsUse> = defineKernel<MaskBitsUse>({
@@ -28,21 +26,6 @@ export const maskBits: Kernel<MaskBitsUse> = defineKernel<MaskBitsUse>({
     { name: 'arena', type: 'array<MapVec4>', access: 'read' },
     { name: 'bits', type: 'array<u32>', access: 'read_write' },
   ],
-  variants: [
-    {
-      name: 'plain',
-      unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
-      options: ({ storage }) => ({
-        choices: { storage },
-        flags: mapStorageFlags(storage),
-        constants: { WORKGROUP: workgroup },
-      }),
-      workgroups: ({ logits }) => [
-        Math.ceil((logits.height * logits.width) / 32 / workgroup),
-        1,
-        1,
-      ],
-    },
-  ],
+  variants: [mapVariant(64, ({ logits }) => (logits.height * logits.width) / 32)],
   preferred: () => ['plain'],
 });

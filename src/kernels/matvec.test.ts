@@ -4,15 +4,7 @@ import { fixedShape, heldVariant, matvec, matvecVariant } from './matvec.ts';
 
 kernelTest(matvec, matvecCases);
 
-// The shapes that look further ahead, have seven splits or hold x have more lanes than a software adapter's subgroups.
-kernelTest(
-  {
-    ...matvec,
-    name: 'matvec, two and three turns ahead',
-    variants: [fixedShape(4, 2, 2, 128, 2), fixedShape(4, 2, 1, 128, 3)].map(matvecVariant),
-  },
-  matvecCases.filter(({ name }) => ['tile', 'super-blocks', 'norm, SwiGLU'].includes(name)),
-);
+// The shapes that have seven splits or hold x have more lanes than a software adapter's subgroups.
 kernelTest(
   {
     ...matvec,

@@ -42,10 +42,10 @@ export interface LaneShape {
   reduce: 'none' | 'workgroup' | 'shuffle';
   /** x is made whole numbers in workgroup memory first; see shaders/lib/fixed-point.wgsl. */
   fixed?: boolean;
-  /** Turns whose weights are on their way with fixed; else one. With `blocks`, blocks: one or none. */
-  ahead?: number;
   /** With fixed: the lanes take all columns at once and hold x in registers, while so many blocks of rows pass by; see shaders/lib/held-x.wgsl. */
   blocks?: number;
+  /** With blocks: the next block's weights are fetched before this one's are multiplied. */
+  ahead?: boolean;
   /** Groups that a lane takes at a time; by format, two where the format or `pairs` says so. */
   run?: number;
   pairs?: boolean;
@@ -68,24 +68,15 @@ export function fixedShape(
   rows: number,
   splits: number,
   workgroup: number = 32 * splits,
-  ahead = 1,
 ): LaneShape {
-  return { ...shuffleShape(lanes, rows, splits), workgroup, fixed: true, ahead };
+  return { ...shuffleShape(lanes, rows, splits), workgroup, fixed: true };
 }
 
-export function shapeName({
-  reduce,
-  workgroup,
-  lanes,
-  rows,
-  splits,
-  fixed,
-  ahead,
-}: LaneShape): string {
+export function shapeName({ reduce, workgroup, lanes, rows, splits, fixed }: LaneShape): string {
   if (reduce === 'none') return 'serial';
   if (reduce === 'workgroup') return 'workgroup';
   return fixed
-    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}${ahead === 1 ? '' : `-${ahead}`}`
+    ? `fixed-${lanes}x${rows}x${splits}-${workgroup}`
     : `shuffle-${lanes}x${rows}x${splits}`;
 }
 
@@ -102,25 +93,25 @@ export function shapeUnsupported(
   return shape.fixed ? fixedUnsupported(shape, matrix, capabilities) : null;
 }
 
-/** Two bytes an element of x, scale and sums a group; sums of splits, of two rows where they are gated, and of squares; x with its summands. */
+/** Two bytes an element of x, sums and a scale a run; sums of splits, of two rows where they are gated, and of squares; x with its summands. */
 function fixedUnsupported(
   shape: LaneShape,
   { format, columns, summands }: MatrixShape,
   { packedDot, workgroupStorageBytes }: Capabilities,
 ): string | null {
   if (!packedDot || !format.run) return 'needs products of packed bytes';
-  const { workgroup, lanes, rows, blocks } = shape;
+  const { workgroup, lanes, rows, blocks, run = 1 } = shape;
   const groups = groupsOf(columns);
   const bytes =
-    groups * (2 * groupElements + 16) +
+    Math.ceil(groups / run) * (run * 2 * groupElements + 20) +
     (workgroup / lanes) * (2 * rows * (blocks ?? 1) + 2) * 4 +
     (summands ? groups * groupElements * 4 : 0);
   return bytes > workgroupStorageBytes ? `needs ${bytes} bytes of workgroup memory` : null;
 }
 
-/** How often an invocation takes half a group of x. */
-function stagesOf(columns: number, { workgroup }: LaneShape): number {
-  return Math.ceil((2 * groupsOf(columns)) / workgroup);
+/** How often an invocation takes a quarter of a run of x. */
+function stagesOf(columns: number, { workgroup, run = 1 }: LaneShape): number {
+  return Math.ceil((4 * Math.ceil(groupsOf(columns) / run)) / workgroup);
 }
 
 function groupsOf(columns: number): number {
@@ -134,24 +125,37 @@ export function shapeFlags({ reduce, splits, fixed, blocks, ahead, pairs }: Lane
     ...(fixed ? ['fixed'] : []),
     ...(pairs ? ['pairs'] : []),
     ...(blocks ? ['held'] : []),
-    ...(blocks && ahead ? ['ahead'] : []),
+    ...(ahead ? ['ahead'] : []),
   ];
 }
 
+/** Matrices with so few rows or columns take as long as their loads, one behind the other; larger ones were not quicker so. */
+const fewEdge = 1024;
+
+/** Are the first weights asked for before x is staged, whatever the driver thinks of it? Of a matrix whose shorter edge is `edge`. */
+export function asksNow({ fixed, blocks }: LaneShape, edge: number): boolean {
+  return fixed === true && !blocks && edge < fewEdge;
+}
+
+/**
+ * So few turns are written out one behind the other: nothing is copied from one to the next, and places are known beforehand. In a loop the
+ * rest is no slower.
+ */
+const fewTurns = 7;
+
 /** How a workgroup shares rows of these columns. */
 export function shapeConstants(shape: LaneShape, { columns }: MatrixShape): Record<string, number> {
-  const { workgroup, lanes, splits, rows, fixed, ahead = 1, blocks, run = 1 } = shape;
+  const { workgroup, lanes, splits, rows, fixed, blocks, run = 1 } = shape;
+  const turns = Math.ceil(groupsOf(columns) / (run * lanes * splits));
   return {
     WORKGROUP: workgroup,
     LANES: lanes,
     SPLITS: splits,
     ROWS: rows,
     RUN: run,
-    ...(fixed && !blocks ? { AHEAD: ahead } : {}),
+    ...(fixed && !blocks ? { CHUNK: turns > fewTurns ? 1 : turns } : {}),
     ...(fixed ? { STAGES: stagesOf(columns, shape) } : {}),
-    ...(blocks
-      ? { BLOCKS: blocks, HELD: Math.ceil(groupsOf(columns) / (run * lanes * splits)) }
-      : {}),
+    ...(blocks ? { BLOCKS: blocks, HELD: turns } : {}),
   };
 }
 
@@ -219,12 +223,39 @@ export function heldVariant(
       reduce: 'shuffle',
       fixed: true,
       pairs: true,
-      ahead: ahead ? 1 : 0,
+      ahead,
       blocks: Math.min(heldBlocks, Math.max(1, blocks)),
     };
     return withRun(shape, format);
   });
 }
+
+/** Rows of a workgroup where all multiprocessors of a large GPU have as many, splits of the columns and lanes, at most. */
+const evenRows = 20;
+const evenSplits = 5;
+const evenLanes = 4;
+
+/** Few rows with gates, evenly: a workgroup stages x for as many as it can, since what heads have left is added up for each. */
+function evenShape({ format, rows, columns }: MatvecUse): LaneShape {
+  const run = format.run ?? 1;
+  const sets = Math.ceil(groupsOf(columns) / run / evenLanes);
+  const splits = Math.ceil(sets / Math.ceil(sets / evenSplits));
+  const workgroups = heldWorkgroups * Math.ceil(rows / (heldWorkgroups * evenRows));
+  const workgroup = evenLanes * splits * Math.ceil(rows / workgroups);
+  return withRun(fixedShape(evenLanes, 1, splits, workgroup), format);
+}
+
+const onceLanes = 8;
+
+/** All columns in one turn, so that all weights are on their way at once. */
+function onceShape({ format, columns }: MatvecUse): LaneShape {
+  const run = format.run ?? 1;
+  const splits = Math.ceil(groupsOf(columns) / run / onceLanes);
+  return withRun(fixedShape(onceLanes, 2, splits), format);
+}
+
+/** So many splits at most: of longer rows two turns are as quick. */
+const onceSplits = 20;
 
 /**
  * The shapes that won, by the number of weights, among some forty on an H200 (docs/performance.md): small matrices need all the
@@ -248,7 +279,6 @@ const fixedShapes = {
   small: fixedShape(4, 2, 8),
   long: fixedShape(8, 2, 16),
   large: fixedShape(8, 4, 8, 512),
-  largeRuns: fixedShape(8, 4, 8, 512, 2),
   many: { ...fixedShape(8, 4, 14, 896), pairs: true },
   tall: { ...fixedShape(4, 4, 2, 256), pairs: true },
   tallNarrow: fixedShape(4, 2, 1, 128),
@@ -270,21 +300,26 @@ function preferredShape({ rows, columns, gated }: MatvecUse): LaneShape {
   return weights < 2 ** 23 ? shapes.middle : shapes.large;
 }
 
-function preferredFixedShape({ format, rows, columns, gated }: MatvecUse): LaneShape {
+function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
   if (gated) {
     const weights = 2 * rows * columns;
     if (weights < 2 ** 24) return fixedShapes.least;
     return weights < 2 ** 26 ? fixedShapes.largeGated : fixedShapes.hugeGated;
   }
   if (rows >= tallRows) return columns < few ? fixedShapes.tallNarrow : fixedShapes.tall;
-  if (rows >= 4096) return format.run === 2 ? fixedShapes.largeRuns : fixedShapes.large;
+  if (rows >= 4096) return fixedShapes.large;
   if (rows < few) return fixedShapes.least;
   return columns >= 4096 ? fixedShapes.long : fixedShapes.small;
 }
 
 /** What is quicker for tall matrices or for long rows, by format. */
-function preferredFirst({ format, rows, columns, gated }: MatvecUse): string[] {
-  if (gated || rows < 4096) return [];
+function preferredFirst(use: MatvecUse): string[] {
+  const { format, rows, columns, gated } = use;
+  if (gated) return 2 * rows * columns < 2 ** 24 ? ['even'] : [];
+  if (rows < 4096) {
+    const isLong = rows >= few && columns >= 4096;
+    return isLong && onceShape(use).splits <= onceSplits ? ['once'] : [];
+  }
   if (rows >= tallRows) return format.held?.tall && columns >= 2048 ? ['held-tall'] : [];
   if (columns < 8192) return [];
   if (format.many) return [shapeName(fixedShapes.many)];
@@ -293,6 +328,7 @@ function preferredFirst({ format, rows, columns, gated }: MatvecUse): string[] {
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   const flags = shapeFlags(shape);
+  if (asksNow(shape, Math.min(use.rows, use.columns))) flags.push('now');
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -370,6 +406,8 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     ...Object.values(fixedShapes).map(matvecVariant),
     heldVariant('held-tall', true),
     heldVariant('held-long', false),
+    variantOf('even', evenShape),
+    variantOf('once', onceShape),
   ],
   preferred: (use, { software }) =>
     software

@@ -1,10 +1,11 @@
-import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import {
+  elementsOf,
   type MapPlace,
   type MapStorage,
   mapParams,
   mapParamValues,
-  mapStorageFlags,
+  mapVariant,
 } from './feature-map.ts';
 import { visionShaders } from './vision-shaders.ts';
 
@@ -18,8 +19,6 @@ export interface PoolUse {
   output: MapPlace;
 }
 
-const workgroup = 64;
-
 /** Maximum or mean of a window, each channel by itself. */
 export const pool: Kernel<PoolUse> = defineKernel<PoolUse>({
   name: 'pool',
@@ -29,17 +28,10 @@ export const pool: Kernel<PoolUse> = defineKernel<PoolUse>({
   paramValues: mapParamValues,
   bindings: [{ name: 'arena', type: 'array<MapVec4>', access: 'read_write' }],
   variants: [
-    {
-      name: 'plain',
-      unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
-      options: (use) => ({
-        choices: { storage: use.storage },
-        flags: [...mapStorageFlags(use.storage), ...(use.kind === 'maximum' ? ['maximum'] : [])],
-        constants: { WORKGROUP: workgroup, WINDOW: use.window, STRIDE: use.stride },
-      }),
-      workgroups: ({ output }) =>
-        spread(Math.ceil((output.height * output.width * output.groups) / workgroup)),
-    },
+    mapVariant(64, ({ output }) => elementsOf(output), {
+      flags: ({ kind }) => (kind === 'maximum' ? ['maximum'] : []),
+      constants: (use) => ({ WINDOW: use.window, STRIDE: use.stride }),
+    }),
   ],
   preferred: () => ['plain'],
 });

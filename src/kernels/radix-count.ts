@@ -54,22 +54,30 @@ export function radixVariants(
   ];
 }
 
-/** Counts digits of keys, block by block: counts [16, blocks]. */
-export const radixCount: Kernel<RadixPassUse> = defineKernel<RadixPassUse>({
-  name: 'radix-count',
+/** What the kernels of a pass have in common. */
+export const radixPass: Pick<
+  Kernel<RadixPassUse>,
+  'library' | 'params' | 'paramValues' | 'preferred'
+> = {
   library: splatShaders,
-  shader: 'splats/radix-count',
   params: { capacity: 'u32', blocks: 'u32', shift: 'u32' },
   paramValues: (use) => ({
     capacity: use.capacity,
     blocks: radixBlockCount(use),
     shift: use.shift,
   }),
+  preferred: (_, { software }) => (software ? ['serial'] : ['parallel', 'serial']),
+};
+
+/** Counts digits of keys, block by block: counts [16, blocks]. */
+export const radixCount: Kernel<RadixPassUse> = defineKernel<RadixPassUse>({
+  ...radixPass,
+  name: 'radix-count',
+  shader: 'splats/radix-count',
   bindings: [
     { name: 'total', type: 'array<u32>', access: 'read' },
     { name: 'keys', type: 'array<u32>', access: 'read' },
     { name: 'counts', type: 'array<u32>', access: 'read_write' },
   ],
   variants: radixVariants(() => []),
-  preferred: (_, { software }) => (software ? ['serial'] : ['parallel', 'serial']),
 });

@@ -1,10 +1,11 @@
-import { defineKernel, type Kernel, spread } from '../gpu/kernel.ts';
+import { defineKernel, type Kernel } from '../gpu/kernel.ts';
 import {
+  elementsOf,
   type MapPlace,
   type MapStorage,
   mapParams,
   mapParamValues,
-  mapStorageFlags,
+  mapVariant,
 } from './feature-map.ts';
 import { visionShaders } from './vision-shaders.ts';
 
@@ -16,8 +17,6 @@ export interface ResampleUse {
   output: MapPlace;
 }
 
-const workgroup = 64;
-
 /** Another size of a feature map, or a copy of it, each channel by itself. */
 export const resample: Kernel<ResampleUse> = defineKernel<ResampleUse>({
   name: 'resample',
@@ -27,20 +26,9 @@ export const resample: Kernel<ResampleUse> = defineKernel<ResampleUse>({
   paramValues: mapParamValues,
   bindings: [{ name: 'arena', type: 'array<MapVec4>', access: 'read_write' }],
   variants: [
-    {
-      name: 'plain',
-      unsupported: (use, { f16 }) => (use.storage === 'f16' && !f16 ? 'needs shader-f16' : null),
-      options: (use) => ({
-        choices: { storage: use.storage },
-        flags: [
-          ...mapStorageFlags(use.storage),
-          ...(use.filter === 'bilinear' ? ['bilinear'] : []),
-        ],
-        constants: { WORKGROUP: workgroup },
-      }),
-      workgroups: ({ output }) =>
-        spread(Math.ceil((output.height * output.width * output.groups) / workgroup)),
-    },
+    mapVariant(64, ({ output }) => elementsOf(output), {
+      flags: ({ filter }) => (filter === 'bilinear' ? ['bilinear'] : []),
+    }),
   ],
   preferred: () => ['plain'],
 });

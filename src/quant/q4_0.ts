@@ -14,7 +14,8 @@ export const q4_0: QuantFormat = nibbleFormat({
   half: 'scaled',
   run: 1,
   pairs: true,
-  held: { tall: true, long: true },
+  held: { tall: true },
+  many: true,
   value: (q) => q - 8,
   quantize,
 });

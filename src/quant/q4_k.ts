@@ -18,6 +18,7 @@ export const q4_k: QuantFormat = blockFormat({
   blockBytes: 144,
   run: 2,
   held: { tall: true },
+  many: true,
   packing: fourBitPacking,
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

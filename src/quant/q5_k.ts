@@ -18,7 +18,7 @@ export const q5_k: QuantFormat = blockFormat({
   blockElements: superBlockElements,
   blockBytes: 176,
   run: 2,
-  held: { long: true },
+  many: true,
   packing: fiveBitPacking,
   scalePlanes: [copiedPlane(0, 16)],
   readGroup(file, at, group, out) {

@@ -2,9 +2,9 @@ import { type Endpoint, expose, transfer } from 'comlink';
 import { version } from '../../package.json';
 import { toVitrailError, VitrailError } from '../errors.ts';
 import type { ServedModel } from '../runtime/model-contract.ts';
-import type { LoadProgress, TextEvent } from '../types.ts';
+import type { GenerationResult, LoadProgress, TextEvent } from '../types.ts';
 import { createAvatarService } from './avatar-service.ts';
-import { serveCallChannel } from './call-channel.ts';
+import { type CallContext, serveCallChannel } from './call-channel.ts';
 import type {
   DeviceEvent,
   DeviceEventName,
@@ -44,6 +44,17 @@ function createService(parts: ServiceParts): RuntimeService {
     return found;
   };
 
+  /** A call of a model, which ends with the page's abort and with the model. */
+  const serveModel = <Event, Result>(
+    id: number,
+    channel: MessagePort,
+    call: (context: CallContext<Event> & { model: ServedModel }) => Promise<Result>,
+  ): Promise<Result> =>
+    serveCallChannel<Event, Result>(channel, async ({ signal, emit }) => {
+      const { model, closing } = opened(id);
+      return call({ model, signal: AbortSignal.any([signal, closing.signal]), emit });
+    });
+
   const avatars = createAvatarService({
     engine: started,
     closing: closing.signal,
@@ -82,29 +93,17 @@ function createService(parts: ServiceParts): RuntimeService {
       await found?.model.dispose();
     },
     chat: (id, messages, settings, channel) =>
-      serveCallChannel<TextEvent, Awaited<ReturnType<ServedModel['chat']>>>(
-        channel,
-        async ({ signal, emit }) => {
-          const { model, closing } = opened(id);
-          const either = AbortSignal.any([signal, closing.signal]);
-          return model.chat(messages, { ...settings, signal: either }, emit);
-        },
+      serveModel<TextEvent, GenerationResult>(id, channel, ({ model, signal, emit }) =>
+        model.chat(messages, { ...settings, signal }, emit),
       ),
     complete: (id, prompt, settings, channel) =>
-      serveCallChannel<TextEvent, Awaited<ReturnType<ServedModel['complete']>>>(
-        channel,
-        async ({ signal, emit }) => {
-          const { model, closing } = opened(id);
-          const either = AbortSignal.any([signal, closing.signal]);
-          return model.complete(prompt, { ...settings, signal: either }, emit);
-        },
+      serveModel<TextEvent, GenerationResult>(id, channel, ({ model, signal, emit }) =>
+        model.complete(prompt, { ...settings, signal }, emit),
       ),
     encodeChat: async (id, messages) => opened(id).model.encodeChat(messages),
     embed: (id, texts, channel) =>
-      serveCallChannel(channel, async ({ signal }) => {
-        const { model, closing } = opened(id);
-        const either = AbortSignal.any([signal, closing.signal]);
-        const vectors = await model.embed(texts, { signal: either });
+      serveModel(id, channel, async ({ model, signal }) => {
+        const vectors = await model.embed(texts, { signal });
         return transfer(vectors, [...new Set(vectors.map((vector) => vector.buffer))]);
       }),
     async logits(id, tokens, first) {

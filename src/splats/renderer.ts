@@ -124,8 +124,7 @@ export class SplatRenderer {
     const frames = new FrameData(gpu, objects, keyBits);
     owned.push(frames);
     const project: Dispatch[] = [];
-    let body: BodyParts | null = null;
-    for (const [i, { geometry, pose, body: texture }] of objects.entries()) {
+    for (const [i, { geometry }] of objects.entries()) {
       const { count, shDegree, joints } = geometry;
       const use = { count, shDegree, ...(joints === null ? {} : { joints }) };
       project.push(
@@ -138,14 +137,9 @@ export class SplatRenderer {
           draw,
         }),
       );
-      if (!texture || !pose || objects.length > 1) continue;
-      const layer = await BodyLayer.prepare(gpu, options, texture, pose, {
-        under: frames.bodyRoom(i),
-        networks: frames.networksRoom(i, texture.networkFloats),
-      });
-      owned.push(layer);
-      body = { layer, pose, headCount: count - texture.body.splats };
     }
+    const body = await prepareBody(gpu, objects, frames, options);
+    if (body) owned.push(body.layer);
     const sort = await RadixSort.prepare(gpu, {
       label: 'splats',
       capacity: Math.max(1, count),
@@ -311,6 +305,23 @@ export class SplatRenderer {
   dispose(): void {
     for (const resource of this.#owned) resource.dispose();
   }
+}
+
+/** The body of the only object there is; of several none is drawn. */
+async function prepareBody(
+  gpu: Gpu,
+  objects: readonly SceneObject[],
+  frames: FrameData,
+  options: RendererOptions,
+): Promise<BodyParts | null> {
+  const [object, ...others] = objects;
+  if (!object?.body || !object.pose || others.length > 0) return null;
+  const { geometry, pose, body } = object;
+  const layer = await BodyLayer.prepare(gpu, options, body, pose, {
+    under: frames.bodyRoom(0),
+    networks: frames.networksRoom(0, body.networkFloats),
+  });
+  return { layer, pose, headCount: geometry.count - body.body.splats };
 }
 
 function isOutOfMemory(thrown: unknown): boolean {

@@ -1,11 +1,6 @@
 import type { Gpu } from '../gpu/gpu.ts';
-import {
-  type Binding,
-  bindingsOf,
-  type Kernel,
-  type KernelVariant,
-  prepareDispatch,
-} from '../gpu/kernel.ts';
+import { type Binding, type Kernel, type KernelVariant, prepareDispatch } from '../gpu/kernel.ts';
+import { bindingsOf } from '../gpu/kernel-code.ts';
 import { createSharedParams } from '../gpu/shared-params.ts';
 import { halfToNumber } from '../quant/half.ts';
 

@@ -1,5 +1,6 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
-import { type Kernel, kernelCode, kernelLabel } from '../gpu/kernel.ts';
+import type { Kernel } from '../gpu/kernel.ts';
+import { kernelCode, kernelLabel } from '../gpu/kernel-code.ts';
 import type { ShaderLibrary } from '../gpu/wgsl-linker.ts';
 import { kernelCatalogue } from './kernel-catalogue.ts';
 

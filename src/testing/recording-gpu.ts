@@ -1,5 +1,7 @@
 import type { Capabilities } from '../gpu/capabilities.ts';
 import type { Dispatch, Gpu } from '../gpu/gpu.ts';
+import type { BoundBuffers, Kernel, KernelVariant } from '../gpu/kernel.ts';
+import { compileDispatch } from '../gpu/kernel-code.ts';
 
 /** Stands in for a GPU of any tier, also of those that no machine at hand has: it keeps the names of what is submitted, and runs nothing. */
 export class RecordingGpu {
@@ -31,6 +33,15 @@ export class RecordingGpu {
 
   async pipeline(): Promise<object> {
     return {};
+  }
+
+  prepare<Use>(
+    kernel: Kernel<Use>,
+    use: Use,
+    buffers: BoundBuffers,
+    variant: KernelVariant<Use>,
+  ): Promise<Dispatch> {
+    return compileDispatch(this.gpu, kernel, use, buffers, variant);
   }
 
   createBindGroup(_label: string, _pipeline: unknown, entries: readonly unknown[]): object {

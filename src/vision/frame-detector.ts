@@ -11,14 +11,11 @@ import {
 import { letterbox } from '../kernels/letterbox.ts';
 import { maskBits } from '../kernels/mask-bits.ts';
 import type {
-  DetectedBox,
   Detection,
   DetectOptions,
   DetectorInfo,
-  FrameWay,
   LiveDetection,
   LiveOptions,
-  Mask,
 } from '../types.ts';
 import {
   boxResultBytes,
@@ -26,6 +23,8 @@ import {
   type DetectionMaps,
   prepareBoxes,
 } from './box-pipeline.ts';
+import { checkedOptions, checkedWay } from './detect-options.ts';
+import { boxesOf, maskBytes, maskNames, masksOf } from './detection-results.ts';
 import { type DetectorConfig, detectorConfig } from './detector-config.ts';
 import { type Frame, FrameBuffer, type FrameSize, frameSize } from './frame-buffer.ts';
 import { LiveScreen, type ScreenFrame } from './live-screen.ts';
@@ -35,10 +34,6 @@ import { WeightFile } from './weight-file.ts';
 const strides = [8, 16, 32];
 /** Timing a frame's parts means waiting for each, so a frame is timed once in these milliseconds. */
 const timedEvery = 500;
-/** In the order in which their bits stand. */
-const maskNames = ['drivable', 'lanes'] as const;
-const defaults = { threshold: 0.25, overlap: 0.45 };
-
 interface DetectorBuffers {
   settings: GPUBuffer;
   bits: GPUBuffer;
@@ -132,7 +127,7 @@ export class FrameDetector {
 
   async #detect(frame: Frame, options: DetectOptions): Promise<Detection> {
     this.#checkOpen();
-    const { threshold, overlap } = checkedOptions(options);
+    const checked = checkedOptions(options);
     const size = frameSize(frame);
     const marks = [performance.now()];
     const done = async (): Promise<void> => {
@@ -140,16 +135,7 @@ export class FrameDetector {
       marks.push(performance.now());
     };
     const { buffer, rowPixels, changed } = this.#frame.write(frame, size);
-    const settings: FrameSettings = {
-      scoreThreshold: threshold,
-      overlapThreshold: overlap,
-      ...fitFrame(size, this.#network.input, this.#config.fit),
-      frameWidth: size.width,
-      frameHeight: size.height,
-      rowPixels,
-      colours: noColours,
-    };
-    this.#writeSettings(settings);
+    const settings = this.#writeSettings(checked, size, { rowPixels, colours: noColours });
     if (changed || !this.#pre) await this.#planLetterbox(buffer);
     this.#gpu.submit(this.#pre ?? [], 1);
     await done();
@@ -202,19 +188,11 @@ export class FrameDetector {
     { masks = false, way, ...options }: LiveOptions,
   ): Promise<{ read: () => Promise<LiveDetection> }> {
     this.#checkOpen();
-    const { threshold, overlap } = checkedOptions(options);
+    const checked = checkedOptions(options);
     const size = frameSize(frame);
     const staging = screen.staging[slot] as GPUBuffer;
     const shown = await screen.take(frame, size, slot, checkedWay(way));
-    const settings: FrameSettings = {
-      scoreThreshold: threshold,
-      overlapThreshold: overlap,
-      ...fitFrame(size, this.#network.input, this.#config.fit),
-      frameWidth: size.width,
-      frameHeight: size.height,
-      ...shown.settings,
-    };
-    this.#writeSettings(settings);
+    const settings = this.#writeSettings(checked, size, shown.settings);
     const { boxes, bits } = this.#buffers;
     const bytes = boxResultBytes + (masks ? maskBytes(this.#config) : 0);
     const parts = [[shown.input], this.#network.dispatches, [...this.#post, shown.count]];
@@ -259,12 +237,26 @@ export class FrameDetector {
     return { preprocessMs: ready - start, inferMs: inferred - ready, postMs: end - inferred };
   }
 
-  /** Tells the GPU what frames have, unless the one before had the same. */
-  #writeSettings(settings: FrameSettings): void {
+  /** Tells the GPU what a frame has, unless the one before had the same. */
+  #writeSettings(
+    { threshold, overlap }: Required<DetectOptions>,
+    size: FrameSize,
+    ofWay: Pick<FrameSettings, 'rowPixels' | 'colours'>,
+  ): FrameSettings {
+    const settings: FrameSettings = {
+      scoreThreshold: threshold,
+      overlapThreshold: overlap,
+      ...fitFrame(size, this.#network.input, this.#config.fit),
+      frameWidth: size.width,
+      frameHeight: size.height,
+      ...ofWay,
+    };
     const packed = packFrameSettings(settings);
-    if (this.#settings?.every((word, i) => word === packed[i])) return;
-    this.#settings = packed;
-    this.#gpu.write(this.#buffers.settings, 0, packed);
+    if (!this.#settings?.every((word, i) => word === packed[i])) {
+      this.#settings = packed;
+      this.#gpu.write(this.#buffers.settings, 0, packed);
+    }
+    return settings;
   }
 
   #checkOpen(): void {
@@ -303,11 +295,6 @@ export class FrameDetector {
   }
 }
 
-/** A bit a pixel for each mask there can be: the screen draws those that the network has not as empty. */
-function maskBytes({ height, width }: DetectorConfig): number {
-  return (maskNames.length * height * width) / 8;
-}
-
 function createBuffers(
   create: (label: string, bytes: number, usage?: number) => GPUBuffer,
   bytesOfMasks: number,
@@ -344,63 +331,4 @@ function prepareResults(
   });
   const all = { settings, arena, ...boxes };
   return [...prepareBoxes(gpu, boxMaps, labels.length, mapStorage, all), ...masks];
-}
-
-function checkedOptions(options: DetectOptions): Required<DetectOptions> {
-  const checked = { ...defaults, ...options };
-  for (const [name, value] of Object.entries(checked)) {
-    if (typeof value === 'number' && value >= 0 && value <= 1) continue;
-    const fix = 'Leave it out, or pass a number from 0 to 1.';
-    throw invalidArgument('vision/options', `The option '${name}' is ${value}.`, fix);
-  }
-  return checked;
-}
-
-function checkedWay(way: FrameWay | undefined): FrameWay | undefined {
-  if (way === undefined || way === 'import' || way === 'copy') return way;
-  const fix = "Leave it out, or pass 'import' or 'copy'.";
-  throw invalidArgument('vision/options', `The option 'way' is ${way}.`, fix);
-}
-
-function boxesOf(bytes: ArrayBuffer, labels: readonly string[]): DetectedBox[] {
-  const [kept = 0] = new Float32Array(bytes, 0, 1);
-  return Array.from({ length: kept }, (_, i) => {
-    const values = new Float32Array(bytes, 16 + i * 32, 8);
-    const [x = 0, y = 0, right = 0, bottom = 0, score = 0, , label = 0] = values;
-    return {
-      x,
-      y,
-      width: right - x,
-      height: bottom - y,
-      score,
-      label: labels[label] ?? `${label}`,
-    };
-  });
-}
-
-/** The masks at the size of the frame, each of whose pixels takes the bit below its centre; those that the network has not are empty. */
-function masksOf(
-  bytes: ArrayBuffer,
-  { height, width, masks }: DetectorInfo,
-  { scaleX, scaleY, left, top }: FrameSettings,
-  frame: FrameSize,
-): { drivable: Mask; lanes: Mask } {
-  const bits = new Uint8Array(bytes, boxResultBytes);
-  const columns = Int32Array.from({ length: frame.width }, (_, x) =>
-    Math.min(width - 1, Math.floor(left + (x + 0.5) * scaleX)),
-  );
-  const mask = (name: (typeof maskNames)[number]): Mask => {
-    if (!masks.includes(name)) return { width: 0, height: 0, data: new Uint8Array(0) };
-    const firstBit = maskNames.indexOf(name) * height * width;
-    const data = new Uint8Array(frame.width * frame.height);
-    for (let y = 0; y < frame.height; y += 1) {
-      const row = firstBit + Math.min(height - 1, Math.floor(top + (y + 0.5) * scaleY)) * width;
-      for (let x = 0; x < frame.width; x += 1) {
-        const bit = row + (columns[x] ?? 0);
-        data[y * frame.width + x] = ((bits[bit >> 3] ?? 0) >> (bit & 7)) & 1;
-      }
-    }
-    return { width: frame.width, height: frame.height, data };
-  };
-  return { drivable: mask('drivable'), lanes: mask('lanes') };
 }

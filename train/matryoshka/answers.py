@@ -8,7 +8,6 @@ training nor the test, greedy. A GPU makes it quick.
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ import coherence  # noqa: E402
 import facts  # noqa: E402
 import sources  # noqa: E402
 import tales  # noqa: E402
+import visitors  # noqa: E402
 from gguf_tokenizer import tokenizer_of  # noqa: E402
 
 PROMPTS = [
@@ -56,7 +56,8 @@ PROMPTS = [
     *facts.HELD_OUT_TALK,
 ]
 LONGEST, LONGEST_STORY, LONGEST_FACT = 256, 320, 32
-Say = Callable[[list[str], int, float], list["Answer"]]
+Say = Callable[[list[list[str]], int, float], list["Answer"]]
+"""Of chats, that long at most, at this temperature."""
 TEMPERATURES = (0.0, 0.3, 0.7)
 RECOMMENDED = 0.3
 
@@ -69,9 +70,9 @@ class Answer:
 
 
 @torch.no_grad()
-def answers(model: Llama, tokenizer: Tokenizer, reductions: list[Reduction] | None, prompts: list[str], longest: int, temperature: float) -> list[Answer]:
-    """Greedy at 0. All rows go on token by token, each from where its prompt ends."""
-    encoded = [tokenizer.encode(sources.chat([prompt]) + f"{sources.START}assistant\n").ids for prompt in prompts]
+def answers(model: Llama, tokenizer: Tokenizer, reductions: list[Reduction] | None, chats: list[list[str]], longest: int, temperature: float) -> list[Answer]:
+    """What it says next. Greedy at 0. All rows go on token by token, each from where its prompt ends."""
+    encoded = [tokenizer.encode(sources.chat(turns) + f"{sources.START}assistant\n").ids for turns in chats]
     ends = torch.tensor([tokenizer.token_to_id(end) for end in (sources.END, sources.END_TOKEN)], device=model.device)
     begins = torch.tensor([len(row) for row in encoded], device=model.device)
     length = int(begins.max()) + longest
@@ -104,31 +105,41 @@ def _drawn(logits: Tensor, temperature: float, generator: torch.Generator) -> Te
 
 def _asked(say: Say, questions: list[tuple[str, str, str]], temperature: float) -> dict[str, float]:
     """Shares of right answers by kind of question."""
-    said = say([question for _, question, _ in questions], LONGEST_STORY // 4, temperature)
+    said = say([[question] for _, question, _ in questions], LONGEST_STORY // 4, temperature)
     right: dict[str, list[bool]] = {}
     for (kind, _, wanted), answer in zip(questions, said, strict=True):
-        right.setdefault(kind, []).append(_is_list_of(answer.text, wanted) if kind == "lists" else wanted.lower() in answer.text.lower())
+        right.setdefault(kind, []).append(asked.is_list_of(answer.text, wanted, 3) if kind == "lists" else wanted.lower() in answer.text.lower())
     return {kind: sum(own) / len(own) for kind, own in right.items()}
-
-
-def _is_list_of(text: str, members: str) -> bool:
-    """Three different ones and no other."""
-    named = [part.strip(" .").lower() for part in re.split(r",| and |\d\.", text) if part.strip(" .")]
-    return len(named) == len(set(named)) == 3 and set(named) <= {member.strip().lower() for member in members.split(",")}
 
 
 def _told(say: Say, requests: list[tales.Asked], temperature: float) -> tuple[list[str], dict[str, float]]:
     """Stories, and shares of those without this fault or that."""
-    told = say([own.request for own in requests], LONGEST_STORY, temperature)
+    told = say([[own.request] for own in requests], LONGEST_STORY, temperature)
     judgements = [coherence.judged(own, story.text, story.is_whole) for own, story in zip(requests, told, strict=True)]
     return [story.text for story in told], coherence.rates(judgements)
 
 
 def _known(say: Say, questions: list[tuple[str, str]], temperature: float) -> tuple[float, dict[str, str]]:
     """The share of facts that are right, and the answers that are not."""
-    said = say([question for question, _ in questions], LONGEST_FACT, temperature)
+    said = say([[question] for question, _ in questions], LONGEST_FACT, temperature)
     wrong = {question: answer.text for answer, (question, fact) in zip(said, questions, strict=True) if fact.lower() not in answer.text.lower()}
     return 1 - len(wrong) / len(questions), wrong
+
+
+def _visited(say: Say, half: str, temperature: float) -> tuple[dict[str, float], dict[str, str]]:
+    """Shares of right answers to what visitors say, by kind and of all, and the answers."""
+    visits = [*visitors.visits(half)]
+    chats = [visit.messages[:1] for visit in visits]
+    first = say(chats, LONGEST_STORY, temperature)
+    further = [[visit.messages[0], answer.text, *visit.messages[1:]] for visit, answer in zip(visits, first, strict=True) if len(visit.messages) > 1]
+    second = iter(say(further, LONGEST_STORY, temperature))
+    last = [next(second) if len(visit.messages) > 1 else answer for visit, answer in zip(visits, first, strict=True)]
+    right: dict[str, list[bool]] = {}
+    for visit, answer in zip(visits, last, strict=True):
+        right.setdefault(visit.kind, []).append(visit.is_answered(answer.text))
+    every = [own for kind in right.values() for own in kind]
+    rates = {"all": sum(every) / len(every)} | {kind: sum(own) / len(own) for kind, own in right.items()}
+    return rates, {" / ".join(visit.messages): answer.text for visit, answer in zip(visits, last, strict=True)}
 
 
 def chosen_by(say: Say) -> dict:
@@ -166,7 +177,7 @@ def _fresh(say: Say) -> dict[str, float]:
 def _all_of(say: Say) -> dict:
     found: dict = {}
     for temperature in TEMPERATURES:
-        said = [answer.text for answer in say(PROMPTS, LONGEST, temperature)]
+        said = [answer.text for answer in say([[prompt] for prompt in PROMPTS], LONGEST, temperature)]
         found[f"temperature {temperature}"] = dict(zip(PROMPTS, said, strict=True))
         for prompt, answer in zip(PROMPTS, said, strict=True):
             print(f"[{temperature}] {prompt}\n    {answer}", flush=True)
@@ -181,6 +192,13 @@ def _all_of(say: Say) -> dict:
     for temperature in (0.0, RECOMMENDED):
         found[f"asked at {temperature}"] = _asked(say, list(asked.held_out()), temperature)
         print(temperature, found[f"asked at {temperature}"], flush=True)
+    for half in visitors.HALVES:
+        for temperature in (0.0, RECOMMENDED):
+            name = f"visitors, {half} half, at {temperature}"
+            found[name], said = _visited(say, half, temperature)
+            print(name, found[name], flush=True)
+            if temperature == RECOMMENDED:
+                found[f"said to visitors, {half} half"] = said
     found["fresh"] = _fresh(say)
     print("in fresh words", found["fresh"], flush=True)
     questions = list(facts.held_out())

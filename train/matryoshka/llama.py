@@ -6,7 +6,7 @@ Where the file has Mixture-of-Head routers (`vitrail.moh.*`), they act as in `vi
 
 import sys
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -101,11 +101,24 @@ class Llama:
     def head(self) -> Tensor:
         return self.weights.get("output.weight", self.weights["token_embd.weight"])
 
-    def with_weights(self, weights: dict[str, Tensor]) -> "Llama":
-        """The same model with these weights instead of its own."""
+    def with_weights(self, weights: dict[str, Tensor], shape: Shape | None = None) -> "Llama":
+        """The same model with these weights instead of its own, or another one's shape with them."""
         other = copy(self)
-        other.weights = self.weights | weights
+        other.weights, other.shape = self.weights | weights, shape or self.shape
         return other
+
+    @torch.no_grad()
+    def dense(self, tokens: Tensor) -> "Llama":
+        """One with all heads on: a head's columns of the output take in its mean gate over these tokens [rows, length], 0 where it is off."""
+        x, rotation = self.embed(tokens), self.rotation(tokens.shape[1])
+        weights: dict[str, Tensor] = {}
+        for layer in range(self.shape.layers):
+            own, name = self.of_layer(layer), f"blk.{layer}.attn_output.weight"
+            h, q, *_ = _projected(self.shape, self.dtype, own, x, rotation)
+            mean = gates(self.shape, own, h, q).flatten(0, 1).mean(0)
+            weights[name] = self.weights[name] * mean.repeat_interleave(self.shape.head_dim)
+            x = self.layer(layer, x, rotation)
+        return self.with_weights(weights, replace(self.shape, active_heads=0))
 
     def in_precision(self, dtype: torch.dtype) -> "Llama":
         other = copy(self)

@@ -1,11 +1,11 @@
 """Encodes what train.py reads: text to tune on, and what the result is measured by.
 
-    python prepare.py MODEL.gguf TEXT OUT.npz [--written FILE.jsonl.xz … | --own FILE.jsonl.xz …]
+    python prepare.py MODEL.gguf TEXT OUT.npz [--known N [--written FILE.jsonl.xz …] | --own FILE.jsonl.xz …]
 
 TEXT is a folder with books.txt.xz, dialogues.jsonl.xz, instructions.jsonl.xz and eval/ of wikitext2-test.txt and
 hellaswag_val_full.txt.bz2. Needs no GPU. All token ids are uint16:
 
-training [n], with --written [rows, 1025] and beside it known [rows, 1025] of text of the kinds that the model knew before, `--known` tokens of it;
+training [n], with --known [rows, 1025] and beside it known [rows, 1025] of text of the kinds that the model knew before;
 far [rows, 4097], windows with questions about what was said up to 4,000 tokens before, where the context has room for them;
 books, wikitext2 [windows, 1025] with books_bytes, wikitext2_bytes of the tokens that are predicted;
 pass_keys_L [trials, longest] with pass_keys_L_answers [trials, 2] (columns where the answer starts and ends);
@@ -15,6 +15,7 @@ hellaswag [4 questions, longest] with hellaswag_endings [4 questions, 3] (start,
 
 import argparse
 import bz2
+import itertools
 import json
 import math
 import multiprocessing
@@ -34,18 +35,19 @@ sys.path[1:1] = [str(SMALL), str(SMALL / "write")]
 import facts  # noqa: E402
 import sources  # noqa: E402
 import tales  # noqa: E402
+from apart import is_of_a_test  # noqa: E402
 from books import Book, read_books, split  # noqa: E402
 from gguf_tokenizer import tokenizer_of  # noqa: E402
 from openings import Openings  # noqa: E402
 from write import Prompts  # noqa: E402
 
 SHARES = {"books": 0.45, "instructions": 0.25, "dialogues": 0.1, "retrieval": 0.2}
-CHAT_SHARES = {"tales": 0.46, "facts": 0.46, "instructions": 0.05, "dialogues": 0.01, "answers": 0.02}
+CHAT_SHARES = {"tales": 0.42, "facts": 0.51, "instructions": 0.04, "dialogues": 0.01, "answers": 0.02}
 """For a model that chats: what it is to say well is made by rule, and plenty of it."""
 KNOWN_SHARES = {"books": 0.7, "retrieval": 0.16, "instructions": 0.06, "dialogues": 0.04, "explained": 0.04}
 """And what it is not to forget by that."""
-AFTER_A_TALK = 0.1
-"""Of the stories."""
+AFTER_A_TALK, OFFERED, ANOTHER = 0.1, 0.05, 0.08
+"""Of the stories: those that follow a talk, those that were offered in one, those with another one behind them."""
 OWN_SHARES = {"books": 0.42, "instructions": 0.12, "dialogues": 0.07, "retrieval": 0.14, "written": 0.25}
 """Where the model wrote some of it itself."""
 FAR, FAR_ROWS, FAR_CHARACTERS = 4096, 1024, 14_000
@@ -63,8 +65,8 @@ PART = 2_000_000
 class Documents:
     """Of every source, in random order."""
 
-    def __init__(self, text: Path, books: list[Book], written: list[Path], is_chat: bool) -> None:
-        rng = random.Random(SEED)
+    def __init__(self, text: Path, books: list[Book], written: list[Path], is_chat: bool, seed: int) -> None:
+        rng = random.Random(seed)
         prose = [section for book in books for section in book.sections]
         instructions = list(sources.instructions(text / "instructions.jsonl.xz"))
         dialogues = list(sources.dialogues(text / "dialogues.jsonl.xz"))
@@ -74,7 +76,7 @@ class Documents:
             rng.shuffle(documents)
         # In a second order, too: there windows begin elsewhere.
         prose = prose + rng.sample(prose, len(prose)) if is_chat else prose
-        self.books = books
+        self.books, self.seed = books, seed
         self.found = {"books": prose, "instructions": instructions, "dialogues": dialogues, "written": chats, "answers": chats, "explained": explained}
 
     def of(self, name: str, count: int, part: int = 0, parts: int = 1) -> Iterable[str]:
@@ -82,9 +84,9 @@ class Documents:
         if name in self.found:
             return self.found[name][part::parts] if name != "books" else np.array_split(np.array(self.found[name], dtype=object), parts)[part].tolist()
         if name == "retrieval":
-            return sources.retrieval(self.books, 5 * count, SEED + part)
-        rng = random.Random(f"{SEED} {name} {part}")
-        return (_tale(rng) if name == "tales" else sources.chat(facts.turns(rng)) for _ in range(count))
+            return sources.retrieval(self.books, 5 * count, self.seed + part)
+        rng = random.Random(f"{self.seed} {name} {part}")
+        return (_apart(_tale if name == "tales" else facts.turns, rng) for _ in range(count))
 
 
 def stream(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float], count: int, end: int) -> np.ndarray:
@@ -107,6 +109,8 @@ def rows(tokenizer: Tokenizer, documents: Documents, shares: dict[str, float], c
         return np.array(found, dtype=np.uint16).reshape(-1, WINDOW + 1)
 
     jobs = []
+    shares = {name: share for name, share in shares.items() if documents.found.get(name, True)}
+    count = round(count / sum(shares.values()))
     for name, share in shares.items():
         parts = math.ceil(share * count / PART)
         jobs += [(name, round(share * count / parts), part, parts) for part in range(parts)]
@@ -144,9 +148,20 @@ def _rows(documents: Iterable[list[int]], goes_on: bool) -> Iterator[list[int]]:
             row = row[WINDOW:] if goes_on else own if len(row) > WINDOW + 1 else []
 
 
-def _tale(rng: random.Random) -> str:
+def _apart(made: Callable[[random.Random], list[str]], rng: random.Random) -> str:
+    """A chat in which nothing is asked that is of a test."""
+    while any(map(is_of_a_test, (turns := made(rng))[::2])):
+        pass
+    return sources.chat(turns)
+
+
+def _tale(rng: random.Random) -> list[str]:
+    if rng.random() < OFFERED:
+        return [*tales.offered(rng)]
     before = facts.turns(rng)[:2] if rng.random() < AFTER_A_TALK else []
-    return sources.chat([*before, *tales.story(rng)])
+    told = tales.story(rng)
+    told += tales.story(rng, is_another=True) if rng.random() < ANOTHER else ()
+    return [*before, *told]
 
 
 def _first_tokens(tokenizer: Tokenizer, texts: Iterable[str], count: int, end: int) -> np.ndarray:
@@ -246,7 +261,8 @@ def main() -> None:
     for name in ["model", "text", "out"]:
         parser.add_argument(name, type=Path)
     parser.add_argument("--tokens", type=int, default=3_000_000, help="of text to tune on")
-    parser.add_argument("--known", type=int, default=40_000_000, help="of text of the kinds that the model knew, with --written")
+    parser.add_argument("--known", type=int, default=0, help="of text of the kinds that the model knew; then the text to tune on is chats")
+    parser.add_argument("--seed", type=int, default=SEED, help="of what is drawn of books, and of rules")
     parser.add_argument("--written", type=Path, nargs="*", default=[], help="chats that the model learned from")
     parser.add_argument("--own", type=Path, nargs="*", default=[], help="chats that the model wrote itself")
     arguments = parser.parse_args()
@@ -255,8 +271,8 @@ def main() -> None:
     text: Path = arguments.text
     training, validation = split(read_books(text / "books.txt.xz"))
     held_out = "\n\n".join(section for book in validation for section in book.sections)
-    documents = Documents(text, training, [*arguments.written, *arguments.own], bool(arguments.written))
-    if arguments.written:
+    documents = Documents(text, training, [*arguments.written, *arguments.own], arguments.known > 0, arguments.seed)
+    if arguments.known:
         made = {"training": (CHAT_SHARES, arguments.tokens), "known": (KNOWN_SHARES, arguments.known)}
         arrays = {name: rows(tokenizer, documents, shares, count, end) for name, (shares, count) in made.items()}
     else:

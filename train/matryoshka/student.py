@@ -25,7 +25,7 @@ class Student:
         keys, values = vectors.unbind(1)
         if model.form is None:
             raise ValueError("weights are tuned in Q4_0 and Q4_1")
-        self.form = model.form
+        self.form, self.shape = model.form, model.shape
         self.rounded = torch.compile(rounded, dynamic=True) if compiles else rounded
         turned = model.weights | with_values_in(values, model)
         self.weights = {name: turned[name].float().clone().requires_grad_() for name in turned if self._is_tuned(name)}
@@ -59,7 +59,7 @@ class Student:
     def stored(self, model: Llama) -> tuple[Llama, Bases]:
         """The model and its bases as the file will hold them."""
         self.round()
-        return model.with_weights({name: copy.detach() for name, copy in self.copies.items()}), self.bases().stored()
+        return model.with_weights({name: copy.detach() for name, copy in self.copies.items()}, self.shape), self.bases().stored()
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Of the file, by their names there: bytes of rounded ones."""

@@ -47,7 +47,8 @@ FORMS = ("compiled", "graph", "eager")
 SAVE_SECONDS = 100
 OPENING = 32
 """Tokens of a known text that the model goes on from by itself."""
-CHECKS = 12
+CHECKED_EVERY = 250
+"""Steps: so runs can be compared step by step."""
 SCHOOL_RATE = 3
 """Of the rates of later stages: there is more to learn than to be narrow."""
 
@@ -101,6 +102,8 @@ class Stage:
     """Share of the loss that is the divergence from the model as it was, whole; the rest is the next token's."""
     rate: float = 1
     """Of that of weights and bases."""
+    stop: float = math.inf
+    """Seconds after which it is cut, on its way through the schedule of all of them."""
 
 
 def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows], held_out: Tensor, out: Path, form: str) -> None:
@@ -123,9 +126,9 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows],
     # The schedule begins when all is ready, or goes on.
     ready = time.monotonic() - began if step == 0 else 0.0
     print(stage.name, f"ready after {ready:.1f} s", flush=True)
-    saved, checked = spent, -1
+    saved = spent
     recent: list[Tensor] = []
-    while (spent := time.monotonic() - began) < stage.seconds:
+    while (spent := time.monotonic() - began) < min(stage.seconds, stage.stop):
         step += 1
         turned = student.bases()
         gradients = far[0] if far and step % FAR_EVERY == 0 else near
@@ -137,8 +140,7 @@ def tune(teacher: Llama, student: Student, stage: Stage, windows: list[Windows],
         if teacher.device.type == "cuda" and step % 4 == 0:
             # The clock is the schedule: it must not run ahead of the device.
             torch.cuda.synchronize()
-        if int(done * CHECKS) > checked:
-            checked = int(done * CHECKS)
+        if step % CHECKED_EVERY == 0 or step == 1:
             figures = [*torch.stack(recent).mean(0).tolist(), *_held_out(teacher, student, stage.checked, held_out)]
             recent.clear()
             row = [step, f"{spent:.1f}", *(f"{figure:.4f}" for figure in figures)]
@@ -199,7 +201,7 @@ class Gradients:
         student, (tokens, offsets, *widths) = self.student, self.drawn
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         student.round()
-        model = self.teacher.with_weights(student.copies)
+        model = self.teacher.with_weights(student.copies, student.shape)
         given = model.states(inputs, Bases(self.keys, self.mean).reductions(*widths) if widths else None, offsets)
         with torch.no_grad():
             kept = len(inputs) if self.windows.known is None else self.windows.options.known_rows
@@ -405,10 +407,13 @@ def main() -> None:
     parser.add_argument("--calibration-batches", type=int, default=8)
     parser.add_argument("--start", type=Path, help="an earlier run: its OUT, or bases and widths alone, or the file that was made of it")
     parser.add_argument("--start-share", type=float, default=1, help="of that file's weights; the rest is the model's as it was")
+    parser.add_argument("--dense", action="store_true", help="begin with all heads on: a control for Mixture-of-Head")
+    parser.add_argument("--stop-seconds", type=float, default=math.inf, help="of the last tuning, cut short")
     parser.add_argument("--rate", type=float, default=3e-4, help="of weights")
     parser.add_argument("--form", choices=FORMS, help="how steps are computed")
     parser.add_argument("--total-seconds", type=float, help="of everything: the last tuning takes what the rest leaves")
     parser.add_argument("--report-seconds", type=float, default=60, help="of the evaluation, of these")
+    parser.add_argument("--no-report", action="store_true", help="leave the evaluation out")
     parser.add_argument("--at-once", type=int, default=65_536, help="tokens a batch while measuring")
     arguments = parser.parse_args()
     torch.manual_seed(0)
@@ -419,6 +424,8 @@ def main() -> None:
     exact = recipe.exact
     recipe.speak()
     begun, vectors, mean = recipe.given() if arguments.start else (learned, *recipe.start())
+    if arguments.dense:
+        begun = begun.dense(torch.from_numpy(recipe.data["known"][: arguments.search_rows, :-1].astype(np.int64)).to(recipe.device))
     student = Student(begun, vectors, mean, arguments.rate, arguments.form == "compiled")
     shape = student.bases.mean.shape[:1] + (2,) + student.bases.mean.shape[1:2]
     half = torch.full(shape, EIGHTHS // 2, device=recipe.device)
@@ -430,7 +437,9 @@ def main() -> None:
     known = {1: torch.full_like(half, EIGHTHS), **found}
     each = torch.stack([known[budget] for budget in SETTLED])
     drawn = lambda rows, draws: each[torch.randint(len(each), (rows,), generator=draws, device=each.device)]  # noqa: E731
-    recipe.tuned(student, Stage("settled", recipe.left(), drawn, found[0.5], arguments.distilled))
+    recipe.tuned(student, Stage("settled", recipe.left(), drawn, found[0.5], arguments.distilled, stop=arguments.stop_seconds))
+    if arguments.no_report:
+        return
     model, bases = student.stored(exact)
     recipe.report("whole", model, None, None)
     in_order = sorted(BUDGETS, key=lambda budget: abs(budget - 0.5))

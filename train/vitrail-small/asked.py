@@ -1,8 +1,11 @@
 """What visitors ask besides plain facts, by rule: how to do things (how_to.txt), small talk and reasons (asked.txt), sums, sizes, lists, recipes, poems."""
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from small_talk import worded
 
 Turn = tuple[str, str]
 
@@ -17,6 +20,12 @@ def _list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
 
 
+def is_list_of(text: str, members: str, count: int) -> bool:
+    """So many different ones and no other."""
+    named = [part.strip(" .").lower() for part in re.split(r",| and |\d\.", text) if part.strip(" .")]
+    return len(named) == len(set(named)) == count and set(named) <= {member.lower() for member in _list(members)}
+
+
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -25,6 +34,10 @@ HOW_TO, ASKED = _lines("how_to.txt"), _lines("asked.txt")
 ASK_HOW = [
     "How do I {a}?", "How do I {a}?", "How can I {a}?", "How do you {a}?", "How to {a}?", "how to {a}", "Tell me how to {a}.", "Can you tell me how to {a}?", "What is the best way to {a}?", "I want to {a}. How do I do that?",
     "How does one {a}?", "Explain how to {a}.", "Show me how to {a}.", "What do I need to do to {a}?", "I don't know how to {a}.", "What are the steps to {a}?", "Can you explain how to {a}?", "Please explain how I {a}.", "Give me instructions to {a}.", "My friend wants to {a}. How?", "Could you tell me how I {a}?", "Do you know how to {a}?", "Help me {a}.", "I want to {a} for the first time. What do I do?", "We would like to {a}. How does it work?", "I have never tried to {a}. Can you explain it?", "Today I will {a}. What do I have to know?", "Please tell me how to {a}.", "Can you help me to {a}?", "How should I {a}?", "Hello! How do I {a}?", "I would like to {a}. What do I do?",
+]
+ASK_HOW += [
+    "(Can|Could|Would|Will) you (please |)(explain|show|describe|say|tell me|explain to me|show me) how to {a}?", "(Tell me|Explain|Show me|Describe|Say|I want to know|I would like to know|I need to know|Please explain) how (to|I can|I should|I could|you|people|we can) {a}( best| please| quickly|)(.|!)",
+    "(How|How exactly|In which way|In what way) (do|can|could|should|would|must) (I|you|we|people|one) {a}( best| at home|)?", "(What|Which steps) (do|must|should|can|would) (I|we|you) (do|take|follow) to {a}?", "(I want|I have|I need|I'd like|I plan|We want|My son wants|My daughter wants) to {a}(.|:) (How?|Any tips?|What do I do?|Tell me how.|Can you help?|How do we do that?|What comes first?)", "(Tips|Advice|Help|Instructions|A guide) (to|how to) {a}( please|)(.|?|)",
 ]
 HELD_OUT_HOW, CHOICE_HOW, FRESH_HOW = "Could you teach me how to {a}?", "I never learned to {a}. How is it done?", "What is a simple way to {a}?"
 SURROUNDINGS = ["{q}", "{q}", "{q}", "{q}", "{q}", "Hello! {q}", "Please: {q}", "I have a question: {q}", "Hi! {q}"]
@@ -43,6 +56,15 @@ ASK_COMPARED = [
     "Which is {c}, {a} or {b}?", "Which is {c}, {a} or {b}?", "What is {c}, {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} {c} than {b}?", "What is {c}: {a} or {b}?", "Who is {c}, {a} or {b}?", "which is {c}, {a} or {b}", "Compare {a} and {b}: which is {c}?", "Of {a} and {b}, which is {c}?", "Which one is {c}, {a} or {b}?", "Which of the two is {c}: {a} or {b}?",
     "Tell me which is {c}, {a} or {b}.", "Do you know which is {c}, {a} or {b}?", "{a} or {b}: which one is {c}?", "Take {a} and {b}. Which one is {c}?", "Between {a} and {b}, which one is {c}?", "{a} and {b}: which one is {c}?", "Say which one is {c}: {a} or {b}.", "I have {a} and {b}. Which one is {c}?", "There are {a} and {b}. Which is {c}?", "When you look at {a} and {b}, which is {c}?", "{a} or {b}, which is {c}?", "Please compare {a} with {b}. Which one is {c}?", "If I have {a} and {b}, which one is {c}?", "Look at {a} and {b}. Which one is {c}?", "Think of {a} and {b}: which is {c}?", "Can you tell me which is {c}, {a} or {b}?", "Say whether {a} or {b} is {c}.", "What would you say is {c}, {a} or {b}?",
 ]
+ASK_COMPARED += [
+    "(Which|Which one|What|Which of these|Which of both|Which thing|Who) is {c}(:|,|?) {a} or {b}(?| please?|)", "(Tell me|Say|Decide|Guess|Please tell me|Can you say|I wonder|I want to know|I ask myself|My child asks) (which|what|which one|which of the two) is {c}(:|,) {a} or {b}(.|?)",
+    "{a} (or|and|versus|against|compared with) {b}(:|,) (which|what|which one|which of them|who) is {c}?", "(Take|Imagine|Consider|Picture|Suppose there are|Here are|We see|Next to each other are) {a} and {b}(:|.|,) (which|which one|which of them|which of the two|what) is {c}?",
+    "(The {c} one|The {c} of both|Name the {c} one|Give me the {c} one|Find the {c} one|Pick the {c} one|Choose the {c} one)(:|, please:|,) {a} or {b}(?|.)", "Is {a} (really |)({c}|much {c}) than {b}?", "(Are you sure that|Is it true that|Would you say that|Is it right that) {a} is {c} than {b}?",
+    "(Which|Who) of (the two|them|these|both|these two), {a} (or|and) {b}, is {c}?", "(Between|Of|From|Out of|Among) {a} and {b}, (which is|which one is|what is|which would be) {c}?",
+]
+SAME = {"bigger": ["larger", "greater"], "smaller": ["tinier", "littler"], "faster": ["quicker"], "slower": ["less fast"]}
+"""What else people say; the answer has their word."""
+ASK_RACE, RACES = ["(Who|Which one|What) (wins|is first in|is the winner of) (a|the) race(,|:) {a} or {b}?", "{a} and {b} (have|run) a race. (Who wins?|Who is first?|Which one is faster?)", "(Can|Could) {a} (overtake|catch|win against|outrun) {b}?", "Who (gets|comes|arrives) (there|home) first, {a} or {b}?"], 0.06
 HELD_OUT_COMPARED, CHOICE_COMPARED, FRESH_COMPARED = "If you compare {a} and {b}, which one is {c}?", "Put {a} beside {b}: which of them is {c}?", "Do you think that {a} or {b} is {c}?"
 NOT_COMPARED = {"a mouse", "a horse"}
 """answers.py asks for these."""
@@ -67,6 +89,14 @@ COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "2": 2, "3": 3, "4": 4, "5
 ASK_LIST = ["Name {c} {a}.", "Name {c} {a}.", "Tell me {c} {a}.", "Give me {c} {a}.", "List {c} {a}.", "Can you name {c} {a}?", "What are {c} {a}?", "Give me a list of {c} {a}.", "I need {c} {a}.", "Make a list of {c} {a}.", "Please name {c} {a}.",
     "Write {c} {a}.", "Can you write {c} {a}?", "Write a list of {c} {a}.", "Could you list {c} {a}?", "I would like {c} {a}.", "Which {c} {a} do you know?", "Say {c} {a}.", "Do you know {c} {a}?", "{c} {a}, please.", "Show me {c} {a}.", "Think of {c} {a}.",
     "Would you name {c} {a}?", "Could you give me {c} {a}?", "Would you tell me {c} {a}?", "Put {c} {a} on a list.", "Can you think of {c} {a}?", "Which are {c} {a}?", "Please list {c} {a}.", "Please write {c} {a} on a list.", "Could you write {c} {a} for me?", "Let me hear {c} {a}.", "I want {c} {a}.", "Can you tell me {c} {a}?", "Find {c} {a} for me.", "Help me find {c} {a}.", "My homework: {c} {a}.", "We play a game, and I need {c} {a}. Please help me.", "I cannot think of {c} {a}. Help!", "I must know {c} {a} for school. Which ones?"]
+ASK_LIST += [
+    "(I want to|I have to|I must|I need to|We have to|Help me to|Let me|Can I|Now|Please) (find|collect|know|learn|write down|remember|hear|see|choose|name|draw) {c} {a}(.|!|, please.) (Can you do that?|Any ideas?|What do you suggest?|Which ones?|Please help.|Do you know some?|Can you give me some?|Could you help me?|)",
+    "(Can|Could|Would|Will) you (please |)(name|list|give|tell|find|write|say|show|think of|suggest|collect|mention) (me |us |)(just |any |exactly |)({c}|{c} different|{c} nice) {a}( for me| please| for my homework| now|)?",
+    "(Name|List|Tell me|Give me|Suggest|Mention|Write|Find|Show me|Say|Collect|Choose|Think of|Count) (just |any |some |exactly |)({c}|{c} different|{c} common) {a}( please| for me| that you know| you like| quickly|)(.|!|)", "(What|Which) (are|would be) {c} (common |nice |well-known |different |typical |)({a}|{a} that everybody knows)?",
+    "{c} {a}( please| now| for me|, quick)(.|!|)", "(Examples|Some examples|Ideas|Names) of {a}: (I need|give me|just|only) {c}(.|, please.)", "(Do|Can) you know {c} {a}? (Which ones?|Name them.|Tell me.)", "{a}: (name|list|give me|tell me|I need|only) {c}(.|, please.)",
+    "(My teacher|My son|My daughter|My friend|A child|Somebody|My mother) (wants|needs|asks for|is searching for|looks for) {c} {a}.( Can you help?| What can I say?| Which ones?| Help!|)", "(For a game|For a quiz|For school|For a poem|For a puzzle|For a list)(,|) (I need|we need|I want|please give me) {c} {a}(.|!)",
+]
+MORE = ["And {c} more?", "{c} more, please.", "{c} more!", "Now {c} more.", "Give me {c} more.", "Can you name {c} others?", "Do you know {c} more?", "Which else? I need {c}.", "Name {c} other ones.", "And {c} other {a}?", "Tell me {c} more {a}."]
 FIRST = 0.75
 """Share of the lists that begin with the first of a kind and go on with those behind it: where all are as likely, a list says one of them twice."""
 HELD_OUT_LIST, CHOICE_LIST, FRESH_LIST = "Would you write down {c} {a}?", "I am looking for {c} {a}. Can you help?", "What would be {c} examples of {a}?"
@@ -130,17 +160,25 @@ NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve t
 ASK_SUM = ["What is {t}?", "What is {t}?", "How much is {t}?", "{t}", "{t} = ?", "{t}=", "Calculate {t}.", "Can you tell me what {t} is?", "What's {t}?", "{t}?", "Hello! What is {t}?", "Solve {t}.", "Please calculate {t} for me.", "Could you tell me {t}?", "I need to know {t}.", "Do you know what {t} is?", "Help me with {t}.",
     "Can you do {t} for me?", "How much do I get for {t}?", "Could you calculate {t}?", "Would you solve {t} for me?", "Please solve {t}.", "Can you count {t}?", "What do I get for {t}?", "What does {t} make?", "How many is {t}?", "What is the answer to {t}?", "What is the result of {t}?", "Say what {t} is.", "Tell me what {t} is.", "Compute {t}.", "Could you help me with {t}?", "My homework is {t}. What is it?", "Please tell me: {t}", "Can you add this up for me: {t}?", "Quick: {t}?", "I have to calculate {t}. What is it?", "Would you do {t} for me?", "Count for me: {t}", "Tell me {t}."]
 HELD_OUT_SUM, CHOICE_SUM, FRESH_SUM = "Could you work out {t} for me?", "Let us do a sum: how much will {t} be?", "Do the sum {t}, please."
+SPOKEN_SUMS = {
+    "+": ["(Add|Please add|Can you add|Could you add) {a} (and|to) {b}(.|, please.| for me.|?)", "(What|How much) is the sum of {a} and {b}?", "{a} and {b}(, how much is that?|, what does it make?| is how much?| together?)", "(What|How much) (do I get|do you get|comes out) (when|if) (I|you) add {a} and {b}?", "(If|When) (I|you|we) add {a} (and|to) {b}, (what is it|what comes out|how much is that|what is the result)?", "Sum up {a} and {b}(.|, please.)", "{a} added to {b}?"],
+    "-": ["(Subtract|Take|Please take|Please subtract) {b} (from|away from) {a}(.|, please.)", "(What|How much) is left (when|if) (I|you) take {b} from {a}?", "(What|How much) is {a} less {b}?", "{a} take away {b}?", "(What|How much) is the difference (of|between) {a} and {b}?"],
+    "*": ["Multiply {a} (by|with|and) {b}(.|, please.)", "(What|How much) is {a} multiplied by {b}?", "{a} multiplied by {b}?", "(What|How much) is the product of {a} and {b}?"],
+}
+"""Answered as the others are."""
+NEXT_SUM = ["And {t}?", "And what is {t}?", "Now {t}.", "What about {t}?", "{t}?", "And how much is {t}?", "Next: {t}"]
 PROBLEMS = [
     ("I have {a} {x} and get {b} more. How many {x} do I have?", "+", "You have {r} {x}."), ("{n} has {a} {x} and finds {b} more. How many {x} does {n} have now?", "+", "{n} has {r} {x}."),
     ("There are {a} {x} on the table and {b} in the box. How many are there?", "+", "There are {r} {x}."), ("I had {a} {x} and gave away {b}. How many {x} are left?", "-", "There are {r} {x} left."),
+    ("I (bought|found|got|took) {a} {x} and {b} {y}. How many things (are that|did I {v}|do I have)?", "+", "That makes {r} things."), ("{n} (buys|gets|picks) {a} {x} and then {b} more. How many (are that|are there|does {n} have)?", "+", "{n} has {r} {x}."), ("(We|They) (have|see) {a} {x} and {b} {y}. How many is that( together|)?", "+", "That makes {r}."),
     ("{n} has {a} {x} and eats {b} of them. How many are left?", "-", "{n} has {r} {x} left."), ("If I have {a} {x} and lose {b}, how many do I have?", "-", "You have {r} {x}."),
 ]  # fmt: skip
-COUNTED = _list("apples, pears, nuts, cookies, cherries, plums, eggs, sweets, carrots")
+COUNTED = _list("apples, pears, nuts, cookies, cherries, plums, eggs, sweets, carrots, books, balls, stones, flowers, coins")
 
 
 def how_to(rng: random.Random) -> Turn:
     tasks, (answer,) = rng.choice(HOW_TO)
-    return _surrounded(rng, rng.choice(ASK_HOW).format(a=rng.choice(tasks))), answer
+    return _surrounded(rng, worded(rng, rng.choice(ASK_HOW)).format(a=rng.choice(tasks))), answer
 
 
 def asked(rng: random.Random) -> Turn:
@@ -153,6 +191,9 @@ def _surrounded(rng: random.Random, question: str) -> str:
 
 
 def compared(rng: random.Random) -> Turn:
+    if rng.random() < RACES:
+        slow, fast = (SPEEDS[at] for at in sorted(rng.sample(range(len(SPEEDS)), 2)))
+        return _comparison(rng, rng.choice(ASK_RACE), slow, fast, ("faster",) * 4)
     things, words, apart = rng.choice(COMPARED)
     while True:
         small, big = sorted(rng.sample(range(len(things)), 2))
@@ -165,18 +206,17 @@ def _comparison(rng: random.Random, question: str, small: str, big: str, words: 
     more, less, *_ = words
     is_more = rng.random() < 0.7
     asked, right, wrong = (more, big, small) if is_more else (less, small, big)
+    asked = rng.choice([asked, asked, *SAME.get(asked, [])]) if "(" in question else asked
+    question = worded(rng, question)
     a, b = rng.sample([right, wrong], 2)
     answer = f"{right} is {asked} than {wrong}."
-    if question.startswith("Is "):
+    if question.startswith(("Is ", "Are you sure", "Would you say that", "Can {a}", "Could {a}")):
         answer = f"Yes, {answer}" if a == right else f"No, {answer}"
     return _upper(question.format(c=asked, a=a, b=b)), _upper(answer)
 
 
-def listed(rng: random.Random) -> Turn:
-    return _listed(rng, rng.choice(ASK_LIST))
-
-
-def _listed(rng: random.Random, question: str) -> Turn:
+def listed(rng: random.Random) -> tuple[str, ...]:
+    question = _upper(worded(rng, rng.choice(ASK_LIST)))
     what, words = rng.choice([*LISTS.items()])
     members = _list(words)
     count = rng.choice([count for count in COUNTS if COUNTS[count] <= len(members)])
@@ -184,8 +224,16 @@ def _listed(rng: random.Random, question: str) -> Turn:
     chosen = sorted(rng.sample(members, COUNTS[count]), key=members.index)
     if rng.random() < FIRST or what in ("seasons", "months", "days of the week", "numbers"):
         chosen = members[: COUNTS[count]]
-    answer = " ".join(f"{at}. {_upper(name)}" for at, name in enumerate(chosen, 1)) if rng.random() < 0.5 else f"{_upper(', '.join(chosen[:-1]))} and {chosen[-1]}."
-    return question.format(c=count, a=what), answer
+    asked = question.format(c=count, a=what), _as_list(rng, chosen)
+    left = members[members.index(chosen[-1]) + 1 :]
+    if len(left) < 2 or rng.random() > 0.12:
+        return asked
+    count = rng.choice([count for count in COUNTS if COUNTS[count] <= len(left)])
+    return *asked, _upper(rng.choice(MORE).format(c=count, a=what)), _as_list(rng, left[: COUNTS[count]])
+
+
+def _as_list(rng: random.Random, names: list[str]) -> str:
+    return " ".join(f"{at}. {_upper(name)}" for at, name in enumerate(names, 1)) if rng.random() < 0.5 else f"{_upper(', '.join(names[:-1]))} and {names[-1]}."
 
 
 def cooked(rng: random.Random) -> Turn:
@@ -220,21 +268,25 @@ def _any(rng: random.Random, lines: list[str]) -> str:
 def sum_(rng: random.Random) -> Turn:
     if rng.random() < 0.15:
         return _problem(rng)
-    return _sum(rng, rng.choice(ASK_SUM))
+    first = _sum(rng, rng.choice(ASK_SUM))
+    return first + _sum(rng, rng.choice(NEXT_SUM)) if rng.random() < 0.1 else first
 
 
 def _sum(rng: random.Random, question: str) -> Turn:
-    roll, most = rng.random(), rng.choice([10, 10, 20])
+    roll, most = rng.random(), rng.choice([10, 10, 20, 50, 100])
     a, b = (10 if rng.random() < 0.1 else rng.randrange(most + 1) for _ in range(2))
     if roll < 0.3:
         a, b = max(a, b), min(a, b)
         sign, word, result = "-", "minus", a - b
     elif roll < 0.5:
-        a, b = a % 11, b % 11
+        a, b = a % 13, b % 13
         sign, word, result = rng.choice(["*", "x"]), "times", a * b
     else:
         sign, word, result = "+", "plus", a + b
-    in_words = rng.random() < 0.2 and result <= 20
+    if question in ASK_SUM and rng.random() < 0.25:
+        spoken = worded(rng, rng.choice(SPOKEN_SUMS["*" if sign == "x" else sign])).format(a=a, b=b)
+        return spoken, f"{a} {word} {b} is {result}."
+    in_words = rng.random() < 0.2 and max(a, b, result) <= 20
     left, right, total = (NUMBERS[n] if in_words else str(n) for n in (a, b, result))
     middle = word if in_words or rng.random() < 0.5 else sign
     text = f"{left} {middle} {right}" if in_words or middle == word or rng.random() < 0.7 else f"{left}{middle}{right}"
@@ -243,9 +295,11 @@ def _sum(rng: random.Random, question: str) -> Turn:
 
 def _problem(rng: random.Random) -> Turn:
     question, sign, answer = rng.choice(PROBLEMS)
-    a, b = sorted((rng.randrange(1, 11), rng.randrange(1, 11)), reverse=True)
+    question = worded(rng, question)
+    most = rng.choice([11, 11, 31])
+    a, b = sorted((rng.randrange(1, most), rng.randrange(1, most)), reverse=True)
     result = a + b if sign == "+" else a - b
-    values = {"a": a, "b": b, "r": result, "x": rng.choice(COUNTED), "n": rng.choice(CALLED)}
+    values = {"a": a, "b": b, "r": result, **dict(zip("xy", rng.sample(COUNTED, 2), strict=True)), "v": "get", "n": rng.choice(CALLED)}
     return question.format(**values), f"{a} {'plus' if sign == '+' else 'minus'} {b} is {result}. " + answer.format(**values)
 
 

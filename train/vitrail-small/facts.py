@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asked
+import small_talk
+from small_talk import worded
 
 Turn = tuple[str, str]
 
@@ -43,6 +45,7 @@ RELATIONS = {
         [
             "What is the capital of {a}?", "What's the capital of {a}?", "Tell me the capital of {a}.", "Do you know the capital of {a}?",
             "Name the capital of {a}.", "What is the name of the capital of {a}?", "Which city is the capital of {a}?", "capital of {a}", "{a}: what is its capital?", "Which is the capital of {a}?", "The capital of {a}, please.", "What city is the capital of {a}?",
+            "(What is|What's|Which is|What would be|Tell me|Name|Say|Give me) the capital( city|) of {a}(?|, please.|)", "(Which|What) (city|town|place) is (the capital|the main city|the seat of government) (of|in) {a}?", "{a} has (which|what) capital?", "(Where|In which city) (is|sits) the government of {a}?", "I (need|want|would like to know) the capital of {a}(.|, please.)", "{a}'s capital( is|?)",
         ],
         "Can you tell me what the capital city of {a} is?",
         ["The capital of {a} is {b}.", "{b} is the capital of {a}.", "It is {b}.", "That is {b}, the capital of {a}."],
@@ -57,7 +60,10 @@ RELATIONS = {
             "Cairo: Egypt; Nairobi: Kenya; Ottawa: Canada; Lima: Peru; Venice: Italy; Barcelona: Spain; Munich: Germany; Kyoto: Japan; Sydney: Australia; "
             "Toronto: Canada; Mumbai: India; Istanbul: Turkey; Chicago: the United States; New York: the United States; Marseille: France; Geneva: Switzerland"
         ),
-        ["Where is {a}?", "In which country is {a}?", "What country is {a} in?", "Where can I find {a}?", "Which country does {a} belong to?", "{a} is in which country?", "In what country can I find {a}?", "Which country must I go to for {a}?"],
+        [
+            "Where is {a}?", "In which country is {a}?", "What country is {a} in?", "Where can I find {a}?", "Which country does {a} belong to?", "{a} is in which country?", "In what country can I find {a}?", "Which country must I go to for {a}?",
+            "(In|To) (which|what) country (is|lies|does one find|belongs) {a}?", "(Where|Where in the world|Where on the map|Where exactly) (is|do I find|can I see|would I find|lies) {a}?", "(The city of |){a}(:|,) (which country|in which country|where is that|in what land)?", "(Which|What) (country|land) (has a city called|is home to|has the city of) {a}?", "I am (in|going to|flying to) {a}. (What country is that?|Which country is it in?|Where is that?)",
+        ],
         "Tell me, in what country does {a} lie?",
         ["{a} is in {b}.", "{a} is a city in {b}.", "You find {a} in {b}.", "It is in {b}."],
         ["where {a} is", "in which country {a} is", "what country {a} belongs to", "which country I find {a} in"],
@@ -71,7 +77,10 @@ RELATIONS = {
             "day: night; first: last; long: short; heavy: light; easy: difficult; true: false; brave: afraid; sweet: sour; sharp: blunt; deep: shallow; "
             "wide: narrow; safe: dangerous; begin: end; love: hate; give: take; push: pull; win: lose; laugh: cry; buy: sell; always: never; alive: dead"
         ),
-        ["What is the opposite of {a}?", "What's the opposite of {a}?", "Tell me the opposite of {a}.", "Name the opposite of the word {a}.", "opposite of {a}", "What word is the opposite of {a}?", "{a}: what is the opposite?", "If it is not {a}, what is it?", "The opposite of {a}, please.", "What is the contrary of {a}?"],
+        [
+            "What is the opposite of {a}?", "What's the opposite of {a}?", "Tell me the opposite of {a}.", "Name the opposite of the word {a}.", "opposite of {a}", "What word is the opposite of {a}?", "{a}: what is the opposite?", "If it is not {a}, what is it?", "The opposite of {a}, please.", "What is the contrary of {a}?",
+            "(What is|What's|What would be|Tell me|Give me|Say|Find|I need) the (opposite|contrary) (of|to) (the word |){a}(?|, please.|)", "(What|Which word) is the (reverse|exact opposite|antonym) of {a}?", "Not {a}, but(?| what?|...)", "If (something|it|a thing) is not {a}, (then it is|it is|what is it then)?", "(Opposite|Contrary|Antonym) of {a}(?|, please.|)", "(The word|Take the word) {a}(:|.) (what is its opposite|which word is its opposite|what is the contrary)?",
+        ],
         "Which word is the opposite of {a}?",
         ["The opposite of {a} is {b}.", "It is {b}.", "{b} is the opposite of {a}."],
         ["what the opposite of {a} is", "the opposite of {a}", "the opposite of the word {a}", "what is the opposite of being {a}"],
@@ -85,7 +94,10 @@ RELATIONS = {
             "silver: grey; a leaf in summer: green; a leaf in autumn: red, yellow or brown; a cherry: red; a plum: purple; an orange: orange; a swan: white; "
             "a pig: pink; sand: yellow; the sea: blue; a flamingo: pink; a cucumber: green; a raven: black; salt: white; a violet: purple"
         ),
-        ["What colour is {a}?", "What color is {a}?", "Which colour does {a} have?", "What is the colour of {a}?", "What is the color of {a}?", "Tell me the colour of {a}.", "{a}: what colour is it?", "Which color does {a} have?", "Of what colour is {a}?", "Name the color of {a}."],
+        [
+            "What colour is {a}?", "What color is {a}?", "Which colour does {a} have?", "What is the colour of {a}?", "What is the color of {a}?", "Tell me the colour of {a}.", "{a}: what colour is it?", "Which color does {a} have?", "Of what colour is {a}?", "Name the color of {a}.",
+            "(What|Which) (colour|color) (is|has|does one see on|would you say is|do you paint) {a}(?| in?)", "(What|How) does {a} look, which (colour|color)?", "(Tell me|Say|Name|Guess|Give me) the (colour|color) of {a}(.|, please.)", "(In|With) (what|which) (colour|color) (do I|should I|would you|must I) (draw|paint|colour) {a}?", "{a}(:|,) (what|which) (colour|color)( is it| is that| does it have|)?", "Is {a} (red or blue|blue or green|black or white|yellow or red|green or brown), or (what|what colour is it)?",
+        ],
         "Do you know which color {a} has?",
         ["{a} is {b}.", "It is {b}.", "The colour of {a} is {b}."],
         ["what colour {a} is", "which colour {a} is", "what color {a} is", "the colour of {a}", "how {a} is coloured"],
@@ -97,7 +109,10 @@ RELATIONS = {
             "a dog: barks; a cat: meows; a cow: moos; a sheep: bleats; a horse: neighs; a pig: grunts; a duck: quacks; a lion: roars; a wolf: howls; a bee: buzzes; "
             "a frog: croaks; an owl: hoots; a mouse: squeaks; a snake: hisses; a rooster: crows; a bird: sings; a donkey: brays; an elephant: trumpets; a crow: caws"
         ),
-        ["What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?", "{a}: what sound does it make?", "What kind of noise does {a} make?", "What sort of sound comes from {a}?", "Which kind of noise comes from {a}?", "Name the sound of {a}.", "I hear {a}. What noise is that?"],
+        [
+            "What sound does {a} make?", "What noise does {a} make?", "Which sound does {a} make?", "How does {a} sound?", "What does {a} sound like?", "{a}: what sound does it make?", "What kind of noise does {a} make?", "What sort of sound comes from {a}?", "Which kind of noise comes from {a}?", "Name the sound of {a}.", "I hear {a}. What noise is that?",
+            "(What|Which|What kind of|What sort of) (sound|noise|sounds|noises) (does|would) {a} (make|give)?", "(How|What) does {a} (talk|sound|speak|call|say|go|sound like)?", "(Tell me|Name|Describe|Say|Make) the (sound|noise|voice) of {a}(.|, please.)", "What (comes from|do we hear from|can you hear from) {a}?", "{a}(:|,) (what|which) (noise|sound)( is it| does it make|)?", "When {a} (is loud|speaks|calls|is excited), what (does it do|does it sound like|is the sound)?",
+        ],
         "Tell me what kind of sound {a} makes.",
         ["{a} {b}.", "It {b}.", "{a} {b}. That is its sound."],
         ["what sound {a} makes", "which noise {a} makes", "how {a} sounds", "what {a} sounds like", "the sound of {a}", "what noise comes from {a}"],
@@ -109,7 +124,10 @@ RELATIONS = {
             "dog: puppy; cat: kitten; cow: calf; sheep: lamb; horse: foal; pig: piglet; duck: duckling; lion: cub; bear: cub; hen: chick; goat: kid; goose: gosling; "
             "frog: tadpole; butterfly: caterpillar; swan: cygnet; kangaroo: joey; deer: fawn; owl: owlet; fox: cub; elephant: calf; whale: calf"
         ),
-        ["What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?", "What do we call a baby {a}?", "The young of a {a}: what is it called?", "What is a little {a} called?", "What name does a baby {a} have?", "How do people call a young {a}?", "Name the young of a {a}.", "I saw a very small {a}. What is that called?"],
+        [
+            "What is a baby {a} called?", "What do you call a young {a}?", "What is the name for a baby {a}?", "How is a young {a} called?", "What do we call a baby {a}?", "The young of a {a}: what is it called?", "What is a little {a} called?", "What name does a baby {a} have?", "How do people call a young {a}?", "Name the young of a {a}.", "I saw a very small {a}. What is that called?",
+            "(What|How) (is|do you call|do we call|do people call|would you call) (a baby|a young|the baby|a little|a newborn|the young of a|the child of a) {a}( called| named|)?", "(What is the|Tell me the|Say the|I need the|Which is the) (name|word|right word) (for|of) (a baby|a young|a little|the baby of a) {a}(?|, please.)", "(Baby|Young|Little) {a}(:|,) (what is it called|how is it called|which word is it)?", "(A|Our|My) {a} (has|had|got) a (baby|little one)(.|:) (What is it called?|How do you call it?|What do I call it?|What is the word for it?)",
+        ],
         "What do people call the baby of a {a}?",
         ["A baby {a} is called a {b}.", "It is called a {b}.", "A young {a} is a {b}."],
         ["what a baby {a} is called", "what the young of a {a} is called", "the name of a young {a}", "what you call a little {a}", "the word for a baby {a}"],
@@ -121,7 +139,10 @@ RELATIONS = {
             "a dog: four; a cat: four; a horse: four; a cow: four; a bird: two; a chicken: two; a spider: eight; an ant: six; a bee: six; a fly: six; a butterfly: six; "
             "an octopus: eight; a snake: no; a fish: no; a human: two; a duck: two; a frog: four; an elephant: four; a lion: four; a beetle: six; a table: four; a worm: no"
         ),
-        ["How many legs does {a} have?", "How many legs has {a}?", "Tell me how many legs {a} has.", "What number of legs does {a} have?", "{a}: how many legs?", "On how many legs does {a} walk?", "How many legs are there on {a}?", "Count the legs of {a}."],
+        [
+            "How many legs does {a} have?", "How many legs has {a}?", "Tell me how many legs {a} has.", "What number of legs does {a} have?", "{a}: how many legs?", "On how many legs does {a} walk?", "How many legs are there on {a}?", "Count the legs of {a}.",
+            "(How many|What number of) legs (does|has|would) {a} (have|got|need|walk on|stand on)?", "(Tell me|Say|Give me|Count) the (number of legs|legs) (of|that has) {a}(.|, please.)", "{a}(:|,) (how many legs|what number of legs|legs)( does it have| has it|)?", "(How many|What number of) legs (are|can you see|do I see|do you count|are there) (on|under|with) {a}?",
+        ],
         "Do you know how many legs {a} has?",
         ["{a} has {b} legs.", "It has {b} legs."],
         ["how many legs {a} has got", "the number of legs of {a}", "on how many legs {a} stands", "how many legs there are on {a}"],
@@ -134,7 +155,10 @@ RELATIONS = {
             "a kangaroo: Australia; a panda: China; a lion: Africa; a rabbit: a burrow; a fox: a den; a spider: a web; an ant: an anthill; a squirrel: trees; "
             "a horse: a stable; a dolphin: the sea; a shark: the sea; a frog: ponds; a bear: the forest; an elephant: Africa and Asia; a tiger: Asia; a pig: a sty"
         ),
-        ["Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?", "{a}: where does it live?", "Where is {a} at home?", "In which place can I find {a}?", "I want to see {a}. Where do I have to go?", "Where do people find {a}?", "Where in the world is {a} at home?"],
+        [
+            "Where does {a} live?", "Where do you find {a}?", "What is the home of {a}?", "Where is the home of {a}?", "Where can I see {a}?", "Tell me where {a} lives.", "In what place does {a} live?", "Where would I look for {a}?", "{a}: where does it live?", "Where is {a} at home?", "In which place can I find {a}?", "I want to see {a}. Where do I have to go?", "Where do people find {a}?", "Where in the world is {a} at home?",
+            "(Where|In which place|In what place|At which place) (does|would|will) {a} (live|sleep|stay|be at home|have its home|feel at home)?", "(Where|In which place|In what sort of place) (would|can|do|could|should|will|must) (I|we|you|people|one) (find|see|meet|look for|seek|watch) {a}?", "(What|Which) (is the home of|is the house of|place is home to|is the place for) {a}?", "{a}(:|,) (where|where does it live|where is it at home|in which place|what is its home)?", "(I want|I would like|We want) to (see|find|meet|watch) {a}. (Where?|Where is that possible?|Where must I look?|Where do I look?)",
+        ],
         "Tell me where {a} can be found.",
         ["The home of {a} is {b}.", "You find {a} here: {b}.", "Look for {b}: there you find {a}."],
         ["where {a} lives", "where I can see {a}", "where I find {a}", "what the home of {a} is", "where {a} is at home", "in what place I would meet {a}"],
@@ -149,7 +173,10 @@ RELATIONS = {
             "Africa: a continent; Europe: a continent; the Nile: a river; red: a colour; a tulip: a flower; a pine: a tree; a shark: a fish; an owl: a bird; "
             "a piano: a musical instrument; a potato: a vegetable; a banana: a fruit; an ant: an insect; iron: a metal; tea: a drink; bread: a food; Monday: a day of the week"
         ),
-        ["What kind of thing is {a}?", "What is {a}, in one word?", "Is {a} a plant, an animal or a thing? What is it?", "What sort of thing is {a}?", "{a}: what kind of thing is it?", "{a} is what kind of thing?", "What type of thing is {a}?"],
+        [
+            "What kind of thing is {a}?", "What is {a}, in one word?", "Is {a} a plant, an animal or a thing? What is it?", "What sort of thing is {a}?", "{a}: what kind of thing is it?", "{a} is what kind of thing?", "What type of thing is {a}?",
+            "(What|What kind of thing|What sort of thing|What type of thing|Which kind of thing) (is|would you say is|do you say is) {a}?", "(Tell me|Say|Explain) what (kind|sort|type) of thing {a} is(.|, please.)", "{a}(:|,) (what is it|what kind|what sort of thing)( in general| in one word|)?", "(In one word|In general|In short|Briefly)(:|,) what (is|sort of thing is) {a}?", "(To which|In which) (group|class|family) (do you put|does one put|belongs|goes) {a}?",
+        ],
         "In short: what kind of thing is {a}?",
         ["{a} is {b}.", "It is {b}."],
         ["what kind of thing {a} is", "what sort of thing {a} is", "what {a} is, in one word", "whether {a} is a plant, an animal or a thing"],
@@ -163,7 +190,10 @@ RELATIONS = {
             "a needle: to sew; an oven: to bake; a phone: to talk with people far away; a bridge: to cross a river; a boat: to travel on water; scissors: to cut paper; "
             "soap: to wash; a towel: to dry yourself; a compass: to find north; a ladder: to climb up; a basket: to carry things; glasses: to see better; a fridge: to keep food cold"
         ),
-        ["What is {a} used for?", "What do you use {a} for?", "What can I do with {a}?", "Why do people need {a}?", "What is {a} for?", "{a}: what is it good for?", "What do people do with {a}?", "For what do I need {a}?", "What is the use of {a}?", "What purpose does {a} have?"],
+        [
+            "What is {a} used for?", "What do you use {a} for?", "What can I do with {a}?", "Why do people need {a}?", "What is {a} for?", "{a}: what is it good for?", "What do people do with {a}?", "For what do I need {a}?", "What is the use of {a}?", "What purpose does {a} have?",
+            "(What|For what|What things) (do|can|would|could|should|will) (I|you|we|people|somebody) (use|need|want|take|have) {a}( for|)?", "(What is|What's) {a} (good for|for|used for|made for|there for|meant for)?", "(What|What things) (can|do|could|would) (I|you|we|people) do with {a}?", "(Why|When|For what reason) (do|would|should|must) (we|you|I|people|somebody) (have|need|use|buy|take|own) {a}?", "(Tell me|Say|Explain) (what {a} is for|the use of {a}|why people have {a}|what to do with {a})(.|, please.)", "I (have|found|bought|got) {a}. (What do I do with it?|What is it for?|What can I use it for?|What now?)",
+        ],
         "For what purpose do people use {a}?",
         ["You use {a} {b}.", "People use {a} {b}.", "{a}: that is {b}."],
         ["what {a} is used for", "what people use {a} for", "what I can do with {a}", "why we need {a}", "what {a} is good for", "the purpose of {a}"],
@@ -177,7 +207,10 @@ RELATIONS = {
             "a postman: brings letters; a shepherd: looks after sheep; a musician: makes music; a writer: writes books; a vet: helps sick animals; a fisherman: catches fish; "
             "a judge: decides in court; a scientist: studies how the world works; an astronaut: travels into space; a librarian: looks after books; a nurse: cares for sick people"
         ),
-        ["What does {a} do?", "What is the job of {a}?", "What does {a} do all day?", "What work does {a} do?", "{a}: what is that job about?", "How does {a} spend the day?", "What is the work of {a}?", "Describe the job of {a}.", "What do you do as {a}?"],
+        [
+            "What does {a} do?", "What is the job of {a}?", "What does {a} do all day?", "What work does {a} do?", "{a}: what is that job about?", "How does {a} spend the day?", "What is the work of {a}?", "Describe the job of {a}.", "What do you do as {a}?",
+            "(What|Which work|What kind of work) (does|would|must|will) {a} (do|have to do)( at work| all day| every day|)?", "(What|What kind of thing) is the (job|work|task|business) of {a}?", "(Tell me|Say|Explain|Describe) (what {a} does|the job of {a}|what {a} does all day|the task of {a})(.|, please.)", "{a}(:|,) (what does that mean|what is the job|which work is that|what do they do|what do such people do)?", "(My friend|My mother|My father|My neighbour) is {a}. (What is that?|What work is that?|What does that mean?|What do such people do?)", "I (am|want to be|want to become|would like to be|will be) {a}. What (will I do|do I do|is my work|would be my work|is the work)?",
+        ],
         "Tell me about the work of {a}.",
         ["{a} {b}.", "The work is simple to say: {a} {b}."],
         ["what {a} does", "what {a} does all day", "what the job of {a} is", "what work {a} does", "the job of {a}"],
@@ -190,7 +223,10 @@ RELATIONS = {
             "flour: wheat; raisins: grapes; silk: silkworms; cotton: a plant; jam: fruit and sugar; coffee: coffee beans; ketchup: tomatoes; chips: potatoes; rain: clouds; "
             "olive oil: olives; salt: the sea and mines; leather: the skin of animals; candles: wax; feathers: birds; apples: apple trees; pearls: oysters"
         ),
-        ["Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?", "Tell me where {a} comes from.", "What do we get {a} from?", "From where does {a} come?", "{a}: where does it come from?", "From what is {a} made?", "Where do people get {a}?", "What gives us {a}?", "From which thing or animal do we get {a}?", "How do we get {a}?", "Out of what is {a} made?"],
+        [
+            "Where does {a} come from?", "Where do we get {a} from?", "What is {a} made from?", "What does {a} come from?", "Tell me where {a} comes from.", "What do we get {a} from?", "From where does {a} come?", "{a}: where does it come from?", "From what is {a} made?", "Where do people get {a}?", "What gives us {a}?", "From which thing or animal do we get {a}?", "How do we get {a}?", "Out of what is {a} made?",
+            "(Where|From where|From what|Out of what|Of what) (does|do|is|are) {a} (come from|come|made|made from|from|taken from|come into being)?", "(Who|What|Which animal or thing) (gives|makes|brings|produces)( us|) {a}?", "(Where|From what|From whom|How) (do|can|could) (we|you|I|people) (get|take|win|obtain|have|make) {a}( from|)?", "(Tell me|Say|Explain) (where {a} comes from|what {a} is made of|how we get {a}|the origin of {a})(.|, please.)", "{a}(:|,) (where is it from|what is it made of|from what|where does that come from)?", "I (like|bought|have|eat|use) {a}. (Where does it come from?|From what is it made?|What is it made of?|How is it made?)",
+        ],
         "From what do people get {a}?",
         ["{a} comes from {b}.", "We get {a} from {b}.", "It comes from {b}."],
         ["where {a} comes from", "what {a} is made from", "what we get {a} from", "where people get {a}", "what gives us {a}", "the origin of {a}", "out of what {a} is made"],
@@ -220,7 +256,10 @@ RELATIONS = {
             "What language do people speak in France: French; What language do people speak in Germany: German; What language do people speak in Brazil: Portuguese; "
             "What language do people speak in Mexico: Spanish; What language do people speak in Italy: Italian; What language do people speak in Japan: Japanese; What money is used in Japan: yen"
         ),
-        ["{a}?", "Tell me: {a}?", "I have a question. {a}?", "Do you know this? {a}?", "Quick question: {a}?", "{a}?", "{a}", "Hello! {a}?", "A question for you: {a}?", "Can you help me? {a}?", "I would like to know this: {a}?", "Here is a question. {a}?", "My son asks: {a}?", "Hi, {a}?"],
+        [
+            "{a}?", "Tell me: {a}?", "I have a question. {a}?", "Do you know this? {a}?", "Quick question: {a}?", "{a}?", "{a}", "Hello! {a}?", "A question for you: {a}?", "Can you help me? {a}?", "I would like to know this: {a}?", "Here is a question. {a}?", "My son asks: {a}?", "Hi, {a}?",
+            "(Tell me|Say|Answer|I ask you|Please say|Help me|My teacher asks|Let me ask you|May I ask|I want to ask|A small question|Riddle me this|Now tell me|Just one question|Another question|Next question|One question)(:|,) {a}?", "{a}(, please|, do you know|, can you tell me| exactly|, my friend|)?", "(I wonder|I would like to hear|I do not know|I forgot|Who knows|You surely know)(:|,) {a}?",
+        ],
         "Please answer me this: {a}?",
         ["It is {b}.", "The answer is {b}.", "{b}."],
         [],
@@ -233,9 +272,14 @@ WRAPPERS = [
     "Tell me {c}.", "Tell me {c}.", "Please tell me {c}.", "Do you know {c}?", "Can you say {c}?", "I would like to know {c}.", "I want to know {c}.", "Say {c}.", "Could you say {c}?", "Let me know {c}.", "Would you tell me {c}?", "Can you tell me {c}?",
     "Could you tell me {c}?", "Do you remember {c}?", "My teacher asks me {c}.", "I need to know {c}.", "Explain to me {c}.", "Please say {c}.", "Hello! Can you tell me {c}?", "I don't know {c}.", "Help me, please: {c}?", "Will you tell me {c}?",
 ]
-BEFORE = ["", "", "", "", "", "", "Hello! ", "Please: ", "I have a question: ", "Hi! ", "Quick question: ", "A question for you: ", "Good morning! ", "Sorry, one more question: ", "My child asks: "]
-WRAPPED = 0.35
-"""Of the questions for facts."""
+WRAPPERS += [
+    "(I want|I would like|I need|I have|I'd love|We want|We would like|It would be nice) to (know|hear|learn|find out|understand) {c}(.|, please.)", "(Can|Could|Would|Will) you (please |kindly |)(tell|explain to|show|remind|teach) me {c}?", "(Do|Did) you (know|ever learn|by chance know|happen to know) {c}?",
+    "(Tell|Explain to|Show|Teach|Remind) (me|us) {c}( please|, please| in a few words|)(.|!)", "(My son|My daughter|A friend|My sister|My little brother|Somebody|The teacher) (wants to know|asks|asked me|would like to know|does not know) {c}(.|:)", "(I ask myself|I wonder|I have forgotten|I forgot|I can't remember|Nobody here knows|I never knew|Tell me again|Guess) {c}(.|?)",
+]
+BEFORE = ["(Hello|Hi|Hey|Okay|So|Well|Now|And|Listen|Tell me|Excuse me|Please|By the way|Say)(,|!|:) ", "(My teacher|A friend|My daughter|Somebody) (asks|wants to know|asked me)(:|,) ", "(Just|Only|One more|Another|A little|One small) question(:|.) ", "", "", "", "", "", "", "Hello! ", "Please: ", "I have a question: ", "Hi! ", "Quick question: ", "A question for you: ", "Good morning! ", "Sorry, one more question: ", "My child asks: "]
+NEXT_FACT = ["And {a}?", "And what about {a}?", "What about {a}?", "And for {a}?", "Now {a}.", "The same for {a}?", "How about {a}?"]
+WRAPPED, REVERSED = 0.35, 0.35
+"""Of the questions for facts; of those for opposites."""
 
 # Lines of `thing | answer` or `question | answer`.
 EXPLAINED = [
@@ -247,6 +291,13 @@ ASK_FOR_THING = [
     "Tell me something about {a}.", "Please explain {a}.", "Describe {a}.", "What do you know about {a}?", "Explain {a} to a child.",
 ]
 ASK_AS_IT_IS = ["{a}", "{a}", "{a}", "Hello! {a}", "I have a question: {a}", "Please: {a}", "Can you help me? {a}"]
+PLAIN_WORDINGS = len(ASK_FOR_THING)
+"""Also for persons."""
+ASK_FOR_THING += [
+    "(Can|Could|Would|Will) you (please |)(explain|describe|explain to me|describe to me) {a}( in simple words| please| to a child| in one sentence|)?", "(Explain|Describe) {a}( please|, please| for children| in short| in your own words|)(.|!)",
+    "(What|What exactly|What on earth|In short, what|So what) is {a}(?| exactly?| really?| actually?|)", "(I want|I would like|I'd like|We want|My son wants) to (know|learn|understand|hear) what {a} is(.|, please.)", "(Do|Did) you (know|learn|ever hear) (what|exactly what) {a} is?", "{a}(?|: what is it?|: what is that?|, please explain.|)",
+    "(I never understood|I do not know|Nobody could tell me|I forgot|My child asks|I wonder) what {a} is.",
+]
 PERSONS = {"Shakespeare", "Einstein", "Mozart"}
 
 FOLLOWS = {
@@ -337,27 +388,37 @@ def talk(rng: random.Random) -> Turn:
     return rng.choice(questions), rng.choice(answers)
 
 
-def fact(rng: random.Random) -> Turn:
+def fact(rng: random.Random) -> tuple[str, ...]:
     relation = RELATIONS[rng.choices([*RELATIONS], [len(relation.pairs) for relation in RELATIONS.values()])[0]]
-    a, b = rng.choice(relation.pairs)
+    a, b = _pair(rng, relation)
     # The first form most often: others teach that words do not matter.
     answer = relation.answers[0] if rng.random() < 0.6 else rng.choice(relation.answers)
-    return _sentence(_question(rng, relation).format(a=a)), _sentence(answer.format(a=a, b=b))
+    turn = _sentence(_question(rng, relation).format(a=a)), _sentence(answer.format(a=a, b=b))
+    if "{a}?" in relation.questions or rng.random() > 0.06:
+        return turn
+    a, b = _pair(rng, relation)
+    return *turn, rng.choice(NEXT_FACT).format(a=a), _sentence(answer.format(a=a, b=b))
+
+
+def _pair(rng: random.Random, relation: Relation) -> tuple[str, str]:
+    """The opposite of cold is hot, too."""
+    a, b = rng.choice(relation.pairs)
+    return (b, a) if relation is RELATIONS["opposites"] and rng.random() < REVERSED else (a, b)
 
 
 def _question(rng: random.Random, relation: Relation) -> str:
     if relation.clauses and rng.random() < WRAPPED:
         question = rng.choice(WRAPPERS).format(c=rng.choice(relation.clauses))
     else:
-        question = rng.choice(relation.questions)
+        question = worded(rng, rng.choice(relation.questions))
         question = rng.choice(BEFORE) + question if question.endswith("?") else question
-    return question
+    return worded(rng, question)
 
 
 def explained(rng: random.Random) -> Turn:
     a, answer = rng.choice(EXPLAINED)
-    question = rng.choice(ASK_AS_IT_IS if a.endswith(("?", ".")) else ASK_FOR_THING).format(a=a)
-    return question.replace("What is", "Who was") if a in PERSONS else question, answer
+    question = worded(rng, rng.choice(ASK_AS_IT_IS if a.endswith(("?", ".")) else ASK_FOR_THING[:PLAIN_WORDINGS] if a in PERSONS else ASK_FOR_THING)).format(a=a)
+    return _sentence(question.replace("What is", "Who was") if a in PERSONS else question), answer
 
 
 def following(rng: random.Random) -> Turn:
@@ -370,16 +431,23 @@ def following(rng: random.Random) -> Turn:
 
 
 MAKERS: list[tuple[Callable[[random.Random], tuple[str, ...]], float]] = [
-    (who, 0.06), (talk, 0.1), (fact, 0.3), (explained, 0.1), (following, 0.02), (asked.asked, 0.11), (asked.how_to, 0.08), (asked.sum_, 0.08), (asked.compared, 0.06),
-    (asked.listed, 0.07), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
+    (who, 0.04), (talk, 0.08), (small_talk.talk, 0.22), (fact, 0.27), (explained, 0.07), (following, 0.01), (asked.asked, 0.09), (asked.how_to, 0.06), (asked.sum_, 0.1), (asked.compared, 0.06),
+    (asked.listed, 0.08), (asked.cooked, 0.02), (asked.poem, 0.02), (asked.introduced, 0.02),
 ]
+
+
+CASUAL = 0.12
+"""Of the chats."""
 
 
 def turns(rng: random.Random) -> list[str]:
     """A chat of one to four questions with their answers."""
     makers, weights = zip(*MAKERS, strict=True)
     count = rng.choice([1, 1, 1, 2, 2, 3, 4])
-    return [part for maker in rng.choices(makers, weights, k=count) for part in maker(rng)]
+    parts = [part for maker in rng.choices(makers, weights, k=count) for part in maker(rng)]
+    # Somebody writes so from the first message to the last.
+    is_casual = rng.random() < CASUAL
+    return [small_talk.casual(rng, part) if is_casual and at % 2 == 0 else part for at, part in enumerate(parts)]
 
 
 def held_out() -> Iterator[tuple[str, str]]:

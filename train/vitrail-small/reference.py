@@ -1,6 +1,6 @@
 """Computes exact answers of an exported file, which the runtime's tests compare with.
 
-    python reference.py vitrail-small.gguf tokenizer.json vitrail-small.reference.json
+    python reference.py vitrail-small.gguf vitrail-small.reference.json
 
 Everything runs in double precision on the dequantized weights. The first entry is teacher-forced: for each position of
 a text the ids and log-probabilities of the best next tokens. The others are greedy continuations.
@@ -8,6 +8,7 @@ a text the ids and log-probabilities of the best next tokens. The others are gre
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ from tokenizers import Tokenizer
 
 from export import load_gguf
 from model import Decoder, rope_table
+
+sys.path.insert(1, str(Path(__file__).parent / "write"))
+from gguf_tokenizer import tokenizer_of  # noqa: E402
 
 TEXT = (
     "I had been waiting for some time in the hall when the door was opened, and a tall man, whom I had never seen "
@@ -68,12 +72,12 @@ def greedy(model: Decoder, tokenizer: Tokenizer, prompt: str) -> dict:
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ["gguf", "tokenizer", "out"]:
+    for name in ["gguf", "out"]:
         parser.add_argument(name, type=Path)
     arguments = parser.parse_args()
     model = load_gguf(arguments.gguf).double()
     model.rotation = rope_table(model.config, torch.float64)
-    tokenizer = Tokenizer.from_file(str(arguments.tokenizer))
+    tokenizer = tokenizer_of(arguments.gguf)
     answers = [teacher_forced(model, tokenizer), *(greedy(model, tokenizer, prompt) for prompt in PROMPTS)]
     arguments.out.write_text(json.dumps(answers) + "\n", encoding="utf-8")
     for answer in answers[1:]:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import small_talk
+from small_talk import with_articles
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -214,6 +217,10 @@ PREFIXES = [
     "Read me a story about", "Give us a tale about", "I wish for a story about", "We want a story about", "Do you have a story about", "Tell me the story of", "Tell me of", "Let me have a story about", "Please tell of", "Begin a story about", "Time for a story about", "Let's have a story about", "Now a story about", "Another story, this time about", "Make a story with", "Write a very short story about", "Create a short story about",
     "Can I have a story about", "Tell me one about", "My child wants a story about", "Think of a story about",
 ]
+ABOUT = [
+    "Tell me about", "Tell me about", "Please tell me about", "Tell us about", "Can you tell me about", "Something about", "Let us hear something about", "I want to hear about", "Please tell us something about", "Story:", "story:", "Tell about", "Say something about", "Do you know something about",
+]
+"""What could be a question about a thing, and is none: a thing has no name, no look and nothing that it does."""
 CHOICE_PREFIXES = ["I am in the mood for a story about", "What we need is a bedtime story about", "Start telling the story of", "Please come up with something about", "I have never heard a story about", "Entertain us with a tale about"]
 CHOICES = 320
 PREFIX_PARTS = [
@@ -315,6 +322,16 @@ class _Slots(dict):
         return _upper(drawn) if name[0].isupper() else drawn
 
 
+ANOTHER = [
+    "And one about {s}?", "Now tell me one about {s}.", "Tell me another one about {s}.", "And now about {s}.", "The next one about {s}, please.", "Now a story about {s}!", "Can you tell me one about {s}?", "Next: {s}.", "I want one about {s}, too.",
+    "Do you have one about {s}?", "What about {s}?", "How about {s}?", "Nice! And one about {s}, please.", "Thank you! Now I want one about {s}.", "One more, about {s}.", "Another story, about {s} this time.",
+]
+PLAIN_ANOTHER = [
+    "One more!", "Another one!", "One more, please.", "Another story, please.", "Tell me another one.", "Tell me another story.", "And another one?", "Again!", "One more story!", "More!", "Do you know another one?", "Tell me one more.", "Can I have another one?", "A different one, please.", "Now another one.",
+]
+"""Requests after a story."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request, and what its story must hold."""
@@ -407,9 +424,12 @@ def _subject(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> tuple[str
     return text, heroes, names
 
 
-def _asked(rng: random.Random, plot: Plot, drawn: dict[str, str]) -> Asked:
+def _asked(rng: random.Random, plot: Plot, drawn: dict[str, str], is_another: bool) -> Asked:
     subject, heroes, names = _subject(rng, plot, drawn)
-    prefix = rng.choice(PREFIXES) if rng.random() < 0.5 else _upper("".join(map(rng.choice, PREFIX_PARTS)))
+    if is_another:
+        return Asked(with_articles(rng.choice(ANOTHER).format(s=subject.format_map(_Slots(drawn, rng)))), heroes, names)
+    roll = rng.random()
+    prefix = rng.choice(ABOUT) if roll < 0.12 else rng.choice(PREFIXES) if roll < 0.5 else _upper("".join(map(rng.choice, PREFIX_PARTS)))
     end = "?" if prefix.startswith(("Can", "Could", "Would", "Will", "Do ", "What", "How")) else rng.choice([".", ".", ".", "", "!", ", please."])
     suffix = rng.choice(SUFFIXES) if end in (".", "!", "?") else ""
     return Asked(with_articles(f"{prefix} {subject.format_map(_Slots(drawn, rng))}{end}{suffix}"), heroes, names)
@@ -419,17 +439,29 @@ def _is_prompted(request: str, heroes: set[str]) -> bool:
     return any(own <= heroes and word in request for own, word in PROMPTED)
 
 
-def story(rng: random.Random) -> tuple[str, ...]:
-    """A request and a story that answers it; now and then a question about the story, too."""
+def story(rng: random.Random, is_another: bool = False) -> tuple[str, ...]:
+    """A request and a story that answers it; now and then a question about the story, too. Or the request after another story."""
     while True:
         plot, hero = rng.choice(PLOTS), _hero(rng)
         other = hero if rng.random() < 0.06 else _hero(rng)
         drawn = _draw(rng, hero, other)
-        asked = Asked(rng.choice(PLAIN), [], []) if rng.random() < 0.08 else _asked(rng, plot, drawn)
+        is_plain = rng.random() < (0.4 if is_another else 0.08)
+        asked = Asked(rng.choice(PLAIN_ANOTHER if is_another else PLAIN), [], []) if is_plain else _asked(rng, plot, drawn, is_another)
         if _has_nothing_strange(asked, drawn) and not _is_prompted(asked.request, {hero, other}):
             break
     turns = (asked.request, _told(rng, plot, drawn))
     return turns if rng.random() < 0.85 else turns + _after(rng, plot, drawn)
+
+
+def offered(rng: random.Random) -> tuple[str, ...]:
+    """Small talk in which a story is offered, a yes, and the story: about the animals that the offer names, if it does."""
+    question, answer, yes = small_talk.accepted(rng)
+    named = [kind for kind in sorted(KNOWN) if re.search(rf"(^|about (an? )?)({kind}|{plural(kind)})\b", answer.lower())]
+    while True:
+        plot, hero = rng.choice(PLOTS), named[0] if named else rng.choice(sorted(KNOWN))
+        drawn = _draw(rng, hero, _hero(rng))
+        if _has_nothing_strange(Asked(yes, named, []), drawn):
+            return question, answer, yes, _told(rng, plot, drawn)
 
 
 def _has_nothing_strange(asked: Asked, drawn: dict[str, str]) -> bool:
@@ -473,8 +505,3 @@ def choice() -> Iterator[Asked]:
         subject, asked, names = _subject(rng, plot, drawn)
         if drawn["n"] != drawn["f"] and asked + names:
             yield Asked(with_articles(f"{rng.choice(CHOICE_PREFIXES)} {subject.format_map(_Slots(drawn, rng))}."), asked, names)
-
-
-def with_articles(text: str) -> str:
-    """`a` before a vowel becomes `an`."""
-    return re.sub(r"\b([Aa]) (?=[aeiouAEIOU])(?!(?:uni|one|use|eu))", r"\1n ", text)

@@ -95,7 +95,11 @@ export class VitrailAvatarElement extends ElementBase {
     this.avatar = avatar;
     this.#view = avatar.attach(canvas, { background: this.#background() });
     this.#view.on('error', (error) => this.#showError(error));
-    this.#get('.note').hidden = true;
+    this.#showNote('Preparing the first picture …', 0);
+    const forgetFirst = this.#view.on('stats', () => {
+      this.#get('.note').hidden = true;
+      forgetFirst();
+    });
     const clip = this.getAttribute('clip');
     const rigged = avatar.info.expressions.length > 0;
     const still =
