@@ -146,6 +146,12 @@ fn cached_scales(rows: CachedRows, position: u32, i: u32) -> vec2<f32> {
 
 
 const SETS: u32 = WORKGROUP / LANES;
+// Steps of sums over half a set, and over the sets of a subgroup. Loops that count are written out by drivers, so that heads are summed side by
+// side; loops that halve are not.
+const HALF_STEPS: u32 = firstTrailingBit(LANES / 2u);
+const MERGE_STEPS: u32 = firstTrailingBit(SUBGROUP / LANES);
+// Keys that all sets take at once.
+const TURN_KEYS: u32 = 2u * SETS * PAIRS;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC4S * 4u / CACHED_COMPONENTS;
@@ -221,7 +227,7 @@ fn fetch(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Fetched {
 
 // The softmax of a set over positions [first, end) of a KV head; of a pair of keys, each half sums what both have of the score of its own one.
 // All written out: loops would move what they hold out of the registers.
-// parts: the first keys and values are there, or on their way.
+// parts: the first keys and values are there, or on their way. ahead: so are the next ones while these are attended to.
 fn stream_keys(
   query: array<Eight, HEADS>,
   rows: CachedRows,
@@ -231,7 +237,7 @@ fn stream_keys(
 ) -> Softmax {
   let lane = invocation % LANES;
   var sum = no_softmax();
-  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
+  for (var block = first; block < end; block += TURN_KEYS) {
     let fetched = fetch(rows, block, end, invocation);
     let at_0 = pair_at(block, 0u, invocation);
     let own_key_0 = eight_of(fetched.own_key_0);
@@ -247,8 +253,8 @@ fn stream_keys(
     own_0_0 *= own_scales_0.x;
     other_0_0 *= other_scales_0.x;
     own_0_0 += subgroupShuffleXor(other_0_0, LANES / 2u);
-    for (var step = LANES / 4u; step > 0u; step /= 2u) {
-      own_0_0 += subgroupShuffleXor(own_0_0, step);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_0 += subgroupShuffleXor(own_0_0, (LANES / 4u) >> i);
     }
     other_0_0 = subgroupShuffleXor(own_0_0, LANES / 2u);
     other_0_0 = select(-2.0e30, other_0_0, at_0.y < end);
@@ -270,8 +276,8 @@ fn stream_keys(
     own_0_1 *= own_scales_0.x;
     other_0_1 *= other_scales_0.x;
     own_0_1 += subgroupShuffleXor(other_0_1, LANES / 2u);
-    for (var step = LANES / 4u; step > 0u; step /= 2u) {
-      own_0_1 += subgroupShuffleXor(own_0_1, step);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_1 += subgroupShuffleXor(own_0_1, (LANES / 4u) >> i);
     }
     other_0_1 = subgroupShuffleXor(own_0_1, LANES / 2u);
     other_0_1 = select(-2.0e30, other_0_1, at_0.y < end);
@@ -298,7 +304,8 @@ fn stream_keys(
 // Merges the sets of each subgroup and leaves what they found in workgroup memory.
 fn leave_partials(own: Softmax, invocation: u32) {
   var sum = own;
-  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+  for (var i = 0u; i < MERGE_STEPS; i++) {
+    let step = LANES << i;
     let largest_0 = max(sum.largest[0u], subgroupShuffleXor(sum.largest[0u], step));
     let rescale_0 = exp2(sum.largest[0u] - largest_0);
     sum.largest[0u] = largest_0;

@@ -9,7 +9,7 @@ struct Params {
   window: u32,
   scale_log2e: f32,
 }
-const params = Params(995u, 0u, 0.3606737554073334f);
+const params = Params(1304u, 0u, 0.3606737554073334f);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> k_cache: array<Cached>;

@@ -144,6 +144,12 @@ fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
 
 
 const SETS: u32 = WORKGROUP / LANES;
+// Steps of sums over half a set, and over the sets of a subgroup. Loops that count are written out by drivers, so that heads are summed side by
+// side; loops that halve are not.
+const HALF_STEPS: u32 = firstTrailingBit(LANES / 2u);
+const MERGE_STEPS: u32 = firstTrailingBit(SUBGROUP / LANES);
+// Keys that all sets take at once.
+const TURN_KEYS: u32 = 2u * SETS * PAIRS;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC4S * 4u / CACHED_COMPONENTS;
@@ -229,7 +235,7 @@ fn fetch(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Fetched {
 
 // The softmax of a set over positions [first, end) of a KV head; of a pair of keys, each half sums what both have of the score of its own one.
 // All written out: loops would move what they hold out of the registers.
-// parts: the first keys and values are there, or on their way.
+// parts: the first keys and values are there, or on their way. ahead: so are the next ones while these are attended to.
 fn stream_keys(
   query: array<Eight, HEADS>,
   rows: CachedRows,
@@ -239,7 +245,7 @@ fn stream_keys(
 ) -> Softmax {
   let lane = invocation % LANES;
   var sum = no_softmax();
-  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
+  for (var block = first; block < end; block += TURN_KEYS) {
     let fetched = fetch(rows, block, end, invocation);
     let at_0 = pair_at(block, 0u, invocation);
     let own_key_0 = eight_of(fetched.own_key_0);
@@ -256,8 +262,8 @@ fn stream_keys(
     var own_0_0 = dot(query[0u].a, own_key_0.a) + dot(query[0u].b, own_key_0.b);
     var other_0_0 = dot(query[0u].a, other_key_0.a) + dot(query[0u].b, other_key_0.b);
     own_0_0 += subgroupShuffleXor(other_0_0, LANES / 2u);
-    for (var step = LANES / 4u; step > 0u; step /= 2u) {
-      own_0_0 += subgroupShuffleXor(own_0_0, step);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_0 += subgroupShuffleXor(own_0_0, (LANES / 4u) >> i);
     }
     other_0_0 = subgroupShuffleXor(own_0_0, LANES / 2u);
     other_0_0 = select(-2.0e30, other_0_0, at_0.y < end);
@@ -266,8 +272,8 @@ fn stream_keys(
     var own_1_0 = dot(query[0u].a, own_key_1.a) + dot(query[0u].b, own_key_1.b);
     var other_1_0 = dot(query[0u].a, other_key_1.a) + dot(query[0u].b, other_key_1.b);
     own_1_0 += subgroupShuffleXor(other_1_0, LANES / 2u);
-    for (var step = LANES / 4u; step > 0u; step /= 2u) {
-      own_1_0 += subgroupShuffleXor(own_1_0, step);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_1_0 += subgroupShuffleXor(own_1_0, (LANES / 4u) >> i);
     }
     other_1_0 = subgroupShuffleXor(own_1_0, LANES / 2u);
     other_1_0 = select(-2.0e30, other_1_0, at_1.y < end);
@@ -295,7 +301,8 @@ fn stream_keys(
 // Merges the sets of each subgroup and leaves what they found in workgroup memory.
 fn leave_partials(own: Softmax, invocation: u32) {
   var sum = own;
-  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+  for (var i = 0u; i < MERGE_STEPS; i++) {
+    let step = LANES << i;
     let largest_0 = max(sum.largest[0u], subgroupShuffleXor(sum.largest[0u], step));
     let rescale_0 = exp2(sum.largest[0u] - largest_0);
     sum.largest[0u] = largest_0;
@@ -358,10 +365,16 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Numbers out of words.
 
@@ -387,12 +400,12 @@ fn signed_bytes(word: u32) -> vec4<f32> {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = raw.scale;
+  let scale = number_of(raw.scale);
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return raw.scale * dot_group(numbers_of(raw), x);
+  return number_of(raw.scale) * dot_group(numbers_of(raw), x);
 }
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
@@ -400,7 +413,7 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {

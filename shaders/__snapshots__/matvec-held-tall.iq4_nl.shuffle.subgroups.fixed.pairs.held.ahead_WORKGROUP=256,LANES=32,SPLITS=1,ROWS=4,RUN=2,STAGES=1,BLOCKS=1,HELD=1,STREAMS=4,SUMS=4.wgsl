@@ -116,21 +116,27 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Decoding of groups of 32 weights that share a scale: weight = scale · number. In a product the scale comes in once, behind the sum.
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = raw.scale;
+  let scale = number_of(raw.scale);
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return raw.scale * dot_group(numbers_of(raw), x);
+  return number_of(raw.scale) * dot_group(numbers_of(raw), x);
 }
 // x as whole numbers of 16 bits, a scale a run of one group of 32 or two, in two planes of signed bytes: x = scale · (256 · high + low). Four bytes of weights
 // are then multiplied in one instruction a plane (dot4I8Packed), exactly. The rounding of x, 2^-16 of a run's largest number, is as good
@@ -278,15 +284,21 @@ struct FetchedEights {
 
 alias Fetched = array<FetchedEights, STAGES>;
 
+fn fetch_eights(x_base: u32, s: u32, invocation: u32) -> FetchedEights {
+  var fetched: FetchedEights;
+  {
+    let at_0 = staged_at(s, 0u, invocation);
+    fetched.x[0u] = load_x_eight(x_base + at_0);
+    let at_1 = staged_at(s, 1u, invocation);
+    fetched.x[1u] = load_x_eight(x_base + at_1);
+  }
+  return fetched;
+}
+
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
-    FetchedEights(
-      Eights(
-        load_x_eight(x_base + staged_at(0u, 0u, invocation)),
-        load_x_eight(x_base + staged_at(0u, 1u, invocation)),
-      ),
-    ),
+    fetch_eights(x_base, 0u, invocation),
   );
 }
 
@@ -319,7 +331,7 @@ fn dot_halves(bytes: array<vec4<u32>, 2>, x: FixedGroup) -> vec2<i32> {
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -340,8 +352,10 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 
 fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
   let scales = unpack2x16float(raw.scales);
-  let first = RawGroup(raw.first, scales.x);
-  let second = RawGroup(raw.second, scales.y);
+  var first: RawGroup;
+  first.numbers = raw.first;
+  var second: RawGroup;
+  second.numbers = raw.second;
   return x[0].scale * (scales.x * dot_numbers(first, x[0]) + scales.y * dot_numbers(second, x[1]));
 }
 // weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
@@ -388,14 +402,15 @@ fn numbers_of(raw: RawGroup) -> Group {
 fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
   return f32(dot_bytes(level_bytes(raw.numbers), x));
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
+// drivers write it out.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
+  for (var i = 0u; i < firstTrailingBit(LANES); i++) {
+    sums[0u] += subgroupShuffleXor(sums[0u], (LANES / 2u) >> i);
+    sums[1u] += subgroupShuffleXor(sums[1u], (LANES / 2u) >> i);
+    sums[2u] += subgroupShuffleXor(sums[2u], (LANES / 2u) >> i);
+    sums[3u] += subgroupShuffleXor(sums[3u], (LANES / 2u) >> i);
   }
   return sums;
 }
@@ -489,6 +504,7 @@ fn stream_total(i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.

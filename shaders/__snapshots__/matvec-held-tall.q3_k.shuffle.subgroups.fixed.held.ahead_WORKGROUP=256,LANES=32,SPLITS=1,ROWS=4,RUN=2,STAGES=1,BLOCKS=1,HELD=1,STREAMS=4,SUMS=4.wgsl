@@ -52,10 +52,16 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // A group whose weights have no scale of their own: they are decoded, then multiplied.
 
@@ -272,15 +278,21 @@ struct FetchedEights {
 
 alias Fetched = array<FetchedEights, STAGES>;
 
+fn fetch_eights(x_base: u32, s: u32, invocation: u32) -> FetchedEights {
+  var fetched: FetchedEights;
+  {
+    let at_0 = staged_at(s, 0u, invocation);
+    fetched.x[0u] = load_x_eight(x_base + at_0);
+    let at_1 = staged_at(s, 1u, invocation);
+    fetched.x[1u] = load_x_eight(x_base + at_1);
+  }
+  return fetched;
+}
+
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
-    FetchedEights(
-      Eights(
-        load_x_eight(x_base + staged_at(0u, 0u, invocation)),
-        load_x_eight(x_base + staged_at(0u, 1u, invocation)),
-      ),
-    ),
+    fetch_eights(x_base, 0u, invocation),
   );
 }
 
@@ -396,14 +408,15 @@ fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
   let sums = scaled_sums(first, 4, raw.scales, 0u, x[0]) + scaled_sums(second, 4, raw.scales, 1u, x[1]);
   return factor_of(raw.scales) * x[0].scale * f32(sums.x + sums.y);
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
+// drivers write it out.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
+  for (var i = 0u; i < firstTrailingBit(LANES); i++) {
+    sums[0u] += subgroupShuffleXor(sums[0u], (LANES / 2u) >> i);
+    sums[1u] += subgroupShuffleXor(sums[1u], (LANES / 2u) >> i);
+    sums[2u] += subgroupShuffleXor(sums[2u], (LANES / 2u) >> i);
+    sums[3u] += subgroupShuffleXor(sums[3u], (LANES / 2u) >> i);
   }
   return sums;
 }
@@ -497,6 +510,7 @@ fn stream_total(i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.

@@ -67,13 +67,14 @@ fn decode(raw: RawGroup) -> array<vec4<f32>, 8> {
     bitcast<vec4<f32>>(raw[4]), bitcast<vec4<f32>>(raw[5]), bitcast<vec4<f32>>(raw[6]), bitcast<vec4<f32>>(raw[7]),
   );
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
+// drivers write it out.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
+  for (var i = 0u; i < firstTrailingBit(LANES); i++) {
+    sums[0u] += subgroupShuffleXor(sums[0u], (LANES / 2u) >> i);
+    sums[1u] += subgroupShuffleXor(sums[1u], (LANES / 2u) >> i);
+    sums[2u] += subgroupShuffleXor(sums[2u], (LANES / 2u) >> i);
   }
   return sums;
 }
@@ -134,6 +135,7 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.

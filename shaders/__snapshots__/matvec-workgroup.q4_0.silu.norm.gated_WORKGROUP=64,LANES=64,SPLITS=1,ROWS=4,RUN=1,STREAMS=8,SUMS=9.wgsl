@@ -57,10 +57,16 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Numbers out of words.
 
@@ -161,19 +167,19 @@ fn four_bits(words: vec4<u32>, bias: f32) -> Group {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = raw.scale;
+  let scale = number_of(raw.scale);
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return raw.scale * dot_group(numbers_of(raw), x);
+  return number_of(raw.scale) * dot_group(numbers_of(raw), x);
 }
 // Groups of 16 bytes of numbers and a half-precision scale. In a product in fixed point a lane takes one, or in pairs two, whose scales are one
 // word: a row of an odd number of groups ends with a scale of 0.
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -244,6 +250,7 @@ fn total(sums: Sums, place: Lane, i: u32) -> f32 {
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.

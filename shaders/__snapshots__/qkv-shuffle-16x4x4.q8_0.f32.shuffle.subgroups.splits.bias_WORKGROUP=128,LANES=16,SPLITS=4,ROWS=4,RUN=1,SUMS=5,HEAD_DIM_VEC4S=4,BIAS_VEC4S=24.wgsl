@@ -65,10 +65,20 @@ fn multiply_by_norm(a: Group, at: u32) -> Group {
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn fine_row(position: u32) -> u32 {
+  return position % 256u;
+}
+
+fn coarse_row(position: u32) -> u32 {
+  return 256u + position / 256u;
+}
+
+fn added_angles(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+  return vec2<f32>(a.x * b.x - a.y * b.y, a.y * b.x + a.x * b.y);
+}
+
 fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
-  let fine = rope[(position % 256u) * pairs + pair];
-  let coarse = rope[(256u + position / 256u) * pairs + pair];
-  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+  return added_angles(rope[fine_row(position) * pairs + pair], rope[coarse_row(position) * pairs + pair]);
 }
 // RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
 // HEAD_DIM_VEC4S / 2 of them.
@@ -85,45 +95,46 @@ fn quads_of(u: u32) -> vec2<u32> {
   return vec2<u32>(2u * u, 2u * u + 1u);
 }
 
-// cos and sin of the angles of four neighbouring pairs from `first` on.
-fn angles(position: u32, first: u32) -> mat4x2<f32> {
-  let pairs = params.rope_dimensions / 2u;
-  return mat4x2<f32>(
-    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
-    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
-  );
-}
-
 struct Quads {
   a: vec4<f32>,
   b: vec4<f32>,
 }
 
-// cos and sin of what a unit turns by.
+// cos and sin of the tabulated angles that a unit's four pairs turn by (lib/rope-angle): added up when it turns, so that until then nothing waits
+// for them.
 struct Turning {
-  cos: vec4<f32>,
-  sin: vec4<f32>,
+  fine: mat4x2<f32>,
+  coarse: mat4x2<f32>,
   turns: bool,
+}
+
+fn tabulated(first: u32) -> mat4x2<f32> {
+  return mat4x2<f32>(rope[first], rope[first + 1u], rope[first + 2u], rope[first + 3u]);
 }
 
 fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   var turning: Turning;
   turning.turns = quads.x * 4u < params.rope_dimensions;
   if (turning.turns) {
-    let angle = transpose(angles(position, u * 4u));
-    turning.cos = angle[0];
-    turning.sin = angle[1];
+    let pairs = params.rope_dimensions / 2u;
+    let first = u * 4u;
+    turning.fine = tabulated(fine_row(position) * pairs + first);
+    turning.coarse = tabulated(coarse_row(position) * pairs + first);
   }
   return turning;
 }
 
+fn opposite(angles: mat4x2<f32>) -> mat4x2<f32> {
+  var back = angles;
+  for (var i = 0u; i < 4u; i++) {
+    back[i] = vec2<f32>(angles[i].x, -angles[i].y) / dot(angles[i], angles[i]);
+  }
+  return back;
+}
+
 // What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
 fn turned_back(turning: Turning) -> Turning {
-  var back = turning;
-  let size = turning.cos * turning.cos + turning.sin * turning.sin;
-  back.cos = turning.cos / size;
-  back.sin = -turning.sin / size;
-  return back;
+  return Turning(opposite(turning.fine), opposite(turning.coarse), turning.turns);
 }
 
 fn turn(values: Quads, turning: Turning) -> Quads {
@@ -132,7 +143,12 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   }
   let a = values.a;
   let b = values.b;
-  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+  let angle = mat4x2<f32>(
+    added_angles(turning.fine[0], turning.coarse[0]), added_angles(turning.fine[1], turning.coarse[1]),
+    added_angles(turning.fine[2], turning.coarse[2]), added_angles(turning.fine[3], turning.coarse[3]),
+  );
+  let by = transpose(angle);
+  return Quads(a * by[0] - b * by[1], b * by[0] + a * by[1]);
 }
 // Four numbers stored as they are.
 alias Stored = vec4<f32>;
@@ -158,10 +174,16 @@ fn weight_pair(row_base: u32, at: u32) -> vec2<u32> {
 }
 
 // The half-precision number at this index of the row's half words. Converted as it comes: kept as a word until it is used, decoding was 8 %
-// slower on an H200, as if nothing were on its way.
-fn weight_half(row_base: u32, at: u32) -> f32 {
+// slower on an H200, as if nothing were on its way. now: kept, since weights come in a branch, which would wait for it.
+alias Half = f32;
+
+fn weight_half(row_base: u32, at: u32) -> Half {
   let both = unpack2x16float(weight_word(row_base, at >> 1u));
   return select(both.x, both.y, (at & 1u) == 1u);
+}
+
+fn number_of(half: Half) -> f32 {
+  return half;
 }
 // Numbers out of words.
 
@@ -187,12 +209,12 @@ fn signed_bytes(word: u32) -> vec4<f32> {
 
 fn decode(raw: RawGroup) -> Group {
   let n = numbers_of(raw);
-  let scale = raw.scale;
+  let scale = number_of(raw.scale);
   return Group(n[0] * scale, n[1] * scale, n[2] * scale, n[3] * scale, n[4] * scale, n[5] * scale, n[6] * scale, n[7] * scale);
 }
 
 fn dot_raw(raw: RawGroup, x: Group) -> f32 {
-  return raw.scale * dot_group(numbers_of(raw), x);
+  return number_of(raw.scale) * dot_group(numbers_of(raw), x);
 }
 // A group of 32 weights that share a scale, as it lies: in a product in fixed point a lane takes one at a time.
 // weight = scale · q. Planes of a row: 32 signed bytes a group, then a half-precision scale a group.
@@ -200,7 +222,7 @@ fn dot_raw(raw: RawGroup, x: Group) -> f32 {
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -214,15 +236,16 @@ fn numbers_of(raw: RawGroup) -> Group {
     signed_bytes(raw.b.x), signed_bytes(raw.b.y), signed_bytes(raw.b.z), signed_bytes(raw.b.w),
   );
 }
-// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier.
+// Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
+// drivers write it out.
 fn reduce_add(values: Sums, lane: u32, subgroup_size: u32) -> Sums {
   var sums = values;
-  for (var step = LANES / 2u; step > 0u; step /= 2u) {
-    sums[0u] += subgroupShuffleXor(sums[0u], step);
-    sums[1u] += subgroupShuffleXor(sums[1u], step);
-    sums[2u] += subgroupShuffleXor(sums[2u], step);
-    sums[3u] += subgroupShuffleXor(sums[3u], step);
-    sums[4u] += subgroupShuffleXor(sums[4u], step);
+  for (var i = 0u; i < firstTrailingBit(LANES); i++) {
+    sums[0u] += subgroupShuffleXor(sums[0u], (LANES / 2u) >> i);
+    sums[1u] += subgroupShuffleXor(sums[1u], (LANES / 2u) >> i);
+    sums[2u] += subgroupShuffleXor(sums[2u], (LANES / 2u) >> i);
+    sums[3u] += subgroupShuffleXor(sums[3u], (LANES / 2u) >> i);
+    sums[4u] += subgroupShuffleXor(sums[4u], (LANES / 2u) >> i);
   }
   return sums;
 }
@@ -309,7 +332,8 @@ fn main(
   let first_rows = vec2<u32>(head * HEAD_DIM_VEC4S) * 4u + quads * 4u;
   let position = state.position;
   let slot = position;
-  let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
+  // By the last split, whose invocations have the least to do with x.
+  let finishes = place.lane == 0u && place.split == SPLITS - 1u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;
   if (finishes && !is_value) {
     // On its way while the sums are made.

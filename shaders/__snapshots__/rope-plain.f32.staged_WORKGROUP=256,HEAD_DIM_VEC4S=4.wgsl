@@ -38,10 +38,20 @@ fn pack_stored(value: vec4<f32>) -> Stored {
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn fine_row(position: u32) -> u32 {
+  return position % 256u;
+}
+
+fn coarse_row(position: u32) -> u32 {
+  return 256u + position / 256u;
+}
+
+fn added_angles(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+  return vec2<f32>(a.x * b.x - a.y * b.y, a.y * b.x + a.x * b.y);
+}
+
 fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
-  let fine = rope[(position % 256u) * pairs + pair];
-  let coarse = rope[(256u + position / 256u) * pairs + pair];
-  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+  return added_angles(rope[fine_row(position) * pairs + pair], rope[coarse_row(position) * pairs + pair]);
 }
 // Takes the rows of qkv = [queries | keys | values] of a pass, rotates queries and keys, and puts keys and values into the cache at their
 // positions.

@@ -63,7 +63,11 @@ fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
     let penalized = select(raw * sampler.repetition_penalty, raw / sampler.repetition_penalty, raw > vec4<f32>());
     scaled = select(raw, penalized, was_seen);
   }
-  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
+  var is_token = vec4<bool>(quad < QUADS);
+  if (params.vocabulary % 4u != 0u) {
+    is_token = quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary);
+  }
+  return select(vec4<f32>(NONE), scaled, is_token);
 }
 
 // The largest logit of a lane.
@@ -71,7 +75,8 @@ var<private> best: f32 = NONE;
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best_token = 0u;
+  var best_quad = 0u;
+  var best_four: vec4<f32>;
   for (var turn = 0u; turn < TURNS; turn += AHEAD) {
     // All of them are on their way before the first one is looked at.
     let quad_0 = (turn + 0u) * WORKGROUP + lane;
@@ -94,61 +99,62 @@ fn largest_token(lane: u32) -> u32 {
     let largest_0 = max(max(scaled_0.x, scaled_0.y), max(scaled_0.z, scaled_0.w));
     if (largest_0 > best) {
       best = largest_0;
-      let among = select(select(3u, 2u, scaled_0.z == best), 1u, scaled_0.y == best);
-      best_token = quad_0 * 4u + select(among, 0u, scaled_0.x == best);
+      best_four = scaled_0;
+      best_quad = quad_0;
     }
     let scaled_1 = scaled_quad(raw_1, quad_1);
     let largest_1 = max(max(scaled_1.x, scaled_1.y), max(scaled_1.z, scaled_1.w));
     if (largest_1 > best) {
       best = largest_1;
-      let among = select(select(3u, 2u, scaled_1.z == best), 1u, scaled_1.y == best);
-      best_token = quad_1 * 4u + select(among, 0u, scaled_1.x == best);
+      best_four = scaled_1;
+      best_quad = quad_1;
     }
     let scaled_2 = scaled_quad(raw_2, quad_2);
     let largest_2 = max(max(scaled_2.x, scaled_2.y), max(scaled_2.z, scaled_2.w));
     if (largest_2 > best) {
       best = largest_2;
-      let among = select(select(3u, 2u, scaled_2.z == best), 1u, scaled_2.y == best);
-      best_token = quad_2 * 4u + select(among, 0u, scaled_2.x == best);
+      best_four = scaled_2;
+      best_quad = quad_2;
     }
     let scaled_3 = scaled_quad(raw_3, quad_3);
     let largest_3 = max(max(scaled_3.x, scaled_3.y), max(scaled_3.z, scaled_3.w));
     if (largest_3 > best) {
       best = largest_3;
-      let among = select(select(3u, 2u, scaled_3.z == best), 1u, scaled_3.y == best);
-      best_token = quad_3 * 4u + select(among, 0u, scaled_3.x == best);
+      best_four = scaled_3;
+      best_quad = quad_3;
     }
     let scaled_4 = scaled_quad(raw_4, quad_4);
     let largest_4 = max(max(scaled_4.x, scaled_4.y), max(scaled_4.z, scaled_4.w));
     if (largest_4 > best) {
       best = largest_4;
-      let among = select(select(3u, 2u, scaled_4.z == best), 1u, scaled_4.y == best);
-      best_token = quad_4 * 4u + select(among, 0u, scaled_4.x == best);
+      best_four = scaled_4;
+      best_quad = quad_4;
     }
     let scaled_5 = scaled_quad(raw_5, quad_5);
     let largest_5 = max(max(scaled_5.x, scaled_5.y), max(scaled_5.z, scaled_5.w));
     if (largest_5 > best) {
       best = largest_5;
-      let among = select(select(3u, 2u, scaled_5.z == best), 1u, scaled_5.y == best);
-      best_token = quad_5 * 4u + select(among, 0u, scaled_5.x == best);
+      best_four = scaled_5;
+      best_quad = quad_5;
     }
     let scaled_6 = scaled_quad(raw_6, quad_6);
     let largest_6 = max(max(scaled_6.x, scaled_6.y), max(scaled_6.z, scaled_6.w));
     if (largest_6 > best) {
       best = largest_6;
-      let among = select(select(3u, 2u, scaled_6.z == best), 1u, scaled_6.y == best);
-      best_token = quad_6 * 4u + select(among, 0u, scaled_6.x == best);
+      best_four = scaled_6;
+      best_quad = quad_6;
     }
     let scaled_7 = scaled_quad(raw_7, quad_7);
     let largest_7 = max(max(scaled_7.x, scaled_7.y), max(scaled_7.z, scaled_7.w));
     if (largest_7 > best) {
       best = largest_7;
-      let among = select(select(3u, 2u, scaled_7.z == best), 1u, scaled_7.y == best);
-      best_token = quad_7 * 4u + select(among, 0u, scaled_7.x == best);
+      best_four = scaled_7;
+      best_quad = quad_7;
     }
   }
+  let among = select(select(3u, 2u, best_four.z == best), 1u, best_four.y == best);
   scratch[lane] = best;
-  scratch_token[lane] = best_token;
+  scratch_token[lane] = best_quad * 4u + select(among, 0u, best_four.x == best);
   workgroupBarrier();
   for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
     if (lane < step) {

@@ -69,7 +69,11 @@ fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
     scaled = select(raw, penalized, was_seen);
   }
   scaled /= sampler.temperature;
-  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
+  var is_token = vec4<bool>(quad < QUADS);
+  if (params.vocabulary % 4u != 0u) {
+    is_token = quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary);
+  }
+  return select(vec4<f32>(NONE), scaled, is_token);
 }
 
 // The largest logit of a lane.
@@ -77,7 +81,8 @@ var<private> best: f32 = NONE;
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best_token = 0u;
+  var best_quad = 0u;
+  var best_four: vec4<f32>;
   for (var turn = 0u; turn < TURNS; turn += AHEAD) {
     // All of them are on their way before the first one is looked at.
     let quad_0 = (turn + 0u) * WORKGROUP + lane;
@@ -88,19 +93,20 @@ fn largest_token(lane: u32) -> u32 {
     let largest_0 = max(max(scaled_0.x, scaled_0.y), max(scaled_0.z, scaled_0.w));
     if (largest_0 > best) {
       best = largest_0;
-      let among = select(select(3u, 2u, scaled_0.z == best), 1u, scaled_0.y == best);
-      best_token = quad_0 * 4u + select(among, 0u, scaled_0.x == best);
+      best_four = scaled_0;
+      best_quad = quad_0;
     }
     let scaled_1 = scaled_quad(raw_1, quad_1);
     let largest_1 = max(max(scaled_1.x, scaled_1.y), max(scaled_1.z, scaled_1.w));
     if (largest_1 > best) {
       best = largest_1;
-      let among = select(select(3u, 2u, scaled_1.z == best), 1u, scaled_1.y == best);
-      best_token = quad_1 * 4u + select(among, 0u, scaled_1.x == best);
+      best_four = scaled_1;
+      best_quad = quad_1;
     }
   }
+  let among = select(select(3u, 2u, best_four.z == best), 1u, best_four.y == best);
   scratch[lane] = best;
-  scratch_token[lane] = best_token;
+  scratch_token[lane] = best_quad * 4u + select(among, 0u, best_four.x == best);
   workgroupBarrier();
   for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
     if (lane < step) {

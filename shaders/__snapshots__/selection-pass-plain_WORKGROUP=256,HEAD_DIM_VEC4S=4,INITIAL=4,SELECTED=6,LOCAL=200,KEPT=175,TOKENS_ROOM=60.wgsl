@@ -81,10 +81,20 @@ struct Place {
 }
 // cos and sin of a pair's angle at a position. The angle of position p = 256·c + f is the sum of two tabulated ones, so that it is
 // exact to rounding at any position: `rope` holds 256 fine rows, then the coarse rows.
+fn fine_row(position: u32) -> u32 {
+  return position % 256u;
+}
+
+fn coarse_row(position: u32) -> u32 {
+  return 256u + position / 256u;
+}
+
+fn added_angles(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
+  return vec2<f32>(a.x * b.x - a.y * b.y, a.y * b.x + a.x * b.y);
+}
+
 fn rope_angle(position: u32, pair: u32, pairs: u32) -> vec2<f32> {
-  let fine = rope[(position % 256u) * pairs + pair];
-  let coarse = rope[(256u + position / 256u) * pairs + pair];
-  return vec2<f32>(fine.x * coarse.x - fine.y * coarse.y, fine.y * coarse.x + fine.x * coarse.y);
+  return added_angles(rope[fine_row(position) * pairs + pair], rope[coarse_row(position) * pairs + pair]);
 }
 // RoPE (arXiv 2104.09864, section 3.2.2) of a head in units of eight components: two quads that turn with each other. A head has
 // HEAD_DIM_VEC4S / 2 of them.
@@ -101,45 +111,46 @@ fn quads_of(u: u32) -> vec2<u32> {
   return vec2<u32>(2u * u, 2u * u + 1u);
 }
 
-// cos and sin of the angles of four neighbouring pairs from `first` on.
-fn angles(position: u32, first: u32) -> mat4x2<f32> {
-  let pairs = params.rope_dimensions / 2u;
-  return mat4x2<f32>(
-    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
-    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
-  );
-}
-
 struct Quads {
   a: vec4<f32>,
   b: vec4<f32>,
 }
 
-// cos and sin of what a unit turns by.
+// cos and sin of the tabulated angles that a unit's four pairs turn by (lib/rope-angle): added up when it turns, so that until then nothing waits
+// for them.
 struct Turning {
-  cos: vec4<f32>,
-  sin: vec4<f32>,
+  fine: mat4x2<f32>,
+  coarse: mat4x2<f32>,
   turns: bool,
+}
+
+fn tabulated(first: u32) -> mat4x2<f32> {
+  return mat4x2<f32>(rope[first], rope[first + 1u], rope[first + 2u], rope[first + 3u]);
 }
 
 fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   var turning: Turning;
   turning.turns = quads.x * 4u < params.rope_dimensions;
   if (turning.turns) {
-    let angle = transpose(angles(position, u * 4u));
-    turning.cos = angle[0];
-    turning.sin = angle[1];
+    let pairs = params.rope_dimensions / 2u;
+    let first = u * 4u;
+    turning.fine = tabulated(fine_row(position) * pairs + first);
+    turning.coarse = tabulated(coarse_row(position) * pairs + first);
   }
   return turning;
 }
 
+fn opposite(angles: mat4x2<f32>) -> mat4x2<f32> {
+  var back = angles;
+  for (var i = 0u; i < 4u; i++) {
+    back[i] = vec2<f32>(angles[i].x, -angles[i].y) / dot(angles[i], angles[i]);
+  }
+  return back;
+}
+
 // What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
 fn turned_back(turning: Turning) -> Turning {
-  var back = turning;
-  let size = turning.cos * turning.cos + turning.sin * turning.sin;
-  back.cos = turning.cos / size;
-  back.sin = -turning.sin / size;
-  return back;
+  return Turning(opposite(turning.fine), opposite(turning.coarse), turning.turns);
 }
 
 fn turn(values: Quads, turning: Turning) -> Quads {
@@ -148,7 +159,12 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   }
   let a = values.a;
   let b = values.b;
-  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+  let angle = mat4x2<f32>(
+    added_angles(turning.fine[0], turning.coarse[0]), added_angles(turning.fine[1], turning.coarse[1]),
+    added_angles(turning.fine[2], turning.coarse[2]), added_angles(turning.fine[3], turning.coarse[3]),
+  );
+  let by = transpose(angle);
+  return Quads(a * by[0] - b * by[1], b * by[0] + a * by[1]);
 }
 // First step of TokenSelect for the tokens of a pass: they ask with the mean of their queries, turned to position LOCAL (keys are cached before
 // rotation). Says where the pass stands in the working set, and the step behind it, and turns the queries to their positions there. A workgroup takes

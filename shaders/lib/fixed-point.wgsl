@@ -171,14 +171,16 @@ fn stage_eights(x: Eights, run: u32, place: u32, writes: bool) {
 
 //#if norm
 // Of x, of each subgroup.
-var<workgroup> part_squares: array<f32, WORKGROUP / LANES>;
+const SQUARE_QUADS: u32 = (WORKGROUP / LANES + 3u) / 4u;
+var<workgroup> part_squares: array<vec4<f32>, SQUARE_QUADS>;
 
-fn staged_squares(subgroup_size: u32) -> f32 {
-  var squares = 0.0;
-  for (var i = 0u; i < WORKGROUP / subgroup_size; i++) {
+// Beyond the workgroup's subgroups there are zeros: all loads are under way at once.
+fn staged_squares() -> f32 {
+  var squares: vec4<f32>;
+  for (var i = 0u; i < SQUARE_QUADS; i++) {
     squares += part_squares[i];
   }
-  return squares;
+  return dot(squares, vec4<f32>(1.0));
 }
 //#endif
 
@@ -198,28 +200,30 @@ struct FetchedEights {
 
 alias Fetched = array<FetchedEights, STAGES>;
 
+fn fetch_eights(x_base: u32, s: u32, invocation: u32) -> FetchedEights {
+  var fetched: FetchedEights;
+//#if now
+  if (s * WORKGROUP + invocation < 4u * RUNS)
+//#endif
+  {
+//#repeat G RUN
+    let at_G = staged_at(s, G, invocation);
+//#if !summands
+    fetched.x[G] = load_x_eight(x_base + at_G);
+//#endif
+//#if norm
+    fetched.norm[G] = load_norm_eight(at_G);
+//#endif
+//#endrepeat
+  }
+  return fetched;
+}
+
 // All that an invocation takes, on its way before any of it is used.
 fn fetch_x(x_base: u32, invocation: u32) -> Fetched {
   return Fetched(
 //#repeat S STAGES
-    FetchedEights(
-//#if summands
-      Eights(),
-//#else
-      Eights(
-//#repeat G RUN
-        load_x_eight(x_base + staged_at(S, G, invocation)),
-//#endrepeat
-      ),
-//#endif
-//#if norm
-      Eights(
-//#repeat G RUN
-        load_norm_eight(staged_at(S, G, invocation)),
-//#endrepeat
-      ),
-//#endif
-    ),
+    fetch_eights(x_base, S, invocation),
 //#endrepeat
   );
 }
@@ -249,7 +253,8 @@ fn stage_x(fetched: Fetched, workgroup: u32, invocation: u32, subgroup_size: u32
 //#if norm
   let total = subgroupAdd(squares);
   if (invocation % subgroup_size == 0u) {
-    part_squares[invocation / subgroup_size] = total;
+    let subgroup = invocation / subgroup_size;
+    part_squares[subgroup / 4u][subgroup % 4u] = total;
   }
 //#endif
   workgroupBarrier();

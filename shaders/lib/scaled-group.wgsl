@@ -5,6 +5,6 @@
 //#import lib/group-run
 
 fn dot_run(raw: RawGroup, x: FixedRun) -> f32 {
-  return raw.scale * x[0].scale * dot_numbers(raw, x[0]);
+  return number_of(raw.scale) * x[0].scale * dot_numbers(raw, x[0]);
 }
 //#endif

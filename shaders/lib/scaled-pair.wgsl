@@ -5,7 +5,7 @@
 
 struct RawGroup {
   numbers: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
@@ -29,8 +29,10 @@ fn load_run(row_base: u32, run: u32, columns: u32) -> RawRun {
 
 fn dot_run(raw: RawRun, x: FixedRun) -> f32 {
   let scales = unpack2x16float(raw.scales);
-  let first = RawGroup(raw.first, scales.x);
-  let second = RawGroup(raw.second, scales.y);
+  var first: RawGroup;
+  first.numbers = raw.first;
+  var second: RawGroup;
+  second.numbers = raw.second;
   return x[0].scale * (scales.x * dot_numbers(first, x[0]) + scales.y * dot_numbers(second, x[1]));
 }
 //#else

@@ -7,6 +7,12 @@
 //#import lib/cached-rows
 
 const SETS: u32 = WORKGROUP / LANES;
+// Steps of sums over half a set, and over the sets of a subgroup. Loops that count are written out by drivers, so that heads are summed side by
+// side; loops that halve are not.
+const HALF_STEPS: u32 = firstTrailingBit(LANES / 2u);
+const MERGE_STEPS: u32 = firstTrailingBit(SUBGROUP / LANES);
+// Keys that all sets take at once.
+const TURN_KEYS: u32 = 2u * SETS * PAIRS;
 const PARTIALS: u32 = WORKGROUP / SUBGROUP;
 const HEAD_VEC4S: u32 = LANES * 2u;
 const CACHED_PER_HEAD: u32 = HEAD_VEC4S * 4u / CACHED_COMPONENTS;
@@ -126,7 +132,7 @@ fn fetch(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Fetched {
 
 // The softmax of a set over positions [first, end) of a KV head; of a pair of keys, each half sums what both have of the score of its own one.
 // All written out: loops would move what they hold out of the registers.
-// parts: the first keys and values are there, or on their way.
+// parts: the first keys and values are there, or on their way. ahead: so are the next ones while these are attended to.
 fn stream_keys(
   query: array<Eight, HEADS>,
   rows: CachedRows,
@@ -140,15 +146,27 @@ fn stream_keys(
   let lane = invocation % LANES;
   var sum = no_softmax();
 //#if parts
-  var fetched = start;
+  var next = start;
+//#else
+//#if ahead
+  var next = fetch(rows, first, end, invocation);
 //#endif
-  for (var block = first; block < end; block += 2u * SETS * PAIRS) {
-//#if parts
-    if (block > first) {
-      fetched = fetch(rows, block, end, invocation);
+//#endif
+  for (var block = first; block < end; block += TURN_KEYS) {
+//#if ahead
+    let fetched = next;
+    if (block + TURN_KEYS < end) {
+      next = fetch(rows, block + TURN_KEYS, end, invocation);
     }
 //#else
+//#if parts
+    if (block > first) {
+      next = fetch(rows, block, end, invocation);
+    }
+    let fetched = next;
+//#else
     let fetched = fetch(rows, block, end, invocation);
+//#endif
 //#endif
 //#repeat P PAIRS
     let at_P = pair_at(block, P, invocation);
@@ -178,8 +196,8 @@ fn stream_keys(
 //#endif
     own_P_H += subgroupShuffleXor(other_P_H, LANES / 2u);
 //#endif
-    for (var step = LANES / 4u; step > 0u; step /= 2u) {
-      own_P_H += subgroupShuffleXor(own_P_H, step);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_P_H += subgroupShuffleXor(own_P_H, (LANES / 4u) >> i);
     }
 //#if half_keys
     var other_P_H = subgroupShuffleXor(own_P_H, LANES / 2u);
@@ -230,7 +248,8 @@ fn leave_partials(own: Softmax, invocation: u32) {
   sum.output[H].b += subgroupShuffleXor(sum.output[H].b, LANES / 2u);
 //#endrepeat
 //#endif
-  for (var step = LANES; step < SUBGROUP; step *= 2u) {
+  for (var i = 0u; i < MERGE_STEPS; i++) {
+    let step = LANES << i;
 //#repeat H HEADS
     let largest_H = max(sum.largest[H], subgroupShuffleXor(sum.largest[H], step));
     let rescale_H = exp2(sum.largest[H] - largest_H);

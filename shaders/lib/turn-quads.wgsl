@@ -16,60 +16,50 @@ fn quads_of(u: u32) -> vec2<u32> {
   return vec2<u32>(2u * u, 2u * u + 1u);
 }
 
-// cos and sin of the angles of four neighbouring pairs from `first` on.
-fn angles(position: u32, first: u32) -> mat4x2<f32> {
-  let pairs = params.rope_dimensions / 2u;
-  return mat4x2<f32>(
-    rope_angle(position, first, pairs), rope_angle(position, first + 1u, pairs),
-    rope_angle(position, first + 2u, pairs), rope_angle(position, first + 3u, pairs),
-  );
-}
-
 struct Quads {
   a: vec4<f32>,
   b: vec4<f32>,
 }
 
-// cos and sin of what a unit turns by.
+// cos and sin of the tabulated angles that a unit's four pairs turn by (lib/rope-angle): added up when it turns, so that until then nothing waits
+// for them.
 struct Turning {
-//#if interleaved
-  pairs: mat4x2<f32>,
-//#else
-  cos: vec4<f32>,
-  sin: vec4<f32>,
-//#endif
+  fine: mat4x2<f32>,
+  coarse: mat4x2<f32>,
   turns: bool,
+}
+
+fn tabulated(first: u32) -> mat4x2<f32> {
+  return mat4x2<f32>(rope[first], rope[first + 1u], rope[first + 2u], rope[first + 3u]);
 }
 
 fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   var turning: Turning;
   turning.turns = quads.x * 4u < params.rope_dimensions;
   if (turning.turns) {
+    let pairs = params.rope_dimensions / 2u;
 //#if interleaved
-    turning.pairs = angles(position, quads.x * 2u);
+    let first = quads.x * 2u;
 //#else
-    let angle = transpose(angles(position, u * 4u));
-    turning.cos = angle[0];
-    turning.sin = angle[1];
+    let first = u * 4u;
 //#endif
+    turning.fine = tabulated(fine_row(position) * pairs + first);
+    turning.coarse = tabulated(coarse_row(position) * pairs + first);
   }
   return turning;
 }
 
+fn opposite(angles: mat4x2<f32>) -> mat4x2<f32> {
+  var back = angles;
+  for (var i = 0u; i < 4u; i++) {
+    back[i] = vec2<f32>(angles[i].x, -angles[i].y) / dot(angles[i], angles[i]);
+  }
+  return back;
+}
+
 // What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
 fn turned_back(turning: Turning) -> Turning {
-  var back = turning;
-//#if interleaved
-  for (var i = 0u; i < 4u; i++) {
-    let angle = turning.pairs[i];
-    back.pairs[i] = vec2<f32>(angle.x, -angle.y) / dot(angle, angle);
-  }
-//#else
-  let size = turning.cos * turning.cos + turning.sin * turning.sin;
-  back.cos = turning.cos / size;
-  back.sin = -turning.sin / size;
-//#endif
-  return back;
+  return Turning(opposite(turning.fine), opposite(turning.coarse), turning.turns);
 }
 
 fn turn(values: Quads, turning: Turning) -> Quads {
@@ -78,8 +68,11 @@ fn turn(values: Quads, turning: Turning) -> Quads {
   }
   let a = values.a;
   let b = values.b;
+  let angle = mat4x2<f32>(
+    added_angles(turning.fine[0], turning.coarse[0]), added_angles(turning.fine[1], turning.coarse[1]),
+    added_angles(turning.fine[2], turning.coarse[2]), added_angles(turning.fine[3], turning.coarse[3]),
+  );
 //#if interleaved
-  let angle = turning.pairs;
   return Quads(
     vec4<f32>(
       a.x * angle[0].x - a.y * angle[0].y, a.y * angle[0].x + a.x * angle[0].y,
@@ -91,6 +84,7 @@ fn turn(values: Quads, turning: Turning) -> Quads {
     ),
   );
 //#else
-  return Quads(a * turning.cos - b * turning.sin, b * turning.cos + a * turning.sin);
+  let by = transpose(angle);
+  return Quads(a * by[0] - b * by[1], b * by[0] + a * by[1]);
 //#endif
 }

@@ -7,6 +7,7 @@
 // residual: adds to y instead of writing it.
 // last_row: x is the last row of the pass.
 // fixed:    x is made whole numbers first, and weights are multiplied as bytes (lib/fixed-point).
+// now:      weights are asked for in a branch, where drivers do not put them off until x is staged.
 // held:     x stays in registers while blocks of rows pass by (lib/held-x); ahead: the next block's weights are fetched before this one's are
 //           multiplied, not behind that, which takes registers of its own.
 // summands: x is the sum of x and of SUMMANDS rows beside it, which is kept in x_sum; with fixed alone.
@@ -152,7 +153,7 @@ fn main(
   workgroupBarrier();
   var rms = 1.0;
 //#if norm
-  rms = rms_factor(staged_squares(subgroup_size));
+  rms = rms_factor(staged_squares());
 //#endif
   for (var i = invocation; i < WORKGROUP_ROWS; i += WORKGROUP) {
     let row = index * WORKGROUP_ROWS + i;
@@ -188,8 +189,16 @@ fn main(
 //#if fixed
   // Weights of the first turn are on their way while x is staged, then those of the next one while a turn's are multiplied.
 //#repeat R STREAMS
-  var raw_R = load_run(row_R * params.row_vec4s, run_in_range(first_run), params.groups * 32u);
+  var raw_R: RawRun;
 //#endrepeat
+//#if now
+  if (first_row < params.rows)
+//#endif
+  {
+//#repeat R STREAMS
+    raw_R = load_run(row_R * params.row_vec4s, run_in_range(first_run), params.groups * 32u);
+//#endrepeat
+  }
 //#if summands
   let fetched = fetch_x(x_base, invocation);
 //#endif
@@ -263,7 +272,7 @@ fn main(
     var rms = 1.0;
 //#if norm
 //#if fixed
-    let squares = staged_squares(subgroup_size);
+    let squares = staged_squares();
 //#else
     let squares = total(sums, place, SUMS - 1u);
 //#endif

@@ -76,12 +76,15 @@ fn main(
 //#else
   let slot = position;
 //#endif
-  let finishes = place.lane == 0u && place.split == 0u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
+  // By the last split, whose invocations have the least to do with x.
+  let finishes = place.lane == 0u && place.split == SPLITS - 1u && first_row == 0u && unit < heads * UNITS_PER_HEAD;
   var turning: Turning;
+//#if !fixed
   if (finishes && !is_value) {
     // On its way while the sums are made.
     turning = load_turning(u, quads, position);
   }
+//#endif
 //#if ragged
   // So is the basis, and where coefficients go.
   let kv_head = select((head - params.heads) % params.kv_heads, head / (params.heads / params.kv_heads), head < params.heads);
@@ -100,11 +103,23 @@ fn main(
   let fetched = fetch_x(0u, invocation);
   let first_run = place.split * LANES + place.lane;
 //#repeat R ROWS
-  var raw_R = load_run(row_R * params.row_vec4s, run_in_range(first_run), params.groups * 32u);
+  var raw_R: RawRun;
 //#endrepeat
+//#if now
+  if (unit < heads * UNITS_PER_HEAD)
+//#endif
+  {
+//#repeat R ROWS
+    raw_R = load_run(row_R * params.row_vec4s, run_in_range(first_run), params.groups * 32u);
+//#endrepeat
+  }
+  if (finishes && !is_value) {
+    // Behind x, since it waits for the position.
+    turning = load_turning(u, quads, position);
+  }
   stage_x(fetched, workgroup.x, invocation, subgroup_size);
   // While weights are on their way still.
-  let squares = staged_squares(subgroup_size);
+  let squares = staged_squares();
   for (var first_turn = 0u; first_turn < TURNS; first_turn += CHUNK) {
 //#repeat C CHUNK
     {

@@ -5,7 +5,7 @@
 struct RawGroup {
   numbers: vec4<u32>,
   fifth: u32,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {

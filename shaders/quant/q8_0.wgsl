@@ -6,7 +6,7 @@
 struct RawGroup {
   a: vec4<u32>,
   b: vec4<u32>,
-  scale: f32,
+  scale: Half,
 }
 
 fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {

@@ -51,7 +51,11 @@ fn scaled_quad(raw: vec4<f32>, quad: u32) -> vec4<f32> {
 //#if !greedy
   scaled /= sampler.temperature;
 //#endif
-  return select(vec4<f32>(NONE), scaled, quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary));
+  var is_token = vec4<bool>(quad < QUADS);
+  if (params.vocabulary % 4u != 0u) {
+    is_token = quad * 4u + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocabulary);
+  }
+  return select(vec4<f32>(NONE), scaled, is_token);
 }
 
 // The largest logit of a lane.
@@ -59,7 +63,8 @@ var<private> best: f32 = NONE;
 
 // The token with the largest logit, the first of equals; its logit lands in scratch[0].
 fn largest_token(lane: u32) -> u32 {
-  var best_token = 0u;
+  var best_quad = 0u;
+  var best_four: vec4<f32>;
   for (var turn = 0u; turn < TURNS; turn += AHEAD) {
     // All of them are on their way before the first one is looked at.
 //#repeat T AHEAD
@@ -71,13 +76,14 @@ fn largest_token(lane: u32) -> u32 {
     let largest_T = max(max(scaled_T.x, scaled_T.y), max(scaled_T.z, scaled_T.w));
     if (largest_T > best) {
       best = largest_T;
-      let among = select(select(3u, 2u, scaled_T.z == best), 1u, scaled_T.y == best);
-      best_token = quad_T * 4u + select(among, 0u, scaled_T.x == best);
+      best_four = scaled_T;
+      best_quad = quad_T;
     }
 //#endrepeat
   }
+  let among = select(select(3u, 2u, best_four.z == best), 1u, best_four.y == best);
   scratch[lane] = best;
-  scratch_token[lane] = best_token;
+  scratch_token[lane] = best_quad * 4u + select(among, 0u, best_four.x == best);
   workgroupBarrier();
   for (var step = WORKGROUP / 2u; step > 0u; step /= 2u) {
     if (lane < step) {

@@ -109,7 +109,7 @@ export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
   toCase(
     'ragged, half of the keys',
     { heads: 9, kvHeads: 3, headDim: 32, ragged: true, halfKeys: true },
-    991,
+    1300,
   ),
   toCase(
     'ragged, half of keys and values, halves',
@@ -124,6 +124,12 @@ export const attentionSplitCases: readonly KernelCase<AttentionUse>[] = [
     },
     1100,
   ),
+  toCase(
+    'parts, half of the keys',
+    { heads: 9, kvHeads: 3, headDim: 32, ragged: true, halfKeys: true, parts: 2 },
+    1300,
+  ),
+  toCase('seven heads a group', { kv: 'f16', heads: 7, kvHeads: 1, headDim: 32 }, 1300),
   toCase('parts', { heads: 9, kvHeads: 3, headDim: 32, ragged: true, parts: 2 }, 415),
   toCase(
     'parts, halves, a window, gated heads',

@@ -2,7 +2,7 @@ import type { Capabilities } from '../gpu/capabilities.ts';
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { type AttentionUse, streamConstants, streamFlags, streamUnsupported } from './attention.ts';
 import { headWidthsBinding, meanBinding, raggedConstants, raggedFlags } from './head-widths.ts';
-import { kvScalesBinding, packedFlags } from './kv-format.ts';
+import { isPacked, kvScalesBinding, packedFlags } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 
 /** Workgroups that run side by side on a large GPU, two to a multiprocessor: one more would wait for the first to end. */
@@ -54,7 +54,7 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
     },
     options: (use) => ({
       choices: { kv: use.kv },
-      flags: [...streamFlags(use), ...splitFlags(use)],
+      flags: [...streamFlags(use), ...splitFlags(use), ...(fetchesAhead(use) ? ['ahead'] : [])],
       constants: {
         ...streamConstants(use, groupOf(use), workgroup, subgroup, splitPairs),
         SPLITS: attentionSplits(use.kvHeads),
@@ -63,6 +63,15 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
     }),
     workgroups: (use) => [use.kvHeads, attentionSplits(use.kvHeads), 1],
   };
+}
+
+/** Query heads of a group whose registers leave a workgroup alone on its multiprocessor. */
+const aloneGroup = 5;
+
+/** The next keys come while these are attended to: where half of them are few registers more, or where registers keep others away as it is. */
+function fetchesAhead(use: AttentionUse): boolean {
+  const halves = use.halfKeys === true || use.halfValues === true;
+  return !isPacked(use.kv) && (halves || groupOf(use) >= aloneGroup);
 }
 
 function splitFlags(use: AttentionUse): string[] {

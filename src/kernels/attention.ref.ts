@@ -364,6 +364,13 @@ export const attentionCases: readonly KernelCase<AttentionUse>[] = [
   toCase('many, head of 80', { headDim: 80, scale: 0.11, ...many }, 3, 70),
   toCase('many, head of 128', { headDim: 128, scale: 0.088, ...many }, 33, 64),
   toCase('many, scores far apart', { ...long, ...many }, 11, 200, 2.5),
+  toCase(
+    'many, scores far apart, far behind',
+    { headDim: 64, scale: 0.125, ...many },
+    400,
+    40,
+    2.5,
+  ),
   toCase('gated heads', { heads: 8, headDim: 32, gated: true }, 140, 1),
   toCase('gated heads of many tokens', { heads: 8, headDim: 64, gated: true }, 3, 20),
   toCase('gated heads, many', { heads: 8, headDim: 64, scale: 0.125, gated: true, ...many }, 9, 70),

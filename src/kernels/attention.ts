@@ -179,38 +179,26 @@ const fragment = 16;
 const subgroupSize = 32;
 
 interface MatrixShape {
-  /** Subgroups that share the tokens of a tile, 16 each. */
+  /** Subgroups that share the tokens of a tile. */
   rowSubgroups: number;
-  /** Keys of a block that a subgroup takes. */
-  keys: number;
-  /** Sets of subgroups that share the keys of a block. */
+  /** Fragments of 16 tokens of each. */
+  rowFragments: number;
+  /** Sets of subgroups that share the keys of a block, 16 each. */
   parts: number;
 }
 
-/** Keys and values of a block, and of each subgroup scores and what its sums count: rows of both start in other banks. */
-function matrixBytes(headDim: number, { rowSubgroups, keys, parts }: MatrixShape): number {
-  const tiles = 2 * keys * (headDim + 8) * 2;
-  const scores = rowSubgroups * fragment * ((keys + 8) * 4 + 8);
-  return parts * (tiles + scores) + 4;
-}
-
-/** Tiles of tokens × keys × parts. */
-function matrix(shape: MatrixShape): KernelVariant<AttentionUse> {
-  const { rowSubgroups, keys, parts } = shape;
-  const rows = rowSubgroups * fragment;
+/** Tiles of tokens × keys. Of those below none wants more than 31 kB of workgroup memory. */
+function matrix({ rowSubgroups, rowFragments, parts }: MatrixShape): KernelVariant<AttentionUse> {
+  const rows = rowSubgroups * rowFragments * fragment;
   const workgroup = rowSubgroups * parts * subgroupSize;
   return {
-    name: `matrix-${rows}x${keys}x${parts}`,
+    name: `matrix-${rows}x${parts * fragment}`,
     unsupported: (use, capabilities) => {
       if (use.kv !== 'f16') return 'reads halves';
       if (addsUp(use)) return wantsSummands(use);
       if (use.headDim % fragment !== 0 || use.headDim > 128)
         return `head dimensions that are multiples of ${fragment} up to 128 only`;
       if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
-      const bytes = matrixBytes(use.headDim, shape);
-      if (bytes > capabilities.workgroupStorageBytes)
-        return `needs ${bytes} bytes of workgroup memory`;
-      if (workgroup > capabilities.workgroupInvocations) return `needs workgroups of ${workgroup}`;
       return matrixUnsupported(capabilities);
     },
     options: (use) => ({
@@ -219,11 +207,11 @@ function matrix(shape: MatrixShape): KernelVariant<AttentionUse> {
       constants: {
         WORKGROUP: workgroup,
         ROW_SUBGROUPS: rowSubgroups,
+        ROW_FRAGMENTS: rowFragments,
         KEY_PARTS: parts,
         EDGE: fragment,
         DIM_FRAGMENTS: use.headDim / fragment,
-        SCORE_FRAGMENTS: keys / fragment,
-        KEY_LOADS: Math.ceil((parts * keys * use.headDim) / 8 / workgroup),
+        KEY_LOADS: Math.ceil((parts * fragment * use.headDim) / 8 / workgroup),
         ...raggedConstants(use),
       },
     }),
@@ -231,8 +219,8 @@ function matrix(shape: MatrixShape): KernelVariant<AttentionUse> {
   };
 }
 
-/** From so many tiles of 64 tokens on, heads times tokens, a pass gains by larger ones or by more of them a multiprocessor; see `matrixTile`. */
-const tilesFrom = { some: 128, more: 350, many: 800 } as const;
+/** From so many tiles of 64 tokens on, heads times tokens, a pass gains by larger ones; see `matrixTile`. */
+const tilesFrom = { some: 350, many: 800 } as const;
 const tokensOfTile = 64;
 
 /** Passes of fewer tokens than the next of these have the same tiles. */
@@ -242,15 +230,13 @@ export function attentionPassSizes({ heads }: AttentionUse): number[] {
 
 /**
  * Tiles by heads and tokens of the pass, measured on an H200, whose multiprocessors have 48 KiB of workgroup memory for all their
- * workgroups: four of 64 × 16 × 1 run at once, two of 64 × 32 × 1, one of the others. More of them hide each other's waits; where there are
- * few, multiprocessors that have several of them leave others without work.
+ * workgroups. Two fragments of tokens a subgroup share what it reads of keys and values; where there are few tiles, small ones and two sets
+ * of subgroups that share the keys leave fewer multiprocessors without work.
  */
 function matrixTile({ heads, headDim, leastTokens = 0 }: AttentionUse): string {
   const tiles = (heads * leastTokens) / tokensOfTile;
-  if (headDim > 64) return tiles < tilesFrom.more ? 'matrix-64x32x1' : 'matrix-128x32x1';
-  if (tiles < tilesFrom.some) return 'matrix-32x32x2';
-  if (tiles < tilesFrom.more) return 'matrix-64x32x2';
-  return tiles < tilesFrom.many ? 'matrix-64x32x1' : 'matrix-64x16x1';
+  if (tiles >= tilesFrom.many) return 'matrix-128x16';
+  return tiles >= tilesFrom.some && headDim <= 64 ? 'matrix-64x32' : 'matrix-32x32';
 }
 
 /** Invocations of the tiled variant: row sets of tokens and key sets of four keys each. */
@@ -343,20 +329,18 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     serial,
     cooperative('workgroup', 128),
     cooperative('subgroup', 128),
-    stream(512, 32),
+    stream(384, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
-    matrix({ rowSubgroups: 2, keys: 32, parts: 2 }),
-    matrix({ rowSubgroups: 4, keys: 32, parts: 2 }),
-    matrix({ rowSubgroups: 4, keys: 32, parts: 1 }),
-    matrix({ rowSubgroups: 4, keys: 16, parts: 1 }),
-    matrix({ rowSubgroups: 8, keys: 32, parts: 1 }),
+    matrix({ rowSubgroups: 2, rowFragments: 1, parts: 2 }),
+    matrix({ rowSubgroups: 2, rowFragments: 2, parts: 2 }),
+    matrix({ rowSubgroups: 4, rowFragments: 2, parts: 1 }),
     tiled,
   ],
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      ...(use.many ? [matrixTile(use), 'matrix-64x32x1', 'tiled'] : ['stream-32x16']),
+      ...(use.many ? [matrixTile(use), 'tiled'] : ['stream-32x12']),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',

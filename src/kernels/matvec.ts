@@ -129,6 +129,14 @@ export function shapeFlags({ reduce, splits, fixed, blocks, ahead, pairs }: Lane
   ];
 }
 
+/** Matrices with so few rows or columns take as long as their loads, one behind the other; larger ones were not quicker so. */
+const fewEdge = 1024;
+
+/** Are the first weights asked for before x is staged, whatever the driver thinks of it? Of a matrix whose shorter edge is `edge`. */
+export function asksNow({ fixed, blocks }: LaneShape, edge: number): boolean {
+  return fixed === true && !blocks && edge < fewEdge;
+}
+
 /**
  * So few turns are written out one behind the other: nothing is copied from one to the next, and places are known beforehand. In a loop the
  * rest is no slower.
@@ -222,6 +230,33 @@ export function heldVariant(
   });
 }
 
+/** Rows of a workgroup where all multiprocessors of a large GPU have as many, splits of the columns and lanes, at most. */
+const evenRows = 20;
+const evenSplits = 5;
+const evenLanes = 4;
+
+/** Few rows with gates, evenly: a workgroup stages x for as many as it can, since what heads have left is added up for each. */
+function evenShape({ format, rows, columns }: MatvecUse): LaneShape {
+  const run = format.run ?? 1;
+  const sets = Math.ceil(groupsOf(columns) / run / evenLanes);
+  const splits = Math.ceil(sets / Math.ceil(sets / evenSplits));
+  const workgroups = heldWorkgroups * Math.ceil(rows / (heldWorkgroups * evenRows));
+  const workgroup = evenLanes * splits * Math.ceil(rows / workgroups);
+  return withRun(fixedShape(evenLanes, 1, splits, workgroup), format);
+}
+
+const onceLanes = 8;
+
+/** All columns in one turn, so that all weights are on their way at once. */
+function onceShape({ format, columns }: MatvecUse): LaneShape {
+  const run = format.run ?? 1;
+  const splits = Math.ceil(groupsOf(columns) / run / onceLanes);
+  return withRun(fixedShape(onceLanes, 2, splits), format);
+}
+
+/** So many splits at most: of longer rows two turns are as quick. */
+const onceSplits = 20;
+
 /**
  * The shapes that won, by the number of weights, among some forty on an H200 (docs/performance.md): small matrices need all the
  * parallelism there is; of large ones, x is read once for many rows at a time; of very tall ones every invocation reads a long run of a row.
@@ -278,8 +313,13 @@ function preferredFixedShape({ rows, columns, gated }: MatvecUse): LaneShape {
 }
 
 /** What is quicker for tall matrices or for long rows, by format. */
-function preferredFirst({ format, rows, columns, gated }: MatvecUse): string[] {
-  if (gated || rows < 4096) return [];
+function preferredFirst(use: MatvecUse): string[] {
+  const { format, rows, columns, gated } = use;
+  if (gated) return 2 * rows * columns < 2 ** 24 ? ['even'] : [];
+  if (rows < 4096) {
+    const isLong = rows >= few && columns >= 4096;
+    return isLong && onceShape(use).splits <= onceSplits ? ['once'] : [];
+  }
   if (rows >= tallRows) return format.held?.tall && columns >= 2048 ? ['held-tall'] : [];
   if (columns < 8192) return [];
   if (format.many) return [shapeName(fixedShapes.many)];
@@ -288,6 +328,7 @@ function preferredFirst({ format, rows, columns, gated }: MatvecUse): string[] {
 
 function matvecOptions(use: MatvecUse, shape: LaneShape): ShaderOptions {
   const flags = shapeFlags(shape);
+  if (asksNow(shape, Math.min(use.rows, use.columns))) flags.push('now');
   if (use.normEpsilon !== undefined) flags.push('norm');
   if (use.gated) flags.push('gated');
   if (use.bias) flags.push('bias');
@@ -365,6 +406,8 @@ export const matvec: Kernel<MatvecUse> = defineKernel<MatvecUse>({
     ...Object.values(fixedShapes).map(matvecVariant),
     heldVariant('held-tall', true),
     heldVariant('held-long', false),
+    variantOf('even', evenShape),
+    variantOf('once', onceShape),
   ],
   preferred: (use, { software }) =>
     software

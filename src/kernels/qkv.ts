@@ -12,6 +12,7 @@ import { basisConstants, headWidthsBinding, raggedConstants, raggedFlags } from 
 import type { WholeKv } from './kv-format.ts';
 import { languageShaders } from './language-shaders.ts';
 import {
+  asksNow,
   fixedShape,
   type LaneShape,
   rowsOfShape,
@@ -123,6 +124,7 @@ function qkvOptions(use: QkvUse, shape: LaneShape): ShaderOptions {
     flags: [
       ...shapeFlags(shape),
       ...(fixed ? ['norm'] : []),
+      ...(asksNow(shape, use.columns) ? ['now'] : []),
       ...(use.interleaved ? ['interleaved'] : []),
       ...(use.staged ? ['staged'] : []),
       ...(use.bias ? ['bias'] : []),

@@ -1,0 +1,557 @@
+enable subgroups;
+const WORKGROUP: u32 = 32u;
+const SUBGROUP: u32 = 4u;
+const LANES: u32 = 4u;
+const HEADS: u32 = 7u;
+const PAIRS: u32 = 1u;
+const SPLITS: u32 = 64u;
+const GROUP: u32 = 7u;
+const HEAD_DIM_VEC4S: u32 = 8u;
+struct Params {
+  context_length: u32,
+  window: u32,
+  scale_log2e: f32,
+}
+const params = Params(1304u, 0u, 0.3606737554073334f);
+@group(0) @binding(0) var<storage, read> state: State;
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k_cache: array<Cached>;
+@group(0) @binding(3) var<storage, read> v_cache: array<Cached>;
+@group(0) @binding(4) var<storage, read_write> split_outputs: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> split_scales: array<vec2<f32>>;
+// What a step knows about its tokens. It lives on the GPU, so that decoding needs no word from the host.
+struct State {
+  // Position in the context of the first row of this pass.
+  position: u32,
+  // Rows (tokens) of this pass.
+  rows: u32,
+  // Steps sampled since the generation began: the counter of the random numbers.
+  step: u32,
+  // 1 where the pass goes on from the sampled token, 0 where the host wrote the tokens.
+  continues: u32,
+  tokens: array<u32>,
+}
+// Four numbers stored in half precision, two to a word: no f16 extension is needed for that.
+alias Stored = vec2<u32>;
+
+fn unpack_stored(stored: Stored) -> vec4<f32> {
+  return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y));
+}
+
+fn pack_stored(value: vec4<f32>) -> Stored {
+  return vec2<u32>(pack2x16float(value.xy), pack2x16float(value.zw));
+}
+// Values of MatryoshkaKV end before their head does: behind them stands what values are there on average. Weights of a softmax sum to one,
+// so a head's output has it once, and an unnormalized one as often as its weights' sum says.
+struct LeftOut {
+  is_left_out: bool,
+  mean: vec4<f32>,
+}
+
+// Of four components of a head: to be brought before it attends.
+fn left_out_of(kv_head: u32, quad: u32) -> LeftOut {
+  return LeftOut();
+}
+
+fn with_left_out(attended: vec4<f32>, weight: f32, left_out: LeftOut) -> vec4<f32> {
+  return attended;
+}
+// Where the rows of a KV head lie in the caches, in units of CACHED_COMPONENTS. ragged: every head has widths of its own (MatryoshkaKV); rows
+// of a head follow each other without gaps, and beyond its width a row repeats what it ends with: queries are zero there, and outputs are
+// not read (lib/left-out). Else all rows are CACHED_PER_HEAD wide.
+// packed: numbers that want a scale, eight to a Cached: lib/stored-q8_0.
+
+const CACHED_COMPONENTS: u32 = 8u;
+// Eight halves.
+alias Cached = vec4<u32>;
+// Units of a packed block.
+const BLOCK_UNITS: u32 = 32u / CACHED_COMPONENTS;
+
+struct CachedRows {
+  first: u32,
+}
+
+fn cached_rows(kv_head: u32) -> CachedRows {
+  return CachedRows(kv_head * params.context_length);
+}
+
+fn key_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn value_width(rows: CachedRows) -> u32 {
+  return CACHED_PER_HEAD;
+}
+
+fn key_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return (rows.first + position) * CACHED_PER_HEAD + i;
+}
+
+fn value_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i);
+}
+
+fn block_at(rows: CachedRows, position: u32, i: u32) -> u32 {
+  return key_at(rows, position, i) / BLOCK_UNITS;
+}
+
+fn cached_key(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return k_cache[key_at(rows, position, i)];
+}
+
+fn cached_value(rows: CachedRows, position: u32, i: u32) -> Cached {
+  return v_cache[value_at(rows, position, i)];
+}
+// Attention of one token over a range of cached positions, for HEADS query heads that share a KV head. LANES neighbouring invocations,
+// eight components each, take a key and its value together, so a subgroup reads whole rows and no score leaves the registers; every
+// such set has a softmax of its own (maximum, sum, unnormalized output), and the sets are merged once, at the end.
+// half_keys, half_values: no head of the layer keeps more than half of them, so each half of a set's lanes takes all of its own.
+// Formulas: FlashAttention-2, arXiv 2307.08691, §3.1.
+
+
+const SETS: u32 = WORKGROUP / LANES;
+// Steps of sums over half a set, and over the sets of a subgroup. Loops that count are written out by drivers, so that heads are summed side by
+// side; loops that halve are not.
+const HALF_STEPS: u32 = firstTrailingBit(LANES / 2u);
+const MERGE_STEPS: u32 = firstTrailingBit(SUBGROUP / LANES);
+// Keys that all sets take at once.
+const TURN_KEYS: u32 = 2u * SETS * PAIRS;
+const PARTIALS: u32 = WORKGROUP / SUBGROUP;
+const HEAD_VEC4S: u32 = LANES * 2u;
+const CACHED_PER_HEAD: u32 = HEAD_VEC4S * 4u / CACHED_COMPONENTS;
+struct Eight {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+struct Softmax {
+  largest: array<f32, HEADS>,
+  total: array<f32, HEADS>,
+  output: array<Eight, HEADS>,
+}
+
+var<workgroup> partial_outputs: array<vec4<f32>, PARTIALS * HEADS * HEAD_VEC4S>;
+var<workgroup> partial_scales: array<vec2<f32>, PARTIALS * HEADS>;
+
+fn no_softmax() -> Softmax {
+  var none: Softmax;
+  none.largest[0u] = -1.0e30;
+  none.largest[1u] = -1.0e30;
+  none.largest[2u] = -1.0e30;
+  none.largest[3u] = -1.0e30;
+  none.largest[4u] = -1.0e30;
+  none.largest[5u] = -1.0e30;
+  none.largest[6u] = -1.0e30;
+  return none;
+}
+
+// Eight components as they are cached.
+alias CachedEight = Cached;
+
+// Packed ones want their scale.
+fn eight_of(cached: CachedEight) -> Eight {
+  return Eight(unpack_stored(cached.xy), unpack_stored(cached.zw));
+}
+
+fn key_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return k_cache[key_at(rows, position, lane)];
+}
+
+fn value_eight(rows: CachedRows, position: u32, lane: u32) -> CachedEight {
+  return v_cache[value_at(rows, position, lane)];
+}
+
+// Which eight components of a key an invocation takes, and of a value.
+fn key_lane(invocation: u32) -> u32 {
+  return invocation % LANES;
+}
+
+fn value_lane(invocation: u32) -> u32 {
+  return invocation % LANES;
+}
+
+// The keys and values that a set takes at once: PAIRS pairs, each of its halves one as its own.
+struct Fetched {
+  own_key_0: CachedEight,
+  own_value_0: CachedEight,
+  other_key_0: CachedEight,
+  other_value_0: CachedEight,
+}
+
+// Positions of a pair, own and other, of those that are taken from `block` on.
+fn pair_at(block: u32, pair: u32, invocation: u32) -> vec2<u32> {
+  let half = invocation % LANES / (LANES / 2u);
+  return block + vec2<u32>(2u * pair + half, 2u * pair + 1u - half) * SETS + invocation / LANES;
+}
+
+fn fetch(rows: CachedRows, block: u32, end: u32, invocation: u32) -> Fetched {
+  var fetched: Fetched;
+  let at_0 = min(pair_at(block, 0u, invocation), vec2<u32>(end - 1u));
+  fetched.own_key_0 = key_eight(rows, at_0.x, key_lane(invocation));
+  fetched.other_key_0 = key_eight(rows, at_0.y, key_lane(invocation));
+  fetched.own_value_0 = value_eight(rows, at_0.x, value_lane(invocation));
+  fetched.other_value_0 = value_eight(rows, at_0.y, value_lane(invocation));
+  return fetched;
+}
+
+// The softmax of a set over positions [first, end) of a KV head; of a pair of keys, each half sums what both have of the score of its own one.
+// All written out: loops would move what they hold out of the registers.
+// parts: the first keys and values are there, or on their way. ahead: so are the next ones while these are attended to.
+fn stream_keys(
+  query: array<Eight, HEADS>,
+  rows: CachedRows,
+  first: u32,
+  end: u32,
+  invocation: u32,
+) -> Softmax {
+  let lane = invocation % LANES;
+  var sum = no_softmax();
+  var next = fetch(rows, first, end, invocation);
+  for (var block = first; block < end; block += TURN_KEYS) {
+    let fetched = next;
+    if (block + TURN_KEYS < end) {
+      next = fetch(rows, block + TURN_KEYS, end, invocation);
+    }
+    let at_0 = pair_at(block, 0u, invocation);
+    let own_key_0 = eight_of(fetched.own_key_0);
+    let own_value_0 = eight_of(fetched.own_value_0);
+    let other_key_0 = eight_of(fetched.other_key_0);
+    let other_value_0 = eight_of(fetched.other_value_0);
+    // Weights of all heads are made before values are touched.
+    var largest_0 = sum.largest[0u];
+    var own_0_0 = dot(query[0u].a, own_key_0.a) + dot(query[0u].b, own_key_0.b);
+    var other_0_0 = dot(query[0u].a, other_key_0.a) + dot(query[0u].b, other_key_0.b);
+    own_0_0 += subgroupShuffleXor(other_0_0, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_0 += subgroupShuffleXor(own_0_0, (LANES / 4u) >> i);
+    }
+    other_0_0 = subgroupShuffleXor(own_0_0, LANES / 2u);
+    other_0_0 = select(-2.0e30, other_0_0, at_0.y < end);
+    own_0_0 = select(-2.0e30, own_0_0, at_0.x < end);
+    largest_0 = max(largest_0, max(own_0_0, other_0_0));
+    let rescale_0 = exp2(sum.largest[0u] - largest_0);
+    sum.largest[0u] = largest_0;
+    sum.total[0u] *= rescale_0;
+    sum.output[0u].a *= rescale_0;
+    sum.output[0u].b *= rescale_0;
+    own_0_0 = exp2(own_0_0 - largest_0);
+    other_0_0 = exp2(other_0_0 - largest_0);
+    sum.total[0u] += own_0_0 + other_0_0;
+    var largest_1 = sum.largest[1u];
+    var own_0_1 = dot(query[1u].a, own_key_0.a) + dot(query[1u].b, own_key_0.b);
+    var other_0_1 = dot(query[1u].a, other_key_0.a) + dot(query[1u].b, other_key_0.b);
+    own_0_1 += subgroupShuffleXor(other_0_1, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_1 += subgroupShuffleXor(own_0_1, (LANES / 4u) >> i);
+    }
+    other_0_1 = subgroupShuffleXor(own_0_1, LANES / 2u);
+    other_0_1 = select(-2.0e30, other_0_1, at_0.y < end);
+    own_0_1 = select(-2.0e30, own_0_1, at_0.x < end);
+    largest_1 = max(largest_1, max(own_0_1, other_0_1));
+    let rescale_1 = exp2(sum.largest[1u] - largest_1);
+    sum.largest[1u] = largest_1;
+    sum.total[1u] *= rescale_1;
+    sum.output[1u].a *= rescale_1;
+    sum.output[1u].b *= rescale_1;
+    own_0_1 = exp2(own_0_1 - largest_1);
+    other_0_1 = exp2(other_0_1 - largest_1);
+    sum.total[1u] += own_0_1 + other_0_1;
+    var largest_2 = sum.largest[2u];
+    var own_0_2 = dot(query[2u].a, own_key_0.a) + dot(query[2u].b, own_key_0.b);
+    var other_0_2 = dot(query[2u].a, other_key_0.a) + dot(query[2u].b, other_key_0.b);
+    own_0_2 += subgroupShuffleXor(other_0_2, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_2 += subgroupShuffleXor(own_0_2, (LANES / 4u) >> i);
+    }
+    other_0_2 = subgroupShuffleXor(own_0_2, LANES / 2u);
+    other_0_2 = select(-2.0e30, other_0_2, at_0.y < end);
+    own_0_2 = select(-2.0e30, own_0_2, at_0.x < end);
+    largest_2 = max(largest_2, max(own_0_2, other_0_2));
+    let rescale_2 = exp2(sum.largest[2u] - largest_2);
+    sum.largest[2u] = largest_2;
+    sum.total[2u] *= rescale_2;
+    sum.output[2u].a *= rescale_2;
+    sum.output[2u].b *= rescale_2;
+    own_0_2 = exp2(own_0_2 - largest_2);
+    other_0_2 = exp2(other_0_2 - largest_2);
+    sum.total[2u] += own_0_2 + other_0_2;
+    var largest_3 = sum.largest[3u];
+    var own_0_3 = dot(query[3u].a, own_key_0.a) + dot(query[3u].b, own_key_0.b);
+    var other_0_3 = dot(query[3u].a, other_key_0.a) + dot(query[3u].b, other_key_0.b);
+    own_0_3 += subgroupShuffleXor(other_0_3, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_3 += subgroupShuffleXor(own_0_3, (LANES / 4u) >> i);
+    }
+    other_0_3 = subgroupShuffleXor(own_0_3, LANES / 2u);
+    other_0_3 = select(-2.0e30, other_0_3, at_0.y < end);
+    own_0_3 = select(-2.0e30, own_0_3, at_0.x < end);
+    largest_3 = max(largest_3, max(own_0_3, other_0_3));
+    let rescale_3 = exp2(sum.largest[3u] - largest_3);
+    sum.largest[3u] = largest_3;
+    sum.total[3u] *= rescale_3;
+    sum.output[3u].a *= rescale_3;
+    sum.output[3u].b *= rescale_3;
+    own_0_3 = exp2(own_0_3 - largest_3);
+    other_0_3 = exp2(other_0_3 - largest_3);
+    sum.total[3u] += own_0_3 + other_0_3;
+    var largest_4 = sum.largest[4u];
+    var own_0_4 = dot(query[4u].a, own_key_0.a) + dot(query[4u].b, own_key_0.b);
+    var other_0_4 = dot(query[4u].a, other_key_0.a) + dot(query[4u].b, other_key_0.b);
+    own_0_4 += subgroupShuffleXor(other_0_4, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_4 += subgroupShuffleXor(own_0_4, (LANES / 4u) >> i);
+    }
+    other_0_4 = subgroupShuffleXor(own_0_4, LANES / 2u);
+    other_0_4 = select(-2.0e30, other_0_4, at_0.y < end);
+    own_0_4 = select(-2.0e30, own_0_4, at_0.x < end);
+    largest_4 = max(largest_4, max(own_0_4, other_0_4));
+    let rescale_4 = exp2(sum.largest[4u] - largest_4);
+    sum.largest[4u] = largest_4;
+    sum.total[4u] *= rescale_4;
+    sum.output[4u].a *= rescale_4;
+    sum.output[4u].b *= rescale_4;
+    own_0_4 = exp2(own_0_4 - largest_4);
+    other_0_4 = exp2(other_0_4 - largest_4);
+    sum.total[4u] += own_0_4 + other_0_4;
+    var largest_5 = sum.largest[5u];
+    var own_0_5 = dot(query[5u].a, own_key_0.a) + dot(query[5u].b, own_key_0.b);
+    var other_0_5 = dot(query[5u].a, other_key_0.a) + dot(query[5u].b, other_key_0.b);
+    own_0_5 += subgroupShuffleXor(other_0_5, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_5 += subgroupShuffleXor(own_0_5, (LANES / 4u) >> i);
+    }
+    other_0_5 = subgroupShuffleXor(own_0_5, LANES / 2u);
+    other_0_5 = select(-2.0e30, other_0_5, at_0.y < end);
+    own_0_5 = select(-2.0e30, own_0_5, at_0.x < end);
+    largest_5 = max(largest_5, max(own_0_5, other_0_5));
+    let rescale_5 = exp2(sum.largest[5u] - largest_5);
+    sum.largest[5u] = largest_5;
+    sum.total[5u] *= rescale_5;
+    sum.output[5u].a *= rescale_5;
+    sum.output[5u].b *= rescale_5;
+    own_0_5 = exp2(own_0_5 - largest_5);
+    other_0_5 = exp2(other_0_5 - largest_5);
+    sum.total[5u] += own_0_5 + other_0_5;
+    var largest_6 = sum.largest[6u];
+    var own_0_6 = dot(query[6u].a, own_key_0.a) + dot(query[6u].b, own_key_0.b);
+    var other_0_6 = dot(query[6u].a, other_key_0.a) + dot(query[6u].b, other_key_0.b);
+    own_0_6 += subgroupShuffleXor(other_0_6, LANES / 2u);
+    for (var i = 0u; i < HALF_STEPS; i++) {
+      own_0_6 += subgroupShuffleXor(own_0_6, (LANES / 4u) >> i);
+    }
+    other_0_6 = subgroupShuffleXor(own_0_6, LANES / 2u);
+    other_0_6 = select(-2.0e30, other_0_6, at_0.y < end);
+    own_0_6 = select(-2.0e30, own_0_6, at_0.x < end);
+    largest_6 = max(largest_6, max(own_0_6, other_0_6));
+    let rescale_6 = exp2(sum.largest[6u] - largest_6);
+    sum.largest[6u] = largest_6;
+    sum.total[6u] *= rescale_6;
+    sum.output[6u].a *= rescale_6;
+    sum.output[6u].b *= rescale_6;
+    own_0_6 = exp2(own_0_6 - largest_6);
+    other_0_6 = exp2(other_0_6 - largest_6);
+    sum.total[6u] += own_0_6 + other_0_6;
+    sum.output[0u].a += own_0_0 * own_value_0.a + other_0_0 * other_value_0.a;
+    sum.output[0u].b += own_0_0 * own_value_0.b + other_0_0 * other_value_0.b;
+    sum.output[1u].a += own_0_1 * own_value_0.a + other_0_1 * other_value_0.a;
+    sum.output[1u].b += own_0_1 * own_value_0.b + other_0_1 * other_value_0.b;
+    sum.output[2u].a += own_0_2 * own_value_0.a + other_0_2 * other_value_0.a;
+    sum.output[2u].b += own_0_2 * own_value_0.b + other_0_2 * other_value_0.b;
+    sum.output[3u].a += own_0_3 * own_value_0.a + other_0_3 * other_value_0.a;
+    sum.output[3u].b += own_0_3 * own_value_0.b + other_0_3 * other_value_0.b;
+    sum.output[4u].a += own_0_4 * own_value_0.a + other_0_4 * other_value_0.a;
+    sum.output[4u].b += own_0_4 * own_value_0.b + other_0_4 * other_value_0.b;
+    sum.output[5u].a += own_0_5 * own_value_0.a + other_0_5 * other_value_0.a;
+    sum.output[5u].b += own_0_5 * own_value_0.b + other_0_5 * other_value_0.b;
+    sum.output[6u].a += own_0_6 * own_value_0.a + other_0_6 * other_value_0.a;
+    sum.output[6u].b += own_0_6 * own_value_0.b + other_0_6 * other_value_0.b;
+  }
+  return sum;
+}
+
+// Merges the sets of each subgroup and leaves what they found in workgroup memory.
+fn leave_partials(own: Softmax, invocation: u32) {
+  var sum = own;
+  for (var i = 0u; i < MERGE_STEPS; i++) {
+    let step = LANES << i;
+    let largest_0 = max(sum.largest[0u], subgroupShuffleXor(sum.largest[0u], step));
+    let rescale_0 = exp2(sum.largest[0u] - largest_0);
+    sum.largest[0u] = largest_0;
+    sum.total[0u] *= rescale_0;
+    sum.total[0u] += subgroupShuffleXor(sum.total[0u], step);
+    let a_0 = sum.output[0u].a * rescale_0;
+    let b_0 = sum.output[0u].b * rescale_0;
+    sum.output[0u].a = a_0 + subgroupShuffleXor(a_0, step);
+    sum.output[0u].b = b_0 + subgroupShuffleXor(b_0, step);
+    let largest_1 = max(sum.largest[1u], subgroupShuffleXor(sum.largest[1u], step));
+    let rescale_1 = exp2(sum.largest[1u] - largest_1);
+    sum.largest[1u] = largest_1;
+    sum.total[1u] *= rescale_1;
+    sum.total[1u] += subgroupShuffleXor(sum.total[1u], step);
+    let a_1 = sum.output[1u].a * rescale_1;
+    let b_1 = sum.output[1u].b * rescale_1;
+    sum.output[1u].a = a_1 + subgroupShuffleXor(a_1, step);
+    sum.output[1u].b = b_1 + subgroupShuffleXor(b_1, step);
+    let largest_2 = max(sum.largest[2u], subgroupShuffleXor(sum.largest[2u], step));
+    let rescale_2 = exp2(sum.largest[2u] - largest_2);
+    sum.largest[2u] = largest_2;
+    sum.total[2u] *= rescale_2;
+    sum.total[2u] += subgroupShuffleXor(sum.total[2u], step);
+    let a_2 = sum.output[2u].a * rescale_2;
+    let b_2 = sum.output[2u].b * rescale_2;
+    sum.output[2u].a = a_2 + subgroupShuffleXor(a_2, step);
+    sum.output[2u].b = b_2 + subgroupShuffleXor(b_2, step);
+    let largest_3 = max(sum.largest[3u], subgroupShuffleXor(sum.largest[3u], step));
+    let rescale_3 = exp2(sum.largest[3u] - largest_3);
+    sum.largest[3u] = largest_3;
+    sum.total[3u] *= rescale_3;
+    sum.total[3u] += subgroupShuffleXor(sum.total[3u], step);
+    let a_3 = sum.output[3u].a * rescale_3;
+    let b_3 = sum.output[3u].b * rescale_3;
+    sum.output[3u].a = a_3 + subgroupShuffleXor(a_3, step);
+    sum.output[3u].b = b_3 + subgroupShuffleXor(b_3, step);
+    let largest_4 = max(sum.largest[4u], subgroupShuffleXor(sum.largest[4u], step));
+    let rescale_4 = exp2(sum.largest[4u] - largest_4);
+    sum.largest[4u] = largest_4;
+    sum.total[4u] *= rescale_4;
+    sum.total[4u] += subgroupShuffleXor(sum.total[4u], step);
+    let a_4 = sum.output[4u].a * rescale_4;
+    let b_4 = sum.output[4u].b * rescale_4;
+    sum.output[4u].a = a_4 + subgroupShuffleXor(a_4, step);
+    sum.output[4u].b = b_4 + subgroupShuffleXor(b_4, step);
+    let largest_5 = max(sum.largest[5u], subgroupShuffleXor(sum.largest[5u], step));
+    let rescale_5 = exp2(sum.largest[5u] - largest_5);
+    sum.largest[5u] = largest_5;
+    sum.total[5u] *= rescale_5;
+    sum.total[5u] += subgroupShuffleXor(sum.total[5u], step);
+    let a_5 = sum.output[5u].a * rescale_5;
+    let b_5 = sum.output[5u].b * rescale_5;
+    sum.output[5u].a = a_5 + subgroupShuffleXor(a_5, step);
+    sum.output[5u].b = b_5 + subgroupShuffleXor(b_5, step);
+    let largest_6 = max(sum.largest[6u], subgroupShuffleXor(sum.largest[6u], step));
+    let rescale_6 = exp2(sum.largest[6u] - largest_6);
+    sum.largest[6u] = largest_6;
+    sum.total[6u] *= rescale_6;
+    sum.total[6u] += subgroupShuffleXor(sum.total[6u], step);
+    let a_6 = sum.output[6u].a * rescale_6;
+    let b_6 = sum.output[6u].b * rescale_6;
+    sum.output[6u].a = a_6 + subgroupShuffleXor(a_6, step);
+    sum.output[6u].b = b_6 + subgroupShuffleXor(b_6, step);
+  }
+  let lane = invocation % SUBGROUP;
+  let first = invocation / SUBGROUP * HEADS;
+  if (lane < LANES) {
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u] = sum.output[0u].a;
+    partial_outputs[(first + 0u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[0u].b;
+    partial_scales[first + 0u] = vec2<f32>(sum.largest[0u], sum.total[0u]);
+    partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u] = sum.output[1u].a;
+    partial_outputs[(first + 1u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[1u].b;
+    partial_scales[first + 1u] = vec2<f32>(sum.largest[1u], sum.total[1u]);
+    partial_outputs[(first + 2u) * HEAD_VEC4S + lane * 2u] = sum.output[2u].a;
+    partial_outputs[(first + 2u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[2u].b;
+    partial_scales[first + 2u] = vec2<f32>(sum.largest[2u], sum.total[2u]);
+    partial_outputs[(first + 3u) * HEAD_VEC4S + lane * 2u] = sum.output[3u].a;
+    partial_outputs[(first + 3u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[3u].b;
+    partial_scales[first + 3u] = vec2<f32>(sum.largest[3u], sum.total[3u]);
+    partial_outputs[(first + 4u) * HEAD_VEC4S + lane * 2u] = sum.output[4u].a;
+    partial_outputs[(first + 4u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[4u].b;
+    partial_scales[first + 4u] = vec2<f32>(sum.largest[4u], sum.total[4u]);
+    partial_outputs[(first + 5u) * HEAD_VEC4S + lane * 2u] = sum.output[5u].a;
+    partial_outputs[(first + 5u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[5u].b;
+    partial_scales[first + 5u] = vec2<f32>(sum.largest[5u], sum.total[5u]);
+    partial_outputs[(first + 6u) * HEAD_VEC4S + lane * 2u] = sum.output[6u].a;
+    partial_outputs[(first + 6u) * HEAD_VEC4S + lane * 2u + 1u] = sum.output[6u].b;
+    partial_scales[first + 6u] = vec2<f32>(sum.largest[6u], sum.total[6u]);
+  }
+  workgroupBarrier();
+}
+
+struct Merged {
+  largest: f32,
+  total: f32,
+  output: vec4<f32>,
+}
+
+// Four components of a head's output over all subgroups, unnormalized.
+fn merge_partials(head: u32, quad: u32) -> Merged {
+  var largest = partial_scales[head].x;
+  for (var p = 1u; p < PARTIALS; p++) {
+    largest = max(largest, partial_scales[p * HEADS + head].x);
+  }
+  var merged = Merged(largest, 0.0, vec4<f32>());
+  for (var p = 0u; p < PARTIALS; p++) {
+    let scale = partial_scales[p * HEADS + head];
+    let weight = exp2(scale.x - largest);
+    merged.total += weight * scale.y;
+    merged.output += weight * partial_outputs[(p * HEADS + head) * HEAD_VEC4S + quad];
+  }
+  return merged;
+}
+// Decode attention cut along the context (flash decoding): a workgroup takes one KV head and one of SPLITS parts of the cached
+// positions, for all query heads of the group at once, so that keys and values are read once for all of them. It writes the
+// part's unnormalized output, its maximum score and its sum of exponentials; attention-combine puts the parts together.
+// gated: a group whose heads are all off is left out.
+// stream: sets of invocations take a key each: lib/stream-attention.
+// Formulas: FlashAttention-2, arXiv 2307.08691, §3.1, applied to parts of the keys.
+// packed: keys and values in blocks with a scale: lib/stored-q8_0, lib/stored-q4_0.
+// ragged: keys and values of a KV head have widths of its own: lib/cached-rows, lib/left-out.
+
+struct Range {
+  first: u32,
+  end: u32,
+}
+
+// The cached positions of a part.
+fn range_of(split: u32) -> Range {
+  let position = state.position;
+  // A window of 0 means all positions.
+  let window_start = select(0u, max(position + 1u, params.window) - params.window, params.window > 0u);
+  let span = (position + 1u - window_start + SPLITS - 1u) / SPLITS;
+  let first = window_start + split * span;
+  return Range(first, min(first + span, position + 1u));
+}
+
+
+// Four components of the group's queries.
+fn query_quad(kv_head: u32, i: u32) -> vec4<f32> {
+  return queries[kv_head * GROUP * HEAD_DIM_VEC4S + i];
+}
+
+
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+  let kv_head = workgroup.x;
+  let split = workgroup.y;
+  let range = range_of(split);
+  let rows = cached_rows(kv_head);
+  // An invocation puts the same components of heads together in all turns.
+  let quad = invocation % HEAD_VEC4S;
+  let left_out = left_out_of(kv_head, quad);
+  var query: array<Eight, HEADS>;
+  let at_0 = 0u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[0u] = Eight(query_quad(kv_head, at_0) * params.scale_log2e, query_quad(kv_head, at_0 + 1u) * params.scale_log2e);
+  let at_1 = 1u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[1u] = Eight(query_quad(kv_head, at_1) * params.scale_log2e, query_quad(kv_head, at_1 + 1u) * params.scale_log2e);
+  let at_2 = 2u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[2u] = Eight(query_quad(kv_head, at_2) * params.scale_log2e, query_quad(kv_head, at_2 + 1u) * params.scale_log2e);
+  let at_3 = 3u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[3u] = Eight(query_quad(kv_head, at_3) * params.scale_log2e, query_quad(kv_head, at_3 + 1u) * params.scale_log2e);
+  let at_4 = 4u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[4u] = Eight(query_quad(kv_head, at_4) * params.scale_log2e, query_quad(kv_head, at_4 + 1u) * params.scale_log2e);
+  let at_5 = 5u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[5u] = Eight(query_quad(kv_head, at_5) * params.scale_log2e, query_quad(kv_head, at_5 + 1u) * params.scale_log2e);
+  let at_6 = 6u * HEAD_VEC4S + key_lane(invocation) * 2u;
+  query[6u] = Eight(query_quad(kv_head, at_6) * params.scale_log2e, query_quad(kv_head, at_6 + 1u) * params.scale_log2e);
+  let own = stream_keys(query, rows, range.first, range.end, invocation);
+  leave_partials(own, invocation);
+  for (var i = invocation; i < HEADS * HEAD_VEC4S; i += WORKGROUP) {
+    let head = i / HEAD_VEC4S;
+    let merged = merge_partials(head, quad);
+    let at = (kv_head * HEADS + head) * SPLITS + split;
+    split_outputs[at * HEAD_VEC4S + quad] = with_left_out(merged.output, merged.total, left_out);
+    if (quad == 0u) {
+      split_scales[at] = vec2<f32>(merged.largest, merged.total);
+    }
+  }
+}
