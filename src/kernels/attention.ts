@@ -172,6 +172,11 @@ function stream(workgroup: number, subgroup: number): KernelVariant<AttentionUse
   };
 }
 
+/** Twelve subgroups leave each invocation more registers; 16 take half of a working set of 1,024 keys, which two workgroups share, in two turns. */
+function streamOf({ summand }: AttentionUse): string {
+  return summand?.shared ? 'stream-32x16' : 'stream-32x12';
+}
+
 /** Widths are multiples of an eighth of a head, which has to be a multiple of eight halves. */
 const raggedUnit = 64;
 /** Edge of the fragments that subgroups multiply. */
@@ -330,6 +335,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
     cooperative('workgroup', 128),
     cooperative('subgroup', 128),
     stream(384, 32),
+    stream(512, 32),
     // For subgroups of 4, which software adapters have: chosen where heads are projected alone, checked everywhere.
     stream(64, 4),
     matrix({ rowSubgroups: 2, rowFragments: 1, parts: 2 }),
@@ -340,7 +346,7 @@ export const attention: Kernel<AttentionUse> = defineKernel<AttentionUse>({
   preferred: (use, { software }) => {
     if (software) return ['serial'];
     return [
-      ...(use.many ? [matrixTile(use), 'tiled'] : ['stream-32x12']),
+      ...(use.many ? [matrixTile(use), 'tiled'] : [streamOf(use)]),
       'cooperative-subgroup-128',
       'cooperative-workgroup-128',
       'stream-4x16',
