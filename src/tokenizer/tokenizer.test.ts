@@ -253,10 +253,11 @@ describe('SentencePiece BPE', () => {
     expect(tokenizer.encode('ab', { addBos: true })[0]).toBe(1);
   });
 
-  it('decodes what it encodes', () => {
+  it('decodes what it encodes, but for its own sign of a space', () => {
+    expect(tokenizer.decode(tokenizer.encode('a▁b'))).toBe('a b');
     fc.assert(
       fc.property(anyText, (text) => {
-        expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+        expect(tokenizer.decode(tokenizer.encode(text))).toBe(text.replaceAll('▁', ' '));
       }),
     );
   });
