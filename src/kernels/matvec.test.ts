@@ -4,7 +4,7 @@ import { fixedShape, heldVariant, matvec, matvecVariant } from './matvec.ts';
 
 kernelTest(matvec, matvecCases);
 
-// The shapes that have seven splits or hold x have more lanes than a software adapter's subgroups.
+// The shapes that have seven or nineteen splits or hold x have more lanes than a software adapter's subgroups.
 kernelTest(
   {
     ...matvec,
@@ -12,6 +12,14 @@ kernelTest(
     variants: [matvecVariant({ ...fixedShape(4, 4, 14, 224), pairs: true })],
   },
   matvecCases.filter(({ name }) => /^(tile|levels|super-blocks)/.test(name)),
+);
+kernelTest(
+  {
+    ...matvec,
+    name: 'matvec, all columns in one turn of nineteen splits',
+    variants: [matvecVariant(fixedShape(4, 2, 19, 152))],
+  },
+  matvecCases.filter(({ name }) => /^(tile|residual)/.test(name)),
 );
 kernelTest(
   {
