@@ -17,8 +17,8 @@ async function openDemo(page: Page, address = `/?model=${embeddedModel}`): Promi
 
 async function send(page: Page, text: string): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
-  // The button waits for the model.
-  await page.getByRole('button', { name: 'Send' }).click();
+  // The button waits for the model: on a busy software adapter for that which it takes the place of, too.
+  await page.getByRole('button', { name: 'Send' }).click({ timeout: 45_000 });
 }
 
 async function setSettings(page: Page, values: Record<string, string>): Promise<void> {
