@@ -75,6 +75,8 @@ test('opens a model by its address, and the second visit needs no network for it
   page,
   site,
 }) => {
+  // Three models are loaded, the larger one first.
+  test.slow();
   await openDemo(page, '/');
   await page.getByRole('button', { name: /Choose model/ }).click();
   await page.getByLabel('Any GGUF file, by address').fill(`${site.url}${tinyModel}`);
