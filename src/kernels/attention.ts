@@ -192,7 +192,14 @@ interface MatrixShape {
   parts: number;
 }
 
-/** Tiles of tokens × keys. Of those below none wants more than 31 kB of workgroup memory. */
+/** Keys and values of a block; of each row by a part of the keys its scores and probabilities, and what they are relative to with their sum. */
+function matrixBytes(headDim: number, rows: number, parts: number): number {
+  const tiles = 2 * fragment * (headDim + 8) * 2;
+  const scores = rows * (fragment * 6 + 8);
+  return parts * (tiles + scores) + 4;
+}
+
+/** Tiles of tokens × keys. */
 function matrix({ rowSubgroups, rowFragments, parts }: MatrixShape): KernelVariant<AttentionUse> {
   const rows = rowSubgroups * rowFragments * fragment;
   const workgroup = rowSubgroups * parts * subgroupSize;
@@ -204,6 +211,9 @@ function matrix({ rowSubgroups, rowFragments, parts }: MatrixShape): KernelVaria
       if (use.headDim % fragment !== 0 || use.headDim > 128)
         return `head dimensions that are multiples of ${fragment} up to 128 only`;
       if (use.ragged && use.headDim % raggedUnit !== 0) return 'reads eight halves at once';
+      const bytes = matrixBytes(use.headDim, rows, parts);
+      if (bytes > capabilities.workgroupStorageBytes)
+        return `needs ${bytes} bytes of workgroup memory`;
       return matrixUnsupported(capabilities);
     },
     options: (use) => ({

@@ -258,7 +258,7 @@ function onceShape({ format, columns }: MatvecUse): LaneShape {
 const onceSplits = 20;
 
 /**
- * The shapes that won, by the number of weights, among some forty on an H200 (docs/performance.md): small matrices need all the
+ * The shapes that won, by the number of weights, among some forty on an H200 (docs/performance-log.md): small matrices need all the
  * parallelism there is; of large ones, x is read once for many rows at a time; of very tall ones every invocation reads a long run of a row.
  */
 const shapes = {

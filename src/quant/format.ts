@@ -25,7 +25,7 @@ export interface QuantFormat {
   run?: 1 | 2;
   /** Two groups at a time in shapes that say so, though `run` is one. */
   pairs?: boolean;
-  /** Decoding is quicker with x held in registers (lib/held-x): of tall matrices, of long rows. By measurement, see docs/performance.md. */
+  /** Decoding is quicker with x held in registers (lib/held-x): of tall matrices, of long rows. By measurement, see docs/performance-log.md. */
   held?: { tall?: boolean; long?: boolean };
   /** The same by many subgroups a workgroup, of long rows. */
   many?: boolean;
