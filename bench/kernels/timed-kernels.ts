@@ -10,6 +10,7 @@ import { rope } from '../../src/kernels/rope.ts';
 import { sample } from '../../src/kernels/sample.ts';
 import { rowLayout } from '../../src/quant/format.ts';
 import { quantFormat, quantFormats } from '../../src/quant/registry.ts';
+import { naiveAttention, naivePasses } from './naive-attention.ts';
 import { type Shape, timedShapes } from './shapes.ts';
 import type { TimedKernel } from './time-kernel.ts';
 
@@ -28,6 +29,7 @@ export function timedKernels(tokens: number): Timed[] {
     square(4096, 'f16'),
     ...[64, 80, 96, 112, 128].map(headAttention),
     ...[64, 128].flatMap(headProducts),
+    ...[64, 128].flatMap(headNaively),
   ];
 }
 
@@ -259,13 +261,13 @@ function prefillKernels(shape: Shape, tokens: number): Timed[] {
   ];
 }
 
-/** Tokens of the passes by which attention is compared with products. */
+/** Attention that is compared with products, and with three passes: causal, of so many heads, and so many tokens of a pass. */
 const comparedTokens = 4096;
+const comparedHeads = 16;
 
-/** Causal attention of 16 heads. */
 function headAttention(headDim: number): Timed {
   const tokens = comparedTokens;
-  const heads = 16;
+  const heads = comparedHeads;
   const cache = tokens * heads * headDim * 2;
   return {
     title: `heads of ${headDim}, attention of ${tokens}`,
@@ -310,6 +312,26 @@ function headProducts(headDim: number): Timed[] {
     product('product', comparedTokens, headDim),
     product('product with values', headDim, comparedTokens),
   ];
+}
+
+/** The passes of the same attention with its scores in memory: their times add up. */
+function headNaively(headDim: number): Timed[] {
+  const tokens = comparedTokens;
+  const heads = comparedHeads;
+  const cache = tokens * heads * headDim * 2;
+  return naivePasses.map((pass) => ({
+    title: `heads of ${headDim}, naive ${pass} of ${tokens}`,
+    kernel: naiveAttention,
+    use: { pass, tokens, heads, headDim },
+    rows: tokens,
+    bytes: {
+      queries: cache,
+      keys: cache,
+      scores: heads * tokens ** 2 * 4,
+      values: cache,
+      out: cache,
+    },
+  }));
 }
 
 function square(edge: number, format: string): Timed {
