@@ -140,6 +140,8 @@ fn main(
   // Rows past the last one that has the head on repeat it.
   let place_R = first_row + local_row_R;
   let position_R = state.position + row_of(head, min(place_R, end_row - 1u));
+  // The row's last block that it sees keys of this part in; none for its first keys.
+  let last_seen_R = (position_R - part * EDGE) / BLOCK;
 //#endrepeat
   // Where there are more invocations than parts of a block, the first ones bring keys and the last ones values.
 //#repeat L KEY_LOADS
@@ -239,7 +241,6 @@ fn main(
       var low_R = bitcast<vec4<f32>>(own_scores[lane_scores_R]);
       var high_R = bitcast<vec4<f32>>(own_scores[lane_scores_R + 2u]);
 //#endrepeat
-      // A part of a row's last block may lie behind it altogether: then the block before has its last keys.
       let is_at_end = (block + KEY_PARTS) * BLOCK > first_token;
       if (is_guess || is_at_end || block * BLOCK < first_position(last_token)) {
         let first_key = block * BLOCK + part * EDGE + turn * 4u;
@@ -250,7 +251,7 @@ fn main(
         let two_R = max(four_R.xy, four_R.zw);
         let own_largest_R = max(two_R.x, two_R.y);
         let largest_R = max(own_largest_R, subgroupShuffleXor(own_largest_R, 1u));
-        if (is_guess || reference_R == NO_REFERENCE || block == position_R / BLOCK) {
+        if (is_guess || block == last_seen_R) {
           reference_R = max(reference_R, largest_R);
         }
         if (is_guess) {
