@@ -49,6 +49,17 @@ var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> failed: u32;
 // Of a row by a part of the keys: what its probabilities are relative to, and their sum.
 var<workgroup> shares: array<vec2<f32>, KEY_PARTS * ROWS>;
+//#if by_head
+var<workgroup> own_tile: Tile;
+
+fn keep_tile(tile: Tile) {
+  own_tile = tile;
+}
+
+fn kept_tile() -> Tile {
+  return workgroupUniformLoad(&own_tile);
+}
+//#endif
 
 fn halves_of(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(vec4<f16>(low)), bitcast<vec2<u32>>(vec4<f16>(high)));
@@ -110,7 +121,7 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
