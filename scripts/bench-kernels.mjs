@@ -1,9 +1,10 @@
 /**
  * Kernels on this machine's adapter: `npm run bench:kernels -- [--gpu] [--check] [--time TITLE,TITLE] [--variants NAME,NAME] [--tier A]`.
- * --check runs every case of every kernel on every variant against the references; --time times kernels at the sizes of real
- * models, a prefill pass having --tokens, --variants also those of these names that would not be chosen (`--variants ''`: all); --decoder
- * times whole decoders of these shapes on random weights (--profile: by kernel; SHAPE:50 with caches of MatryoshkaKV at 50 %, SHAPE:q8_0 and
- * SHAPE:q4_0 with a cache of that format), --frame n,s the network of a frame of the detector of these sizes (--time 'vision n' its layers).
+ * --check runs every case of every kernel on every variant against the references, --filter those alone whose KERNEL/VARIANT contains it;
+ * --time times kernels at the sizes of real models, a prefill pass having --tokens, --variants also those of these names that would not be
+ * chosen (`--variants ''`: all); --decoder times whole decoders of these shapes on random weights (--profile: by kernel; SHAPE:50 with caches of
+ * MatryoshkaKV at 50 %, SHAPE:q8_0 and SHAPE:q4_0 with a cache of that format), --frame n,s the network of a frame of the detector of these
+ * sizes (--time 'vision n' its layers).
  * --attention times the attention of these shapes at --positions in --modes (dense; TokenSelect with a selection that is kept or made anew;
  * heads, norms: half of them, as Mixture-of-Head has it with either router; narrow: half of every key and value, as MatryoshkaKV has it,
  * narrow-kept and narrow-anew with TokenSelect): µs of a step as it runs, and by the GPU's clock of a whole step, of its kernels of attention

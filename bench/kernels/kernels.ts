@@ -17,12 +17,12 @@ export interface CheckReport {
   problems: string[];
 }
 
-/** Runs every case of every kernel whose name contains `filter` on every variant that the adapter supports. */
+/** Runs every case of every kernel on every variant that the adapter supports, where `kernel/variant` contains `filter`. */
 export async function check(filter: string, maxTier: Tier): Promise<CheckReport> {
   const gpu = await Gpu.create({ maxTier });
   const report: CheckReport = { runs: 0, problems: [] };
   for (const { kernel, cases } of kernelCatalogue) {
-    if (kernel.name.includes(filter)) await checkKernel(gpu, kernel, cases, report);
+    await checkKernel(gpu, kernel, cases, filter, report);
   }
   gpu.dispose();
   return report;
@@ -32,10 +32,12 @@ async function checkKernel<Use>(
   gpu: Gpu,
   kernel: Kernel<Use>,
   cases: readonly KernelCase<Use>[],
+  filter: string,
   report: CheckReport,
 ): Promise<void> {
+  const variants = kernel.variants.filter(({ name }) => `${kernel.name}/${name}`.includes(filter));
   for (const kernelCase of cases) {
-    for (const variant of kernel.variants) {
+    for (const variant of variants) {
       if (variant.unsupported(kernelCase.use, gpu.capabilities) !== null) continue;
       report.runs += 1;
       const problems = await runCase(gpu, kernel, kernelCase, variant).catch((thrown) => [

@@ -7,6 +7,7 @@ import type { TransformerConfig } from '../../src/models/config.ts';
 import { Decoder, samplingBytes } from '../../src/models/decoder.ts';
 import type { DecoderWeights } from '../../src/models/decoder-weights.ts';
 import { rowLayout } from '../../src/quant/format.ts';
+import { numberToHalf } from '../../src/quant/half.ts';
 import { quantFormat } from '../../src/quant/registry.ts';
 import { evenRows } from '../../src/runtime/pass-size.ts';
 import type { KernelProfile, Tier } from '../../src/types.ts';
@@ -180,7 +181,19 @@ export function configOf(shape: Shape): TransformerConfig {
   };
 }
 
-/** Random bits as weights; `routes`: with a router of Mixture-of-Head attention in each layer. */
+/**
+ * Bases of a layer's keys, [kvHeads, headDim, headDim] in halves: the rows of Hadamard's matrix, so the size of a head is a power of two. Of
+ * others than orthogonal bases scores would grow beyond all that trained models have.
+ */
+function orthogonalBases({ kvHeads, headDim }: Shape): Uint16Array<ArrayBuffer> {
+  const [plus = 0, minus = 0] = [1, -1].map((sign) => numberToHalf(sign * headDim ** -0.5));
+  const isOdd = (bits: number): boolean => bits !== 0 && ((bits & 1) === 1) !== isOdd(bits >> 1);
+  return Uint16Array.from({ length: kvHeads * headDim ** 2 }, (_, i) =>
+    isOdd((i / headDim) & i & (headDim - 1)) ? minus : plus,
+  );
+}
+
+/** Random bits as weights, but for bases; `routes`: with a router of Mixture-of-Head attention in each layer. */
 export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWeights {
   const { hidden, intermediate, layers, heads, kvHeads, headDim, vocabulary } = shape;
   const format = quantFormat(shape.format);
@@ -204,6 +217,8 @@ export function randomWeights(gpu: Gpu, shape: Shape, routes = false): DecoderWe
   const norm = () => buffer('norm', hidden * 4);
   const basis = basisBytes(shape);
   const all = buffer('bases', layers * basis.layer, GPUBufferUsage.UNIFORM);
+  for (let layer = 0; layer < layers; layer += 1)
+    gpu.write(all, layer * basis.layer, orthogonalBases(shape));
   const embedding = linear('embedding', vocabulary, hidden);
   const weights: Pick<DecoderWeights, 'embedding' | 'lmHead' | 'finalNorm' | 'layers'> = {
     embedding,

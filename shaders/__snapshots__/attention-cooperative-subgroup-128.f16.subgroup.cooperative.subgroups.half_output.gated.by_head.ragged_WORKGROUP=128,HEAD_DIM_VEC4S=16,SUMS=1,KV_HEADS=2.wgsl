@@ -202,12 +202,12 @@ fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
 
 // The row of the pass that a head takes as its i-th.
 fn row_of(head: u32, i: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u) + 1u + i];
+  return head_rows[params.heads + head * state.rows + i];
 }
 
 // Rows that have the head on.
 fn rows_of(head: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u)];
+  return head_rows[head];
 }
 
 fn first_position(position: u32) -> u32 {

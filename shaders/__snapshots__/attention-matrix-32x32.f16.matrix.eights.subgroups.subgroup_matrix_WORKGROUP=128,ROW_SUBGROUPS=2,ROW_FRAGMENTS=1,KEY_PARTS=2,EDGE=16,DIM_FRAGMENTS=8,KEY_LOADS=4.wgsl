@@ -128,8 +128,9 @@ struct Tile {
 
 // The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
 // by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
-// when they start, and where some end at once those that compute may share a unit while others have none.
-fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
+// when they start, and where some end at once those that compute may share a unit while others have none. Of either kind each head's longest
+// start before each head's second ones, and so on, so that long tiles share a unit with short ones: an invocation looks among the nth of all heads.
+fn tile_of(workgroup: vec3<u32>, tiles: u32, invocation: u32) -> Tile {
   return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
 }
 // The matrix variants of attention (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): a workgroup takes ROWS tokens of one head and goes
@@ -242,7 +243,7 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
@@ -265,6 +266,8 @@ fn main(
   // Rows past the last one that has the head on repeat it.
   let place_0 = first_row + local_row_0;
   let position_0 = state.position + row_of(head, min(place_0, end_row - 1u));
+  // The row's last block that it sees keys of this part in; none for its first keys.
+  let last_seen_0 = (position_0 - part * EDGE) / BLOCK;
   // Where there are more invocations than parts of a block, the first ones bring keys and the last ones values.
   let key_at_0 = 0u * WORKGROUP + invocation;
   let value_at_0 = 0u * WORKGROUP + (invocation + BLOCK_VEC8S) % WORKGROUP;
@@ -477,7 +480,6 @@ fn main(
 
       var low_0 = bitcast<vec4<f32>>(own_scores[lane_scores_0]);
       var high_0 = bitcast<vec4<f32>>(own_scores[lane_scores_0 + 2u]);
-      // A part of a row's last block may lie behind it altogether: then the block before has its last keys.
       let is_at_end = (block + KEY_PARTS) * BLOCK > first_token;
       if (is_guess || is_at_end || block * BLOCK < first_position(last_token)) {
         let first_key = block * BLOCK + part * EDGE + turn * 4u;
@@ -487,7 +489,7 @@ fn main(
         let two_0 = max(four_0.xy, four_0.zw);
         let own_largest_0 = max(two_0.x, two_0.y);
         let largest_0 = max(own_largest_0, subgroupShuffleXor(own_largest_0, 1u));
-        if (is_guess || reference_0 == NO_REFERENCE || block == position_0 / BLOCK) {
+        if (is_guess || block == last_seen_0) {
           reference_0 = max(reference_0, largest_0);
         }
         if (is_guess) {

@@ -130,25 +130,45 @@ struct Tile {
 
 // The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
 // by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
-// when they start, and where some end at once those that compute may share a unit while others have none.
-fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
-  var left = workgroup.z * params.heads + workgroup.x;
-  for (var head = 0u; head < params.heads; head++) {
-    if (left < tiles_on(head)) {
-      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
-    }
-    left -= tiles_on(head);
+// when they start, and where some end at once those that compute may share a unit while others have none. Of either kind each head's longest
+// start before each head's second ones, and so on, so that long tiles share a unit with short ones: an invocation looks among the nth of all heads.
+fn tile_of(workgroup: vec3<u32>, tiles: u32, invocation: u32) -> Tile {
+  for (var nth = invocation; nth < tiles; nth += WORKGROUP) {
+    look_for_tile(workgroup.z * params.heads + workgroup.x, nth, tiles);
   }
-  var head = 0u;
-  for (; left >= tiles - tiles_on(head); head++) {
-    left -= tiles - tiles_on(head);
-  }
-  return Tile(head, (tiles_on(head) + left) * ROWS);
+  return kept_tile();
 }
 
 // Tiles with tokens that have the head on.
 fn tiles_on(head: u32) -> u32 {
   return (rows_of(head) + ROWS - 1u) / ROWS;
+}
+
+// Keeps the tile that starts behind `before` others, if it is the nth of a head. `left` and `left_off` are what remains of these behind tiles
+// that are earlier for sure; below zero they come to none any more.
+fn look_for_tile(before: u32, nth: u32, tiles: u32) {
+  var left = before;
+  var left_off = before;
+  for (var head = 0u; head < params.heads; head++) {
+    let on = tiles_on(head);
+    left -= min(on, nth);
+    left_off -= on + min(tiles - on, nth);
+  }
+  for (var head = 0u; head < params.heads; head++) {
+    let on = tiles_on(head);
+    if (nth < on) {
+      if (left == 0u) {
+        keep_tile(Tile(head, (on - 1u - nth) * ROWS));
+      }
+      left--;
+    }
+    if (nth < tiles - on) {
+      if (left_off == 0u) {
+        keep_tile(Tile(head, (on + nth) * ROWS));
+      }
+      left_off--;
+    }
+  }
 }
 
 // What tokens that have the head off get.
@@ -209,6 +229,15 @@ var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> failed: u32;
 // Of a row by a part of the keys: what its probabilities are relative to, and their sum.
 var<workgroup> shares: array<vec2<f32>, KEY_PARTS * ROWS>;
+var<workgroup> own_tile: Tile;
+
+fn keep_tile(tile: Tile) {
+  own_tile = tile;
+}
+
+fn kept_tile() -> Tile {
+  return workgroupUniformLoad(&own_tile);
+}
 
 fn halves_of(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(vec4<f16>(low)), bitcast<vec2<u32>>(vec4<f16>(high)));
@@ -270,7 +299,7 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
@@ -297,11 +326,15 @@ fn main(
   // Rows past the last one that has the head on repeat it.
   let place_0 = first_row + local_row_0;
   let position_0 = state.position + row_of(head, min(place_0, end_row - 1u));
+  // The row's last block that it sees keys of this part in; none for its first keys.
+  let last_seen_0 = (position_0 - part * EDGE) / BLOCK;
   let local_row_1 = subgroup % ROW_SUBGROUPS * SUBGROUP_ROWS + 1u * EDGE + lane / 2u;
   let lane_scores_1 = (1u * EDGE + lane / 2u) * SCORE_STRIDE + turn;
   // Rows past the last one that has the head on repeat it.
   let place_1 = first_row + local_row_1;
   let position_1 = state.position + row_of(head, min(place_1, end_row - 1u));
+  // The row's last block that it sees keys of this part in; none for its first keys.
+  let last_seen_1 = (position_1 - part * EDGE) / BLOCK;
   // Where there are more invocations than parts of a block, the first ones bring keys and the last ones values.
   let key_at_0 = 0u * WORKGROUP + invocation;
   let value_at_0 = 0u * WORKGROUP + (invocation + BLOCK_VEC8S) % WORKGROUP;
@@ -467,7 +500,6 @@ fn main(
       var high_0 = bitcast<vec4<f32>>(own_scores[lane_scores_0 + 2u]);
       var low_1 = bitcast<vec4<f32>>(own_scores[lane_scores_1]);
       var high_1 = bitcast<vec4<f32>>(own_scores[lane_scores_1 + 2u]);
-      // A part of a row's last block may lie behind it altogether: then the block before has its last keys.
       let is_at_end = (block + KEY_PARTS) * BLOCK > first_token;
       if (is_guess || is_at_end || block * BLOCK < first_position(last_token)) {
         let first_key = block * BLOCK + part * EDGE + turn * 4u;
@@ -477,7 +509,7 @@ fn main(
         let two_0 = max(four_0.xy, four_0.zw);
         let own_largest_0 = max(two_0.x, two_0.y);
         let largest_0 = max(own_largest_0, subgroupShuffleXor(own_largest_0, 1u));
-        if (is_guess || reference_0 == NO_REFERENCE || block == position_0 / BLOCK) {
+        if (is_guess || block == last_seen_0) {
           reference_0 = max(reference_0, largest_0);
         }
         if (is_guess) {
@@ -491,7 +523,7 @@ fn main(
         let two_1 = max(four_1.xy, four_1.zw);
         let own_largest_1 = max(two_1.x, two_1.y);
         let largest_1 = max(own_largest_1, subgroupShuffleXor(own_largest_1, 1u));
-        if (is_guess || reference_1 == NO_REFERENCE || block == position_1 / BLOCK) {
+        if (is_guess || block == last_seen_1) {
           reference_1 = max(reference_1, largest_1);
         }
         if (is_guess) {
@@ -695,12 +727,12 @@ fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
 
 // The row of the pass that a head takes as its i-th.
 fn row_of(head: u32, i: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u) + 1u + i];
+  return head_rows[params.heads + head * state.rows + i];
 }
 
 // Rows that have the head on.
 fn rows_of(head: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u)];
+  return head_rows[head];
 }
 
 fn first_position(position: u32) -> u32 {

@@ -146,8 +146,9 @@ struct Tile {
 
 // The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
 // by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
-// when they start, and where some end at once those that compute may share a unit while others have none.
-fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
+// when they start, and where some end at once those that compute may share a unit while others have none. Of either kind each head's longest
+// start before each head's second ones, and so on, so that long tiles share a unit with short ones: an invocation looks among the nth of all heads.
+fn tile_of(workgroup: vec3<u32>, tiles: u32, invocation: u32) -> Tile {
   return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
 }
 // The variant of attention for passes on GPUs without subgroup matrices (FlashAttention-2, arXiv 2307.08691, §3.1–3.2): ROW_SETS × KEY_SETS
@@ -169,6 +170,7 @@ var<workgroup> query_tile: array<vec4<f32>, ROWS * HEAD_VEC4S>;
 var<workgroup> cached_tile: array<vec4<f32>, BLOCK * HEAD_VEC4S>;
 // Scores, then probabilities, of four keys.
 var<workgroup> probabilities: array<vec4<f32>, ROWS * KEY_SETS>;
+
 
 // Rows of tiles are as long as all banks: sets that read the same vector of theirs find it in different places.
 fn place_of(row: u32, vector: u32, of_set: u32) -> u32 {
@@ -216,7 +218,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);

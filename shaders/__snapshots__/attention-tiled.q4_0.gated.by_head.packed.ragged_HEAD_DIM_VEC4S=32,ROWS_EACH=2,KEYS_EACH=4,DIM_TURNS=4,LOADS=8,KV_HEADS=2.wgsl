@@ -195,25 +195,45 @@ struct Tile {
 
 // The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
 // by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
-// when they start, and where some end at once those that compute may share a unit while others have none.
-fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
-  var left = workgroup.z * params.heads + workgroup.x;
-  for (var head = 0u; head < params.heads; head++) {
-    if (left < tiles_on(head)) {
-      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
-    }
-    left -= tiles_on(head);
+// when they start, and where some end at once those that compute may share a unit while others have none. Of either kind each head's longest
+// start before each head's second ones, and so on, so that long tiles share a unit with short ones: an invocation looks among the nth of all heads.
+fn tile_of(workgroup: vec3<u32>, tiles: u32, invocation: u32) -> Tile {
+  for (var nth = invocation; nth < tiles; nth += WORKGROUP) {
+    look_for_tile(workgroup.z * params.heads + workgroup.x, nth, tiles);
   }
-  var head = 0u;
-  for (; left >= tiles - tiles_on(head); head++) {
-    left -= tiles - tiles_on(head);
-  }
-  return Tile(head, (tiles_on(head) + left) * ROWS);
+  return kept_tile();
 }
 
 // Tiles with tokens that have the head on.
 fn tiles_on(head: u32) -> u32 {
   return (rows_of(head) + ROWS - 1u) / ROWS;
+}
+
+// Keeps the tile that starts behind `before` others, if it is the nth of a head. `left` and `left_off` are what remains of these behind tiles
+// that are earlier for sure; below zero they come to none any more.
+fn look_for_tile(before: u32, nth: u32, tiles: u32) {
+  var left = before;
+  var left_off = before;
+  for (var head = 0u; head < params.heads; head++) {
+    let on = tiles_on(head);
+    left -= min(on, nth);
+    left_off -= on + min(tiles - on, nth);
+  }
+  for (var head = 0u; head < params.heads; head++) {
+    let on = tiles_on(head);
+    if (nth < on) {
+      if (left == 0u) {
+        keep_tile(Tile(head, (on - 1u - nth) * ROWS));
+      }
+      left--;
+    }
+    if (nth < tiles - on) {
+      if (left_off == 0u) {
+        keep_tile(Tile(head, (on + nth) * ROWS));
+      }
+      left_off--;
+    }
+  }
 }
 
 // What tokens that have the head off get.
@@ -244,6 +264,16 @@ var<workgroup> query_tile: array<vec4<f32>, ROWS * HEAD_VEC4S>;
 var<workgroup> cached_tile: array<vec4<f32>, BLOCK * HEAD_VEC4S>;
 // Scores, then probabilities, of four keys.
 var<workgroup> probabilities: array<vec4<f32>, ROWS * KEY_SETS>;
+
+// All of the workgroup memory that every adapter has is taken: in a place of numbers that come later.
+fn keep_tile(tile: Tile) {
+  probabilities[0] = vec4<f32>(f32(tile.head), f32(tile.first_row), 0.0, 0.0);
+}
+
+fn kept_tile() -> Tile {
+  let kept = workgroupUniformLoad(&probabilities[0]);
+  return Tile(u32(kept.x), u32(kept.y));
+}
 
 // Rows of tiles are as long as all banks: sets that read the same vector of theirs find it in different places.
 fn place_of(row: u32, vector: u32, of_set: u32) -> u32 {
@@ -291,7 +321,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
@@ -547,12 +577,12 @@ fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
 
 // The row of the pass that a head takes as its i-th.
 fn row_of(head: u32, i: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u) + 1u + i];
+  return head_rows[params.heads + head * state.rows + i];
 }
 
 // Rows that have the head on.
 fn rows_of(head: u32) -> u32 {
-  return head_rows[head * (state.rows + 1u)];
+  return head_rows[head];
 }
 
 fn first_position(position: u32) -> u32 {

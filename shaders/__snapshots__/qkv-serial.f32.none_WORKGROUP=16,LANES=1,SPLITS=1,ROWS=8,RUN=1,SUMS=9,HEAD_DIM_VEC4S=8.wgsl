@@ -121,17 +121,16 @@ fn load_turning(u: u32, quads: vec2<u32>, position: u32) -> Turning {
   return turning;
 }
 
-fn opposite(angles: mat4x2<f32>) -> mat4x2<f32> {
-  var back = angles;
+// What undoes a turning. Where RoPE's angles have a magnitude, the coarse ones have it: it is taken out again.
+fn turned_back(turning: Turning) -> Turning {
+  var back = turning;
   for (var i = 0u; i < 4u; i++) {
-    back[i] = vec2<f32>(angles[i].x, -angles[i].y) / dot(angles[i], angles[i]);
+    let fine = turning.fine[i];
+    let coarse = turning.coarse[i];
+    back.fine[i] = vec2<f32>(fine.x, -fine.y);
+    back.coarse[i] = vec2<f32>(coarse.x, -coarse.y) / dot(coarse, coarse);
   }
   return back;
-}
-
-// What undoes a turning. Where RoPE's angles have a magnitude, it is taken out again.
-fn turned_back(turning: Turning) -> Turning {
-  return Turning(opposite(turning.fine), opposite(turning.coarse), turning.turns);
 }
 
 fn turn(values: Quads, turning: Turning) -> Quads {

@@ -34,7 +34,7 @@ fn output_of(row: u32, head: u32, quad: u32, attended: vec4<f32>) -> vec4<f32> {
 // The row of the pass that a head takes as its i-th.
 fn row_of(head: u32, i: u32) -> u32 {
 //#if by_head
-  return head_rows[head * (state.rows + 1u) + 1u + i];
+  return head_rows[params.heads + head * state.rows + i];
 //#else
   return i;
 //#endif
@@ -43,7 +43,7 @@ fn row_of(head: u32, i: u32) -> u32 {
 // Rows that have the head on.
 fn rows_of(head: u32) -> u32 {
 //#if by_head
-  return head_rows[head * (state.rows + 1u)];
+  return head_rows[head];
 //#else
   return state.rows;
 //#endif

@@ -14,21 +14,14 @@ struct Tile {
 
 // The tile of a workgroup, `tiles` a head. Late tokens see most keys: they start first.
 // by_head: tiles of tokens that have their head on start before all others, which leave zeros alone: a GPU spreads workgroups over its units
-// when they start, and where some end at once those that compute may share a unit while others have none.
-fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
+// when they start, and where some end at once those that compute may share a unit while others have none. Of either kind each head's longest
+// start before each head's second ones, and so on, so that long tiles share a unit with short ones: an invocation looks among the nth of all heads.
+fn tile_of(workgroup: vec3<u32>, tiles: u32, invocation: u32) -> Tile {
 //#if by_head
-  var left = workgroup.z * params.heads + workgroup.x;
-  for (var head = 0u; head < params.heads; head++) {
-    if (left < tiles_on(head)) {
-      return Tile(head, (tiles_on(head) - 1u - left) * ROWS);
-    }
-    left -= tiles_on(head);
+  for (var nth = invocation; nth < tiles; nth += WORKGROUP) {
+    look_for_tile(workgroup.z * params.heads + workgroup.x, nth, tiles);
   }
-  var head = 0u;
-  for (; left >= tiles - tiles_on(head); head++) {
-    left -= tiles - tiles_on(head);
-  }
-  return Tile(head, (tiles_on(head) + left) * ROWS);
+  return kept_tile();
 //#else
   return Tile(workgroup.x, (tiles - 1u - workgroup.z) * ROWS);
 //#endif
@@ -38,6 +31,33 @@ fn tile_of(workgroup: vec3<u32>, tiles: u32) -> Tile {
 // Tiles with tokens that have the head on.
 fn tiles_on(head: u32) -> u32 {
   return (rows_of(head) + ROWS - 1u) / ROWS;
+}
+
+// Keeps the tile that starts behind `before` others, if it is the nth of a head. `left` and `left_off` are what remains of these behind tiles
+// that are earlier for sure; below zero they come to none any more.
+fn look_for_tile(before: u32, nth: u32, tiles: u32) {
+  var left = before;
+  var left_off = before;
+  for (var head = 0u; head < params.heads; head++) {
+    let on = tiles_on(head);
+    left -= min(on, nth);
+    left_off -= on + min(tiles - on, nth);
+  }
+  for (var head = 0u; head < params.heads; head++) {
+    let on = tiles_on(head);
+    if (nth < on) {
+      if (left == 0u) {
+        keep_tile(Tile(head, (on - 1u - nth) * ROWS));
+      }
+      left--;
+    }
+    if (nth < tiles - on) {
+      if (left_off == 0u) {
+        keep_tile(Tile(head, (on + nth) * ROWS));
+      }
+      left_off--;
+    }
+  }
 }
 
 // What tokens that have the head off get.

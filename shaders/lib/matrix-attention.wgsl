@@ -49,6 +49,17 @@ var<workgroup> scores: array<ScorePart, KEY_PARTS * ROW_SUBGROUPS>;
 var<workgroup> failed: u32;
 // Of a row by a part of the keys: what its probabilities are relative to, and their sum.
 var<workgroup> shares: array<vec2<f32>, KEY_PARTS * ROWS>;
+//#if by_head
+var<workgroup> own_tile: Tile;
+
+fn keep_tile(tile: Tile) {
+  own_tile = tile;
+}
+
+fn kept_tile() -> Tile {
+  return workgroupUniformLoad(&own_tile);
+}
+//#endif
 
 fn halves_of(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
   return vec4<u32>(bitcast<vec2<u32>>(vec4<f16>(low)), bitcast<vec2<u32>>(vec4<f16>(high)));
@@ -110,7 +121,7 @@ fn main(
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);
@@ -140,6 +151,8 @@ fn main(
   // Rows past the last one that has the head on repeat it.
   let place_R = first_row + local_row_R;
   let position_R = state.position + row_of(head, min(place_R, end_row - 1u));
+  // The row's last block that it sees keys of this part in; none for its first keys.
+  let last_seen_R = (position_R - part * EDGE) / BLOCK;
 //#endrepeat
   // Where there are more invocations than parts of a block, the first ones bring keys and the last ones values.
 //#repeat L KEY_LOADS
@@ -239,7 +252,6 @@ fn main(
       var low_R = bitcast<vec4<f32>>(own_scores[lane_scores_R]);
       var high_R = bitcast<vec4<f32>>(own_scores[lane_scores_R + 2u]);
 //#endrepeat
-      // A part of a row's last block may lie behind it altogether: then the block before has its last keys.
       let is_at_end = (block + KEY_PARTS) * BLOCK > first_token;
       if (is_guess || is_at_end || block * BLOCK < first_position(last_token)) {
         let first_key = block * BLOCK + part * EDGE + turn * 4u;
@@ -250,7 +262,7 @@ fn main(
         let two_R = max(four_R.xy, four_R.zw);
         let own_largest_R = max(two_R.x, two_R.y);
         let largest_R = max(own_largest_R, subgroupShuffleXor(own_largest_R, 1u));
-        if (is_guess || reference_R == NO_REFERENCE || block == position_R / BLOCK) {
+        if (is_guess || block == last_seen_R) {
           reference_R = max(reference_R, largest_R);
         }
         if (is_guess) {

@@ -20,6 +20,18 @@ var<workgroup> cached_tile: array<vec4<f32>, BLOCK * HEAD_VEC4S>;
 // Scores, then probabilities, of four keys.
 var<workgroup> probabilities: array<vec4<f32>, ROWS * KEY_SETS>;
 
+//#if by_head
+// All of the workgroup memory that every adapter has is taken: in a place of numbers that come later.
+fn keep_tile(tile: Tile) {
+  probabilities[0] = vec4<f32>(f32(tile.head), f32(tile.first_row), 0.0, 0.0);
+}
+
+fn kept_tile() -> Tile {
+  let kept = workgroupUniformLoad(&probabilities[0]);
+  return Tile(u32(kept.x), u32(kept.y));
+}
+//#endif
+
 // Rows of tiles are as long as all banks: sets that read the same vector of theirs find it in different places.
 fn place_of(row: u32, vector: u32, of_set: u32) -> u32 {
   return row * HEAD_VEC4S + (vector ^ (of_set % KEY_SETS));
@@ -66,7 +78,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let tile = tile_of(workgroup, workgroups.z);
+  let tile = tile_of(workgroup, workgroups.z, invocation);
   let head = tile.head;
   let first_row = tile.first_row;
   let rows = cached_rows(head / params.group_size);

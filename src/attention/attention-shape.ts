@@ -93,6 +93,6 @@ export function attentionUse(
     ...headsShape(config, settings),
     scale: config.attentionScale,
     window: kind === 'sliding' ? (config.slidingWindow ?? 0) : 0,
-    ...(config.moh ? { gated: true } : {}),
+    ...(config.moh ? { gated: true, activeHeads: config.moh.activeHeads } : {}),
   };
 }

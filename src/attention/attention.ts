@@ -253,10 +253,14 @@ export class Attention {
     const use = { ...plan.use, output, many: true };
     const { gates } = this;
     const all = { ...plan.buffers, out, gates, head_rows: this.#headRows };
-    const sizes = attentionPassSizes(use).filter((tokens) => tokens <= this.#settings.passRows);
+    const { passRows } = this.#settings;
+    const sizes = attentionPassSizes(use).filter((tokens) => tokens <= passRows);
+    const ordered = { heads: use.heads, mostTokens: passRows };
     return [
       ...plan.before,
-      ...(gates ? [prepareDispatch(this.#gpu, headRows, use, { ...all, state: this.#state })] : []),
+      ...(gates
+        ? [prepareDispatch(this.#gpu, headRows, ordered, { ...all, state: this.#state })]
+        : []),
       ...bySizeOfPass(this.#gpu, attention, use, sizes, all),
     ];
   }

@@ -35,6 +35,8 @@ export interface AttentionUse {
   leastTokens?: number;
   /** `gates` [tokens, heads] multiply the heads' outputs; a head whose gate is 0 is not computed. With `many`, `head_rows` of head-rows too. */
   gated?: boolean;
+  /** With `gated`: heads that are on for a token. */
+  activeHeads?: number;
   /** How the output is stored; single precision by default. */
   output?: 'f32' | 'f16';
   /** `head_widths` says how wide keys and values of each KV head are: queries are coefficients (see kv-project), outputs have `mean` behind them. */
@@ -192,11 +194,11 @@ interface MatrixShape {
   parts: number;
 }
 
-/** Keys and values of a block; of each row by a part of the keys its scores and probabilities, and what they are relative to with their sum. */
+/** Keys and values of a block; of each row by a part of the keys its scores and probabilities, and what they are relative to with their sum; what failed, and the tile. */
 function matrixBytes(headDim: number, rows: number, parts: number): number {
   const tiles = 2 * fragment * (headDim + 8) * 2;
   const scores = rows * (fragment * 6 + 8);
-  return parts * (tiles + scores) + 4;
+  return parts * (tiles + scores) + 12;
 }
 
 /** Tiles of tokens × keys. */
@@ -234,13 +236,15 @@ function matrix({ rowSubgroups, rowFragments, parts }: MatrixShape): KernelVaria
   };
 }
 
-/** From so many tiles of 64 tokens on, heads times tokens, a pass gains by larger ones; see `matrixTile`. */
+/** From so many tiles of 64 tokens on, heads that are on times tokens, a pass gains by larger ones; see `matrixTile`. */
 const tilesFrom = { some: 350, many: 800 } as const;
 const tokensOfTile = 64;
 
 /** Passes of fewer tokens than the next of these have the same tiles. */
-export function attentionPassSizes({ heads }: AttentionUse): number[] {
-  return [0, ...Object.values(tilesFrom)].map((tiles) => Math.ceil((tiles * tokensOfTile) / heads));
+export function attentionPassSizes({ heads, activeHeads = heads }: AttentionUse): number[] {
+  return [0, ...Object.values(tilesFrom)].map((tiles) =>
+    Math.ceil((tiles * tokensOfTile) / activeHeads),
+  );
 }
 
 /**
@@ -248,8 +252,13 @@ export function attentionPassSizes({ heads }: AttentionUse): number[] {
  * workgroups. Two fragments of tokens a subgroup share what it reads of keys and values; where there are few tiles, small ones and two sets
  * of subgroups that share the keys leave fewer multiprocessors without work.
  */
-function matrixTile({ heads, headDim, leastTokens = 0 }: AttentionUse): string {
-  const tiles = (heads * leastTokens) / tokensOfTile;
+function matrixTile({
+  heads,
+  activeHeads = heads,
+  headDim,
+  leastTokens = 0,
+}: AttentionUse): string {
+  const tiles = (activeHeads * leastTokens) / tokensOfTile;
   if (tiles >= tilesFrom.many) return 'matrix-128x16';
   return tiles >= tilesFrom.some && headDim <= 64 ? 'matrix-64x32' : 'matrix-32x32';
 }

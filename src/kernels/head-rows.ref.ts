@@ -10,7 +10,7 @@ export function randomGates(count: number): Float32Array<ArrayBuffer> {
   );
 }
 
-/** [heads, 1 + tokens]: the number of tokens that have the head on, those tokens, then the others. */
+/** [heads]: the number of tokens that have the head on; then [heads, tokens]: those tokens, then the others. */
 export function headRowsReference(
   gates: ArrayLike<number>,
   heads: number,
@@ -20,20 +20,21 @@ export function headRowsReference(
   const lists = Array.from({ length: heads }, (_, head) => {
     const isOn = (token: number) => gates[token * heads + head] !== 0;
     const on = all.filter(isOn);
-    return [on.length, ...on, ...all.filter((token) => !isOn(token))];
+    return { on: on.length, rows: [...on, ...all.filter((token) => !isOn(token))] };
   });
-  return Uint32Array.from(lists.flat());
+  return Uint32Array.from([...lists.map(({ on }) => on), ...lists.flatMap(({ rows }) => rows)]);
 }
 
 function toCase(
   name: string,
   heads: number,
   gates: Float32Array<ArrayBuffer>,
+  mostTokens = gates.length / heads,
 ): KernelCase<HeadRowsUse> {
   const tokens = gates.length / heads;
   return {
     name,
-    use: { heads },
+    use: { heads, mostTokens },
     rows: tokens,
     inputs: () => ({ state: Uint32Array.of(9, tokens, 0, 0, 0), gates }),
     outputs: () => ({
@@ -44,6 +45,7 @@ function toCase(
 
 export const headRowsCases: readonly KernelCase<HeadRowsUse>[] = [
   toCase('half of the heads on', 8, randomGates(8 * 70)),
+  toCase('fewer tokens than there is room for', 5, randomGates(5 * 70), 700),
   toCase('more tokens than invocations', 3, randomGates(3 * 600)),
   toCase('all on', 2, new Float32Array(2 * 33).fill(1)),
   toCase('none on', 2, new Float32Array(2 * 5)),

@@ -1,16 +1,23 @@
 import { defineKernel, type Kernel, type KernelVariant } from '../gpu/kernel.ts';
 import { languageShaders } from './language-shaders.ts';
 
-/** One use of `head-rows`: gates [tokens, heads] → for each head the number of tokens that have it on, then all tokens, those first. */
+/**
+ * One use of `head-rows`: gates [tokens, heads] → of each head the number of tokens that have it on, [heads], then all tokens, those first,
+ * [heads, tokens].
+ */
 export interface HeadRowsUse {
   heads: number;
+  /** Of a pass at most. */
+  mostTokens: number;
 }
 
 function variant(workgroup: number): KernelVariant<HeadRowsUse> {
   return {
     name: `scan-${workgroup}`,
     unsupported: () => null,
-    options: () => ({ constants: { WORKGROUP: workgroup } }),
+    options: ({ mostTokens }) => ({
+      constants: { WORKGROUP: workgroup, RUN: Math.ceil(mostTokens / workgroup) },
+    }),
     workgroups: (use) => [use.heads, 1, 1],
   };
 }

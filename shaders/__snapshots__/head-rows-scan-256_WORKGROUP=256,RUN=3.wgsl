@@ -1,8 +1,9 @@
 const WORKGROUP: u32 = 256u;
+const RUN: u32 = 3u;
 struct Params {
   heads: u32,
 }
-const params = Params(8u);
+const params = Params(5u);
 @group(0) @binding(0) var<storage, read> state: State;
 @group(0) @binding(1) var<storage, read> gates: array<f32>;
 @group(0) @binding(2) var<storage, read_write> head_rows: array<u32>;
@@ -35,29 +36,37 @@ fn inclusive_sum(own: u32, invocation: u32) -> u32 {
   }
   return sums[invocation];
 }
-// The tokens of a pass in an order of each head's own: those that have the head on, then the others, both as they come. Of each head:
-// how many have it on, then the tokens. With it attention makes full tiles of a head's tokens. A workgroup takes a head.
+// The tokens of a pass in an order of each head's own: those that have the head on, then the others, both as they come. How many tokens have
+// each head on comes first, then each head's tokens. With it attention makes full tiles of a head's tokens. A workgroup takes a head, an
+// invocation RUN tokens, whose gates are on their way together.
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
   let head = workgroup.x;
-  let run = (state.rows + WORKGROUP - 1u) / WORKGROUP;
-  let first = min(invocation * run, state.rows);
-  let end = min(first + run, state.rows);
+  let first = invocation * RUN;
+  let is_on_0 = (first + 0u < state.rows) & (gates[min(first + 0u, state.rows - 1u) * params.heads + head] != 0.0);
+  let is_on_1 = (first + 1u < state.rows) & (gates[min(first + 1u, state.rows - 1u) * params.heads + head] != 0.0);
+  let is_on_2 = (first + 2u < state.rows) & (gates[min(first + 2u, state.rows - 1u) * params.heads + head] != 0.0);
   var own = 0u;
-  for (var row = first; row < end; row++) {
-    own += u32(gates[row * params.heads + head] != 0.0);
-  }
+  own += u32(is_on_0);
+  own += u32(is_on_1);
+  own += u32(is_on_2);
   var on_before = inclusive_sum(own, invocation) - own;
   let on = sums[WORKGROUP - 1u];
-  let base = head * (state.rows + 1u);
   if (invocation == 0u) {
-    head_rows[base] = on;
+    head_rows[head] = on;
   }
-  for (var row = first; row < end; row++) {
-    let is_on = gates[row * params.heads + head] != 0.0;
-    let place = select(on + row - on_before, on_before, is_on);
-    head_rows[base + 1u + place] = row;
-    on_before += u32(is_on);
+  let base = params.heads + head * state.rows;
+  if (first + 0u < state.rows) {
+    head_rows[base + select(on + first + 0u - on_before, on_before, is_on_0)] = first + 0u;
   }
+  on_before += u32(is_on_0);
+  if (first + 1u < state.rows) {
+    head_rows[base + select(on + first + 1u - on_before, on_before, is_on_1)] = first + 1u;
+  }
+  on_before += u32(is_on_1);
+  if (first + 2u < state.rows) {
+    head_rows[base + select(on + first + 2u - on_before, on_before, is_on_2)] = first + 2u;
+  }
+  on_before += u32(is_on_2);
 }
