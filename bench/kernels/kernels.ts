@@ -1,6 +1,7 @@
 /** What the page of `npm run bench:kernels` offers: every kernel's cases checked on this adapter, and kernels timed at the sizes of real models. */
 import { Gpu } from '../../src/gpu/gpu.ts';
-import type { Kernel } from '../../src/gpu/kernel.ts';
+import type { Kernel, KernelVariant } from '../../src/gpu/kernel.ts';
+import { kernelCode, kernelLabel } from '../../src/gpu/kernel-code.ts';
 import { kernelCatalogue } from '../../src/testing/kernel-catalogue.ts';
 import { type KernelCase, runCase } from '../../src/testing/kernel-run.ts';
 import type { Tier } from '../../src/types.ts';
@@ -17,35 +18,41 @@ export interface CheckReport {
   problems: string[];
 }
 
+/** A case of a kernel on one of its variants. */
+interface Run<Use> {
+  kernel: Kernel<Use>;
+  kernelCase: KernelCase<Use>;
+  variant: KernelVariant<Use>;
+}
+
 /** Runs every case of every kernel on every variant that the adapter supports, where `kernel/variant` contains `filter`. */
 export async function check(filter: string, maxTier: Tier): Promise<CheckReport> {
   const gpu = await Gpu.create({ maxTier });
-  const report: CheckReport = { runs: 0, problems: [] };
-  for (const { kernel, cases } of kernelCatalogue) {
-    await checkKernel(gpu, kernel, cases, filter, report);
+  const runs = kernelCatalogue
+    .flatMap(({ kernel, cases }) => runsOf(gpu, kernel, cases))
+    .filter(({ kernel, variant }) => `${kernel.name}/${variant.name}`.includes(filter));
+  // Compiling is most of the work, and drivers compile side by side. What fails is told by its run.
+  for (const { kernel, kernelCase, variant } of runs) {
+    const code = kernelCode(kernel, kernelCase.use, variant);
+    gpu.pipeline(kernelLabel(kernel, kernelCase.use, variant), code).catch(() => undefined);
+  }
+  const problems: string[] = [];
+  for (const { kernel, kernelCase, variant } of runs) {
+    const found = await runCase(gpu, kernel, kernelCase, variant).catch((thrown) => [
+      `${kernel.name}/${variant.name}: ${String(thrown)}`,
+    ]);
+    problems.push(...found.map((problem) => `${kernelCase.name}: ${problem}`));
   }
   gpu.dispose();
-  return report;
+  return { runs: runs.length, problems };
 }
 
-async function checkKernel<Use>(
-  gpu: Gpu,
-  kernel: Kernel<Use>,
-  cases: readonly KernelCase<Use>[],
-  filter: string,
-  report: CheckReport,
-): Promise<void> {
-  const variants = kernel.variants.filter(({ name }) => `${kernel.name}/${name}`.includes(filter));
-  for (const kernelCase of cases) {
-    for (const variant of variants) {
-      if (variant.unsupported(kernelCase.use, gpu.capabilities) !== null) continue;
-      report.runs += 1;
-      const problems = await runCase(gpu, kernel, kernelCase, variant).catch((thrown) => [
-        `${kernel.name}/${variant.name}: ${String(thrown)}`,
-      ]);
-      report.problems.push(...problems.map((problem) => `${kernelCase.name}: ${problem}`));
-    }
-  }
+function runsOf<Use>(gpu: Gpu, kernel: Kernel<Use>, cases: readonly KernelCase<Use>[]): Run<Use>[] {
+  return cases.flatMap((kernelCase) =>
+    kernel.variants
+      .filter((variant) => variant.unsupported(kernelCase.use, gpu.capabilities) === null)
+      .map((variant) => ({ kernel, kernelCase, variant })),
+  );
 }
 
 /** Times the kernels whose title contains one of `filters`, variants named alone or the chosen ones; each time goes to the console as JSON. */
