@@ -331,30 +331,27 @@ fn load_raw(row_base: u32, group: u32, columns: u32) -> RawGroup {
 }
 // weight = scale · level(q). Planes of a row: 16 bytes a group, of which word p has bit p of every q, then a half-precision scale a group.
 
-// The sixteen levels: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. Their negatives as signed bytes, whose sign is the last bit of q: the
-// other seven bits are functions of the four of q, for 32 weights at once. No table, and no place in memory that depends on a weight. What has three
-// inputs is one instruction, whatever it does with them: here ten, the fewest that a search found; of the levels themselves eleven.
-fn negative_bits(q: vec4<u32>) -> array<vec4<u32>, 2> {
+// The sixteen levels, signed bytes: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. Their eight bits as functions of those of q, for 32
+// weights at once: no table, and no place in memory that depends on a weight. What has three inputs is one instruction, whatever it does with them.
+fn level_bits(q: vec4<u32>) -> array<vec4<u32>, 2> {
   let a = q.x;
   let b = q.y;
   let c = q.z;
   let d = q.w;
-  let s = b ^ (a & (b ^ c));
-  let p6 = ~c | (d & ~s);
-  let t = (a ^ b) | (a ^ c);
-  let p1 = d | s | ~t;
-  let p4 = ~a ^ (d & t);
-  let p5 = b ^ (a | p4);
-  let u = s ^ (c & ~d);
-  let p0 = u | (b ^ p1);
-  let p2 = p4 ^ (u | (a & p4));
-  let p3 = a ^ u ^ p0;
-  return array<vec4<u32>, 2>(vec4<u32>(p0, p1, p2, p3), vec4<u32>(p4, p5, p6, d));
+  let abc = (a ^ b) | (b ^ c);
+  let p3 = abc & ~(d & ((c & ~b) | (~c & a & b)));
+  let p4 = a ^ (d & abc);
+  let p5 = b ^ (p4 & ~a);
+  let ab = ~d & (a | b);
+  let not_p0 = (ab & p5) ^ (~c & (ab | p5));
+  let p2 = not_p0 ^ (abc & ~(b & d));
+  let p1 = (p2 & p5) ^ (~a & (p2 | p5));
+  return array<vec4<u32>, 2>(vec4<u32>(~not_p0, p1, p2, p3), vec4<u32>(p4, p5, c & (a | p3), ~d));
 }
 
-// Word p has bit p of all, of four in bits 0, 8, 16 and 24, of the next four in those behind: turned over, word j has four as bytes.
-fn negative_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
-  let bits = negative_bits(q);
+// Word p has bit p of all levels, of four in bits 0, 8, 16 and 24, of the next four in those behind: turned over, word j has four levels as bytes.
+fn level_bytes(q: vec4<u32>) -> array<vec4<u32>, 2> {
+  let bits = level_bits(q);
   let a = halves_swapped(bits[0], bits[1], vec4<u32>(4u), vec4<u32>(0x0f0f0f0fu));
   let b = halves_swapped(vec4<u32>(a[0].xy, a[1].xy), vec4<u32>(a[0].zw, a[1].zw), vec4<u32>(2u), vec4<u32>(0x33333333u));
   let c = halves_swapped(vec4<u32>(b[0].xz, b[1].xz), vec4<u32>(b[0].yw, b[1].yw), vec4<u32>(1u), vec4<u32>(0x55555555u));
@@ -369,13 +366,12 @@ fn halves_swapped(first: vec4<u32>, second: vec4<u32>, shift: vec4<u32>, low: ve
 }
 
 fn numbers_of(raw: RawGroup) -> Group {
-  let bytes = negative_bytes(raw.numbers);
-  // 127 less a signed byte is that byte with its lower bits the other way round.
-  return group_of_bytes(array<vec4<u32>, 2>(bytes[0] ^ vec4<u32>(0x7f7f7f7fu), bytes[1] ^ vec4<u32>(0x7f7f7f7fu)), 127.0);
+  let bytes = level_bytes(raw.numbers);
+  return group_of_bytes(array<vec4<u32>, 2>(bytes[0] ^ vec4<u32>(0x80808080u), bytes[1] ^ vec4<u32>(0x80808080u)), 128.0);
 }
 
 fn dot_numbers(raw: RawGroup, x: FixedGroup) -> f32 {
-  return -f32(dot_bytes(negative_bytes(raw.numbers), x));
+  return f32(dot_bytes(level_bytes(raw.numbers), x));
 }
 // Sums over LANES neighbouring invocations of one subgroup, which is at least as large: no workgroup memory, no barrier. The loop counts, so that
 // drivers write it out.
