@@ -8,7 +8,7 @@ import { asHalves, roundedToHalf } from '../../src/testing/weights.ts';
 import { naiveAttention, naivePasses } from './naive-attention.ts';
 
 test('three passes give what attention gives', async () => {
-  const [tokens, heads, headDim] = [37, 3, 16];
+  const [tokens, heads, headDim] = [300, 3, 16];
   const gpu = await Gpu.create();
   const random = new Random(1401);
   const length = tokens * heads * headDim;

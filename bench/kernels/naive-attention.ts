@@ -1,4 +1,5 @@
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
+import { languageShaders } from '../../src/kernels/language-shaders.ts';
 import naiveAttentionShader from './naive-attention.wgsl?raw';
 
 export const naivePasses = ['scores', 'softmax', 'values'] as const;
@@ -11,10 +12,12 @@ export interface NaiveAttentionUse {
   headDim: number;
 }
 
+const workgroup = 256;
+
 /** Attention as its formula reads, with scores [heads, tokens, tokens] in memory: what `attention` is compared with. */
 export const naiveAttention: Kernel<NaiveAttentionUse> = defineKernel<NaiveAttentionUse>({
   name: 'naive-attention',
-  library: { 'naive-attention': naiveAttentionShader },
+  library: { ...languageShaders, 'naive-attention': naiveAttentionShader },
   shader: 'naive-attention',
   params: { tokens: 'u32', heads: 'u32', head_vec4s: 'u32', scale: 'f32' },
   paramValues: ({ tokens, heads, headDim }) => ({
@@ -39,10 +42,10 @@ export const naiveAttention: Kernel<NaiveAttentionUse> = defineKernel<NaiveAtten
     {
       name: 'plain',
       unsupported: () => null,
-      options: ({ pass }) => ({ flags: [pass] }),
+      options: ({ pass }) => ({ flags: [pass], constants: { WORKGROUP: workgroup, SUMS: 1 } }),
       workgroups: ({ pass, tokens, heads, headDim }) => {
         if (pass === 'softmax') return [tokens, heads, 1];
-        if (pass === 'values') return [Math.ceil((tokens * headDim) / 4 / 256), heads, 1];
+        if (pass === 'values') return [Math.ceil((tokens * headDim) / 4 / workgroup), heads, 1];
         return [Math.ceil(tokens / 16), Math.ceil(tokens / 16), heads];
       },
     },

@@ -27,46 +27,36 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 //#endif
 
 //#if softmax
-var<workgroup> partial: array<f32, 256>;
+alias Sums = array<f32, SUMS>;
+//#import lib/max-workgroup
+//#import lib/reduce-workgroup
 
 // A workgroup a row.
-@compute @workgroup_size(256)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) row: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let base = (row.y * params.tokens + row.x) * params.tokens;
   let count = row.x + 1u;
-  partial[lane] = -1.0e30;
-  for (var key = lane; key < count; key += 256u) {
-    partial[lane] = max(partial[lane], scores[base + key]);
+  var largest = Sums(-1.0e30);
+  for (var key = lane; key < count; key += WORKGROUP) {
+    largest[0] = max(largest[0], scores[base + key]);
   }
-  for (var step = 128u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (lane < step) {
-      partial[lane] = max(partial[lane], partial[lane + step]);
-    }
-  }
-  let largest = workgroupUniformLoad(&partial[0]);
-  partial[lane] = 0.0;
-  for (var key = lane; key < count; key += 256u) {
-    let weight = exp(scores[base + key] - largest);
+  largest = reduce_max(largest, lane, 1u);
+  var total: Sums;
+  for (var key = lane; key < count; key += WORKGROUP) {
+    let weight = exp(scores[base + key] - largest[0]);
     scores[base + key] = weight;
-    partial[lane] += weight;
+    total[0] += weight;
   }
-  for (var step = 128u; step > 0u; step /= 2u) {
-    workgroupBarrier();
-    if (lane < step) {
-      partial[lane] += partial[lane + step];
-    }
-  }
-  let total = workgroupUniformLoad(&partial[0]);
-  for (var key = lane; key < count; key += 256u) {
-    scores[base + key] /= total;
+  total = reduce_add(total, lane, 1u);
+  for (var key = lane; key < count; key += WORKGROUP) {
+    scores[base + key] /= total[0];
   }
 }
 //#endif
 
 //#if values
 // An invocation four components of an output, neighbours side by side.
-@compute @workgroup_size(256)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let component = id.x % params.head_vec4s;
   let token = id.x / params.head_vec4s;
